@@ -1,0 +1,64 @@
+# Everything a contributor runs. Each target sets up what it needs; caches and results live in .venv/ and out/.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PROTO_VENV := out/proto-venv
+PROTOS := $(wildcard proto/defuse/v1/*.proto)
+
+.PHONY: help setup demo test lint format proto lock bench docs clean
+.DEFAULT_GOAL := help
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(VENV)/.ready ## Create the virtual environment with everything pinned
+
+# The lock comes first and alone: pip then takes exactly those builds, torch's among them.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
+	$(BIN)/python -m examples.digits.demo
+
+# The process tests pause, kill and time other processes: they run one at a time, after the rest.
+test: setup ## Run all tests
+	$(BIN)/python -m pytest
+
+lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
+	scripts/generate-proto $(PROTO_VENV) out/proto-check
+	diff --recursive --exclude=__pycache__ client/defuse/v1 out/proto-check/defuse/v1 \
+	  || (echo "client/defuse/v1 is not what proto/ generates: run make proto" >&2; exit 1)
+
+format: setup ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	cd proto && ../$(BIN)/buf format --write
+
+proto: $(PROTO_VENV)/.ready ## Generate client/defuse/v1 from proto/
+	scripts/generate-proto $(PROTO_VENV) client
+
+# Its own environment: the generator and the runtime pin different protobuf versions.
+$(PROTO_VENV)/.ready: proto/requirements.lock
+	$(PYTHON) -m venv $(PROTO_VENV)
+	$(PROTO_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+lock: ## Pin the newest versions that pyproject.toml allows in requirements.lock
+	scripts/lock $(PYTHON)
+
+bench: setup ## Run the benchmark NAME, or all of them
+	$(BIN)/python -m bench $(NAME) $(ARGS)
+
+docs: $(PROTO_VENV)/.ready ## Write docs/api.md from the comments in proto/
+	$(PROTO_VENV)/bin/python scripts/api_docs.py
+
+clean: ## Remove the environment and everything generated
+	rm -rf $(VENV) out

@@ -1,0 +1,319 @@
+from defuse.v1 import models_pb2 as _models_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Preset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRESET_UNSPECIFIED: _ClassVar[Preset]
+    PRESET_DEFAULT: _ClassVar[Preset]
+    PRESET_PAPER: _ClassVar[Preset]
+
+class RegionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REGION_STATE_UNSPECIFIED: _ClassVar[RegionState]
+    REGION_STATE_UNLABELED: _ClassVar[RegionState]
+    REGION_STATE_LEASED: _ClassVar[RegionState]
+    REGION_STATE_LABELED: _ClassVar[RegionState]
+    REGION_STATE_MIXED: _ClassVar[RegionState]
+    REGION_STATE_INVALID: _ClassVar[RegionState]
+    REGION_STATE_SET_ASIDE: _ClassVar[RegionState]
+PRESET_UNSPECIFIED: Preset
+PRESET_DEFAULT: Preset
+PRESET_PAPER: Preset
+REGION_STATE_UNSPECIFIED: RegionState
+REGION_STATE_UNLABELED: RegionState
+REGION_STATE_LEASED: RegionState
+REGION_STATE_LABELED: RegionState
+REGION_STATE_MIXED: RegionState
+REGION_STATE_INVALID: RegionState
+REGION_STATE_SET_ASIDE: RegionState
+
+class AuditConfig(_message.Message):
+    __slots__ = ("preset", "seed", "device", "max_seeds", "candidates_per_seed", "kept_per_seed", "noise_scale", "neighbours", "agreement_threshold", "tau", "annotators_per_region")
+    PRESET_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    MAX_SEEDS_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATES_PER_SEED_FIELD_NUMBER: _ClassVar[int]
+    KEPT_PER_SEED_FIELD_NUMBER: _ClassVar[int]
+    NOISE_SCALE_FIELD_NUMBER: _ClassVar[int]
+    NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    TAU_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATORS_PER_REGION_FIELD_NUMBER: _ClassVar[int]
+    preset: Preset
+    seed: int
+    device: str
+    max_seeds: int
+    candidates_per_seed: int
+    kept_per_seed: int
+    noise_scale: float
+    neighbours: int
+    agreement_threshold: float
+    tau: float
+    annotators_per_region: int
+    def __init__(self, preset: _Optional[_Union[Preset, str]] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., max_seeds: _Optional[int] = ..., candidates_per_seed: _Optional[int] = ..., kept_per_seed: _Optional[int] = ..., noise_scale: _Optional[float] = ..., neighbours: _Optional[int] = ..., agreement_threshold: _Optional[float] = ..., tau: _Optional[float] = ..., annotators_per_region: _Optional[int] = ...) -> None: ...
+
+class PreflightFigures(_message.Message):
+    __slots__ = ("classifier_accuracy", "reconstruction_accuracy", "readability", "reconstruction_mse", "sample_size", "value_min", "value_max", "mean_row_sum", "latent_std")
+    CLASSIFIER_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    RECONSTRUCTION_ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    READABILITY_FIELD_NUMBER: _ClassVar[int]
+    RECONSTRUCTION_MSE_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_MIN_FIELD_NUMBER: _ClassVar[int]
+    VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
+    MEAN_ROW_SUM_FIELD_NUMBER: _ClassVar[int]
+    LATENT_STD_FIELD_NUMBER: _ClassVar[int]
+    classifier_accuracy: float
+    reconstruction_accuracy: float
+    readability: float
+    reconstruction_mse: float
+    sample_size: int
+    value_min: float
+    value_max: float
+    mean_row_sum: float
+    latent_std: float
+    def __init__(self, classifier_accuracy: _Optional[float] = ..., reconstruction_accuracy: _Optional[float] = ..., readability: _Optional[float] = ..., reconstruction_mse: _Optional[float] = ..., sample_size: _Optional[int] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., mean_row_sum: _Optional[float] = ..., latent_std: _Optional[float] = ...) -> None: ...
+
+class Audit(_message.Message):
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "vae", "dataset", "config", "preflight", "candidate_count", "misclassification_count", "region_count", "seed_count", "warnings", "times")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    VAE_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    PREFLIGHT_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MISCLASSIFICATION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SEED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    state: _models_pb2.JobState
+    failure: _models_pb2.Failure
+    progress: _models_pb2.Progress
+    classifier: str
+    vae: str
+    dataset: str
+    config: AuditConfig
+    preflight: PreflightFigures
+    candidate_count: int
+    misclassification_count: int
+    region_count: int
+    seed_count: int
+    warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
+    times: _models_pb2.JobTimes
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., classifier: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[AuditConfig, _Mapping]] = ..., preflight: _Optional[_Union[PreflightFigures, _Mapping]] = ..., candidate_count: _Optional[int] = ..., misclassification_count: _Optional[int] = ..., region_count: _Optional[int] = ..., seed_count: _Optional[int] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ...) -> None: ...
+
+class Misclassification(_message.Message):
+    __slots__ = ("seed_index", "seed_label", "predicted_class", "confidence", "delta_norm", "agreement", "code")
+    SEED_INDEX_FIELD_NUMBER: _ClassVar[int]
+    SEED_LABEL_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_CLASS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    DELTA_NORM_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    seed_index: int
+    seed_label: int
+    predicted_class: int
+    confidence: float
+    delta_norm: float
+    agreement: float
+    code: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, seed_index: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., delta_norm: _Optional[float] = ..., agreement: _Optional[float] = ..., code: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class NearestItem(_message.Message):
+    __slots__ = ("split", "index", "label", "distance")
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    DISTANCE_FIELD_NUMBER: _ClassVar[int]
+    split: str
+    index: int
+    label: int
+    distance: float
+    def __init__(self, split: _Optional[str] = ..., index: _Optional[int] = ..., label: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
+
+class Region(_message.Message):
+    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SEED_LABEL_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_CLASS_FIELD_NUMBER: _ClassVar[int]
+    CONFIDENCE_FIELD_NUMBER: _ClassVar[int]
+    MISCLASSIFICATION_RATE_FIELD_NUMBER: _ClassVar[int]
+    MEAN_FIELD_NUMBER: _ClassVar[int]
+    TAU_FIELD_NUMBER: _ClassVar[int]
+    SHEET_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_SHEET_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: RegionState
+    weight: float
+    size: int
+    seed_label: int
+    predicted_class: int
+    confidence: float
+    misclassification_rate: _models_pb2.Interval
+    mean: _containers.RepeatedScalarFieldContainer[float]
+    tau: float
+    sheet: _models_pb2.ContactSheet
+    nearest_sheet: _models_pb2.ContactSheet
+    nearest: _containers.RepeatedCompositeFieldContainer[NearestItem]
+    label: int
+    confirmed: bool
+    parent: str
+    regions_artifact: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ...) -> None: ...
+
+class CreateAuditRequest(_message.Message):
+    __slots__ = ("request_id", "display_name", "classifier", "vae", "dataset", "config")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    VAE_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    display_name: str
+    classifier: str
+    vae: str
+    dataset: str
+    config: AuditConfig
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., classifier: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[AuditConfig, _Mapping]] = ...) -> None: ...
+
+class GetAuditRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListAuditsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "state")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    state: _models_pb2.JobState
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ...) -> None: ...
+
+class ListAuditsResponse(_message.Message):
+    __slots__ = ("audits", "next_page_token")
+    AUDITS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    audits: _containers.RepeatedCompositeFieldContainer[Audit]
+    next_page_token: str
+    def __init__(self, audits: _Optional[_Iterable[_Union[Audit, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchAuditRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class WatchAuditResponse(_message.Message):
+    __slots__ = ("audit", "cursor")
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    audit: Audit
+    cursor: str
+    def __init__(self, audit: _Optional[_Union[Audit, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class CancelAuditRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteAuditRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteAuditResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class StreamMisclassificationsRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class StreamMisclassificationsResponse(_message.Message):
+    __slots__ = ("misclassifications", "cursor")
+    MISCLASSIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    misclassifications: _containers.RepeatedCompositeFieldContainer[Misclassification]
+    cursor: str
+    def __init__(self, misclassifications: _Optional[_Iterable[_Union[Misclassification, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class StreamRegionsRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class StreamRegionsResponse(_message.Message):
+    __slots__ = ("regions", "cursor")
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    regions: _containers.RepeatedCompositeFieldContainer[Region]
+    cursor: str
+    def __init__(self, regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class GetRegionRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListRegionsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token", "state", "confirmed_only")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_ONLY_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    state: RegionState
+    confirmed_only: bool
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., confirmed_only: bool = ...) -> None: ...
+
+class ListRegionsResponse(_message.Message):
+    __slots__ = ("regions", "next_page_token")
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    regions: _containers.RepeatedCompositeFieldContainer[Region]
+    next_page_token: str
+    def __init__(self, regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...

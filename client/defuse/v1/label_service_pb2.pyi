@@ -1,0 +1,183 @@
+import datetime
+
+from defuse.v1 import audit_service_pb2 as _audit_service_pb2
+from defuse.v1 import models_pb2 as _models_pb2
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class LabelVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_VERDICT_UNSPECIFIED: _ClassVar[LabelVerdict]
+    LABEL_VERDICT_MIXED: _ClassVar[LabelVerdict]
+    LABEL_VERDICT_INVALID: _ClassVar[LabelVerdict]
+    LABEL_VERDICT_CANNOT_TELL: _ClassVar[LabelVerdict]
+LABEL_VERDICT_UNSPECIFIED: LabelVerdict
+LABEL_VERDICT_MIXED: LabelVerdict
+LABEL_VERDICT_INVALID: LabelVerdict
+LABEL_VERDICT_CANNOT_TELL: LabelVerdict
+
+class LabelTask(_message.Message):
+    __slots__ = ("region", "sheet", "class_names", "lease_token", "lease_expire_time", "state", "answer_count", "wanted_count")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    SHEET_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEASE_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WANTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    sheet: _models_pb2.ContactSheet
+    class_names: _containers.RepeatedScalarFieldContainer[str]
+    lease_token: str
+    lease_expire_time: _timestamp_pb2.Timestamp
+    state: _audit_service_pb2.RegionState
+    answer_count: int
+    wanted_count: int
+    def __init__(self, region: _Optional[str] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., class_names: _Optional[_Iterable[str]] = ..., lease_token: _Optional[str] = ..., lease_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ..., answer_count: _Optional[int] = ..., wanted_count: _Optional[int] = ...) -> None: ...
+
+class LabelAnswer(_message.Message):
+    __slots__ = ("label", "verdict")
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    label: int
+    verdict: LabelVerdict
+    def __init__(self, label: _Optional[int] = ..., verdict: _Optional[_Union[LabelVerdict, str]] = ...) -> None: ...
+
+class LeaseLabelTasksRequest(_message.Message):
+    __slots__ = ("audit", "annotator", "max_tasks", "lease")
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    MAX_TASKS_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    annotator: str
+    max_tasks: int
+    lease: _duration_pb2.Duration
+    def __init__(self, audit: _Optional[str] = ..., annotator: _Optional[str] = ..., max_tasks: _Optional[int] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class LeaseLabelTasksResponse(_message.Message):
+    __slots__ = ("tasks",)
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[LabelTask]
+    def __init__(self, tasks: _Optional[_Iterable[_Union[LabelTask, _Mapping]]] = ...) -> None: ...
+
+class ExtendLeaseRequest(_message.Message):
+    __slots__ = ("region", "lease_token", "lease")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    LEASE_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    lease_token: str
+    lease: _duration_pb2.Duration
+    def __init__(self, region: _Optional[str] = ..., lease_token: _Optional[str] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class ExtendLeaseResponse(_message.Message):
+    __slots__ = ("lease_expire_time",)
+    LEASE_EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    lease_expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, lease_expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SubmitLabelRequest(_message.Message):
+    __slots__ = ("region", "lease_token", "answer", "note")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_FIELD_NUMBER: _ClassVar[int]
+    NOTE_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    lease_token: str
+    answer: LabelAnswer
+    note: str
+    def __init__(self, region: _Optional[str] = ..., lease_token: _Optional[str] = ..., answer: _Optional[_Union[LabelAnswer, _Mapping]] = ..., note: _Optional[str] = ...) -> None: ...
+
+class SubmitLabelResponse(_message.Message):
+    __slots__ = ("state", "answer_count", "wanted_count")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WANTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    state: _audit_service_pb2.RegionState
+    answer_count: int
+    wanted_count: int
+    def __init__(self, state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ..., answer_count: _Optional[int] = ..., wanted_count: _Optional[int] = ...) -> None: ...
+
+class UndoLabelRequest(_message.Message):
+    __slots__ = ("region", "annotator")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    annotator: str
+    def __init__(self, region: _Optional[str] = ..., annotator: _Optional[str] = ...) -> None: ...
+
+class UndoLabelResponse(_message.Message):
+    __slots__ = ("state",)
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    state: _audit_service_pb2.RegionState
+    def __init__(self, state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ...) -> None: ...
+
+class ReleaseLabelTaskRequest(_message.Message):
+    __slots__ = ("region", "lease_token")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    lease_token: str
+    def __init__(self, region: _Optional[str] = ..., lease_token: _Optional[str] = ...) -> None: ...
+
+class ReleaseLabelTaskResponse(_message.Message):
+    __slots__ = ("state",)
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    state: _audit_service_pb2.RegionState
+    def __init__(self, state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ...) -> None: ...
+
+class ListLabelTasksRequest(_message.Message):
+    __slots__ = ("audit", "page_size", "page_token", "state")
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    page_size: int
+    page_token: str
+    state: _audit_service_pb2.RegionState
+    def __init__(self, audit: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ...) -> None: ...
+
+class ListLabelTasksResponse(_message.Message):
+    __slots__ = ("tasks", "next_page_token")
+    TASKS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    tasks: _containers.RepeatedCompositeFieldContainer[LabelTask]
+    next_page_token: str
+    def __init__(self, tasks: _Optional[_Iterable[_Union[LabelTask, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetLabelingProgressRequest(_message.Message):
+    __slots__ = ("audit",)
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    def __init__(self, audit: _Optional[str] = ...) -> None: ...
+
+class LabelingProgress(_message.Message):
+    __slots__ = ("region_count", "unlabeled_count", "leased_count", "labeled_count", "mixed_count", "invalid_count", "set_aside_count", "confirmed_count")
+    REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LEASED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MIXED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    INVALID_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SET_ASIDE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    region_count: int
+    unlabeled_count: int
+    leased_count: int
+    labeled_count: int
+    mixed_count: int
+    invalid_count: int
+    set_aside_count: int
+    confirmed_count: int
+    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., leased_count: _Optional[int] = ..., labeled_count: _Optional[int] = ..., mixed_count: _Optional[int] = ..., invalid_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., confirmed_count: _Optional[int] = ...) -> None: ...

@@ -1,0 +1,277 @@
+import datetime
+
+from defuse.v1 import models_pb2 as _models_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RegistrationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REGISTRATION_STATE_UNSPECIFIED: _ClassVar[RegistrationState]
+    REGISTRATION_STATE_INSPECTING: _ClassVar[RegistrationState]
+    REGISTRATION_STATE_READY: _ClassVar[RegistrationState]
+    REGISTRATION_STATE_REJECTED: _ClassVar[RegistrationState]
+REGISTRATION_STATE_UNSPECIFIED: RegistrationState
+REGISTRATION_STATE_INSPECTING: RegistrationState
+REGISTRATION_STATE_READY: RegistrationState
+REGISTRATION_STATE_REJECTED: RegistrationState
+
+class Lineage(_message.Message):
+    __slots__ = ("parent", "correction", "audit", "label_set_digest")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    CORRECTION_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    LABEL_SET_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    correction: str
+    audit: str
+    label_set_digest: str
+    def __init__(self, parent: _Optional[str] = ..., correction: _Optional[str] = ..., audit: _Optional[str] = ..., label_set_digest: _Optional[str] = ...) -> None: ...
+
+class Classifier(_message.Message):
+    __slots__ = ("name", "display_name", "state", "failure", "artifact", "preprocessing", "output_kind", "input", "output", "class_count", "image_shape", "differentiable", "undifferentiable_operations", "opset", "lineage", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_KIND_FIELD_NUMBER: _ClassVar[int]
+    INPUT_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_FIELD_NUMBER: _ClassVar[int]
+    CLASS_COUNT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    DIFFERENTIABLE_FIELD_NUMBER: _ClassVar[int]
+    UNDIFFERENTIABLE_OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    OPSET_FIELD_NUMBER: _ClassVar[int]
+    LINEAGE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    state: RegistrationState
+    failure: _models_pb2.Failure
+    artifact: str
+    preprocessing: _models_pb2.Preprocessing
+    output_kind: _models_pb2.OutputKind
+    input: _models_pb2.TensorSpec
+    output: _models_pb2.TensorSpec
+    class_count: int
+    image_shape: _models_pb2.ImageShape
+    differentiable: bool
+    undifferentiable_operations: _containers.RepeatedScalarFieldContainer[str]
+    opset: int
+    lineage: Lineage
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., input: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., output: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., class_count: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., differentiable: bool = ..., undifferentiable_operations: _Optional[_Iterable[str]] = ..., opset: _Optional[int] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class Vae(_message.Message):
+    __slots__ = ("name", "display_name", "state", "failure", "encoder_artifact", "decoder_artifact", "preprocessing", "latent_size", "image_shape", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    DECODER_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    LATENT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    state: RegistrationState
+    failure: _models_pb2.Failure
+    encoder_artifact: str
+    decoder_artifact: str
+    preprocessing: _models_pb2.Preprocessing
+    latent_size: int
+    image_shape: _models_pb2.ImageShape
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., latent_size: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class DatasetSplit(_message.Message):
+    __slots__ = ("split", "size", "class_counts")
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    CLASS_COUNTS_FIELD_NUMBER: _ClassVar[int]
+    split: str
+    size: int
+    class_counts: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, split: _Optional[str] = ..., size: _Optional[int] = ..., class_counts: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Dataset(_message.Message):
+    __slots__ = ("name", "display_name", "state", "failure", "artifact", "layout", "class_names", "image_shape", "splits", "value_min", "value_max", "create_time")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
+    SPLITS_FIELD_NUMBER: _ClassVar[int]
+    VALUE_MIN_FIELD_NUMBER: _ClassVar[int]
+    VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
+    CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    state: RegistrationState
+    failure: _models_pb2.Failure
+    artifact: str
+    layout: _models_pb2.Layout
+    class_names: _containers.RepeatedScalarFieldContainer[str]
+    image_shape: _models_pb2.ImageShape
+    splits: _containers.RepeatedCompositeFieldContainer[DatasetSplit]
+    value_min: float
+    value_max: float
+    create_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., layout: _Optional[_Union[_models_pb2.Layout, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., splits: _Optional[_Iterable[_Union[DatasetSplit, _Mapping]]] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class RegisterClassifierRequest(_message.Message):
+    __slots__ = ("request_id", "display_name", "artifact", "preprocessing", "output_kind")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_KIND_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    display_name: str
+    artifact: str
+    preprocessing: _models_pb2.Preprocessing
+    output_kind: _models_pb2.OutputKind
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ...) -> None: ...
+
+class GetClassifierRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListClassifiersRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "state")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    state: RegistrationState
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ...) -> None: ...
+
+class ListClassifiersResponse(_message.Message):
+    __slots__ = ("classifiers", "next_page_token")
+    CLASSIFIERS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    classifiers: _containers.RepeatedCompositeFieldContainer[Classifier]
+    next_page_token: str
+    def __init__(self, classifiers: _Optional[_Iterable[_Union[Classifier, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteClassifierRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteClassifierResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RegisterVaeRequest(_message.Message):
+    __slots__ = ("request_id", "display_name", "encoder_artifact", "decoder_artifact", "preprocessing")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    DECODER_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    display_name: str
+    encoder_artifact: str
+    decoder_artifact: str
+    preprocessing: _models_pb2.Preprocessing
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ...) -> None: ...
+
+class GetVaeRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListVaesRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "state")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    state: RegistrationState
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ...) -> None: ...
+
+class ListVaesResponse(_message.Message):
+    __slots__ = ("vaes", "next_page_token")
+    VAES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    vaes: _containers.RepeatedCompositeFieldContainer[Vae]
+    next_page_token: str
+    def __init__(self, vaes: _Optional[_Iterable[_Union[Vae, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteVaeRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteVaeResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RegisterDatasetRequest(_message.Message):
+    __slots__ = ("request_id", "display_name", "artifact", "layout", "class_names")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    LAYOUT_FIELD_NUMBER: _ClassVar[int]
+    CLASS_NAMES_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    display_name: str
+    artifact: str
+    layout: _models_pb2.Layout
+    class_names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., artifact: _Optional[str] = ..., layout: _Optional[_Union[_models_pb2.Layout, str]] = ..., class_names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetDatasetRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListDatasetsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "state")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    state: RegistrationState
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ...) -> None: ...
+
+class ListDatasetsResponse(_message.Message):
+    __slots__ = ("datasets", "next_page_token")
+    DATASETS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    datasets: _containers.RepeatedCompositeFieldContainer[Dataset]
+    next_page_token: str
+    def __init__(self, datasets: _Optional[_Iterable[_Union[Dataset, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class DeleteDatasetRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteDatasetResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
