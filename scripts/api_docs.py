@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2
@@ -17,10 +18,11 @@ Field = descriptor_pb2.FieldDescriptorProto
 
 def load() -> descriptor_pb2.FileDescriptorSet:
     """Compile proto/ with its comments."""
-    files = [str(path) for path in sorted(PROTO.glob("defuse/v1/*.proto"))]
+    sources = [str(path) for path in sorted(PROTO.glob("defuse/v1/*.proto"))]
+    well_known = files("grpc_tools") / "_proto"
     with tempfile.NamedTemporaryFile(suffix=".pb") as out:
-        arguments = ["protoc", f"-I{PROTO}", "--include_source_info", f"--descriptor_set_out={out.name}"]
-        if protoc.main([*arguments, *files]) != 0:
+        options = ["--include_source_info", f"--descriptor_set_out={out.name}"]
+        if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", *options, *sources]) != 0:
             sys.exit("protoc refused proto/")
         return descriptor_pb2.FileDescriptorSet.FromString(Path(out.name).read_bytes())
 
