@@ -1,0 +1,1 @@
+"""The method: numbers in, numbers out; files and arrays, no network, no Redis."""

@@ -1,0 +1,80 @@
+"""`python -m defuse_engine JOB_FOLDER`: does the job of a folder, as docs/job-folder.md says.
+
+With DEFUSE_PDEATHSIG=1 in the environment the process is killed when the thread that started it ends (Linux).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from defuse_engine.errors import EngineError, LimitExceeded, out_of_memory
+from defuse_engine.job_file import Job, read_job
+from defuse_engine.limits import apply_limits, die_with_parent
+from defuse_engine.lines import Lines
+
+EXIT_ERROR = 3
+EXIT_USAGE = 64
+
+
+def main(arguments: list[str]) -> int:
+    """Return 0 after a result, 3 after an expected error, 64 on wrong usage; anything else is a crash."""
+    if os.environ.get("DEFUSE_PDEATHSIG") == "1":
+        die_with_parent()
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m defuse_engine JOB_FOLDER\n")
+        return EXIT_USAGE
+    lines = Lines(_claim_standard_output())
+    try:
+        job = read_job(Path(arguments[0]))
+        apply_limits(job.limits, job.device)
+        _run(job, lines)
+    except EngineError as error:
+        lines.error(error)
+        return EXIT_ERROR
+    return 0
+
+
+def _run(job: Job, lines: Lines) -> None:
+    try:
+        # The limits stand now; what follows imports torch and opens files of strangers.
+        from defuse_engine.job import run_job
+
+        run_job(job, lines)
+    except EngineError:
+        raise
+    except Exception as error:
+        exceeded = _exceeded(error, job)
+        if exceeded is None:
+            raise
+        raise exceeded from error
+
+
+def _exceeded(error: Exception, job: Job) -> LimitExceeded | None:
+    """Return the limit that an error comes from; None where it comes from none."""
+    if out_of_memory(error):
+        granted = job.limits.memory_bytes or "no limit"
+        return LimitExceeded(
+            f"the job ran out of memory (granted: {granted} bytes); grant more, or ask for a smaller "
+            "batch_size or shard_seeds",
+            {"memory_bytes": granted},
+        )
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return LimitExceeded(f"a file grew beyond the {job.limits.file_size_bytes} bytes granted")
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return LimitExceeded(f"the job opened more than the {job.limits.open_files} files granted")
+    return None
+
+
+def _claim_standard_output() -> TextIO:
+    """Keep standard output for the lines alone: what a library prints goes to standard error."""
+    own = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return os.fdopen(own, "w", encoding="utf-8", newline="\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

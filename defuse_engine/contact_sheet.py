@@ -1,0 +1,81 @@
+"""Contact sheets: many small images in one PNG, for people who look at a region."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from defuse_engine.output_files import write_whole
+from defuse_engine.types import Images
+
+_LEAST_SIDE_PX = 56
+_MARGIN_PX = 2
+_BACKGROUND = 128
+
+
+@dataclass(frozen=True)
+class ContactSheet:
+    """A sheet's bytes and its grid: image i lies in row i // columns, column i % columns."""
+
+    png: bytes
+    columns: int
+    rows: int
+    tile_width: int
+    tile_height: int
+    count: int
+
+    def write(self, folder: Path, file: str) -> dict[str, str | int]:
+        """Writes the PNG to `folder / file`; returns the sheet as `result.json` describes it."""
+        write_whole(folder / file, lambda stream: stream.write(self.png))
+        return {
+            "file": file,
+            "columns": self.columns,
+            "rows": self.rows,
+            "tile_width": self.tile_width,
+            "tile_height": self.tile_height,
+            "count": self.count,
+        }
+
+
+def contact_sheet(images: Images, low: float, high: float) -> ContactSheet:
+    """Lays out at least one image (n, C, H, W) in a near-square grid; `low` is black, `high` is white.
+
+    Three channels are shown in colour, any other number as the grey of their mean. Small images grow by a
+    whole factor, so that what an annotator sees are the pixels that the classifier saw.
+    """
+    if len(images) == 0:
+        raise ValueError("a contact sheet needs at least one image, got none")
+    pixels = _to_bytes(images, low, high)
+    factor = max(1, math.ceil(_LEAST_SIDE_PX / min(pixels.shape[1:3])))
+    pixels = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+    margin = ((0, 0), (_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))
+    tiles = np.pad(pixels, margin, constant_values=_BACKGROUND)
+    count, height, width, channels = tiles.shape
+    columns = math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    grid = np.full((rows * columns, height, width, channels), _BACKGROUND, np.uint8)
+    grid[:count] = tiles
+    sheet = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
+    sheet = sheet.reshape(rows * height, columns * width, channels)
+    return ContactSheet(_png(sheet), columns, rows, width, height, count)
+
+
+def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h w 1_or_3"]:
+    if images.shape[1] != 3:
+        images = images.mean(axis=1, keepdims=True)
+    span = high - low if high > low else 1.0
+    scaled = np.clip((images.astype(np.float64) - low) / span, 0.0, 1.0)
+    return np.rint(scaled * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def _png(sheet: np.ndarray[Any, Any]) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[:, :, 0]).save(stream, format="PNG")
+    return stream.getvalue()

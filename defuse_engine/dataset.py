@@ -1,0 +1,195 @@
+"""The labeled reference data, split train / validation / test: read strictly, kept as it is stored."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from defuse_engine.errors import InvalidDataset, Reason
+from defuse_engine.preprocessing import ImageShape
+from defuse_engine.types import SPLIT_NAMES, Images, Labels
+
+DatasetLayout = Literal["NCHW", "NHWC"]
+
+_FINITE_BLOCK = 4096
+"""Images checked at a time: `isfinite` makes a copy."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some labeled images; pixels stay in the file's dtype until they are asked for."""
+
+    pixels: np.ndarray
+    """(n, C, H, W), uint8 or floating."""
+    labels: Labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, indices: np.ndarray | slice = slice(None)) -> Images:
+        """Return the images at `indices` as float32; uint8 is divided by 255."""
+        chosen = self.pixels[indices]
+        if chosen.dtype == np.uint8:
+            return np.divide(chosen, np.float32(255.0), dtype=np.float32)
+        return np.ascontiguousarray(chosen, dtype=np.float32)
+
+    def batches(self, indices: np.ndarray, batch_size: int) -> Iterator[tuple[np.ndarray, Images]]:
+        """Give the indices and images of each batch in turn."""
+        for start in range(0, len(indices), batch_size):
+            chosen = indices[start : start + batch_size]
+            yield chosen, self.images(chosen)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The three splits; every image has the same shape, every label is in 0..K-1."""
+
+    train: Split
+    validation: Split
+    test: Split
+    class_count: int
+    class_names: tuple[str, ...]
+    """Empty where the job gives none."""
+
+    @property
+    def splits(self) -> tuple[Split, Split, Split]:
+        """Train, validation, test: in the order of `seed_split`."""
+        return self.train, self.validation, self.test
+
+    @property
+    def image_shape(self) -> ImageShape:
+        """(C, H, W)."""
+        _, channels, height, width = self.train.pixels.shape
+        return channels, height, width
+
+
+def load_dataset(
+    path: Path, layout: DatasetLayout = "NCHW", class_names: tuple[str, ...] | None = None
+) -> Dataset:
+    """Read a dataset file (`docs/job-folder.md`); raises InvalidDataset with one of the DATASET_* reasons."""
+    splits: list[Split] = []
+    with path.open("rb") as stream, _open(stream) as file:
+        wanted = [f"{axis}_{name}" for name in SPLIT_NAMES for axis in "xy"]
+        missing = [name for name in wanted if name not in file.files]
+        if missing:
+            raise InvalidDataset(
+                Reason.DATASET_UNREADABLE,
+                f"the dataset lacks the arrays {', '.join(missing)}; it holds "
+                f"{', '.join(file.files) or 'none'}",
+            )
+        for name in SPLIT_NAMES:
+            pixels = _pixels(_read(file, f"x_{name}"), f"x_{name}", layout)
+            splits.append(Split(pixels, _labels(_read(file, f"y_{name}"), name, len(pixels), class_names)))
+    _agree(splits)
+    largest = max(int(split.labels.max()) for split in splits) + 1
+    class_count = len(class_names) if class_names else largest
+    if class_count < 2:
+        raise InvalidDataset(
+            Reason.DATASET_LABELS, "the dataset must hold at least two classes, all labels are 0"
+        )
+    return Dataset(*splits, class_count=class_count, class_names=class_names or ())
+
+
+def _open(stream: BinaryIO) -> np.lib.npyio.NpzFile:
+    try:
+        file = np.load(stream, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        pickled = "pickle" in str(error)
+        raise InvalidDataset(
+            Reason.DATASET_PICKLED if pickled else Reason.DATASET_UNREADABLE,
+            f"the dataset is not an .npz file of plain arrays: {error}",
+        ) from None
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise InvalidDataset(
+            Reason.DATASET_UNREADABLE,
+            "the dataset is a single array (.npy); save the six arrays with numpy.savez",
+        )
+    return file
+
+
+def _read(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
+    try:
+        return file[name]
+    except ValueError as error:
+        if "pickle" not in str(error) and "allow_pickle" not in str(error):
+            raise InvalidDataset(Reason.DATASET_UNREADABLE, f"array {name} is damaged: {error}") from None
+        raise InvalidDataset(
+            Reason.DATASET_PICKLED,
+            f"array {name} holds pickled Python objects, which are never loaded; save numbers of one dtype",
+        ) from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InvalidDataset(Reason.DATASET_UNREADABLE, f"array {name} is damaged: {error}") from None
+
+
+def _pixels(values: np.ndarray, name: str, layout: DatasetLayout) -> np.ndarray:
+    if values.dtype.name not in ("uint8", "float16", "float32", "float64"):
+        raise InvalidDataset(
+            Reason.DATASET_SHAPE, f"{name} must be uint8, float16, float32 or float64, it is {values.dtype}"
+        )
+    if values.ndim not in (3, 4):
+        raise InvalidDataset(
+            Reason.DATASET_SHAPE,
+            f"{name} must be (N, H, W), (N, C, H, W), or (N, H, W, C) with layout NHWC; it is {values.shape}",
+        )
+    if len(values) == 0:
+        raise InvalidDataset(Reason.DATASET_EMPTY_SPLIT, f"{name} holds no images; every split needs some")
+    if min(values.shape) == 0:
+        raise InvalidDataset(Reason.DATASET_SHAPE, f"{name} holds images without pixels: {values.shape}")
+    if values.ndim == 3:
+        values = values[:, None]
+    elif layout == "NHWC":
+        values = values.transpose(0, 3, 1, 2)
+    if values.dtype != np.uint8:
+        _require_finite(values, name)
+    return values
+
+
+def _require_finite(values: np.ndarray, name: str) -> None:
+    for start in range(0, len(values), _FINITE_BLOCK):
+        block = values[start : start + _FINITE_BLOCK].astype(np.float32)
+        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        if not finite.all():
+            first = start + int(np.argmin(finite))
+            raise InvalidDataset(
+                Reason.DATASET_NOT_FINITE,
+                f"{name}[{first}] holds NaN or infinite values (as float32); remove or repair such images",
+                {"array": name, "index": first},
+            )
+
+
+def _labels(values: np.ndarray, split: str, size: int, class_names: tuple[str, ...] | None) -> Labels:
+    name = f"y_{split}"
+    if values.dtype.kind not in "iu":
+        raise InvalidDataset(
+            Reason.DATASET_LABELS, f"{name} must hold integer class numbers, its dtype is {values.dtype}"
+        )
+    if values.shape != (size,):
+        raise InvalidDataset(
+            Reason.DATASET_SHAPE,
+            f"{name} must have one label for each of {size} images, its shape is {values.shape}",
+        )
+    low, high = int(values.min()), int(values.max())
+    limit = len(class_names) if class_names else 2**31
+    if low < 0 or high >= limit:
+        allowed = f"0..{limit - 1} (the job names {limit} classes)" if class_names else "0 or more"
+        raise InvalidDataset(
+            Reason.DATASET_LABELS,
+            f"{name} must be in {allowed}, its labels run from {low} to {high}",
+            {"low": low, "high": high},
+        )
+    return values.astype(np.int64)
+
+
+def _agree(splits: list[Split]) -> None:
+    shapes = {name: split.pixels.shape[1:] for name, split in zip(SPLIT_NAMES, splits, strict=True)}
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise InvalidDataset(
+            Reason.DATASET_SHAPE, f"all splits must have images of one shape (C, H, W), got {told}"
+        )

@@ -1,0 +1,173 @@
+"""Step 2, distill: misclassified codes become regions that people can look at and label."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int64
+
+from defuse_engine.contact_sheet import contact_sheet
+from defuse_engine.dataset import Dataset
+from defuse_engine.intervals import wilson
+from defuse_engine.onnx_model import Classifier, Decoder
+from defuse_engine.regions import LEAST_CODES, Region, group, sample_region
+from defuse_engine.regions_file import write_regions
+from defuse_engine.reporting import Reporter
+from defuse_engine.seeding import numpy_generator, stream_seed
+from defuse_engine.types import AuditConfig, Codes, Images, Interval, Misclassifications, Regions
+
+_RATE_SAMPLES = 200
+"""Fresh samples that a region's misclassification rate is counted on: a 95% interval of at most +-0.07."""
+
+
+@dataclass(frozen=True)
+class RatedRegion:
+    """A region, and the share of its fresh samples that are classified as anything but the seed label."""
+
+    region: Region
+    samples: Codes
+    misclassification_rate: Interval
+
+
+def run(
+    *,
+    misclassifications: Misclassifications,
+    classifier: Classifier,
+    decoder: Decoder,
+    dataset: Dataset,
+    train_codes: Codes,
+    config: AuditConfig,
+    seed: int,
+    folder: Path,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """Groups, rates and shows regions; writes `regions.npz` and contact sheets; returns what describes them.
+
+    `train_codes` are the codes of the train split, in its order. Regions come in the order in which labels
+    are worth most: size times misclassification rate, descending. Too few misclassifications give no region
+    and a warning.
+    """
+    grouping = group(
+        misclassifications,
+        config,
+        stream_seed(seed, "distill/mixture"),
+        # How many regions there are shows in the end: until then this says that the work goes on.
+        lambda done, total: reporter.progress("distill", 0, total, "steps"),
+    )
+    if not grouping.regions:
+        reporter.warning(
+            "NO_REGION",
+            f"{len(misclassifications)} misclassifications form no region: a region takes {LEAST_CODES} that "
+            "lie together and show the same mistake; search more seeds or with more noise",
+        )
+    if grouping.converged < grouping.mixtures:
+        reporter.warning(
+            "MIXTURE_NOT_CONVERGED",
+            f"{grouping.mixtures - grouping.converged} of {grouping.mixtures} mixtures stopped before they "
+            "converged; their regions may be split or merged",
+        )
+    rated: list[RatedRegion] = []
+    for number, region in enumerate(grouping.regions):
+        rated.append(_rate(region, number, classifier, decoder, config, seed))
+        reporter.progress("distill", number + 1, 2 * len(grouping.regions), "steps")
+    # The sort is stable: equal products keep the order of the fit.
+    rated.sort(key=lambda r: -len(r.region.members) * r.misclassification_rate.value)
+    write_regions(folder / "output" / "regions.npz", _as_arrays(rated, config.tau, train_codes.shape[1]))
+    gallery = _Gallery(decoder, dataset, train_codes, _value_range(dataset), config, folder)
+    objects: list[dict[str, Any]] = []
+    for index, region in enumerate(rated):
+        objects.append(_describe(index, region, misclassifications, gallery))
+        reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
+    return objects
+
+
+@dataclass(frozen=True)
+class _Gallery:
+    """What regions are shown with, and where."""
+
+    decoder: Decoder
+    dataset: Dataset
+    train_codes: Codes
+    value_range: tuple[float, float]
+    config: AuditConfig
+    folder: Path
+
+    def sheet(self, images: Images, file: str) -> dict[str, str | int]:
+        return contact_sheet(images, *self.value_range).write(self.folder, f"output/sheets/{file}.png")
+
+
+def _rate(
+    region: Region, number: int, classifier: Classifier, decoder: Decoder, config: AuditConfig, seed: int
+) -> RatedRegion:
+    generator = numpy_generator(seed, "distill/samples", number)
+    count = max(_RATE_SAMPLES, config.sheet_samples)
+    samples = sample_region(region.mean, region.covariance, config.tau, count, generator)
+    predictions = classifier.predict(decoder(samples))
+    wrong = int((predictions != region.seed_label).sum())
+    return RatedRegion(region, samples, wilson(wrong, count))
+
+
+def _describe(index: int, rated: RatedRegion, found: Misclassifications, gallery: _Gallery) -> dict[str, Any]:
+    region, shown, train = rated.region, gallery.config.sheet_samples, gallery.dataset.train
+    nearest, distances = nearest_items(region, gallery.train_codes, shown)
+    return {
+        "index": index,
+        "weight": region.weight,
+        "size": len(region.members),
+        "seed_label": region.seed_label,
+        "predicted_class": region.predicted_class,
+        "confidence": float(found.confidence[region.members].mean(dtype=np.float64)),
+        "misclassification_rate": asdict(rated.misclassification_rate),
+        "mean": region.mean.tolist(),
+        "tau": gallery.config.tau,
+        "sheet": gallery.sheet(gallery.decoder(rated.samples[:shown]), f"region-{index:03d}"),
+        "nearest_sheet": gallery.sheet(train.images(nearest), f"nearest-{index:03d}"),
+        "nearest": [
+            {
+                "split": "train",
+                "index": int(item),
+                "label": int(train.labels[item]),
+                "distance": float(distance),
+            }
+            for item, distance in zip(nearest, distances, strict=True)
+        ],
+    }
+
+
+def nearest_items(
+    region: Region, train_codes: Codes, count: int
+) -> tuple[Int64[np.ndarray, " n"], np.ndarray]:
+    """The train items whose codes are nearest to the region's mean: indices and Euclidean distances."""
+    distances = np.linalg.norm(train_codes - region.mean.astype(np.float32), axis=1)
+    nearest = np.argsort(distances, kind="stable")[:count]
+    return nearest.astype(np.int64), distances[nearest]
+
+
+def _value_range(dataset: Dataset) -> tuple[float, float]:
+    """What is shown as black and as white."""
+    if dataset.train.pixels.dtype == np.uint8:
+        return 0.0, 1.0
+    low, high = float(dataset.train.pixels.min()), float(dataset.train.pixels.max())
+    return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)
+
+
+def _as_arrays(rated: list[RatedRegion], tau: float, latent_size: int) -> Regions:
+    regions = [one.region for one in rated]
+    sizes = np.array([len(region.members) for region in regions], np.int64)
+    empty = np.zeros(0, np.int64)
+    return Regions(
+        weights=np.array([region.weight for region in regions], np.float64),
+        means=np.array([region.mean for region in regions], np.float64).reshape(-1, latent_size),
+        covariances=np.array([region.covariance for region in regions], np.float64).reshape(
+            -1, latent_size, latent_size
+        ),
+        seed_labels=np.array([region.seed_label for region in regions], np.int32),
+        predicted_classes=np.array([region.predicted_class for region in regions], np.int32),
+        sizes=sizes,
+        member_offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        members=np.concatenate([empty, *(region.members for region in regions)]),
+        tau=tau,
+    )

@@ -1,0 +1,108 @@
+"""What can go wrong in a job for a reason that its owner can act on.
+
+    EngineError
+    ├── JobInvalid          the job file or its configuration
+    ├── DeviceUnavailable   the device asked for is not there
+    ├── InvalidModel        an ONNX file, or how the files fit together
+    ├── InvalidDataset      the dataset file
+    ├── PreflightRefused    the inputs are readable, but an audit of them would be noise
+    ├── CorrectionFailed    nothing to correct, or nothing that may be returned
+    └── LimitExceeded       memory, CPU time or file size
+
+Anything else that is raised is a defect of the engine itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable names of expected failures: `defuse.v1.ErrorReason` without its prefix."""
+
+    JOB_INVALID = "JOB_INVALID"
+    DEVICE_UNAVAILABLE = "DEVICE_UNAVAILABLE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    MODEL_NOT_ONNX = "MODEL_NOT_ONNX"
+    MODEL_EXTERNAL_DATA = "MODEL_EXTERNAL_DATA"
+    MODEL_SIGNATURE = "MODEL_SIGNATURE"
+    MODEL_CLASS_COUNT = "MODEL_CLASS_COUNT"
+    MODEL_NOT_DIFFERENTIABLE = "MODEL_NOT_DIFFERENTIABLE"
+    VAE_LATENT_MISMATCH = "VAE_LATENT_MISMATCH"
+    VAE_SHAPE_MISMATCH = "VAE_SHAPE_MISMATCH"
+    DATASET_UNREADABLE = "DATASET_UNREADABLE"
+    DATASET_PICKLED = "DATASET_PICKLED"
+    DATASET_NOT_FINITE = "DATASET_NOT_FINITE"
+    DATASET_LABELS = "DATASET_LABELS"
+    DATASET_EMPTY_SPLIT = "DATASET_EMPTY_SPLIT"
+    DATASET_SHAPE = "DATASET_SHAPE"
+    PREFLIGHT_CLASSIFIER_ACCURACY = "PREFLIGHT_CLASSIFIER_ACCURACY"
+    PREFLIGHT_READABILITY = "PREFLIGHT_READABILITY"
+    NO_CONFIRMED_BUG = "NO_CONFIRMED_BUG"
+    CORRECTION_DIVERGED = "CORRECTION_DIVERGED"
+
+
+Figures = Mapping[str, float | int | str]
+
+
+class EngineError(Exception):
+    """An expected failure: `reason` for programs, the message for people, `figures` for both."""
+
+    def __init__(self, reason: Reason | str, message: str, figures: Figures | None = None):
+        super().__init__(message)
+        self.reason = Reason(reason)
+        self.message = message
+        self.figures: dict[str, float | int | str] = dict(figures or {})
+
+
+class JobInvalid(EngineError):
+    """The job file asks for something that does not exist or is out of range."""
+
+    def __init__(self, message: str, figures: Figures | None = None):
+        super().__init__(Reason.JOB_INVALID, message, figures)
+
+
+class DeviceUnavailable(EngineError):
+    """The device asked for is missing: a slow success on another one would be a lie."""
+
+    def __init__(self, message: str, figures: Figures | None = None):
+        super().__init__(Reason.DEVICE_UNAVAILABLE, message, figures)
+
+
+class LimitExceeded(EngineError):
+    """The job needs more memory, CPU time or file size than it was granted."""
+
+    def __init__(self, message: str, figures: Figures | None = None):
+        super().__init__(Reason.LIMIT_EXCEEDED, message, figures)
+
+
+class InvalidModel(EngineError):
+    """An ONNX file is not what it must be, or does not fit its companions."""
+
+
+class InvalidDataset(EngineError):
+    """The dataset file is not what it must be."""
+
+
+class PreflightRefused(EngineError):
+    """The inputs can be read, but what an audit of them reports would be noise."""
+
+
+class CorrectionFailed(EngineError):
+    """A correction has nothing to work on, or nothing that may be returned."""
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error of numpy, torch or onnxruntime says that memory was refused."""
+    if isinstance(error, MemoryError):
+        return True
+    text = str(error).lower()
+    signs = (
+        "bad_alloc",
+        "can't allocate memory",
+        "failed to allocate memory",
+        "out of memory",
+        "bad allocation",
+    )
+    return any(sign in text for sign in signs)

@@ -1,0 +1,196 @@
+"""Fine-tuning of one point of the sweep: the classifier's own weights, clean data, labeled region samples."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from defuse_engine.dataset import Split
+from defuse_engine.differentiable import DifferentiableModel
+from defuse_engine.labeled_regions import RegionSamples
+from defuse_engine.preprocessing import apply
+from defuse_engine.types import Images, Labels, OutputKind, Preprocessing
+
+_LEAST_WEIGHT_SCALE = 1e-3
+"""Weights that start at zero must be able to move: the floor of Adafactor's relative steps."""
+_WARM_UP_SHARE = 0.1
+_LEAST_STEPS = 300
+"""Of one point: a small dataset is walked through more often than asked, or nothing would change."""
+_MOST_STEPS = 2_500
+"""Of one point: a large dataset is sampled, not walked through."""
+_CHECKED_EVERY_STEPS = 25
+_EVALUATION_BATCH = 512
+_LEAST_PROBABILITY = 1e-12
+
+_Batch = tuple[Images, Labels]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All that a point of the sweep depends on, except lambda and the learning rate."""
+
+    preprocessing: Preprocessing
+    output_kind: OutputKind
+    clean: Split
+    region_samples: RegionSamples
+    epochs: int
+    """Passes asked for; the number of steps has bounds of its own."""
+    batch_size: int
+    baseline_loss: float
+    """Clean cross-entropy of the classifier as it came."""
+
+    @property
+    def steps(self) -> int:
+        """Steps of gradient descent of one point."""
+        asked = self.epochs * math.ceil(len(self.clean) / self.batch_size)
+        return min(_MOST_STEPS, max(_LEAST_STEPS, asked))
+
+    @property
+    def walked_epochs(self) -> int:
+        """Passes over the clean data that these steps make, at least one."""
+        return max(1, round(self.steps * self.batch_size / len(self.clean)))
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A fine-tuned copy, and how it went."""
+
+    model: DifferentiableModel
+    training_loss: float
+    """Mean of CE(clean) + lambda * CE(region samples) over the last steps with a finite loss."""
+    diverged: bool
+    """Cut short: the clean loss was on its way to that of guessing."""
+
+
+def fine_tune(
+    model: DifferentiableModel,
+    tuning: Tuning,
+    region_weight: float,
+    learning_rate: float,
+    generator: np.random.Generator,
+    on_step: Callable[[int], None],
+) -> Tuned:
+    """Minimises CE(clean) + `region_weight` * CE(region samples) from a copy of `model`, by Adam.
+
+    `learning_rate` is relative: a step moves each weight tensor by up to that share of its root mean square,
+    so that one value serves classifiers whose weights differ in scale (N. Shazeer, M. Stern, Adafactor, 2018,
+    section 8); it warms up and falls to zero by a cosine. `on_step` gets the number of steps done.
+    """
+    tuned = copy.deepcopy(model)
+    optimizer = torch.optim.Adam(_relative_groups(tuned, learning_rate))
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, tuning.steps))
+    limit = _divergence_limit(tuning)
+    clean_losses: list[float] = []
+    losses: list[float] = []
+    for step, (clean, regional) in enumerate(_batches(tuning, generator)):
+        optimizer.zero_grad(set_to_none=True)
+        clean_loss = _cross_entropy(tuned, tuning, *clean)
+        loss = clean_loss + region_weight * _cross_entropy(tuned, tuning, *regional)
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        clean_losses.append(float(clean_loss.detach()))
+        losses.append(float(loss.detach()))
+        if (step + 1) % _CHECKED_EVERY_STEPS == 0 or step + 1 == tuning.steps:
+            on_step(step + 1)
+            # NaN compares as false: written so that it counts as diverged.
+            if not np.mean(clean_losses[-_CHECKED_EVERY_STEPS:]) <= limit:
+                return Tuned(tuned, _finite_mean(losses), diverged=True)
+    return Tuned(tuned, _finite_mean(losses), diverged=False)
+
+
+def predict(model: DifferentiableModel, preprocessing: Preprocessing, images: Images) -> Labels:
+    """Predicted classes (n,) of images (n, C, H, W)."""
+    return _scores(model, preprocessing, images).argmax(dim=1).cpu().numpy()
+
+
+def accuracy(model: DifferentiableModel, preprocessing: Preprocessing, split: Split) -> float:
+    """Share of a split that is classified as labeled."""
+    right = 0
+    for chosen, images in split.batches(np.arange(len(split)), _EVALUATION_BATCH):
+        right += int((predict(model, preprocessing, images) == split.labels[chosen]).sum())
+    return right / len(split)
+
+
+def mean_loss(
+    model: DifferentiableModel,
+    preprocessing: Preprocessing,
+    output_kind: OutputKind,
+    images: Images,
+    labels: Labels,
+) -> float:
+    """Mean cross-entropy of `images`."""
+    log_probabilities = _log_probabilities(_scores(model, preprocessing, images), output_kind)
+    return float(functional.nll_loss(log_probabilities.cpu(), torch.from_numpy(labels)))
+
+
+def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Images) -> Tensor:
+    with torch.no_grad():
+        parts = torch.from_numpy(images).to(_device(model)).split(_EVALUATION_BATCH)
+        return torch.cat([model(apply(preprocessing, part)) for part in parts])
+
+
+def _cross_entropy(model: DifferentiableModel, tuning: Tuning, images: Images, labels: Labels) -> Tensor:
+    device = _device(model)
+    inputs = apply(tuning.preprocessing, torch.from_numpy(images).to(device))
+    targets = torch.from_numpy(labels).to(device)
+    return functional.nll_loss(_log_probabilities(model(inputs), tuning.output_kind), targets)
+
+
+def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
+    if output_kind == "logits":
+        return functional.log_softmax(scores, dim=1)
+    return scores.clamp_min(_LEAST_PROBABILITY).log()
+
+
+def _batches(tuning: Tuning, generator: np.random.Generator) -> Iterator[tuple[_Batch, _Batch]]:
+    """Pairs of a clean batch and a region batch of the same size, `tuning.steps` of them."""
+    size, regions = tuning.batch_size, tuning.region_samples
+    order = np.zeros(0, np.int64)
+    for _ in range(tuning.steps):
+        if len(order) == 0:
+            order = generator.permutation(len(tuning.clean))
+        chosen, order = order[:size], order[size:]
+        rows = generator.integers(len(regions.labels), size=size)
+        clean = (tuning.clean.images(chosen), tuning.clean.labels[chosen])
+        yield clean, (regions.images[rows], regions.labels[rows])
+
+
+def _relative_groups(model: DifferentiableModel, learning_rate: float) -> list[dict[str, object]]:
+    return [
+        {
+            "params": [weight],
+            "lr": learning_rate * max(_LEAST_WEIGHT_SCALE, float(weight.detach().square().mean().sqrt())),
+        }
+        for weight in model.parameters()
+    ]
+
+
+def _schedule(step: int, steps: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warm_up = max(1.0, _WARM_UP_SHARE * steps)
+    if step < warm_up:
+        return (step + 1) / (warm_up + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1.0, steps - warm_up)))
+
+
+def _divergence_limit(tuning: Tuning) -> float:
+    """Half of the way from the baseline's loss to that of guessing."""
+    guessing = math.log(max(2, int(tuning.clean.labels.max()) + 1))
+    return max((tuning.baseline_loss + guessing) / 2, 2 * tuning.baseline_loss)
+
+
+def _finite_mean(losses: list[float]) -> float:
+    finite = [loss for loss in losses if math.isfinite(loss)]
+    return float(np.mean(finite[-_CHECKED_EVERY_STEPS:])) if finite else 0.0
+
+
+def _device(model: DifferentiableModel) -> torch.device:
+    return next(model.parameters()).device

@@ -1,0 +1,117 @@
+"""What a resource is, found out where it is safe to open it; a bad one is refused with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from defuse_engine.dataset import Split
+from defuse_engine.device import Runtime
+from defuse_engine.differentiable import undifferentiable_operations
+from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.job_file import ClassifierInput, DatasetInput, VaeInput
+from defuse_engine.onnx_file import TensorSpec
+from defuse_engine.onnx_model import Classifier, Encoder, Session, mu_output
+from defuse_engine.preprocessing import image_shape_of
+from defuse_engine.resources import open_dataset, require_same_latent_size
+from defuse_engine.types import SPLIT_NAMES
+
+
+def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, Any]:
+    """Open and run a classifier; raises InvalidModel."""
+    model_bytes = entry.file.read_bytes()
+    classifier = Classifier(model_bytes, entry.preprocessing, entry.output_kind, runtime)
+    signature = classifier.signature
+    class_count = classifier.declared_class_count
+    if min(signature.input.shape[1:]) > 0:
+        class_count = _trial(classifier.session, signature.outputs[0])[0]
+    if class_count < 2:
+        raise InvalidModel(
+            Reason.MODEL_CLASS_COUNT,
+            f"the classifier must tell at least two classes apart; its output "
+            f"{signature.outputs[0].name!r} has {class_count} columns "
+            "(-1: not declared); export it with a fixed number of classes",
+        )
+    operations = undifferentiable_operations(model_bytes)
+    return {
+        "input": signature.input.to_json(),
+        "output": signature.outputs[0].to_json(),
+        "class_count": class_count,
+        "image_shape": _shape(image_shape_of(entry.preprocessing, signature.input.shape[1:])),
+        "opset": signature.opset,
+        "batch_size": signature.batch_size,
+        "differentiable": not operations,
+        "undifferentiable_ops": operations,
+    }
+
+
+def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
+    """Open a VAE, and run its decoder on what its encoder gives; raises InvalidModel."""
+    encoder = Encoder(entry.encoder.read_bytes(), entry.preprocessing, runtime).session
+    decoder = Session(entry.decoder.read_bytes(), runtime, "the VAE's decoder")
+    source, target = encoder.signature.input, decoder.signature.outputs[0]
+    if len(decoder.signature.input.shape) != 2:
+        raise InvalidModel(
+            Reason.MODEL_SIGNATURE,
+            f"the VAE's decoder must take codes (batch, D), it takes {decoder.signature.input.shape}",
+        )
+    latent_size = mu_output(encoder.signature).shape[1]
+    require_same_latent_size(latent_size, decoder.signature.input.shape[1])
+    image_items = source.shape[1:]
+    if min(image_items) > 0:
+        latent_size = _trial(encoder, mu_output(encoder.signature))[0]
+        require_same_latent_size(latent_size, decoder.signature.input.shape[1])
+        decoded = _trial(decoder, target, (latent_size,))
+        if decoded != image_items:
+            raise InvalidModel(
+                Reason.VAE_SHAPE_MISMATCH,
+                f"the VAE's encoder takes items of shape {image_items}, its decoder gives {decoded}; "
+                "they must be the same",
+            )
+    return {
+        "encoder_input": source.to_json(),
+        "encoder_outputs": [output.to_json() for output in encoder.signature.outputs],
+        "decoder_input": decoder.signature.input.to_json(),
+        "decoder_output": target.to_json(),
+        "latent_size": latent_size,
+        "image_shape": _shape(image_shape_of(entry.preprocessing, image_items)),
+    }
+
+
+def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
+    """Read a dataset and count; raises InvalidDataset."""
+    dataset = open_dataset(entry)
+    return {
+        "image_shape": list(dataset.image_shape),
+        "class_count": dataset.class_count,
+        "splits": {
+            name: {
+                "size": len(split),
+                "class_counts": np.bincount(split.labels, minlength=dataset.class_count).tolist(),
+            }
+            for name, split in zip(SPLIT_NAMES, dataset.splits, strict=True)
+        },
+        "value_min": min(_value(split, np.min) for split in dataset.splits),
+        "value_max": max(_value(split, np.max) for split in dataset.splits),
+        "dtype": str(dataset.train.pixels.dtype),
+    }
+
+
+def _value(split: Split, extreme: Any) -> float:
+    """Return the least or largest value as the engine's images have it: uint8 is divided by 255."""
+    value = float(extreme(split.pixels))
+    return value / 255.0 if split.pixels.dtype == np.uint8 else value
+
+
+def _trial(session: Session, output: TensorSpec, item: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """Return the shape of one item of an output, after a run on zeros."""
+    shape = item or session.signature.input.shape[1:]
+    batch = max(1, session.signature.batch_size)
+    zeros = torch.zeros((batch, *shape), device=session.runtime.device)
+    return tuple(session.run(zeros, output).shape[1:])
+
+
+def _shape(shape: tuple[int, int, int] | None) -> list[int] | None:
+    return None if shape is None else list(shape)

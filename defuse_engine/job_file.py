@@ -1,0 +1,198 @@
+"""What `job.json` says (`docs/job-folder.md`), read strictly."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from defuse_engine.errors import JobInvalid
+from defuse_engine.strict_json import Fields
+from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing
+
+Kind = Literal["inspect_classifier", "inspect_vae", "inspect_dataset", "audit", "correct", "evaluate"]
+KINDS: tuple[Kind, ...] = (
+    "inspect_classifier",
+    "inspect_vae",
+    "inspect_dataset",
+    "audit",
+    "correct",
+    "evaluate",
+)
+_INPUTS: dict[Kind, tuple[str, ...]] = {
+    "inspect_classifier": ("classifier",),
+    "inspect_vae": ("vae",),
+    "inspect_dataset": ("dataset",),
+    "audit": ("classifier", "vae", "dataset"),
+    "correct": ("classifier", "vae", "dataset", "regions"),
+    "evaluate": ("classifier", "vae", "dataset", "regions", "candidate"),
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the process may use; None is unlimited."""
+
+    memory_bytes: int | None = None
+    cpu_s: int | None = None
+    file_size_bytes: int | None = None
+    open_files: int | None = None
+
+
+@dataclass(frozen=True)
+class ClassifierInput:
+    """A classifier's file and how it is fed."""
+
+    file: Path
+    preprocessing: Preprocessing
+    output_kind: OutputKind
+
+
+@dataclass(frozen=True)
+class VaeInput:
+    """A VAE's two files; one preprocessing serves both ends."""
+
+    encoder: Path
+    decoder: Path
+    preprocessing: Preprocessing
+
+
+@dataclass(frozen=True)
+class DatasetInput:
+    """A dataset's file and how it is read."""
+
+    file: Path
+    layout: Literal["NCHW", "NHWC"]
+    class_names: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a job; those that its kind does not use are None."""
+
+    classifier: ClassifierInput | None = None
+    candidate: ClassifierInput | None = None
+    vae: VaeInput | None = None
+    dataset: DatasetInput | None = None
+    regions: Path | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job; `config` is read by the kind's own configuration."""
+
+    folder: Path
+    kind: Kind
+    seed: int
+    device: str
+    threads: int
+    limits: Limits
+    inputs: Inputs
+    config: object = field(default_factory=dict[str, object])
+
+    @property
+    def output(self) -> Path:
+        """The folder that everything is written to."""
+        return self.folder / "output"
+
+
+def read_job(folder: Path) -> Job:
+    """Read FOLDER/job.json; raises JobInvalid, naming the key, for anything that it does not know."""
+    try:
+        value = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JobInvalid(f"cannot read job.json: {error.strerror}") from None
+    except ValueError as error:
+        raise JobInvalid(f"job.json is not JSON: {error}") from None
+    fields = Fields(value, "job")
+    kind: Kind = fields.choice("kind", None, KINDS)
+    job = Job(
+        folder=folder,
+        kind=kind,
+        seed=fields.integer("seed", 0, 0),
+        device=fields.text("device", "auto"),
+        threads=fields.integer("threads", 0, 0, 1024),
+        limits=_limits(fields.raw("limits", {})),
+        inputs=_inputs(fields.raw("inputs"), kind, folder),
+        config=fields.raw("config", {}),
+    )
+    fields.finish()
+    return job
+
+
+def _limits(value: object) -> Limits:
+    fields = Fields(value, "job.limits")
+    names = ("memory_bytes", "cpu_s", "file_size_bytes", "open_files")
+    limits = Limits(**{name: fields.integer(name, None, 1) for name in names if name in fields})
+    fields.finish()
+    return limits
+
+
+def _inputs(value: object, kind: Kind, folder: Path) -> Inputs:
+    fields = Fields(value, "job.inputs")
+    missing = [name for name in _INPUTS[kind] if name not in fields]
+    if missing:
+        raise JobInvalid(f"job.inputs of kind {kind} needs {', '.join(_INPUTS[kind])}; missing: {missing[0]}")
+    given = {name: Fields(fields.raw(name), fields.path(name)) for name in _INPUTS[kind]}
+    inputs = Inputs(
+        classifier=_classifier(given["classifier"], folder) if "classifier" in given else None,
+        candidate=_classifier(given["candidate"], folder) if "candidate" in given else None,
+        vae=_vae(given["vae"], folder) if "vae" in given else None,
+        dataset=_dataset(given["dataset"], folder) if "dataset" in given else None,
+        regions=_file(given["regions"], "file", folder) if "regions" in given else None,
+    )
+    for entry in (fields, *given.values()):
+        entry.finish()
+    return inputs
+
+
+def _classifier(fields: Fields, folder: Path) -> ClassifierInput:
+    return ClassifierInput(
+        file=_file(fields, "file", folder),
+        preprocessing=_preprocessing(fields),
+        output_kind=fields.choice("output_kind", "logits", OUTPUT_KINDS),
+    )
+
+
+def _vae(fields: Fields, folder: Path) -> VaeInput:
+    return VaeInput(
+        encoder=_file(fields, "encoder", folder),
+        decoder=_file(fields, "decoder", folder),
+        preprocessing=_preprocessing(fields),
+    )
+
+
+def _dataset(fields: Fields, folder: Path) -> DatasetInput:
+    names: tuple[str, ...] | None = None
+    if "class_names" in fields:
+        names = tuple(_name(where, value) for where, value in fields.items("class_names"))
+        if len(names) < 2 or len(set(names)) != len(names):
+            raise JobInvalid(
+                f"{fields.path('class_names')} must hold at least two names, all different; got {names}"
+            )
+    return DatasetInput(
+        file=_file(fields, "file", folder),
+        layout=fields.choice("layout", "NCHW", ("NCHW", "NHWC")),
+        class_names=names,
+    )
+
+
+def _name(where: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise JobInvalid(f"{where} must be a non-empty string, got {value!r}")
+    return value
+
+
+def _preprocessing(fields: Fields) -> Preprocessing:
+    return Preprocessing.from_json(fields.raw("preprocessing", {}), fields.path("preprocessing"))
+
+
+def _file(fields: Fields, key: str, folder: Path) -> Path:
+    text = fields.text(key)
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts:
+        raise JobInvalid(f"{fields.path(key)} must lie inside the job folder, got {text!r}")
+    if not (folder / path).is_file():
+        raise JobInvalid(f"{fields.path(key)} names {text!r}, which is no file in the job folder")
+    return folder / path

@@ -1,0 +1,70 @@
+"""Regions with the class that people gave them, and samples of them to train on or to measure with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from defuse_engine.errors import JobInvalid
+from defuse_engine.onnx_model import Decoder
+from defuse_engine.regions import sample_region
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import Images, Labels, RegionLabel, Regions
+
+
+@dataclass(frozen=True)
+class RegionSamples:
+    """Decoded samples (n, C, H, W) of labeled regions; row i of every array is the same sample."""
+
+    images: Images
+    labels: Labels
+    """The region's label, given by people."""
+    regions: Labels
+    """The region's number."""
+
+
+def check_labels(labels: tuple[RegionLabel, ...], regions: Regions, class_count: int) -> None:
+    """Raises JobInvalid where a label names no region of the audit, or no class of the dataset."""
+    for label in labels:
+        if label.region >= len(regions):
+            raise JobInvalid(f"label for region {label.region}: the audit has regions 0..{len(regions) - 1}")
+        if label.label >= class_count:
+            raise JobInvalid(
+                f"label {label.label} of region {label.region} must be a class in 0..{class_count - 1}"
+            )
+
+
+def is_confirmed(label: RegionLabel, regions: Regions) -> bool:
+    """Whether the region is a confirmed bug: people disagree with the classifier's prediction."""
+    return label.label != int(regions.predicted_classes[label.region])
+
+
+def draw_samples(
+    labels: tuple[RegionLabel, ...],
+    regions: Regions,
+    decoder: Decoder,
+    tau: float,
+    samples_per_region: int,
+    seed: int,
+    stage: str,
+) -> RegionSamples:
+    """Decodes samples of N(mean, tau * covariance) of each labeled region.
+
+    Every region has a stream of its own, named by seed, stage and region: stages share no sample.
+    """
+    codes = [
+        sample_region(
+            regions.means[label.region],
+            regions.covariances[label.region],
+            tau,
+            samples_per_region,
+            numpy_generator(seed, stage, label.region),
+        )
+        for label in labels
+    ]
+    return RegionSamples(
+        images=decoder(np.concatenate(codes)),
+        labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),
+        regions=np.repeat([label.region for label in labels], samples_per_region).astype(np.int64),
+    )

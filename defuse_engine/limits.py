@@ -1,0 +1,63 @@
+"""What the engine denies itself before it opens anything; this module imports nothing heavy.
+
+The engine runs models that strangers wrote. It is a process of its own for that reason, and sets its limits
+itself, before torch is imported.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+from pathlib import Path
+
+from defuse_engine.errors import LimitExceeded
+from defuse_engine.job_file import Limits
+
+IMPORTS_ALLOWANCE_BYTES = 2 << 30
+"""Address space that importing torch, scikit-learn and onnxruntime takes: 1.5 GB suffices, 0.9 do not."""
+CPU_GRACE_S = 10
+"""Seconds from the limit to the kill: time enough to say what happened."""
+_PR_SET_PDEATHSIG = 1
+
+
+def apply_limits(limits: Limits, device: str) -> None:
+    """Limit this process; memory as address space, and only where no CUDA device may be used.
+
+    CUDA maps address space far beyond what it uses: there the supervisor watches resident memory instead.
+    """
+    if limits.memory_bytes is not None and not _may_use_cuda(device):
+        _limit(resource.RLIMIT_AS, limits.memory_bytes + IMPORTS_ALLOWANCE_BYTES)
+    if limits.file_size_bytes is not None:
+        _limit(resource.RLIMIT_FSIZE, limits.file_size_bytes)
+    if limits.open_files is not None:
+        _limit(resource.RLIMIT_NOFILE, limits.open_files)
+    if limits.cpu_s is not None:
+        signal.signal(signal.SIGXCPU, _cpu_time_is_up)
+        _limit(resource.RLIMIT_CPU, limits.cpu_s, grace=CPU_GRACE_S)
+
+
+def die_with_parent() -> None:
+    """Ask Linux to kill this process when the thread that started it ends; elsewhere nothing happens."""
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _may_use_cuda(device: str) -> bool:
+    return device.startswith("cuda") or (device == "auto" and Path("/dev/nvidiactl").exists())
+
+
+def _limit(what: int, amount: int, grace: int = 0) -> None:
+    _, hard = resource.getrlimit(what)
+    if hard != resource.RLIM_INFINITY:
+        resource.setrlimit(what, (min(amount, hard), min(amount + grace, hard)))
+    else:
+        resource.setrlimit(what, (amount, amount + grace))
+
+
+def _cpu_time_is_up(signum: int, frame: object) -> None:
+    soft, _ = resource.getrlimit(resource.RLIMIT_CPU)
+    raise LimitExceeded(
+        f"the job used its {soft} s of CPU time; grant more, or ask for less", {"cpu_s": soft}
+    )

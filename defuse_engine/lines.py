@@ -1,0 +1,81 @@
+"""What the engine says while it works: one JSON object a line on standard output (`docs/job-folder.md`)."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any, TextIO
+
+from defuse_engine.errors import EngineError
+
+PROGRESS_INTERVAL_S = 0.2
+
+
+class Lines:
+    """Writes the lines, and remembers the warnings for the result."""
+
+    def __init__(self, stream: TextIO, device: str = "cpu"):
+        self._stream = stream
+        self.device = device
+        """Named in every progress line."""
+        self.warnings: list[dict[str, str]] = []
+        self._stage = ""
+        self._started_s = 0.0
+        self._started_done = 0
+        self._last_s = 0.0
+
+    def progress(self, stage: str, done: int, total: int, unit: str) -> None:
+        """Report progress, at most five times a second; the first and the last line of a stage always."""
+        now = time.monotonic()
+        if stage != self._stage:
+            self._stage, self._started_s, self._started_done = stage, now, done
+        elif done < total and now - self._last_s < PROGRESS_INTERVAL_S:
+            return
+        self._last_s = now
+        elapsed_s = now - self._started_s
+        rate = (done - self._started_done) / elapsed_s if elapsed_s > 0 else 0.0
+        self._write(
+            {
+                "event": "progress",
+                "stage": stage,
+                "done": done,
+                "total": total,
+                "unit": unit,
+                "rate_per_s": round(rate, 3),
+                "device": self.device,
+            }
+        )
+
+    def preflight(self, figures: dict[str, Any]) -> None:
+        """Report the figures of the preflight."""
+        self._write({"event": "preflight", "figures": figures})
+
+    def warning(self, reason: str, message: str) -> None:
+        """Report, and remember, what the reader of the result has to know."""
+        self.warnings.append({"reason": reason, "message": message})
+        self._write({"event": "warning", "reason": reason, "message": message})
+
+    def chunk(self, shard: int, file: str, records: int, candidates: int) -> None:
+        """Report a finished shard of the search."""
+        self._write(
+            {"event": "chunk", "shard": shard, "file": file, "records": records, "candidates": candidates}
+        )
+
+    def result(self, file: str) -> None:
+        """Report that the result is written."""
+        self._write({"event": "result", "file": file})
+
+    def error(self, error: EngineError) -> None:
+        """Report why the job cannot be done."""
+        self._write(
+            {
+                "event": "error",
+                "reason": error.reason.value,
+                "message": error.message,
+                "figures": error.figures,
+            }
+        )
+
+    def _write(self, event: dict[str, Any]) -> None:
+        self._stream.write(json.dumps(event) + "\n")
+        self._stream.flush()

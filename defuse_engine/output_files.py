@@ -1,0 +1,65 @@
+"""Files of the output folder: written under a temporary name and renamed, so that what exists is whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from defuse_engine.errors import JobInvalid
+from defuse_engine.types import Chunk, Misclassifications
+
+_DTYPES = {
+    "codes": np.float32,
+    "seed_index": np.int64,
+    "seed_split": np.uint8,
+    "seed_label": np.int32,
+    "predicted_class": np.int32,
+    "confidence": np.float32,
+    "delta_norm": np.float32,
+    "agreement": np.float32,
+}
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file by `write(stream)`; readers see all of it or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as stream:
+            write(stream)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a result; the same value gives the same bytes."""
+    text = json.dumps(value, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    write_whole(path, lambda stream: stream.write(text.encode()))
+
+
+def chunk_path(output: Path, shard: int) -> Path:
+    """Return where the chunk of a shard lies."""
+    return output / "chunks" / f"misclassifications-{shard:05d}.npz"
+
+
+def write_chunk(path: Path, chunk: Chunk) -> None:
+    """Write a chunk; the same chunk gives the same bytes (numpy stores no time of writing)."""
+    arrays = {name: getattr(chunk.misclassifications, name).astype(dtype) for name, dtype in _DTYPES.items()}
+    counts = {"candidates": np.int64(chunk.candidates), "seeds": np.int64(chunk.seeds)}
+    write_whole(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays, **counts))
+
+
+def read_chunk(path: Path) -> Chunk:
+    """Read a chunk that an earlier run of the job left; raises JobInvalid where it is no chunk."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = Misclassifications(**{name: file[name] for name in _DTYPES})
+            return Chunk(found, int(file["candidates"]), int(file["seeds"]))
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise JobInvalid(f"{path.name} is no chunk of an earlier run: {error}; remove it") from None

@@ -1,0 +1,176 @@
+"""Step 0 of the method: whether an audit of these inputs would find anything but noise."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from defuse_engine.diagnosis import likely_cause
+from defuse_engine.errors import PreflightRefused, Reason
+from defuse_engine.reporting import Reporter
+from defuse_engine.resources import Resources
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import OUTPUT_KINDS, Labels, OutputKind, Outputs
+
+SAMPLE_SIZE = 2000
+LEAST_KAPPA = 0.2
+"""Cohen's kappa up to which agreement with the labels is "slight" (Landis and Koch, Biometrics 33, 1977)."""
+LEAST_READABILITY = 0.5
+LOW_READABILITY = 0.9
+_ROW_SUM_TOLERANCE = 1e-2
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """The first figures of an audit."""
+
+    classifier_accuracy: float
+    """On the raw inputs, in [0, 1]."""
+    reconstruction_accuracy: float
+    """On the VAE's reconstructions of the same inputs, in [0, 1]."""
+    readability: float
+    """The second over the first."""
+    reconstruction_mse: float
+    """Mean over images and pixels."""
+    sample_size: int
+    value_min: float
+    value_max: float
+    output_kind: OutputKind
+    mean_row_sum: float
+    """Mean over the sample of the sum of the classifier's outputs; 1 for probabilities."""
+    class_count: int
+    latent_std: float
+    """Mean over dimensions of the standard deviation of the codes of train items."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object of `result.json`."""
+        return asdict(self)
+
+
+def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
+    """Measure a sample of the validation split, and codes of a sample of the train split.
+
+    Raises PreflightRefused: PREFLIGHT_CLASSIFIER_ACCURACY where the classifier agrees with the labels hardly
+    more than by chance, PREFLIGHT_READABILITY where it reads fewer than half of the VAE's reconstructions.
+    """
+    split = resources.dataset.validation
+    rng = numpy_generator(seed, "preflight")
+    sample = np.sort(rng.permutation(len(split))[:SAMPLE_SIZE])
+    images, labels = split.images(sample), split.labels[sample]
+    reporter.progress("preflight", 0, len(sample), "items")
+    outputs = resources.classifier(images)
+    _require_outputs(resources, outputs)
+    predicted = outputs.argmax(axis=1)
+    accuracy = float((predicted == labels).mean())
+    if cohens_kappa(predicted, labels, outputs.shape[1]) <= LEAST_KAPPA:
+        raise _near_chance(resources, images, labels, outputs, accuracy)
+    reconstructions = resources.decoder(resources.encoder(images))
+    read = float((resources.classifier.predict(reconstructions) == labels).mean())
+    preflight = Preflight(
+        classifier_accuracy=accuracy,
+        reconstruction_accuracy=read,
+        readability=read / accuracy,
+        reconstruction_mse=float(np.mean((reconstructions - images) ** 2, dtype=np.float64)),
+        sample_size=len(sample),
+        value_min=float(images.min()),
+        value_max=float(images.max()),
+        output_kind=resources.classifier.output_kind,
+        mean_row_sum=float(outputs.sum(axis=1, dtype=np.float64).mean()),
+        class_count=outputs.shape[1],
+        latent_std=_latent_std(resources, rng),
+    )
+    reporter.progress("preflight", len(sample), len(sample), "items")
+    _judge_output_kind(preflight, outputs, reporter)
+    _judge_readability(preflight, reporter)
+    return preflight
+
+
+def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
+    """Return agreement beyond chance: 0 for guessing or a constant answer, 1 for full agreement.
+
+    J. Cohen, A coefficient of agreement for nominal scales, 1960. Unlike accuracy it knows that naming the
+    commonest class is no skill.
+    """
+    observed = float((predicted == labels).mean())
+    shares = [np.bincount(values, minlength=class_count) / len(labels) for values in (predicted, labels)]
+    by_chance = float(shares[0] @ shares[1])
+    return 0.0 if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
+
+
+def _require_outputs(resources: Resources, outputs: Outputs) -> None:
+    if not np.isfinite(outputs).all():
+        raise PreflightRefused(
+            Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
+            "the classifier answers NaN or infinite values on the dataset's images; wrong preprocessing "
+            f"({resources.classifier.preprocessing}) is the likely cause",
+        )
+
+
+def _near_chance(
+    resources: Resources, images: np.ndarray, labels: Labels, outputs: Outputs, accuracy: float
+) -> PreflightRefused:
+    commonest = float(np.bincount(labels).max() / len(labels))
+    figures: dict[str, float | int | str] = {
+        "classifier_accuracy": accuracy,
+        "commonest_class_share": commonest,
+        "sample_size": len(labels),
+        "class_count": outputs.shape[1],
+        "value_min": float(images.min()),
+        "value_max": float(images.max()),
+        "preprocessing": str(resources.classifier.preprocessing),
+    }
+    message = (
+        f"the classifier is right on {accuracy:.1%} of {len(labels)} validation images, hardly more than by "
+        f"chance (the commonest class makes {commonest:.1%}): an audit would report noise. Likely "
+        "causes are wrong preprocessing (scale, mean, std, layout; declared is "
+        f"{resources.classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
+        "it) or another order of the labels."
+    )
+    cause = likely_cause(resources.classifier, images, labels, outputs)
+    return PreflightRefused(
+        Reason.PREFLIGHT_CLASSIFIER_ACCURACY, f"{message} {cause}" if cause else message, figures
+    )
+
+
+def _latent_std(resources: Resources, rng: np.random.Generator) -> float:
+    train = resources.dataset.train
+    sample = np.sort(rng.permutation(len(train))[:SAMPLE_SIZE])
+    codes = resources.encoder(train.images(sample))
+    return float(codes.std(axis=0, dtype=np.float64).mean())
+
+
+def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporter) -> None:
+    in_range = float(outputs.min()) >= 0.0 and float(outputs.max()) <= 1.0 + _ROW_SUM_TOLERANCE
+    sums_to_one = bool(np.all(np.abs(outputs.sum(axis=1) - 1.0) <= _ROW_SUM_TOLERANCE))
+    looks_like = OUTPUT_KINDS[1] if in_range and sums_to_one else OUTPUT_KINDS[0]
+    if looks_like != preflight.output_kind:
+        reporter.warning(
+            "OUTPUT_KIND_MISMATCH",
+            f"output_kind is declared as {preflight.output_kind}, but the outputs look like {looks_like} "
+            f"(from {outputs.min():g} to {outputs.max():g}, a row sums to {preflight.mean_row_sum:g} on "
+            "average); predictions stand, confidences do not",
+        )
+
+
+def _judge_readability(preflight: Preflight, reporter: Reporter) -> None:
+    if preflight.readability >= LOW_READABILITY:
+        return
+    told = (
+        f"the classifier is right on {preflight.classifier_accuracy:.1%} of the images, but on "
+        f"{preflight.reconstruction_accuracy:.1%} of the VAE's reconstructions of them (readability "
+        f"{preflight.readability:.2f})"
+    )
+    if preflight.readability < LEAST_READABILITY:
+        raise PreflightRefused(
+            Reason.PREFLIGHT_READABILITY,
+            f"{told}, below {LEAST_READABILITY}: what a search finds there is the VAE's blur. Check the "
+            "VAE's preprocessing, or train a VAE whose loss keeps what the classifier looks at",
+            dict(preflight.to_json()),
+        )
+    reporter.warning(
+        "LOW_READABILITY",
+        f"{told}, below {LOW_READABILITY}: some of what is found shows the VAE's blur, not the classifier's "
+        "bugs",
+    )

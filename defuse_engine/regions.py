@@ -1,0 +1,153 @@
+"""Misclassified codes grouped into regions: codes that lie together and show the same mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from defuse_engine.mixture import Mixture, fit_mixture
+from defuse_engine.types import AuditConfig, Codes, Misclassifications
+
+LEAST_CODES = 10
+"""Codes that a region needs at least; with fewer there is no telling a region from scattered points."""
+_PAPER_LEAST_WEIGHT = 0.01
+"""Components up to this weight are dropped (the paper's section 3.2)."""
+_MAX_FITTED = 20_000
+"""Codes that shape mixtures; time grows with their number, the regions hardly change."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A component of a mixture: where it lies, which misclassifications belong to it, and what they show."""
+
+    weight: float
+    """Share of all misclassified codes (`preset: paper`: the component's weight in the mixture)."""
+    mean: Float64[np.ndarray, " d"]
+    covariance: Float64[np.ndarray, "d d"]
+    seed_label: int
+    """The members' majority."""
+    predicted_class: int
+    """The members' majority."""
+    members: Int64[np.ndarray, " m"]
+    """Row numbers among all misclassifications."""
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """All regions of an audit, and how many of its mixtures reached their convergence threshold."""
+
+    regions: tuple[Region, ...]
+    mixtures: int
+    converged: int
+
+
+def group(
+    found: Misclassifications,
+    config: AuditConfig,
+    random_state: int,
+    on_progress: Callable[[int, int], None],
+) -> Grouping:
+    """Fits the mixtures of `config.preset` to the codes found.
+
+    The default fits one small mixture for each pair of seed label and predicted class: a mixture that sees
+    codes only mixes different mistakes in one region, and then one label cannot fit it. `preset: paper` fits
+    one to all. `on_progress(done, total)` counts mixtures, or the one mixture's iterations.
+    """
+    if config.preset == "paper":
+        return _group_all(found, config, random_state, on_progress)
+    return _group_by_pair(found, config, random_state, on_progress)
+
+
+def _group_by_pair(
+    found: Misclassifications,
+    config: AuditConfig,
+    random_state: int,
+    on_progress: Callable[[int, int], None],
+) -> Grouping:
+    pairs = list(_pairs(found))
+    regions: list[Region] = []
+    converged = 0
+    for done, (seed_label, predicted_class, rows) in enumerate(pairs):
+        on_progress(done, len(pairs))
+        mixture = fit_mixture(
+            found.codes[rows],
+            max_components=min(config.max_components, len(rows) // LEAST_CODES),
+            max_fitted=max(LEAST_CODES, _MAX_FITTED * len(rows) // len(found)),
+            random_state=random_state % 2**32,
+        )
+        converged += mixture.converged
+        for component, members in _components(mixture):
+            if len(members) >= LEAST_CODES:
+                regions.append(
+                    Region(
+                        weight=len(members) / len(found),
+                        mean=mixture.means[component],
+                        covariance=mixture.covariances[component],
+                        seed_label=seed_label,
+                        predicted_class=predicted_class,
+                        members=rows[members],
+                    )
+                )
+    return Grouping(tuple(regions), len(pairs), converged)
+
+
+def _group_all(
+    found: Misclassifications,
+    config: AuditConfig,
+    random_state: int,
+    on_progress: Callable[[int, int], None],
+) -> Grouping:
+    if len(found) < LEAST_CODES:
+        return Grouping((), 0, 0)
+    mixture = fit_mixture(found.codes, config.max_components, _MAX_FITTED, random_state % 2**32, on_progress)
+    regions = [
+        Region(
+            weight=float(mixture.weights[component]),
+            mean=mixture.means[component],
+            covariance=mixture.covariances[component],
+            seed_label=_majority(found.seed_label[members]),
+            predicted_class=_majority(found.predicted_class[members]),
+            members=members,
+        )
+        for component, members in _components(mixture)
+        if mixture.weights[component] > _PAPER_LEAST_WEIGHT
+    ]
+    return Grouping(tuple(regions), 1, int(mixture.converged))
+
+
+def _pairs(found: Misclassifications) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:
+    """Each pair of seed label and predicted class that has codes enough for a region, with its rows."""
+    pairs, inverse = np.unique(
+        np.stack([found.seed_label, found.predicted_class], axis=1), axis=0, return_inverse=True
+    )
+    for number, (seed_label, predicted_class) in enumerate(pairs):
+        rows = np.flatnonzero(inverse.ravel() == number)
+        if len(rows) >= LEAST_CODES:
+            yield int(seed_label), int(predicted_class), rows
+
+
+def _components(mixture: Mixture) -> Iterator[tuple[int, Int64[np.ndarray, " m"]]]:
+    for component in np.unique(mixture.assignment):
+        yield int(component), np.flatnonzero(mixture.assignment == component)
+
+
+def _majority(classes: np.ndarray) -> int:
+    return int(np.bincount(classes).argmax())
+
+
+def sample_region(
+    mean: Float64[np.ndarray, " d"],
+    covariance: Float64[np.ndarray, "d d"],
+    tau: float,
+    count: int,
+    generator: np.random.Generator,
+) -> Codes:
+    """Draws codes from N(mean, tau * covariance): the paper's way to show and to repair a region."""
+    # An eigenbasis exists where rounding left the covariance without a Cholesky factor.
+    variances, basis = np.linalg.eigh(covariance)
+    scale = np.sqrt(np.maximum(variances, 0.0) * tau)
+    noise = generator.standard_normal((count, len(mean)))
+    return (mean + (noise * scale) @ basis.T).astype(np.float32)

@@ -1,0 +1,45 @@
+"""`regions.npz`: all regions of an audit as arrays, in the form that docs/job-folder.md describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from defuse_engine.errors import JobInvalid
+from defuse_engine.output_files import write_whole
+from defuse_engine.types import Regions
+
+_ARRAYS = (
+    "weights",
+    "means",
+    "covariances",
+    "seed_labels",
+    "predicted_classes",
+    "sizes",
+    "member_offsets",
+    "members",
+)
+
+
+def write_regions(path: Path, regions: Regions) -> None:
+    """Writes the file whole or not at all."""
+    arrays = {name: getattr(regions, name) for name in _ARRAYS}
+    tau = np.float64(regions.tau)
+    write_whole(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays, tau=tau))
+
+
+def read_regions(path: Path) -> Regions:
+    """Reads the file; raises JobInvalid where it is none, or its arrays don't belong together."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in _ARRAYS}
+            tau = float(file["tau"])
+    except (OSError, ValueError, KeyError) as error:
+        raise JobInvalid(f"expected the regions.npz of an audit, {path.name} is none: {error}") from error
+    count, size = arrays["means"].shape if arrays["means"].ndim == 2 else (-1, -1)
+    per_region = [arrays[name] for name in ("weights", "seed_labels", "predicted_classes", "sizes")]
+    if arrays["covariances"].shape != (count, size, size) or any(a.shape != (count,) for a in per_region):
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
+        raise JobInvalid(f"arrays of {path.name} must agree on the number of regions, got {shapes}")
+    return Regions(**arrays, tau=tau)

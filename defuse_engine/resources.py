@@ -1,0 +1,109 @@
+"""The models and the data of a job, opened and known to fit each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from defuse_engine.dataset import Dataset, load_dataset
+from defuse_engine.device import Runtime
+from defuse_engine.errors import InvalidModel, JobInvalid, Reason
+from defuse_engine.job_file import ClassifierInput, DatasetInput, Inputs, VaeInput
+from defuse_engine.onnx_model import Classifier, Decoder, Encoder
+from defuse_engine.preprocessing import ImageShape, model_item_shape
+from defuse_engine.types import Preprocessing
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a search works with."""
+
+    classifier: Classifier
+    encoder: Encoder
+    decoder: Decoder
+    dataset: Dataset
+    runtime: Runtime
+
+
+def open_resources(inputs: Inputs, runtime: Runtime) -> Resources:
+    """Open classifier, VAE and dataset of a job.
+
+    Raises InvalidDataset, or InvalidModel where a file is bad or does not fit the dataset
+    (MODEL_SIGNATURE, MODEL_CLASS_COUNT, VAE_SHAPE_MISMATCH, VAE_LATENT_MISMATCH).
+    """
+    if inputs.classifier is None or inputs.vae is None or inputs.dataset is None:
+        raise JobInvalid("job.inputs needs classifier, vae and dataset")
+    dataset = open_dataset(inputs.dataset)
+    classifier = open_classifier(inputs.classifier, dataset, runtime)
+    encoder, decoder = _open_vae(inputs.vae, dataset.image_shape, runtime)
+    return Resources(classifier, encoder, decoder, dataset, runtime)
+
+
+def open_dataset(entry: DatasetInput) -> Dataset:
+    """Read the dataset of a job."""
+    return load_dataset(entry.file, entry.layout, entry.class_names)
+
+
+def open_classifier(
+    entry: ClassifierInput, dataset: Dataset, runtime: Runtime, what: str = "the classifier"
+) -> Classifier:
+    """Open a classifier; raises MODEL_SIGNATURE or MODEL_CLASS_COUNT where it does not fit the dataset."""
+    classifier = Classifier(entry.file.read_bytes(), entry.preprocessing, entry.output_kind, runtime, what)
+    _require_shape(
+        classifier.signature.input.shape,
+        entry.preprocessing,
+        dataset.image_shape,
+        what,
+        Reason.MODEL_SIGNATURE,
+    )
+    classes = classifier(dataset.validation.images(slice(0, 1))).shape[1]
+    named = bool(dataset.class_names)
+    if classes < dataset.class_count or (named and classes != dataset.class_count):
+        raise InvalidModel(
+            Reason.MODEL_CLASS_COUNT,
+            f"{what} tells {classes} classes apart, the dataset has {dataset.class_count}; use the "
+            "dataset that it was trained for, and name its classes in the order of its outputs",
+            {"model_classes": classes, "dataset_classes": dataset.class_count},
+        )
+    return classifier
+
+
+def _open_vae(entry: VaeInput, image_shape: ImageShape, runtime: Runtime) -> tuple[Encoder, Decoder]:
+    encoder = Encoder(entry.encoder.read_bytes(), entry.preprocessing, runtime)
+    decoder = Decoder(entry.decoder.read_bytes(), entry.preprocessing, image_shape, runtime)
+    _require_shape(
+        encoder.signature.input.shape,
+        entry.preprocessing,
+        image_shape,
+        "the VAE's encoder",
+        Reason.VAE_SHAPE_MISMATCH,
+    )
+    require_same_latent_size(encoder.mu.shape[1], decoder.declared_latent_size)
+    return encoder, decoder
+
+
+def require_same_latent_size(encoded: int, decoded: int) -> None:
+    """Raise VAE_LATENT_MISMATCH where encoder and decoder declare different D; -1 declares none."""
+    if encoded != decoded and encoded > 0 and decoded > 0:
+        raise InvalidModel(
+            Reason.VAE_LATENT_MISMATCH,
+            f"the VAE's encoder gives codes of {encoded} numbers, its decoder takes {decoded}; they must "
+            "come from one VAE, and the encoder must give mu and logvar as separate outputs",
+            {"encoder": encoded, "decoder": decoded},
+        )
+
+
+def _require_shape(
+    declared: tuple[int, ...],
+    preprocessing: Preprocessing,
+    image_shape: ImageShape,
+    what: str,
+    reason: Reason,
+) -> None:
+    expected = model_item_shape(preprocessing, image_shape)
+    fits = all(size in (-1, want) for size, want in zip(declared[1:], expected, strict=True))
+    if not fits:
+        raise InvalidModel(
+            reason,
+            f"{what} takes items of shape {declared[1:]}, but the dataset's images (C, H, W) = {image_shape} "
+            f"become {expected} in layout {preprocessing.layout}",
+        )

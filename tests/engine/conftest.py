@@ -1,0 +1,200 @@
+"""Models and data whose misclassifications are known in closed form.
+
+Latent space is a square, z = (z0, z1) in [-2, 2]^2. Images are A z with orthonormal columns of A, reshaped to
+(1, 2, 3); so the encoder A' x and the decoder A z lose nothing. The truth is `z0 > 0`; the classifier says
+`z0 > 0.5`. Its bug is the stripe 0 < z0 < 0.5: label 1, predicted 0.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+IMAGE_SHAPE = (1, 2, 3)
+BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
+BOUNDARY = 0.5
+
+
+class Graphs:
+    """Makers of tiny ONNX files."""
+
+    image_shape = IMAGE_SHAPE
+    basis = BASIS
+    boundary = BOUNDARY
+
+    @staticmethod
+    def model(nodes, inputs, outputs, constants=None) -> bytes:
+        def value(name, shape, kind=TensorProto.FLOAT):
+            return helper.make_tensor_value_info(name, kind, shape)
+
+        graph = helper.make_graph(
+            nodes,
+            "graph",
+            [value(*entry) for entry in inputs],
+            [value(*entry) for entry in outputs],
+            [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        onnx.checker.check_model(model)
+        return model.SerializeToString()
+
+    @classmethod
+    def linear(cls, matrix, bias, item=IMAGE_SHAPE, batch="n", outputs=("logits",)) -> bytes:
+        """Return item (flattened) @ matrix + bias; every named output is the same."""
+        matrix, bias = np.asarray(matrix, np.float32), np.asarray(bias, np.float32)
+        nodes = [helper.make_node("Flatten", ["x"], ["flat"])]
+        nodes += [helper.make_node("Gemm", ["flat", "matrix", "bias"], [name]) for name in outputs]
+        return cls.model(
+            nodes,
+            [("x", [batch, *item])],
+            [(name, [batch, matrix.shape[1]]) for name in outputs],
+            {"matrix": matrix, "bias": bias},
+        )
+
+    @classmethod
+    def classifier(cls, boundary=BOUNDARY, sharpness=20.0, **options) -> bytes:
+        """Return logits (0, sharpness * (z0 - boundary)) of an image."""
+        matrix = np.stack([np.zeros(6), sharpness * BASIS[:, 0]], axis=1)
+        return cls.linear(matrix, [0.0, -sharpness * boundary], **options)
+
+    @classmethod
+    def encoder(cls, latent_size=2, outputs=("mu", "logvar"), **options) -> bytes:
+        return cls.linear(BASIS[:, :latent_size], np.zeros(latent_size), outputs=outputs, **options)
+
+    @classmethod
+    def decoder(cls, matrix=BASIS, item=IMAGE_SHAPE) -> bytes:
+        latent_size = matrix.shape[1]
+        nodes = [
+            helper.make_node("MatMul", ["z", "matrix"], ["flat"]),
+            helper.make_node("Reshape", ["flat", "shape"], ["image"]),
+        ]
+        constants = {"matrix": matrix.T.copy(), "shape": np.array([-1, *item], np.int64)}
+        return cls.model(nodes, [("z", ["n", latent_size])], [("image", ["n", *item])], constants)
+
+    @staticmethod
+    def dataset(sizes=(3000, 400, 400)) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(3)
+        arrays = {}
+        for name, size in zip(("train", "validation", "test"), sizes, strict=True):
+            codes = rng.uniform(-2.0, 2.0, (size, 2)).astype(np.float32)
+            arrays[f"x_{name}"] = (codes @ BASIS.T).reshape(-1, *IMAGE_SHAPE)
+            arrays[f"y_{name}"] = (codes[:, 0] > 0).astype(np.int64)
+        return arrays
+
+
+@dataclass(frozen=True)
+class EngineRun:
+    """What one run of `python -m defuse_engine` said."""
+
+    returncode: int
+    lines: list[dict[str, Any]]
+    stderr: str
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        return [line for line in self.lines if line["event"] == name]
+
+
+@pytest.fixture(scope="session")
+def graphs() -> type[Graphs]:
+    return Graphs
+
+
+@pytest.fixture
+def make_job(tmp_path):
+    """Write a job folder on the analytic models; `files` replaces inputs, `inputs` their entries."""
+
+    def make(kind="audit", name="job", files=None, inputs=None, **job) -> Path:
+        folder = tmp_path / name
+        (folder / "inputs").mkdir(parents=True)
+        contents = {
+            "classifier.onnx": Graphs.classifier,
+            "encoder.onnx": Graphs.encoder,
+            "decoder.onnx": Graphs.decoder,
+        }
+        for file, content in {**contents, **(files or {})}.items():
+            if file != "dataset.npz":
+                (folder / "inputs" / file).write_bytes(content if isinstance(content, bytes) else content())
+        np.savez(folder / "inputs/dataset.npz", **(files or {}).get("dataset.npz", Graphs.dataset()))
+        entries = {
+            "classifier": {"file": "inputs/classifier.onnx"},
+            "vae": {"encoder": "inputs/encoder.onnx", "decoder": "inputs/decoder.onnx"},
+            "dataset": {"file": "inputs/dataset.npz", "class_names": ["left", "right"]},
+        }
+        entries = {key: {**entry, **(inputs or {}).get(key, {})} for key, entry in entries.items()}
+        if kind.startswith("inspect_"):
+            entries = {key: entries[key] for key in [kind.removeprefix("inspect_")]}
+        document = {"kind": kind, "seed": 1, "device": "cpu", "threads": 1, "inputs": entries, **job}
+        (folder / "job.json").write_text(json.dumps(document))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def run_engine():
+    """Run the engine as a program of its own, to its end."""
+
+    def run(folder: Path, **environment: str) -> EngineRun:
+        done = subprocess.run(
+            [sys.executable, "-m", "defuse_engine", str(folder)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            env={**os.environ, **environment},
+        )
+        return EngineRun(
+            done.returncode, [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+        )
+
+    return run
+
+
+class Silent:
+    """A reporter that remembers warnings and forgets progress."""
+
+    def __init__(self):
+        self.device = "cpu"
+        self.warnings: list[dict[str, str]] = []
+        self.chunks: list[int] = []
+
+    def progress(self, stage, done, total, unit):
+        assert 0 <= done <= total
+
+    def preflight(self, figures):
+        self.figures = figures
+
+    def warning(self, reason, message):
+        self.warnings.append({"reason": reason, "message": message})
+
+    def chunk(self, shard, file, records, candidates):
+        self.chunks.append(shard)
+
+    def result(self, file):
+        self.result_file = file
+
+
+@pytest.fixture
+def reporter() -> Silent:
+    return Silent()
+
+
+@pytest.fixture
+def do_job(reporter):
+    """Do a job folder in this process; returns what `result.json` holds."""
+    from defuse_engine.job import run_job
+    from defuse_engine.job_file import read_job
+
+    def do(folder: Path) -> dict[str, Any]:
+        run_job(read_job(folder), reporter)
+        return json.loads((folder / "output/result.json").read_text())
+
+    return do

@@ -1,0 +1,70 @@
+"""A whole audit of models whose one bug is known: the regions are that bug, and a correction repairs it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+CONFIG = {
+    "max_seeds": 0,
+    "shard_seeds": 1000,
+    "candidates_per_seed": 40,
+    "kept_per_seed": 40,
+    "max_components": 1,
+}
+
+
+@pytest.fixture
+def audited(make_job, do_job):
+    folder = make_job(name="audit", config=CONFIG)
+    return folder, do_job(folder)
+
+
+def test_the_region_is_the_stripe_where_the_closed_form_puts_it(audited, graphs):
+    folder, result = audited
+    (region,) = result["regions"]
+    assert (region["seed_label"], region["predicted_class"]) == (1, 0)
+    # For uniform seeds and N(0, s^2) noise misclassifications lie s sqrt(2 pi) / 4 = 0.094 left of the
+    # boundary on average.
+    assert region["mean"][0] == pytest.approx(graphs.boundary - 0.094, abs=0.02)
+    assert region["mean"][1] == pytest.approx(0.0, abs=0.25)
+    assert region["misclassification_rate"]["lower"] > 0.9
+    with np.load(folder / "output/regions.npz") as file:
+        assert file["means"].shape == (1, 2)
+        assert len(file["members"]) == region["size"]
+        # z1 is uniform on [-2, 2].
+        assert file["covariances"][0, 1, 1] == pytest.approx(16 / 12, rel=0.2)
+
+
+def test_one_label_repairs_it_and_the_second_search_agrees(audited, make_job, do_job):
+    folder, result = audited
+    labels = [{"region": region["index"], "label": 1} for region in result["regions"]]
+    correction = with_regions(make_job, folder, "correct", config={"labels": labels, "epochs": 3})
+    corrected = do_job(correction)
+    assert sum(point["chosen"] for point in corrected["curve"]) == 1
+
+    evaluation = with_regions(
+        make_job, folder, "evaluate", config={"labels": labels, "audit": CONFIG, "audit_seed": 1}
+    )
+    shutil.copy(correction / corrected["corrected"], evaluation / "inputs/candidate.onnx")
+    document = json.loads((evaluation / "job.json").read_text())
+    document["inputs"]["candidate"] = {"file": "inputs/candidate.onnx"}
+    (evaluation / "job.json").write_text(json.dumps(document))
+    evaluated = do_job(evaluation)
+    assert evaluated["test_accuracy_after"] > evaluated["test_accuracy_before"] + 0.03
+    (region,) = evaluated["regions"]
+    assert region["confirmed"]
+    assert region["accuracy_before"] < 0.1
+    assert region["accuracy_after"] > 0.9
+    second = evaluated["second_search"]
+    assert second["misclassifications_after"] < 0.2 * second["misclassifications_before"]
+
+
+def with_regions(make_job, audit, kind, **job):
+    folder = make_job(kind, name=kind, **job)
+    shutil.copy(audit / "output/regions.npz", folder / "inputs/regions.npz")
+    document = json.loads((folder / "job.json").read_text())
+    document["inputs"]["regions"] = {"file": "inputs/regions.npz"}
+    (folder / "job.json").write_text(json.dumps(document))
+    return folder

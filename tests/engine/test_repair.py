@@ -1,0 +1,262 @@
+"""A labeled region is repaired, what the classifier knew is kept, and both are shown on unseen inputs."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from defuse_engine.curve import Point, choose
+from defuse_engine.dataset import Split
+from defuse_engine.differentiable import to_torch
+from defuse_engine.errors import EngineError, Reason
+from defuse_engine.fine_tuning import Tuning, fine_tune
+from defuse_engine.labeled_regions import RegionSamples
+from defuse_engine.lineage import file_sha256, label_set_digest
+from defuse_engine.regions_file import write_regions
+from defuse_engine.types import Preprocessing, RegionLabel, Regions
+
+TRUTH, WRONG = 1, 0  # of every region of the analytic classifier
+CONFIG = {"lambdas": [0.1, 1.0], "samples_per_region": 40}
+
+
+def stripe() -> Regions:
+    """Two regions inside the stripe 0 < z0 < 0.5 that the analytic classifier gets wrong."""
+    return Regions(
+        weights=np.array([0.5, 0.5]),
+        means=np.array([[0.25, -1.0], [0.25, 1.0]]),
+        covariances=np.array([np.diag([0.05, 1.0])] * 2),
+        seed_labels=np.array([TRUTH, TRUTH], np.int32),
+        predicted_classes=np.array([WRONG, WRONG], np.int32),
+        sizes=np.array([10, 10]),
+        member_offsets=np.array([0, 10, 20]),
+        members=np.arange(20),
+        tau=0.1,
+    )
+
+
+@pytest.fixture
+def follow_up(make_job):
+    """Makes a job on the two regions; `label` is given to both."""
+
+    def make(kind, name, config, label=TRUTH, files=None, candidate=None) -> Path:
+        folder = make_job(kind="audit", name=name, files=files)
+        write_regions(folder / "inputs/regions.npz", stripe())
+        job = json.loads((folder / "job.json").read_text())
+        job["kind"] = kind
+        job["inputs"]["regions"] = {"file": "inputs/regions.npz"}
+        job["config"] = {"labels": [{"region": index, "label": label} for index in (0, 1)], **config}
+        if candidate is not None:
+            (folder / "inputs/candidate.onnx").write_bytes(candidate)
+            job["inputs"]["candidate"] = {"file": "inputs/candidate.onnx"}
+        (folder / "job.json").write_text(json.dumps(job))
+        return folder
+
+    return make
+
+
+def test_a_correction_repairs_the_regions_and_keeps_what_was_right(follow_up, do_job):
+    folder = follow_up("correct", "correct", CONFIG)
+    result = do_job(folder)
+    (chosen,) = [point for point in result["curve"] if point["chosen"]]
+    assert [point["lambda"] for point in result["curve"]] == CONFIG["lambdas"]
+    assert result["baseline"]["lambda"] is None
+    assert result["baseline"]["region_accuracy"] < 0.5
+    assert chosen["region_accuracy"] > 0.9
+    assert chosen["validation_accuracy"] >= result["baseline"]["validation_accuracy"]
+    assert result["parity_max_abs_error"] <= 1e-4
+    assert result["region_count"] == 2
+
+
+def test_the_corrected_file_tells_where_it_comes_from(follow_up, do_job):
+    folder = follow_up("correct", "correct", CONFIG)
+    result = do_job(folder)
+    corrected = onnx.load_model(folder / "output/corrected.onnx")
+    told = {entry.key: entry.value for entry in corrected.metadata_props}
+    labels = [RegionLabel(**entry) for entry in result["config"]["labels"]]
+    assert told["defuse.parent_sha256"] == file_sha256(folder / "inputs/classifier.onnx")
+    assert told["defuse.dataset_sha256"] == file_sha256(folder / "inputs/dataset.npz")
+    assert told["defuse.decoder_sha256"] == file_sha256(folder / "inputs/decoder.onnx")
+    assert told["defuse.label_set_digest"] == label_set_digest(labels)
+    original = onnx.load_model(folder / "inputs/classifier.onnx")
+    assert [node.op_type for node in corrected.graph.node] == [node.op_type for node in original.graph.node]
+    assert corrected.opset_import == original.opset_import
+
+
+def test_a_correction_done_twice_gives_the_same_bytes(follow_up, do_job):
+    folders = [follow_up("correct", name, CONFIG) for name in ("first", "second")]
+    for folder in folders:
+        do_job(folder)
+    for file in ("corrected.onnx", "result.json"):
+        assert (folders[0] / "output" / file).read_bytes() == (folders[1] / "output" / file).read_bytes()
+
+
+def test_labels_that_agree_with_the_classifier_are_no_bug_to_correct(follow_up, do_job):
+    with pytest.raises(EngineError) as caught:
+        do_job(follow_up("correct", "correct", CONFIG, label=WRONG))
+    assert caught.value.reason is Reason.NO_CONFIRMED_BUG
+
+
+@pytest.mark.parametrize("label", [{"region": 2, "label": 1}, {"region": 0, "label": 2}])
+def test_a_label_for_an_unknown_region_or_class_is_refused(follow_up, do_job, label):
+    with pytest.raises(EngineError, match=str(max(label.values()))) as caught:
+        do_job(follow_up("correct", "correct", {**CONFIG, "labels": [label]}))
+    assert caught.value.reason is Reason.JOB_INVALID
+
+
+def test_a_classifier_without_gradient_is_refused_by_the_operation(follow_up, do_job, graphs):
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "matrix", "bias"], ["scores"]),
+        helper.make_node("Round", ["scores"], ["logits"]),
+    ]
+    matrix = np.stack([np.zeros(6), 20 * graphs.basis[:, 0]], axis=1).astype(np.float32)
+    model = graphs.model(
+        nodes,
+        [("x", ["n", *graphs.image_shape])],
+        [("logits", ["n", 2])],
+        {"matrix": matrix, "bias": np.array([0.0, -10.0], np.float32)},
+    )
+    with pytest.raises(EngineError, match="Round") as caught:
+        do_job(follow_up("correct", "correct", CONFIG, files={"classifier.onnx": model}))
+    assert caught.value.reason is Reason.MODEL_NOT_DIFFERENTIABLE
+
+
+def test_a_learning_rate_that_destroys_is_cut_short_and_a_smaller_one_found(follow_up, do_job):
+    result = do_job(follow_up("correct", "correct", {**CONFIG, "lambdas": [1.0], "learning_rate": 10.0}))
+    first, *rest = result["curve"]
+    assert first["diverged"]
+    assert not first["chosen"]
+    assert rest[-1]["learning_rate"] < first["learning_rate"]
+    assert rest[-1]["chosen"]
+    assert rest[-1]["validation_accuracy"] >= result["baseline"]["validation_accuracy"]
+
+
+def test_labels_that_contradict_the_data_never_cost_what_was_known(follow_up, do_job, graphs):
+    """Here the classifier is right, and people call what it knows wrong."""
+    right = graphs.classifier(boundary=0.0)
+    # Each lambda costs more than may be given up, as the regions' label is wrong on a quarter of the data.
+    with pytest.raises(EngineError) as caught:
+        do_job(
+            follow_up(
+                "correct",
+                "correct",
+                {**CONFIG, "lambdas": [30.0]},
+                label=WRONG,
+                files={"classifier.onnx": right},
+            )
+        )
+    assert caught.value.reason in (Reason.CORRECTION_DIVERGED, Reason.NO_CONFIRMED_BUG)
+
+
+def point(validation, region, diverged=False):
+    return Point(1.0, 0.01, 1, validation, region, 0.1, diverged)
+
+
+BASELINE = Point(None, 0.0, 0, 0.90, 0.40, 0.1, diverged=False)
+
+
+@pytest.mark.parametrize(
+    ("points", "chosen"),
+    [
+        ([point(0.90, 0.70), point(0.90, 0.99)], 1),
+        ([point(0.91, 0.98), point(0.90, 0.99)], 0),
+        ([point(0.89, 0.99), point(0.90, 0.60)], 1),
+        ([point(0.89, 0.99), point(0.895, 0.60)], 0),
+        ([point(0.95, 0.99, diverged=True), point(0.90, 0.60)], 1),
+    ],
+    ids=["best regions", "alike: best validation", "keeping comes first", "best trade-off", "diverged never"],
+)
+def test_the_point_that_is_returned(points, chosen):
+    assert choose(points, BASELINE) == chosen
+
+
+@pytest.mark.parametrize(
+    "points",
+    [[point(0.85, 0.99)], [point(0.89, 0.30)], [point(0.95, 0.99, diverged=True)]],
+    ids=["gives up too much", "worse in both", "diverged"],
+)
+def test_what_a_correction_broke_is_never_returned(points):
+    with pytest.raises(EngineError) as caught:
+        choose(points, BASELINE)
+    assert caught.value.reason is Reason.CORRECTION_DIVERGED
+
+
+def tuning(graphs, output_kind="logits", sharpness=20.0):
+    data = graphs.dataset()
+    clean = Split(data["x_train"], data["y_train"])
+    codes = np.column_stack([np.full(50, 0.25), np.linspace(-2, 2, 50)]).astype(np.float32)
+    samples = RegionSamples(
+        (codes @ graphs.basis.T).reshape(-1, *graphs.image_shape),
+        np.ones(50, np.int64),
+        np.zeros(50, np.int64),
+    )
+    model = to_torch(graphs.classifier(sharpness=sharpness))
+    return model, Tuning(Preprocessing(), output_kind, clean, samples, 1, 64, baseline_loss=0.5)
+
+
+def test_fine_tuning_leaves_the_original_weights_alone(graphs):
+    model, setting = tuning(graphs)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    tuned = fine_tune(model, setting, 1.0, 0.01, np.random.default_rng(0), lambda done: None)
+    assert all((before[name] == weight).all() for name, weight in model.state_dict().items())
+    assert any((before[name] != weight).any() for name, weight in tuned.model.state_dict().items())
+
+
+@pytest.mark.parametrize("sharpness", [0.2, 20.0, 200.0])
+def test_one_learning_rate_serves_weights_of_any_scale(graphs, sharpness):
+    """The boundary, a ratio of weights, moves as far for small weights as for large ones."""
+    model, setting = tuning(graphs, sharpness=sharpness)
+    tuned = fine_tune(
+        model,
+        dataclasses.replace(setting, baseline_loss=10.0),
+        1.0,
+        0.01,
+        np.random.default_rng(0),
+        lambda done: None,
+    )
+    moved = [
+        float((after - before).norm() / before.norm())
+        for before, after in zip(model.state_dict().values(), tuned.model.state_dict().values(), strict=True)
+    ]
+    assert not tuned.diverged
+    assert 0.05 < max(moved) < 3.0
+
+
+def test_an_evaluation_measures_what_was_gained(follow_up, do_job, graphs):
+    repaired = graphs.classifier(boundary=0.0)
+    folder = follow_up(
+        "evaluate", "evaluate", {"audit": {"max_seeds": 900}, "audit_seed": 1}, candidate=repaired
+    )
+    result = do_job(folder)
+    assert result["test_size"] == 400
+    assert result["test_accuracy_before"] < result["test_accuracy_after"] == 1.0
+    left, right = result["per_class"]
+    assert left["accuracy_before"] == left["accuracy_after"] == 1.0
+    assert right["accuracy_before"] < right["accuracy_after"]
+    assert left["size"] + right["size"] == 400
+    for region in result["regions"]:
+        assert region["confirmed"]
+        assert region["accuracy_before"] < 0.5 < 0.9 < region["accuracy_after"]
+        assert region["samples"] == 200
+    search = result["second_search"]
+    assert search["candidates_before"] == search["candidates_after"] == 20 * search["seeds"] > 0
+    assert search["misclassifications_before"] > 10 * search["misclassifications_after"]
+
+
+def test_the_same_classifier_evaluated_against_itself_changed_nothing(follow_up, do_job, graphs):
+    result = do_job(
+        follow_up(
+            "evaluate",
+            "evaluate",
+            {"audit": {"max_seeds": 300}, "audit_seed": 1},
+            candidate=graphs.classifier(),
+        )
+    )
+    search = result["second_search"]
+    assert search["misclassifications_before"] == search["misclassifications_after"] > 0
+    assert result["test_accuracy_before"] == result["test_accuracy_after"]
+    assert all(region["accuracy_before"] == region["accuracy_after"] for region in result["regions"])

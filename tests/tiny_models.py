@@ -1,0 +1,72 @@
+"""Tiny models and data, small enough for tests of the whole service, whose misclassifications are known.
+
+Codes are z = (z0, z1) in [-2, 2]^2, images are z times an orthonormal basis, shaped (1, 2, 3): the VAE loses
+nothing. The truth is `z0 > 0`, the classifier says `z0 > boundary`: its bug is the stripe between the two.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+IMAGE_SHAPE = (1, 2, 3)
+BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
+
+
+def classifier(boundary: float = 0.5, sharpness: float = 20.0) -> bytes:
+    """ONNX: logits (0, sharpness * (z0 - boundary)) of an image."""
+    matrix = np.stack([np.zeros(6), sharpness * BASIS[:, 0]], axis=1).astype(np.float32)
+    return _linear(matrix, np.array([0.0, -sharpness * boundary], np.float32), "logits")
+
+
+def encoder() -> bytes:
+    """ONNX: the code of an image."""
+    return _linear(BASIS, np.zeros(2, np.float32), "mu")
+
+
+def decoder() -> bytes:
+    """ONNX: the image of a code."""
+    nodes = [
+        helper.make_node("MatMul", ["z", "matrix"], ["flat"]),
+        helper.make_node("Reshape", ["flat", "shape"], ["image"]),
+    ]
+    constants = {"matrix": BASIS.T.copy(), "shape": np.array([-1, *IMAGE_SHAPE], np.int64)}
+    return _model(nodes, ("z", ["n", 2]), ("image", ["n", *IMAGE_SHAPE]), constants)
+
+
+def dataset(sizes: tuple[int, int, int] = (1200, 300, 300)) -> bytes:
+    """The .npz file of a dataset, with so many items in train, validation and test."""
+    rng = np.random.default_rng(3)
+    arrays: dict[str, np.ndarray] = {}
+    for split, size in zip(("train", "validation", "test"), sizes, strict=True):
+        codes = rng.uniform(-2.0, 2.0, (size, 2)).astype(np.float32)
+        arrays[f"x_{split}"] = (codes @ BASIS.T).reshape(-1, *IMAGE_SHAPE)
+        arrays[f"y_{split}"] = (codes[:, 0] > 0).astype(np.int64)
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+def _linear(matrix: np.ndarray, bias: np.ndarray, output: str) -> bytes:
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "matrix", "bias"], [output]),
+    ]
+    constants = {"matrix": matrix, "bias": bias}
+    return _model(nodes, ("x", ["n", *IMAGE_SHAPE]), (output, ["n", matrix.shape[1]]), constants)
+
+
+def _model(nodes, source, target, constants) -> bytes:
+    graph = helper.make_graph(
+        nodes,
+        "graph",
+        [helper.make_tensor_value_info(source[0], TensorProto.FLOAT, source[1])],
+        [helper.make_tensor_value_info(target[0], TensorProto.FLOAT, target[1])],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
