@@ -1,0 +1,74 @@
+"""Where the server is, and how to speak to it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from defuse.errors import ArgumentError
+
+DEFAULT_ADDRESS = "127.0.0.1:50151"
+LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
+
+_OPTIONS: list[tuple[str, int | str]] = [
+    ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
+    # gRPC servers answer pings that come more often with GOAWAY.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    # gRPC's own default lets up to two minutes pass before it looks for a server that came back.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A server's address (`host:port`), the token to show it, and the CA that vouches for it.
+
+    `ca_pem` None means no TLS; empty means TLS with the CAs that gRPC brings.
+    """
+
+    address: str
+    token: str | None = field(default=None, repr=False)
+    ca_pem: bytes | None = None
+
+    @classmethod
+    def resolve(
+        cls,
+        address: str | None = None,
+        token: str | None = None,
+        tls_ca: str | os.PathLike[str] | None = None,
+        tls: bool = False,
+    ) -> Connection:
+        """Fill in what is None from DEFUSE_ADDRESS, DEFUSE_TOKEN and DEFUSE_TLS_CA.
+
+        Raises ArgumentError for an address that is none, OSError for a CA file that can't be read.
+        """
+        address = address or os.environ.get("DEFUSE_ADDRESS") or DEFAULT_ADDRESS
+        if "://" in address or not address.rpartition(":")[2].isdigit():
+            raise ArgumentError(
+                f"the server's address must be host:port, such as {DEFAULT_ADDRESS}; got {address!r}"
+            )
+        ca_file = tls_ca or os.environ.get("DEFUSE_TLS_CA")
+        ca_pem = Path(ca_file).read_bytes() if ca_file else (b"" if tls else None)
+        return cls(address, token or os.environ.get("DEFUSE_TOKEN") or None, ca_pem)
+
+    def open(self) -> grpc.Channel:
+        """Open a channel for threads. It connects with the first call."""
+        if self.ca_pem is None:
+            return grpc.insecure_channel(self.address, options=_OPTIONS)
+        return grpc.secure_channel(self.address, self._credentials(), options=_OPTIONS)
+
+    def open_aio(self) -> grpc.aio.Channel:
+        """Open a channel for the event loop that runs now. It connects with the first call."""
+        if self.ca_pem is None:
+            return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+        return grpc.aio.secure_channel(self.address, self._credentials(), options=_OPTIONS)
+
+    def _credentials(self) -> grpc.ChannelCredentials:
+        return grpc.ssl_channel_credentials(root_certificates=self.ca_pem or None)

@@ -1,0 +1,132 @@
+"""Corrections, and evaluations of what comes out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict, Unpack
+
+from defuse._flow import DEFAULT_TIMEOUT_S, Flow, StreamFlow, paged, unary
+from defuse._jobs import OnUpdate, done
+from defuse._requests import Named, job_state, name_of, new_request_id
+from defuse.v1.correction_service_pb2 import (
+    Correction,
+    CorrectionConfig,
+    CreateCorrectionRequest,
+    GetCorrectionRequest,
+    ListCorrectionsRequest,
+    ListCorrectionsResponse,
+)
+from defuse.v1.models_pb2 import JobState
+from defuse.v1.promotion_service_pb2 import (
+    CreateEvaluationRequest,
+    Evaluation,
+    EvaluationConfig,
+    GetEvaluationRequest,
+    ListEvaluationsRequest,
+    ListEvaluationsResponse,
+)
+
+
+class CorrectionSettings(TypedDict, total=False):
+    """The fields of CorrectionConfig; what is left out gets its default."""
+
+    seed: int
+    device: str
+    lambdas: Sequence[float]
+    learning_rate: float
+    epochs: int
+    samples_per_region: int
+
+
+def correct(
+    audit: Named,
+    *,
+    display_name: str = "",
+    wait: bool = True,
+    on_update: OnUpdate | None = None,
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    **config: Unpack[CorrectionSettings],
+) -> Flow[Correction]:
+    """Fine-tune the audit's classifier on its labeled regions; the result names `corrected_classifier`.
+
+    With `wait`, returns the correction SUCCEEDED or raises as `wait` does; else returns it QUEUED. Raises
+    NotFound, FailedPrecondition (no region has a label other than the prediction; the model has no
+    gradients).
+    """
+    request = CreateCorrectionRequest(
+        request_id=new_request_id(),
+        display_name=display_name,
+        audit=name_of(audit),
+        config=CorrectionConfig(**config),
+    )
+    correction = yield from unary("CorrectionService/CreateCorrection", request, Correction, timeout_s)
+    return (yield from done(correction, on_update=on_update, timeout_s=timeout_s)) if wait else correction
+
+
+def get_correction(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Correction]:
+    """Return a correction as it stands. Raises NotFound."""
+    request = GetCorrectionRequest(name=name_of(name))
+    return unary("CorrectionService/GetCorrection", request, Correction, timeout_s)
+
+
+def list_corrections(
+    *, state: JobState | str | None = None, timeout_s: float | None = DEFAULT_TIMEOUT_S
+) -> StreamFlow[Correction]:
+    """Hand out all corrections, or those in a state (`running`, ...), newest first."""
+    wanted = job_state(state)
+    return paged(
+        "CorrectionService/ListCorrections",
+        lambda token: ListCorrectionsRequest(page_token=token, state=wanted),
+        ListCorrectionsResponse,
+        lambda page: page.corrections,
+        timeout_s,
+    )
+
+
+def evaluate(
+    baseline: Named,
+    candidate: Named,
+    audit: Named,
+    *,
+    seed: int = 0,
+    device: str = "",
+    display_name: str = "",
+    wait: bool = True,
+    on_update: OnUpdate | None = None,
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+) -> Flow[Evaluation]:
+    """Ask whether `candidate` may be promoted in place of `baseline`, over an audit of the baseline.
+
+    With `wait`, returns the evaluation SUCCEEDED, whatever its `verdict`, or raises as `wait` does; else
+    returns it QUEUED. Raises NotFound, FailedPrecondition.
+    """
+    request = CreateEvaluationRequest(
+        request_id=new_request_id(),
+        display_name=display_name,
+        baseline=name_of(baseline),
+        candidate=name_of(candidate),
+        audit=name_of(audit),
+        config=EvaluationConfig(seed=seed, device=device),
+    )
+    evaluation = yield from unary("PromotionService/CreateEvaluation", request, Evaluation, timeout_s)
+    return (yield from done(evaluation, on_update=on_update, timeout_s=timeout_s)) if wait else evaluation
+
+
+def get_evaluation(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Evaluation]:
+    """Return an evaluation as it stands. Raises NotFound."""
+    request = GetEvaluationRequest(name=name_of(name))
+    return unary("PromotionService/GetEvaluation", request, Evaluation, timeout_s)
+
+
+def list_evaluations(
+    *, state: JobState | str | None = None, timeout_s: float | None = DEFAULT_TIMEOUT_S
+) -> StreamFlow[Evaluation]:
+    """Hand out all evaluations, or those in a state (`succeeded`, ...), newest first."""
+    wanted = job_state(state)
+    return paged(
+        "PromotionService/ListEvaluations",
+        lambda token: ListEvaluationsRequest(page_token=token, state=wanted),
+        ListEvaluationsResponse,
+        lambda page: page.evaluations,
+        timeout_s,
+    )

@@ -1,0 +1,48 @@
+"""When to try again, and for how long."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+
+FIRST_DELAY_S = 0.1
+LARGEST_DELAY_S = 5.0
+
+
+class Retries:
+    """The delays of one call that may be tried more than once, bounded by its deadline.
+
+    Delays double from 0.1 s to 5 s, each drawn uniformly from the upper half of its bound, so that many
+    clients of a server that comes back don't all come at once. `timeout_s` None never gives up.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float | None,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        if timeout_s is not None and timeout_s <= 0:
+            raise ValueError(f"timeout_s must be above 0 seconds, got {timeout_s}")
+        self._timeout_s = timeout_s
+        self._now = now
+        self._uniform = uniform
+        self.progressed()
+
+    def progressed(self) -> None:
+        """Start over, because the server answered: a stream may break any number of times over a long job."""
+        self._deadline = None if self._timeout_s is None else self._now() + self._timeout_s
+        self._bound_s = FIRST_DELAY_S
+
+    def remaining_s(self) -> float | None:
+        """Time until the deadline, at least a millisecond; None without one."""
+        return None if self._deadline is None else max(self._deadline - self._now(), 0.001)
+
+    def next_delay_s(self, at_least_s: float = 0.0) -> float | None:
+        """How long to wait before the next attempt; None when that would be past the deadline."""
+        delay_s = max(self._uniform(self._bound_s / 2, self._bound_s), at_least_s)
+        self._bound_s = min(self._bound_s * 2, LARGEST_DELAY_S)
+        remaining_s = self.remaining_s()
+        return delay_s if remaining_s is None or delay_s < remaining_s else None

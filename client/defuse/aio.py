@@ -1,0 +1,125 @@
+"""The client for event loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from typing import Any, Self, TypeVar, cast
+
+import grpc
+import grpc.aio
+
+from defuse._connection import Connection
+from defuse._flow import (
+    DEFAULT_TIMEOUT_S,
+    Blocking,
+    Emit,
+    Flow,
+    OpenStream,
+    Outcome,
+    Receive,
+    SendStream,
+    Sleep,
+    Step,
+    StreamFlow,
+    UnaryCall,
+    start_call,
+)
+from defuse._operations import Operations
+from defuse.errors import from_rpc_error
+
+T = TypeVar("T")
+
+
+class AsyncClient(Operations):
+    """`defuse.Client`, with coroutines for methods and async iterators for iterators.
+
+        async with defuse.AsyncClient() as client:
+            async for region in client.regions(audit):
+                ...
+
+    Belongs to the event loop that runs when it is made.
+    """
+
+    def __init__(
+        self,
+        address: str | None = None,
+        token: str | None = None,
+        *,
+        tls_ca: str | os.PathLike[str] | None = None,
+        tls: bool = False,
+        timeout_s: float | None = DEFAULT_TIMEOUT_S,
+    ) -> None:
+        connection = Connection.resolve(address, token, tls_ca, tls)
+        self.address = connection.address
+        self.timeout_s = timeout_s
+        self._token = connection.token
+        self._channel = connection.open_aio()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """End the connection; calls under way raise `Cancelled`."""
+        await self._channel.close()
+
+    async def run_flow_async(self, flow: Flow[T]) -> T:
+        """Perform a flow's steps and return its result."""
+        try:
+            step = next(flow)
+            while True:
+                step = (await self._outcome(step)).into(flow)
+        except StopIteration as end:
+            return cast(T, end.value)
+
+    async def iterate_flow_async(self, flow: StreamFlow[T]) -> AsyncGenerator[T]:
+        """Perform a flow's steps and hand out what it emits."""
+        try:
+            step = next(flow)
+            while True:
+                if isinstance(step, Emit):
+                    yield step.value
+                    step = next(flow)
+                else:
+                    step = (await self._outcome(step)).into(flow)
+        except StopIteration:
+            return
+        finally:
+            flow.close()
+
+    async def _outcome(self, step: Step) -> Outcome:
+        try:
+            return Outcome(await self._perform(step))
+        except grpc.RpcError as error:
+            return Outcome(error=from_rpc_error(error))
+        except BaseException as error:
+            # Also when the task is cancelled the flow must get to its `finally`, which cancels its stream.
+            return Outcome(error=error)
+
+    async def _perform(self, step: Step) -> Any:
+        match step:
+            case UnaryCall():
+                return await start_call(self._channel.unary_unary, step, step.request, self._token)
+            case SendStream():
+                return await start_call(
+                    self._channel.stream_unary, step, _off_the_loop(step.requests), self._token
+                )
+            case OpenStream():
+                return start_call(self._channel.unary_stream, step, step.request, self._token)
+            case Receive():
+                message = await cast(Any, step.stream).read()
+                return None if message is grpc.aio.EOF else message
+            case Sleep():
+                return await asyncio.sleep(step.seconds)
+            case Blocking():
+                return await asyncio.to_thread(step.run)
+
+
+async def _off_the_loop(requests: Iterator[T]) -> AsyncIterator[T]:
+    end = object()
+    while (request := await asyncio.to_thread(next, requests, end)) is not end:
+        yield cast(T, request)

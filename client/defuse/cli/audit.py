@@ -1,0 +1,154 @@
+"""`defuse audit`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from defuse.cli import jobs
+from defuse.cli.audit_text import write_audit, write_audits, write_misclassification, write_regions
+from defuse.cli.output import Json, as_dict, people, write_json
+from defuse.cli.session import connect, left_running
+from defuse.messages import Audit
+
+app = typer.Typer(help="Search a classifier for what it gets wrong.", no_args_is_help=True)
+app.command("watch")(jobs.watch)
+app.command("cancel")(jobs.cancel)
+
+AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID")]
+
+
+class PresetName(StrEnum):
+    """A set of defaults."""
+
+    DEFAULT = "default"
+    PAPER = "paper"
+
+
+@app.command()
+def start(
+    context: typer.Context,
+    classifier: Annotated[str, typer.Option(help="classifiers/ID")],
+    vae: Annotated[str, typer.Option(help="vaes/ID")],
+    dataset: Annotated[str, typer.Option(help="datasets/ID")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
+    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
+    preset: PresetName = PresetName.DEFAULT,
+    seed: int = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
+    max_seeds: Annotated[int, typer.Option(help="Train items to start from; 0: all.")] = 0,
+    candidates_per_seed: Annotated[int, typer.Option(help="0: the preset's, as of all below.")] = 0,
+    kept_per_seed: int = 0,
+    noise_scale: float = 0.0,
+    neighbours: int = 0,
+    agreement_threshold: float = 0.0,
+    tau: float = 0.0,
+    annotators_per_region: int = 0,
+    json: Json = False,
+) -> None:
+    """Start an audit."""
+    with connect(context) as client:
+        audit = client.start_audit(
+            classifier,
+            vae,
+            dataset,
+            display_name=name,
+            preset=preset.value,
+            seed=seed,
+            device=device,
+            max_seeds=max_seeds,
+            candidates_per_seed=candidates_per_seed,
+            kept_per_seed=kept_per_seed,
+            noise_scale=noise_scale,
+            neighbours=neighbours,
+            agreement_threshold=agreement_threshold,
+            tau=tau,
+            annotators_per_region=annotators_per_region,
+        )
+        if watch:
+            jobs.follow(client, audit.name, json)
+            if json:
+                return
+            audit = client.get_audit(audit)
+    _show(audit, json)
+
+
+@app.command()
+def status(context: typer.Context, audit: AuditName, json: Json = False) -> None:
+    """Show an audit as it stands."""
+    with connect(context) as client:
+        found = client.get_audit(audit)
+    _show(found, json)
+
+
+@app.command("list")
+def list_all(
+    context: typer.Context,
+    state: Annotated[str | None, typer.Option(help="Only those that are queued, running, ...")] = None,
+    json: Json = False,
+) -> None:
+    """List audits, newest first."""
+    with connect(context) as client:
+        audits = list(client.list_audits(state=state))
+    if json:
+        write_json({"audits": [as_dict(audit) for audit in audits]})
+    else:
+        write_audits(audits)
+
+
+@app.command()
+def findings(
+    context: typer.Context,
+    audit: AuditName,
+    limit: Annotated[int, typer.Option(min=0, help="Stop after so many; 0: all.")] = 0,
+    json: Json = False,
+) -> None:
+    """Print misclassifications as they are found, one a line, until the audit has ended."""
+    with connect(context) as client, left_running(audit):
+        count = 0
+        for count, found in enumerate(client.misclassifications(audit), start=1):
+            if json:
+                write_json(found)
+            else:
+                write_misclassification(found)
+            if count == limit:
+                break
+    if not json and not count:
+        people.print("No misclassification was found.")
+
+
+@app.command()
+def regions(
+    context: typer.Context,
+    audit: AuditName,
+    follow: Annotated[bool, typer.Option("--follow", help="Also those yet to be found.")] = False,
+    confirmed_only: Annotated[
+        bool, typer.Option("--confirmed-only", help="Only confirmed bugs, as they stand.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show an audit's regions. With --json: one document, or with --follow one region a line."""
+    with connect(context) as client, left_running(audit):
+        if follow and confirmed_only:
+            raise typer.BadParameter("labels confirm regions after they are found: leave out --follow")
+        if follow:
+            for region in client.regions(audit):
+                if json:
+                    write_json(region)
+                else:
+                    write_regions([region])
+            return
+        found = list(client.list_regions(audit, confirmed_only=confirmed_only))
+    if json:
+        write_json({"regions": [as_dict(region) for region in found]})
+    else:
+        write_regions(found)
+
+
+def _show(audit: Audit, json: bool) -> None:
+    if json:
+        write_json(audit)
+    else:
+        write_audit(audit)

@@ -1,0 +1,295 @@
+"""What can go wrong, as exceptions.
+
+    DefuseError
+    ├── CallFailed                  the server (or the way to it) refused a call: `code`, `reason`, `figures`
+    │   ├── Unavailable             no server there, or it stops or lost its backend; retried before
+    │   ├── DeadlineExceeded        no answer in `timeout_s`
+    │   ├── InvalidArgument         `field_violations` names the fields
+    │   ├── NotFound
+    │   ├── AlreadyExists
+    │   ├── FailedPrecondition      the resource is not in the state that the call needs
+    │   ├── OutOfRange
+    │   ├── Aborted
+    │   ├── ResourceExhausted
+    │   ├── Unauthenticated         the token is missing or wrong
+    │   ├── PermissionDenied
+    │   ├── DataLoss                bytes arrived with another digest than announced
+    │   ├── Cancelled
+    │   ├── Unimplemented           the server is older than this client
+    │   ├── Internal
+    │   └── Unknown
+    ├── ArgumentError               an argument that the server need not be asked about; also a ValueError
+    ├── JobFailed                   an audit, a correction or an evaluation FAILED: `failure`
+    │   └── Rejected                a model or a dataset was REJECTED by its inspection: `failure`
+    └── JobCancelled
+
+A candidate that was judged and refused is no error: its evaluation SUCCEEDED with VERDICT_FAIL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import grpc
+from google.protobuf.any_pb2 import Any
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.message import DecodeError, Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.correction_service_pb2 import Correction
+from defuse.v1.error_reason_pb2 import ErrorReason
+from defuse.v1.models_pb2 import Failure
+from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+
+ERROR_DOMAIN = "defuse.dev"
+
+
+class DefuseError(Exception):
+    """Whatever this package raises on purpose."""
+
+
+class ArgumentError(DefuseError, ValueError):
+    """An argument that can't be right, whatever the server has."""
+
+
+@dataclass(frozen=True)
+class FieldViolation:
+    """One field of a request that the server did not take."""
+
+    field: str
+    description: str
+
+
+class CallFailed(DefuseError):
+    """A call ended with a status other than OK.
+
+    `reason` is ERROR_REASON_UNSPECIFIED where the server gave none, or one that this client does not know.
+    `figures` are the numbers behind the reason, as text. `retry_delay_s` is how long the server asks to wait.
+    """
+
+    code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: ErrorReason = ErrorReason.ERROR_REASON_UNSPECIFIED,
+        figures: Mapping[str, str] | None = None,
+        field_violations: Sequence[FieldViolation] = (),
+        retry_delay_s: float = 0.0,
+    ) -> None:
+        self.message = message
+        self.reason = reason
+        self.figures = dict(figures or {})
+        self.field_violations = tuple(field_violations)
+        self.retry_delay_s = retry_delay_s
+        fields = "".join(f"\n  {violation.field}: {violation.description}" for violation in field_violations)
+        super().__init__(message + fields)
+
+    @property
+    def reason_name(self) -> str:
+        """The reason as the server writes it, such as `WRONG_STATE`; the status code's name without one."""
+        if self.reason == ErrorReason.ERROR_REASON_UNSPECIFIED:
+            return self.code.name
+        return ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")
+
+
+class Unavailable(CallFailed):
+    """No server answers there, or it stops, or it can't reach its backend. Trying again later may help."""
+
+    code = grpc.StatusCode.UNAVAILABLE
+
+
+class DeadlineExceeded(CallFailed):
+    """No answer came in `timeout_s`. The server may have done the work all the same."""
+
+    code = grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class InvalidArgument(CallFailed):
+    """The request is wrong as it stands; `field_violations` names the fields."""
+
+    code = grpc.StatusCode.INVALID_ARGUMENT
+
+
+class NotFound(CallFailed):
+    """The resource does not exist, or no longer does."""
+
+    code = grpc.StatusCode.NOT_FOUND
+
+
+class AlreadyExists(CallFailed):
+    """The resource exists already."""
+
+    code = grpc.StatusCode.ALREADY_EXISTS
+
+
+class FailedPrecondition(CallFailed):
+    """The resource is not in the state that the call needs."""
+
+    code = grpc.StatusCode.FAILED_PRECONDITION
+
+
+class OutOfRange(CallFailed):
+    """A position beyond the end."""
+
+    code = grpc.StatusCode.OUT_OF_RANGE
+
+
+class Aborted(CallFailed):
+    """Another call came in between."""
+
+    code = grpc.StatusCode.ABORTED
+
+
+class ResourceExhausted(CallFailed):
+    """A limit was reached: of the server's, or the size of one message."""
+
+    code = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class Unauthenticated(CallFailed):
+    """The server wants a token, and the one that came is missing or wrong."""
+
+    code = grpc.StatusCode.UNAUTHENTICATED
+
+
+class PermissionDenied(CallFailed):
+    """The token does not allow this."""
+
+    code = grpc.StatusCode.PERMISSION_DENIED
+
+
+class DataLoss(CallFailed):
+    """Bytes arrived with another digest than the one that was announced."""
+
+    code = grpc.StatusCode.DATA_LOSS
+
+
+class Cancelled(CallFailed):
+    """The call was cancelled before it ended."""
+
+    code = grpc.StatusCode.CANCELLED
+
+
+class Unimplemented(CallFailed):
+    """The server does not know this call: it is older than this client, or no Defuse server at all."""
+
+    code = grpc.StatusCode.UNIMPLEMENTED
+
+
+class Internal(CallFailed):
+    """An error of the server's own; the message has an id to find in its log."""
+
+    code = grpc.StatusCode.INTERNAL
+
+
+class Unknown(CallFailed):
+    """A status that says nothing more."""
+
+    code = grpc.StatusCode.UNKNOWN
+
+
+Job = Audit | Correction | Evaluation
+Registration = Classifier | Vae | Dataset
+
+
+class JobFailed(DefuseError):
+    """A job ended with state FAILED; `failure` says why, with a reason, a message and figures."""
+
+    def __init__(self, resource: Job | Registration) -> None:
+        self.resource = resource
+        self.failure: Failure = resource.failure
+        super().__init__(f"{resource.name} failed: {self.reason_name}: {self.failure.message}")
+
+    @property
+    def reason_name(self) -> str:
+        """The failure's reason without its prefix, such as `PREFLIGHT_READABILITY`; a number if unknown."""
+        number = int(self.failure.reason)
+        if number not in ErrorReason.values():
+            return str(number)
+        return ErrorReason.Name(self.failure.reason).removeprefix("ERROR_REASON_")
+
+
+class Rejected(JobFailed):
+    """A model or a dataset was opened for inspection and is not what it must be."""
+
+
+class JobCancelled(DefuseError):
+    """A job that was waited for was cancelled."""
+
+    def __init__(self, resource: Job) -> None:
+        self.resource = resource
+        super().__init__(f"{resource.name} was cancelled")
+
+
+ERROR_BY_CODE: dict[grpc.StatusCode, type[CallFailed]] = {
+    error.code: error
+    for error in (
+        Unavailable,
+        DeadlineExceeded,
+        InvalidArgument,
+        NotFound,
+        AlreadyExists,
+        FailedPrecondition,
+        OutOfRange,
+        Aborted,
+        ResourceExhausted,
+        Unauthenticated,
+        PermissionDenied,
+        DataLoss,
+        Cancelled,
+        Unimplemented,
+        Internal,
+        Unknown,
+    )
+}
+
+
+def from_rpc_error(error: grpc.RpcError) -> CallFailed:
+    """Turn what grpc raises, sync or async, to the error above that its status and details ask for."""
+    call = cast(grpc.Call, error)
+    code = call.code()
+    info = error_details_pb2.ErrorInfo()
+    request = error_details_pb2.BadRequest()
+    retry = error_details_pb2.RetryInfo()
+    status = _status_of(call)
+    for detail in status.details if status else ():
+        for known in (info, request, retry):
+            _unpack(detail, known)
+    ours = info.domain == ERROR_DOMAIN
+    return ERROR_BY_CODE.get(code, Unknown)(
+        call.details() or code.name,
+        reason=_reason(info.reason) if ours else ErrorReason.ERROR_REASON_UNSPECIFIED,
+        figures=dict(info.metadata) if ours else {},
+        field_violations=[FieldViolation(one.field, one.description) for one in request.field_violations],
+        retry_delay_s=retry.retry_delay.ToTimedelta().total_seconds(),
+    )
+
+
+def _status_of(call: grpc.Call) -> status_pb2.Status | None:
+    try:
+        return rpc_status.from_call(call)
+    except (DecodeError, ValueError):
+        # Trailers that a proxy wrote or cut off: the code and its message are still worth showing.
+        return None
+
+
+def _unpack(detail: Any, into: Message) -> None:
+    try:
+        if detail.Is(cast(Descriptor, into.DESCRIPTOR)):
+            detail.Unpack(into)
+    except DecodeError:
+        return
+
+
+def _reason(name: str) -> ErrorReason:
+    try:
+        return cast(ErrorReason, ErrorReason.Value(f"ERROR_REASON_{name}"))
+    except ValueError:
+        return ErrorReason.ERROR_REASON_UNSPECIFIED

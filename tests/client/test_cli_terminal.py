@@ -1,0 +1,67 @@
+"""The command line as a process of its own, at a terminal or not."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from defuse.v1.audit_service_pb2 import WatchAuditResponse
+
+
+def defuse_process(server, *arguments, **options):
+    code = "from defuse.cli import main; main()"
+    environment = {**os.environ, "DEFUSE_ADDRESS": server.address}
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, text=True, **options)
+
+
+@pytest.fixture
+def watched(server, audit):
+    """A running audit; set the event to let its watch end."""
+    ends = threading.Event()
+
+    def states(request):
+        def answers():
+            yield WatchAuditResponse(audit=audit("RUNNING"))
+            ends.wait(20)
+            yield WatchAuditResponse(audit=audit("SUCCEEDED"))
+
+        return answers()
+
+    server.on("AuditService/WatchAudit", states)
+    yield ends
+    ends.set()
+
+
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(server, watched):
+    process = defuse_process(
+        server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert json.loads(process.stdout.readline())["state"] == "JOB_STATE_RUNNING"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 70
+    assert "defuse cancel audits/a" in err
+    assert "Traceback" not in err
+    assert not server.asked("AuditService/CancelAudit")
+
+
+def test_bars_are_for_terminals_and_stdout_stays_clean(server, watched):
+    watched.set()
+    ours, theirs = pty.openpty()
+    process = defuse_process(server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=theirs)
+    out, _ = process.communicate(timeout=20)
+    os.close(theirs)
+    assert "audits/a" in os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert [json.loads(line)["state"] for line in out.splitlines()] == [
+        "JOB_STATE_RUNNING",
+        "JOB_STATE_SUCCEEDED",
+    ]
+    process = defuse_process(
+        server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.communicate(timeout=20)[1] == ""

@@ -1,0 +1,84 @@
+"""Pushing is uploading, registering, and waiting for the inspection."""
+
+import defuse
+import grpc
+import pytest
+from defuse.messages import Artifact, Classifier, Dataset, Failure, RegistrationState, Vae
+from defuse.v1.registry_service_pb2 import ListClassifiersResponse
+
+INSPECTING = RegistrationState.REGISTRATION_STATE_INSPECTING
+READY = RegistrationState.REGISTRATION_STATE_READY
+REJECTED = RegistrationState.REGISTRATION_STATE_REJECTED
+
+
+@pytest.fixture
+def model(server, tmp_path):
+    server.on("ArtifactService/GetArtifact", lambda request: Artifact(name=request.name))
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"model")
+    return path
+
+
+def test_a_pushed_classifier_is_ready_and_carries_its_preprocessing(client, server, model):
+    server.on("RegistryService/RegisterClassifier", Classifier(name="classifiers/c", state=INSPECTING))
+    server.on(
+        "RegistryService/GetClassifier",
+        Classifier(name="classifiers/c", state=INSPECTING),
+        Classifier(name="classifiers/c", state=READY, class_count=10),
+    )
+    pushed = client.push_classifier(
+        model, layout="nhwc", scale=255, mean=[1, 2, 3], std=[4, 5, 6], output_kind="probabilities"
+    )
+    assert (pushed.state, pushed.class_count) == (READY, 10)
+    (request,) = server.asked("RegistryService/RegisterClassifier")
+    assert request.artifact.startswith("artifacts/")
+    assert (request.preprocessing.layout, request.preprocessing.scale) == (2, 255)
+    assert (list(request.preprocessing.mean), list(request.preprocessing.std)) == ([1, 2, 3], [4, 5, 6])
+    assert request.output_kind == 2
+
+
+def test_without_wait_the_registration_comes_back_as_it_is(client, server, model):
+    server.on("RegistryService/RegisterVae", Vae(name="vaes/v", state=INSPECTING))
+    assert client.push_vae(model, model, wait=False).state == INSPECTING
+
+
+def test_a_rejected_model_raises_its_failure(client, server, model):
+    failure = Failure(reason=30, message="cut off after 5 bytes")
+    server.on(
+        "RegistryService/RegisterClassifier",
+        Classifier(name="classifiers/c", state=REJECTED, failure=failure),
+    )
+    with pytest.raises(defuse.Rejected, match="MODEL_NOT_ONNX: cut off after 5 bytes"):
+        client.push_classifier(model)
+
+
+def test_a_dataset_names_its_classes(client, server, model):
+    server.on("RegistryService/RegisterDataset", Dataset(name="datasets/d", state=READY))
+    client.push_dataset(model, class_names=["cat", "dog"])
+    (request,) = server.asked("RegistryService/RegisterDataset")
+    assert list(request.class_names) == ["cat", "dog"]
+
+
+def test_a_layout_that_is_none_is_refused_before_anything_is_sent(client, server, model):
+    with pytest.raises(defuse.ArgumentError, match=r"nchw, nhwc, flat; got 'hwc'"):
+        client.push_classifier(model, layout="hwc")
+    assert not server.requests
+
+
+def test_lists_go_on_over_their_pages(client, server):
+    pages = {
+        "": ListClassifiersResponse(classifiers=[Classifier(name="classifiers/1")], next_page_token="t"),
+        "t": ListClassifiersResponse(classifiers=[Classifier(name="classifiers/2")]),
+    }
+    server.on("RegistryService/ListClassifiers", lambda request: pages[request.page_token])
+    names = [classifier.name for classifier in client.list_classifiers(state="ready")]
+    assert names == ["classifiers/1", "classifiers/2"]
+    assert {request.state for request in server.asked("RegistryService/ListClassifiers")} == {READY}
+
+
+def test_an_upload_refused_for_its_size_registers_nothing(client, server, refusal, model):
+    server.on("ArtifactService/GetArtifact", refusal(grpc.StatusCode.NOT_FOUND))
+    server.on("ArtifactService/Upload", refusal(grpc.StatusCode.INVALID_ARGUMENT, reason="TOO_LARGE"))
+    with pytest.raises(defuse.InvalidArgument):
+        client.push_classifier(model)
+    assert not server.asked("RegistryService/RegisterClassifier")
