@@ -1,0 +1,141 @@
+"""The one table from a reason to a gRPC status code, and the details that travel with it."""
+
+import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import grpc
+import structlog
+from defuse.v1.error_reason_pb2 import ErrorReason
+from google.protobuf import any_pb2, message
+from google.rpc import error_details_pb2, status_pb2
+
+from defuse_server.errors import BackendUnavailable, DefuseError
+from defuse_server.redis_client import UNREACHABLE
+
+DOMAIN: Final = "defuse.dev"
+# Larger trailers break clients and proxies. Counted as sent: details in base64, the message percent-encoded.
+TRAILER_BYTES: Final = 4096
+RETRY_DELAY_S: Final = 1
+_FRAMING_BYTES = 256
+_MESSAGE_BYTES = 600
+_FIGURE_BYTES = 200
+_PREFIX = "ERROR_REASON_"
+
+_log = structlog.get_logger(__name__)
+
+CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = MappingProxyType(
+    {
+        ErrorReason.ERROR_REASON_INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_RESOURCE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+        ErrorReason.ERROR_REASON_REQUEST_ID_REUSED: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_CURSOR_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+        ErrorReason.ERROR_REASON_RESOURCE_IN_USE: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_WRONG_STATE: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_RESOURCES_MISMATCHED: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+        ErrorReason.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
+        ErrorReason.ERROR_REASON_DIGEST_MISMATCH: grpc.StatusCode.DATA_LOSS,
+        ErrorReason.ERROR_REASON_SIZE_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_OFFSET_MISMATCH: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_NO_CONFIRMED_BUG: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_MODEL_NOT_DIFFERENTIABLE: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_LEASE_LOST: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_LABEL_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_REGION_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
+    }
+)
+
+
+def known(error: Exception) -> DefuseError:
+    """The error as clients may see it: an unknown one becomes an id to find in the log, without its text."""
+    if isinstance(error, DefuseError) and error.reason in CODES:
+        return error
+    if isinstance(error, UNREACHABLE):
+        _log.warning("redis.unreachable", error=str(error))
+        return BackendUnavailable("the server can't reach its Redis; try again")
+    incident = uuid.uuid4().hex
+    _log.error("rpc.failed", incident=incident, exc_info=error)
+    return _Internal(incident)
+
+
+def rpc_status(error: DefuseError) -> status_pb2.Status:
+    """The `google.rpc.Status` of an error; the trailers that it makes stay below TRAILER_BYTES."""
+    text = _clipped(error.message, _MESSAGE_BYTES)
+    budget = (TRAILER_BYTES - _FRAMING_BYTES - _percent_encoded_bytes(text)) * 3 // 4
+    status = status_pb2.Status(code=CODES[error.reason].value[0], message=text)
+    for detail in _details(error):
+        packed = any_pb2.Any()
+        packed.Pack(_fitted(detail, budget - status.ByteSize() - 64))
+        status.details.append(packed)
+    return status
+
+
+def trailers(status: status_pb2.Status) -> tuple[tuple[str, bytes], ...]:
+    """The trailing metadata in which gRPC libraries look for a `google.rpc.Status`."""
+    return (("grpc-status-details-bin", status.SerializeToString()),)
+
+
+class _Internal(DefuseError):
+    reason = ErrorReason.ERROR_REASON_INTERNAL
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(
+            f"unexpected error; the server's log has it under incident {incident}",
+            figures={"incident": incident},
+        )
+
+
+def _details(error: DefuseError) -> list[message.Message]:
+    reason = ErrorReason.Name(error.reason).removeprefix(_PREFIX)
+    info = error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN)
+    for key, value in error.figures.items():
+        info.metadata[_clipped(key, _FIGURE_BYTES)] = _clipped(value, _FIGURE_BYTES)
+    details: list[message.Message] = [info]
+    code = CODES[error.reason]
+    if code is grpc.StatusCode.FAILED_PRECONDITION:
+        failure = error_details_pb2.PreconditionFailure()
+        failure.violations.add(type=reason, description=_clipped(error.message, _FIGURE_BYTES))
+        details.append(failure)
+    if code is grpc.StatusCode.UNAVAILABLE:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.seconds = RETRY_DELAY_S
+        details.append(retry)
+    # Last, as it alone gives way where the room ends.
+    if error.fields:
+        request = error_details_pb2.BadRequest()
+        for field, description in error.fields:
+            request.field_violations.add(
+                field=_clipped(field, _FIGURE_BYTES), description=_clipped(description, _FIGURE_BYTES)
+            )
+        details.append(request)
+    return details
+
+
+def _fitted(detail: message.Message, budget: int) -> message.Message:
+    """Drops entries from the end until the detail fits."""
+    if isinstance(detail, error_details_pb2.BadRequest):
+        while detail.ByteSize() > budget and detail.field_violations:
+            detail.field_violations.pop()
+    if isinstance(detail, error_details_pb2.ErrorInfo):
+        # Half the room at most: the named fields are worth more to a caller than the figures.
+        for key in reversed(list(detail.metadata)):
+            if detail.ByteSize() <= budget // 2:
+                break
+            del detail.metadata[key]
+    return detail
+
+
+def _clipped(text: str, limit_bytes: int) -> str:
+    encoded = text.encode("utf-8", "replace")
+    if len(encoded) <= limit_bytes:
+        return text
+    return encoded[: limit_bytes - 3].decode("utf-8", "ignore") + "..."
+
+
+def _percent_encoded_bytes(text: str) -> int:
+    return sum(1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3 for byte in text.encode("utf-8", "replace"))

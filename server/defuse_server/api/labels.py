@@ -1,0 +1,113 @@
+"""LabelService."""
+
+from typing import Final
+
+from defuse.v1.audit_service_pb2 import RegionState
+from defuse.v1.label_service_pb2 import (
+    ExtendLeaseRequest,
+    ExtendLeaseResponse,
+    GetLabelingProgressRequest,
+    LabelAnswer,
+    LabelingProgress,
+    LabelVerdict,
+    LeaseLabelTasksRequest,
+    LeaseLabelTasksResponse,
+    ListLabelTasksRequest,
+    ListLabelTasksResponse,
+    ReleaseLabelTaskRequest,
+    ReleaseLabelTaskResponse,
+    SubmitLabelRequest,
+    SubmitLabelResponse,
+    UndoLabelRequest,
+    UndoLabelResponse,
+)
+
+from defuse_server import names
+from defuse_server.api import validation
+from defuse_server.api.validation import Violations
+from defuse_server.backend import Backend
+
+ANNOTATOR_CHARACTERS: Final = 100
+NOTE_CHARACTERS: Final = 2000
+TASKS_MAX: Final = 100
+
+
+class LabelService:
+    """Hands regions to annotators and collects their answers; see label_service.proto."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._labels = backend.labels
+
+    async def lease_label_tasks(self, request: LeaseLabelTasksRequest) -> LeaseLabelTasksResponse:
+        """Leases tasks, the worst regions first."""
+        violations = Violations()
+        validation.name(violations, "audit", request.audit, "audits")
+        validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
+        validation.between(violations, "max_tasks", request.max_tasks, 1, TASKS_MAX)
+        lease_s = validation.lease_s(violations, request)
+        violations.check()
+        tasks = await self._labels.lease(request.audit, request.annotator, request.max_tasks or 1, lease_s)
+        return LeaseLabelTasksResponse(tasks=tasks)
+
+    async def extend_lease(self, request: ExtendLeaseRequest) -> ExtendLeaseResponse:
+        """Prolongs a lease from now."""
+        violations = _leased(request)
+        lease_s = validation.lease_s(violations, request)
+        violations.check()
+        response = ExtendLeaseResponse()
+        response.lease_expire_time.FromDatetime(
+            await self._labels.extend(request.region, request.lease_token, lease_s)
+        )
+        return response
+
+    async def submit_label(self, request: SubmitLabelRequest) -> SubmitLabelResponse:
+        """Counts an annotator's answer."""
+        violations = _leased(request)
+        _check_answer(violations, request.answer)
+        validation.text(violations, "note", request.note, NOTE_CHARACTERS)
+        violations.check()
+        return await self._labels.submit(request.region, request.lease_token, request.answer, request.note)
+
+    async def undo_label(self, request: UndoLabelRequest) -> UndoLabelResponse:
+        """Takes an annotator's answer back."""
+        violations = Violations()
+        validation.region_name(violations, "region", request.region)
+        validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
+        violations.check()
+        return UndoLabelResponse(state=await self._labels.undo(request.region, request.annotator))
+
+    async def release_label_task(self, request: ReleaseLabelTaskRequest) -> ReleaseLabelTaskResponse:
+        """Gives a task back unanswered."""
+        _leased(request).check()
+        return ReleaseLabelTaskResponse(state=await self._labels.release(request.region, request.lease_token))
+
+    async def list_label_tasks(self, request: ListLabelTasksRequest) -> ListLabelTasksResponse:
+        """A page of an audit's tasks, without tokens."""
+        names.audit_id(request.audit, "audit")
+        validation.check_state(request.state, RegionState)
+        tasks, token = await self._labels.list(
+            request.audit, request.page_size, request.page_token, request.state
+        )
+        return ListLabelTasksResponse(tasks=tasks, next_page_token=token)
+
+    async def get_labeling_progress(self, request: GetLabelingProgressRequest) -> LabelingProgress:
+        """Counts an audit's regions by state."""
+        names.audit_id(request.audit, "audit")
+        return await self._labels.progress(request.audit)
+
+
+def _leased(request: ExtendLeaseRequest | SubmitLabelRequest | ReleaseLabelTaskRequest) -> Violations:
+    violations = Violations()
+    validation.region_name(violations, "region", request.region)
+    violations.require(request.lease_token != "", "lease_token", "expected the task's token, got none")
+    return violations
+
+
+def _check_answer(violations: Violations, answer: LabelAnswer) -> None:
+    kind = answer.WhichOneof("answer")
+    violations.require(kind is not None, "answer", "expected a label or a verdict, got neither")
+    if kind == "verdict":
+        validation.member(violations, "answer.verdict", answer.verdict, LabelVerdict)
+        violations.require(
+            answer.verdict != LabelVerdict.LABEL_VERDICT_UNSPECIFIED, "answer.verdict", "expected a verdict"
+        )

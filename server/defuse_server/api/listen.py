@@ -1,0 +1,56 @@
+"""Where the API may listen, and with what credentials."""
+
+import ipaddress
+
+import grpc
+
+from defuse_server.settings import Settings
+
+
+class UnsafeListen(Exception):
+    """The settings would open the API to a network without protection, or contradict each other."""
+
+
+def check(settings: Settings) -> None:
+    """Raises UnsafeListen for half a TLS setting, and beyond loopback for a lack of TLS or of a token."""
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        raise UnsafeListen("TLS needs both --tls-cert and --tls-key, got one of them")
+    missing = [
+        option
+        for option, value in (
+            ("--tls-cert and --tls-key", settings.tls_cert),
+            ("DEFUSE_TOKEN", settings.token),
+        )
+        if value is None
+    ]
+    if missing and not is_loopback(settings.address):
+        raise UnsafeListen(
+            f"{settings.address} can be reached from other machines: that needs TLS and a token; missing: "
+            f"{', '.join(missing)}. Set them, or listen on 127.0.0.1"
+        )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether only this machine reaches `host:port`; a name other than localhost counts as reachable."""
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def open_port(server: grpc.aio.Server, settings: Settings) -> int:
+    """Bind the server to the address; returns the port. Raises OSError where it can't be had."""
+    try:
+        if settings.tls_cert is None or settings.tls_key is None:
+            return server.add_insecure_port(settings.address)
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        return server.add_secure_port(settings.address, grpc.ssl_server_credentials([pair]))
+    except RuntimeError as error:
+        raise OSError(
+            f"can't listen on {settings.address}: is it in use, or the certificate no PEM?"
+        ) from error

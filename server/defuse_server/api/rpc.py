@@ -1,0 +1,114 @@
+"""Turns a service of the contract and the object that implements it into gRPC handlers.
+
+The object has one method for each RPC, in snake case:
+
+- `async def get_audit(self, request) -> Audit`
+- `async def watch_audit(self, request, write) -> None`, which awaits `write(message)` for each message;
+  bytes are sent as they are
+- `async def upload(self, requests) -> Artifact`, with an async iterator
+
+Everything between the wire and these methods is here: decoding, errors, and the end of open streams when the
+server stops.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+
+from defuse_server.api import errors
+from defuse_server.errors import BackendUnavailable, InvalidRequest
+
+Write = Callable[[Message | bytes], Awaitable[None]]
+Context = grpc.aio.ServicerContext[Any, Any]
+_Method = Callable[..., Coroutine[Any, Any, Any]]
+
+
+def service_handler(
+    service: ServiceDescriptor, implementation: object, stopping: asyncio.Event
+) -> grpc.GenericRpcHandler:
+    """The handlers of all RPCs of `service`. Raises AttributeError where one is not implemented.
+
+    Streams that only end with their job are ended with UNAVAILABLE once `stopping` is set.
+    """
+    handlers = {
+        method.name: _handler(method, getattr(implementation, _snake_case(method.name)), stopping)
+        for method in service.methods
+    }
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+def _handler(
+    method: MethodDescriptor, behaviour: _Method, stopping: asyncio.Event
+) -> grpc.RpcMethodHandler[Any, Any]:
+    request_class = message_factory.GetMessageClass(method.input_type)
+
+    async def unary_unary(data: bytes, context: Context) -> Message:
+        return await _guarded(lambda: behaviour(_decoded(request_class, data)), context)
+
+    async def stream_unary(datas: AsyncIterator[bytes], context: Context) -> Message:
+        requests = (_decoded(request_class, data) async for data in datas)
+        return await _guarded(lambda: behaviour(requests), context)
+
+    async def unary_stream(data: bytes, context: Context) -> None:
+        def work() -> Coroutine[Any, Any, None]:
+            return behaviour(_decoded(request_class, data), context.write)
+
+        endless = method.name.startswith(("Watch", "Stream"))
+        await _guarded((lambda: _until(stopping, work())) if endless else work, context)
+
+    # Requests are decoded inside the guard, so that bytes that are no such message are the caller's error.
+    if method.client_streaming:
+        return grpc.stream_unary_rpc_method_handler(stream_unary, None, _encoded)
+    if method.server_streaming:
+        return grpc.unary_stream_rpc_method_handler(unary_stream, None, _encoded)
+    return grpc.unary_unary_rpc_method_handler(unary_unary, None, _encoded)
+
+
+async def _guarded(work: Callable[[], Awaitable[Any]], context: Context) -> Any:
+    try:
+        return await work()
+    except Exception as error:
+        problem = errors.known(error)
+        status = errors.rpc_status(problem)
+        await context.abort(errors.CODES[problem.reason], status.message, errors.trailers(status))
+
+
+async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Awaits `work`, and ends it when `stopping` is set first."""
+    stream = asyncio.ensure_future(work)
+    stop = asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait({stream, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not stream.done():
+            raise BackendUnavailable("the server stops; resume from the last cursor")
+        stream.result()
+    finally:
+        stream.cancel()
+        stop.cancel()
+        await asyncio.gather(stream, stop, return_exceptions=True)
+
+
+def _decoded(request_class: type[Message], data: bytes) -> Message:
+    request = request_class()
+    try:
+        request.ParseFromString(data)
+    except DecodeError:
+        description = f"the request's bytes are no {request_class.DESCRIPTOR.full_name}"
+        raise InvalidRequest([("", description)]) from None
+    return request
+
+
+def _encoded(response: Message | bytes) -> bytes:
+    return response if isinstance(response, bytes) else response.SerializeToString()
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

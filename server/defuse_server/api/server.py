@@ -1,0 +1,142 @@
+"""The gRPC server: the six services, health and reflection."""
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Final
+
+import grpc
+import structlog
+from defuse.v1 import (
+    artifact_service_pb2,
+    audit_service_pb2,
+    correction_service_pb2,
+    label_service_pb2,
+    promotion_service_pb2,
+    registry_service_pb2,
+)
+from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
+from grpc_reflection.v1alpha import reflection
+
+from defuse_server.api import listen
+from defuse_server.api.artifacts import ArtifactService
+from defuse_server.api.audits import AuditService
+from defuse_server.api.auth import BearerAuth
+from defuse_server.api.corrections import CorrectionService
+from defuse_server.api.labels import LabelService
+from defuse_server.api.promotions import PromotionService
+from defuse_server.api.registry import RegistryService
+from defuse_server.api.rpc import service_handler
+from defuse_server.backend import Backend
+from defuse_server.errors import BackendUnavailable
+from defuse_server.redis_client import UNREACHABLE
+
+GRACE_S: Final = 10.0
+"""What calls under way get to finish when the server stops."""
+_NOTICE_S = 0.2
+_PROBE_S = 2.0
+_SWEEP_S = 3600.0
+
+_OPTIONS: Final = [
+    # Without it two servers share a port in silence, and each gets half of the calls.
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # Clients that watch ping every 30 s; the default answers frequent pings with GOAWAY.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+]
+
+_SERVICES: Final = (
+    (artifact_service_pb2.DESCRIPTOR, ArtifactService),
+    (registry_service_pb2.DESCRIPTOR, RegistryService),
+    (audit_service_pb2.DESCRIPTOR, AuditService),
+    (label_service_pb2.DESCRIPTOR, LabelService),
+    (correction_service_pb2.DESCRIPTOR, CorrectionService),
+    (promotion_service_pb2.DESCRIPTOR, PromotionService),
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class ApiServer:
+    """The API on its address, for as long as the context lasts.
+
+    Leaving drains: health says NOT_SERVING, streams that only end with their job get UNAVAILABLE (their
+    clients resume by cursor), other calls have GRACE_S seconds to finish.
+    """
+
+    def __init__(self, backend: Backend, grace_s: float = GRACE_S) -> None:
+        self._backend = backend
+        self._grace_s = grace_s
+        self._stopping = asyncio.Event()
+        self._health = HealthServicer()
+        self._chores: list[asyncio.Task[None]] = []
+        token = backend.settings.token
+        self._server = grpc.aio.server(
+            interceptors=[BearerAuth(token)] if token is not None else [], options=_OPTIONS
+        )
+        self._names = [self._add(_service_of(file), kind(backend)) for file, kind in _SERVICES]
+        self.port = 0
+
+    async def __aenter__(self) -> "ApiServer":
+        settings = self._backend.settings
+        listen.check(settings)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflected = [*self._names, HEALTH_NAME, reflection.SERVICE_NAME]
+        reflection.enable_server_reflection(reflected, self._server)
+        self.port = listen.open_port(self._server, settings)
+        await self._show_health(serving=True)
+        await self._server.start()
+        self._chores = [asyncio.create_task(self._probe()), asyncio.create_task(self._sweep())]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for chore in self._chores:
+            chore.cancel()
+        await self._health.enter_graceful_shutdown()
+        # Those who watch the health hear of it before their stream ends.
+        await asyncio.sleep(_NOTICE_S)
+        self._stopping.set()
+        await self._server.stop(self._grace_s)
+
+    def _add(self, service: ServiceDescriptor, implementation: object) -> str:
+        handler = service_handler(service, implementation, self._stopping)
+        self._server.add_generic_rpc_handlers([handler])
+        return service.full_name
+
+    async def _probe(self) -> None:
+        """Keeps the health as it is: a server without its Redis can't serve."""
+        serving = True
+        while True:
+            await asyncio.sleep(_PROBE_S)
+            reached = False
+            with contextlib.suppress(*UNREACHABLE):
+                await self._backend.redis.execute_command("PING")
+                reached = True
+            if reached is not serving:
+                serving = reached
+                _log.warning("health.changed", serving=serving)
+                await self._show_health(serving=serving)
+
+    async def _sweep(self) -> None:
+        """Removes what uploads left that nobody finished."""
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            with contextlib.suppress(BackendUnavailable, *UNREACHABLE):
+                _log.info("uploads.swept", count=await self._backend.uploads.sweep())
+
+    async def _show_health(self, *, serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
+        for name in ["", *self._names]:
+            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+
+
+def _service_of(file: FileDescriptor) -> ServiceDescriptor:
+    (service,) = file.services_by_name.values()
+    return service

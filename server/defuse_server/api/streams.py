@@ -1,0 +1,77 @@
+"""What an audit finds, streamed from a cursor on while it runs, and until it has ended."""
+
+import re
+from contextlib import aclosing
+
+from defuse.v1.audit_service_pb2 import StreamRegionsResponse
+
+from defuse_server.api.rpc import Write
+from defuse_server.backend import Backend
+from defuse_server.chunk_messages import chunk_messages
+from defuse_server.errors import CursorUnknown
+from defuse_server.regions import Chunk
+
+_CHUNKS_LISTED = 100
+_REGIONS_SENT = 50
+_CURSOR = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
+
+
+async def misclassifications(backend: Backend, audit: str, cursor: str, write: Write) -> None:
+    """Send the messages of an audit's chunks as the worker made them; see AuditService.
+
+    Raises NotFound, CursorUnknown. What is held at most is one block of one chunk: `write` waits for the
+    reader.
+    """
+    shard, skipped = await _opened(backend, audit, cursor)
+    async with aclosing(backend.resources.watch(audit, "")) as changes:
+        async for _ in changes:
+            while chunks := await backend.chunks.list(audit, shard, _CHUNKS_LISTED):
+                for chunk in chunks:
+                    await _send(backend, chunk, skipped, write)
+                    shard, skipped = chunk.shard + 1, 0
+
+
+async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> None:
+    """Send an audit's regions, with their labels as they are when they are sent; see AuditService.
+
+    Raises NotFound, CursorUnknown.
+    """
+    sealer, purpose = backend.resources.sealer, f"stream-regions:{audit}"
+    position = await sealer.open(purpose, cursor) if cursor else "0"
+    if position is None:
+        raise _unknown()
+    first = int(position)
+    async with aclosing(backend.resources.watch(audit, "")) as changes:
+        async for _ in changes:
+            while found := await backend.regions.range(audit, first, _REGIONS_SENT):
+                first += len(found)
+                cursor = await sealer.seal(purpose, str(first))
+                await write(StreamRegionsResponse(regions=found, cursor=cursor))
+
+
+async def _send(backend: Backend, chunk: Chunk, skipped: int, write: Write) -> None:
+    number = 0
+    async with aclosing(chunk_messages(backend.store, chunk)) as messages:
+        async for message in messages:
+            number += 1
+            if number > skipped:
+                await write(message)
+    if number < skipped:
+        raise _unknown()
+
+
+async def _opened(backend: Backend, audit: str, cursor: str) -> tuple[int, int]:
+    """The shard to go on with, and how many of its messages were read before."""
+    await backend.resources.get(audit)
+    if not cursor:
+        return 0, 0
+    match = _CURSOR.fullmatch(cursor)
+    if match is None or not await backend.chunks.list(audit, int(match[1]), 1):
+        raise _unknown()
+    return int(match[1]), int(match[2]) + 1
+
+
+def _unknown() -> CursorUnknown:
+    return CursorUnknown(
+        "the cursor was never handed out for this stream: pass the last message's, or leave it empty"
+    )

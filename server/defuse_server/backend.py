@@ -1,0 +1,58 @@
+"""What the API and the workers stand on, wired from the settings."""
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from defuse_server.jobs.queue import Jobs, open_docket
+from defuse_server.labels.queue import LabelQueue
+from defuse_server.redis_client import connect
+from defuse_server.regions import Chunks, Regions
+from defuse_server.resources import Resources
+from defuse_server.settings import Settings
+from defuse_server.store.artifacts import ArtifactStore
+from defuse_server.store.uploads import Uploads
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Records, bytes and the queue of one service; all processes on the same Redis and store see the same."""
+
+    settings: Settings
+    redis: Redis
+    store: ArtifactStore
+    uploads: Uploads
+    resources: Resources
+    labels: LabelQueue
+    regions: Regions
+    chunks: Chunks
+    jobs: Jobs
+
+
+@asynccontextmanager
+async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
+    """Connect to what the settings name; `settings.redis_url` must be set."""
+    if settings.redis_url is None:
+        raise ValueError(
+            "expected settings with a redis_url, got none: `up` fills it in, others are given it"
+        )
+    async with AsyncExitStack() as stack:
+        redis = connect(settings.redis_url)
+        stack.push_async_callback(redis.aclose)
+        resources = Resources(redis)
+        docket = await stack.enter_async_context(open_docket(settings.redis_url))
+        store = ArtifactStore(settings.store_url)
+        labels = LabelQueue(redis, resources)
+        yield Backend(
+            settings=settings,
+            redis=redis,
+            store=store,
+            uploads=Uploads(store, redis, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s),
+            resources=resources,
+            labels=labels,
+            regions=Regions(redis, labels),
+            chunks=Chunks(redis),
+            jobs=Jobs(redis, resources, docket),
+        )

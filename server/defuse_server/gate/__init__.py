@@ -1,0 +1,1 @@
+"""The promotion gate: judges the figures of an evaluation."""

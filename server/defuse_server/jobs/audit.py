@@ -1,0 +1,140 @@
+"""Audits: chunks are published as they come, regions when the search is over, then their label tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from defuse.v1 import models_pb2
+from defuse.v1.audit_service_pb2 import (
+    PRESET_DEFAULT,
+    PRESET_PAPER,
+    Audit,
+    AuditConfig,
+    PreflightFigures,
+)
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+
+from defuse_server.backend import Backend
+from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
+from defuse_server.jobs.folder import JobInputs, JobPlan
+from defuse_server.jobs.transcode import delimited_chunk, region_message
+from defuse_server.jobs.work import REGIONS_ARTIFACT, Work, fetch, warnings_of
+from defuse_server.names import artifact_name
+from defuse_server.regions import Chunk
+
+_SETTINGS = (
+    "max_seeds",
+    "candidates_per_seed",
+    "kept_per_seed",
+    "noise_scale",
+    "neighbours",
+    "agreement_threshold",
+    "tau",
+)
+"""Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
+_CHUNKS_PAGE = 1000
+
+
+class AuditWork(Work[Audit]):
+    """One audit."""
+
+    async def plan(self) -> JobPlan:
+        """Classifier, VAE and dataset; and the shards that an earlier attempt finished."""
+        audit = self.message
+        # An earlier attempt may have noticed things that this one will notice again.
+        del audit.warnings[:]
+        return JobPlan(
+            "audit",
+            await audit_inputs(audit, self.backend),
+            config=audit_config_json(audit.config),
+            seed=audit.config.seed,
+            device=audit.config.device,
+            finished_chunks=await self._finished_chunks(),
+        )
+
+    async def _finished_chunks(self) -> dict[int, str]:
+        finished: dict[int, str] = {}
+        while page := await self.backend.chunks.list(self.message.name, len(finished), _CHUNKS_PAGE):
+            finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
+        return finished
+
+    async def on_preflight(self, event: Preflight) -> None:
+        """Show the figures, whatever comes of them."""
+        self.message.preflight.CopyFrom(_preflight_figures(event.figures))
+        await self.attempt.update(self.message)
+
+    async def on_warning(self, event: EngineWarning) -> None:
+        """Show a warning while the audit runs."""
+        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
+        await self.attempt.update(self.message)
+
+    async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
+        """Store a shard twice, as arrays to resume from and as messages to stream, then publish it."""
+        file = folder / event.file
+        store = self.backend.store
+        arrays = await store.put_file(file)
+        messages = await store.put_bytes(await asyncio.to_thread(delimited_chunk, file, event.shard))
+        await self.backend.chunks.append(
+            self.message.name,
+            Chunk(
+                shard=event.shard,
+                sha256=messages.sha256,
+                size_bytes=messages.size_bytes,
+                records=event.records,
+                candidates=event.candidates,
+                arrays_sha256=arrays.sha256,
+            ),
+            self.attempt.number,
+        )
+
+    async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Publish the regions, open them to annotators, and fill in the configuration that was used."""
+        audit = self.message
+        _fill_in(audit.config, result["config"], self.backend.settings.device)
+        audit.preflight.CopyFrom(_preflight_figures(result["preflight"]))
+        audit.seed_count = result["seeds"]
+        del audit.warnings[:]
+        audit.warnings.extend(warnings_of(result))
+        regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
+        await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
+        for region in result["regions"]:
+            sheets = {
+                sheet["file"]: (await self.backend.store.put_file(folder / sheet["file"])).name
+                for sheet in (region["sheet"], region["nearest_sheet"])
+            }
+            message = region_message(audit.name, region, sheets.__getitem__, regions_file.name)
+            await self.backend.regions.publish(audit.name, message, self.attempt.number)
+        numbers = [region["index"] for region in result["regions"]]
+        await self.backend.labels.open(audit.name, numbers, audit.config.annotators_per_region)
+
+
+async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
+    """The classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
+    inputs = JobInputs()
+    inputs.classifier("classifier", await fetch(backend, audit.classifier, Classifier))
+    inputs.vae(await fetch(backend, audit.vae, Vae))
+    inputs.dataset(await fetch(backend, audit.dataset, Dataset))
+    return inputs
+
+
+def audit_config_json(config: AuditConfig) -> dict[str, Any]:
+    """An audit's config as job.json has it; what is unset is left to the engine's presets."""
+    values = {name: getattr(config, name) for name in _SETTINGS}
+    preset = "paper" if config.preset == PRESET_PAPER else "default"
+    return {"preset": preset, **{name: value for name, value in values.items() if value}}
+
+
+def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) -> None:
+    config.preset = PRESET_PAPER if used["preset"] == "paper" else PRESET_DEFAULT
+    for name in _SETTINGS:
+        setattr(config, name, used[name])
+    config.device = config.device or default_device
+    config.annotators_per_region = config.annotators_per_region or 1
+
+
+def _preflight_figures(figures: Mapping[str, Any]) -> PreflightFigures:
+    known = (field.name for field in PreflightFigures.DESCRIPTOR.fields)
+    return PreflightFigures(**{name: figures[name] for name in known})

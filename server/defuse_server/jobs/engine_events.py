@@ -1,0 +1,89 @@
+"""What an engine says on its standard output, one JSON object a line (docs/job-folder.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+Figures = Mapping[str, Any]
+
+
+class UnreadableLine(Exception):
+    """The engine printed something that is no event: it is broken, or of another version."""
+
+
+@dataclass(frozen=True)
+class StageProgress:
+    """How far the stage is: `done` of `total` `unit`s, at `rate_per_s`."""
+
+    stage: str
+    done: int
+    total: int
+    unit: str
+    rate_per_s: float
+    device: str
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """Figures measured before the search; also sent where they end the job."""
+
+    figures: Figures
+
+
+@dataclass(frozen=True)
+class EngineWarning:
+    """Something that the engine noticed and went on from."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class ChunkReady:
+    """One shard of the search is whole, in `file` (relative to the job folder)."""
+
+    shard: int
+    file: str
+    records: int
+    candidates: int
+
+
+@dataclass(frozen=True)
+class ResultReady:
+    """The job is done; `file` (relative to the job folder) says with what."""
+
+    file: str
+
+
+@dataclass(frozen=True)
+class EngineFailure:
+    """The engine gives up for a reason that the job's owner can act on."""
+
+    reason: str
+    message: str
+    figures: Figures = field(default_factory=lambda: cast("dict[str, Any]", {}))
+
+
+EngineEvent = StageProgress | Preflight | EngineWarning | ChunkReady | ResultReady | EngineFailure
+
+_EVENTS: dict[str, type[EngineEvent]] = {
+    "progress": StageProgress,
+    "preflight": Preflight,
+    "warning": EngineWarning,
+    "chunk": ChunkReady,
+    "result": ResultReady,
+    "error": EngineFailure,
+}
+
+
+def parse_line(line: bytes) -> EngineEvent:
+    """Read one line. Raises `UnreadableLine` where it is no event of docs/job-folder.md."""
+    try:
+        fields = json.loads(line)
+        return _EVENTS[fields.pop("event")](**fields)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        shown = line[:200].decode(errors="replace")
+        raise UnreadableLine(f"expected a line of docs/job-folder.md, got {shown!r}") from error

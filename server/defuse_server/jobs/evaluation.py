@@ -1,0 +1,85 @@
+"""Evaluations: the engine measures, the rule judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from defuse.v1 import models_pb2
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
+from defuse.v1.registry_service_pb2 import Classifier, Dataset
+
+from defuse_server.gate import rule
+from defuse_server.jobs import label_set
+from defuse_server.jobs.audit import audit_config_json, audit_inputs
+from defuse_server.jobs.engine_events import EngineWarning
+from defuse_server.jobs.folder import JobPlan
+from defuse_server.jobs.work import Work, fetch, regions_artifact, warnings_of
+from defuse_server.names import artifact_sha256, region_name
+
+_SECOND_SEARCH = {
+    "seed_count": "seeds",
+    "candidates_before": "candidates_before",
+    "candidates_after": "candidates_after",
+    "misclassifications_before": "misclassifications_before",
+    "misclassifications_after": "misclassifications_after",
+}
+
+
+class EvaluationWork(Work[Evaluation]):
+    """One evaluation."""
+
+    async def plan(self) -> JobPlan:
+        """Both classifiers, the audit's inputs and regions, frozen labels; notes whose bytes are judged."""
+        evaluation = self.message
+        del evaluation.warnings[:]
+        audit = await fetch(self.backend, evaluation.audit, Audit)
+        baseline = await fetch(self.backend, evaluation.baseline, Classifier)
+        candidate = await fetch(self.backend, evaluation.candidate, Classifier)
+        dataset = await fetch(self.backend, audit.dataset, Dataset)
+        evaluation.baseline_sha256 = artifact_sha256(baseline.artifact)
+        evaluation.candidate_sha256 = artifact_sha256(candidate.artifact)
+        evaluation.dataset_sha256 = artifact_sha256(dataset.artifact)
+        inputs = await audit_inputs(audit, self.backend)
+        inputs.classifier("classifier", baseline)
+        inputs.classifier("candidate", candidate)
+        inputs.regions(await regions_artifact(self.backend, audit.name))
+        config = {
+            "labels": await label_set.labels_json(self.backend.store, evaluation.label_set_digest),
+            "audit": audit_config_json(audit.config),
+            "audit_seed": audit.config.seed,
+            "tau": audit.config.tau,
+        }
+        return JobPlan(
+            "evaluate", inputs, config=config, seed=evaluation.config.seed, device=evaluation.config.device
+        )
+
+    async def on_warning(self, event: EngineWarning) -> None:
+        """Show a warning while the evaluation runs."""
+        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
+        await self.attempt.update(self.message)
+
+    async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Fill in the figures, and judge them."""
+        evaluation = self.message
+        evaluation.config.device = evaluation.config.device or self.backend.settings.device
+        evaluation.test_size = result["test_size"]
+        evaluation.test_accuracy_before = result["test_accuracy_before"]
+        evaluation.test_accuracy_after = result["test_accuracy_after"]
+        del evaluation.classes[:], evaluation.regions[:], evaluation.warnings[:], evaluation.checks[:]
+        evaluation.classes.extend(ClassAccuracy(**entry) for entry in result["per_class"])
+        evaluation.regions.extend(self._region(entry) for entry in result["regions"])
+        found = result["second_search"]
+        evaluation.second_search.CopyFrom(
+            SecondSearch(**{field: found[key] for field, key in _SECOND_SEARCH.items()})
+        )
+        evaluation.warnings.extend(warnings_of(result))
+        evaluation.rule = rule.RULE
+        evaluation.verdict, checks = rule.judge(evaluation)
+        evaluation.checks.extend(checks)
+
+    def _region(self, entry: Mapping[str, Any]) -> RegionAccuracy:
+        figures = {name: value for name, value in entry.items() if name != "region"}
+        return RegionAccuracy(region=region_name(self.message.audit, entry["region"]), **figures)

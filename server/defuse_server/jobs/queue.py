@@ -1,0 +1,102 @@
+"""The queue of jobs: audits, corrections, evaluations, and the inspections of what is registered.
+
+pydocket carries names from here to a worker, nothing else: its state expires and its arguments are pickles.
+The record is the truth, so whatever the queue loses is put back by `recover`. This module is all that the API
+needs of the jobs, and imports no numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from defuse.v1.models_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_CANCELLING,
+    JOB_STATE_QUEUED,
+    JOB_STATE_RUNNING,
+)
+from docket import Docket
+from redis.asyncio import Redis
+
+from defuse_server import redis_keys
+from defuse_server.errors import NotFound
+from defuse_server.record import Resource
+from defuse_server.redis_client import Script
+from defuse_server.resources import Resources
+
+SCRIPTS = Path(__file__).parent
+DOCKET_NAME = redis_keys.PREFIX + "docket"
+TASK = "run_job"
+"""What workers register the function under that runs one job, given its name."""
+
+_TAKEN = (b"scheduled", b"queued", b"running")
+"""States of pydocket's run in which a worker has the name, or will get it."""
+
+
+def open_docket(redis_url: str) -> Docket:
+    """The docket of this service, to be entered as an async context; workers register `TASK` with it."""
+    docket = Docket(DOCKET_NAME, redis_url, execution_ttl=timedelta(minutes=15))
+    docket.register(_run_job, names=[TASK])
+    return docket
+
+
+async def _run_job(name: str) -> None:
+    """Stands for the worker's function where jobs are only submitted."""
+    raise AssertionError(f"{name} was given to a process that runs no jobs")
+
+
+class Jobs:
+    """Submits jobs by the name of their record, and cancels them."""
+
+    def __init__(self, redis: Redis, resources: Resources, docket: Docket):
+        self._redis = redis
+        self._resources = resources
+        self.docket = docket
+        """Where workers register their function."""
+        self._cancel = Script(redis, SCRIPTS / "record.lua", SCRIPTS / "cancel.lua")
+
+    async def submit(self, name: str) -> None:
+        """Enqueue the job of a record; without effect where it is queued or runs already."""
+        await self.docket.add(TASK, key=name)(name)
+
+    async def hand_on(self, name: str) -> None:
+        """Enqueue a job that this process still has: it stops, and another worker shall go on at once."""
+        await self.docket.replace(TASK, when=datetime.now(UTC), key=name)(name)
+
+    async def cancel(self, name: str) -> Resource:
+        """Ask a job to stop, and return it as Get shows it then.
+
+        A queued job is CANCELLED at once; a running one is CANCELLING until its worker, which looks at the
+        record about twice a second, has ended its engine. A job that has ended stays as it is. Raises
+        `NotFound`.
+        """
+        keys = [redis_keys.resource(name), redis_keys.QUEUE]
+        states = [JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_CANCELLING, JOB_STATE_CANCELLED]
+        if await self._cancel(keys, [name, *states]) == 0:
+            raise NotFound(name)
+        job = await self._resources.get(name)
+        if job.state == JOB_STATE_CANCELLED:
+            # A running job is not cancelled through the queue: its record tells its worker, and outlives it.
+            await self.docket.cancel(name)
+        return job
+
+    async def recover(self) -> int:
+        """Put back what has a record but no place in the queue, and return how much that was.
+
+        Such are left by a crash between the record and its enqueuing, and by a queue that lost its state.
+        Workers call this now and then; it costs three reads where nothing is lost.
+        """
+        waiting = cast("list[bytes]", await self._redis.zrange(redis_keys.QUEUE, 0, -1))
+        running = await cast("Awaitable[set[bytes]]", self._redis.smembers(redis_keys.RUNNING))
+        names = [name.decode() for name in (*waiting, *running)]
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hget(self.docket.runs_key(name), "state")
+            states = await pipeline.execute()
+        lost = [name for name, state in zip(names, states, strict=True) if state not in _TAKEN]
+        for name in lost:
+            await self.submit(name)
+        return len(lost)

@@ -1,0 +1,112 @@
+"""From the engine's files to the messages that clients read.
+
+A chunk is transcoded once, by the worker: the API passes the bytes through and needs no numpy. A transcoded
+chunk is a sequence of delimited messages (each behind its length as a varint), every one with the cursor that
+stands behind it: `{shard}.{message}`, message counting from 0 within the shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from defuse.v1.audit_service_pb2 import (
+    REGION_STATE_UNLABELED,
+    Misclassification,
+    NearestItem,
+    Region,
+    StreamMisclassificationsResponse,
+)
+from defuse.v1.models_pb2 import ContactSheet, Interval
+
+MESSAGE_RECORDS = 500
+"""Misclassifications in one message: with 64-dimensional codes about 140 KB."""
+
+Artifacts = Callable[[str], str]
+"""Turns a file of the job folder into the name of the artifact that it became."""
+
+
+def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
+    """Transcode one chunk file; a shard that found nothing has no messages, thus no bytes.
+
+    Raises `ValueError` or `OSError` where the file is none.
+    """
+    return b"".join(_delimited(message.SerializeToString()) for message in _messages(chunk_file, shard))
+
+
+def _messages(chunk_file: Path, shard: int) -> Iterator[StreamMisclassificationsResponse]:
+    with np.load(chunk_file, allow_pickle=False) as arrays:
+        codes = arrays["codes"]
+        # NaN where no neighbourhood was asked; the message has 0 there.
+        agreement = np.nan_to_num(arrays["agreement"], nan=0.0).tolist()
+        seed_index, seed_label = arrays["seed_index"].tolist(), arrays["seed_label"].tolist()
+        predicted, confidence = arrays["predicted_class"].tolist(), arrays["confidence"].tolist()
+        delta_norm = arrays["delta_norm"].tolist()
+    for number, start in enumerate(range(0, len(codes), MESSAGE_RECORDS)):
+        yield StreamMisclassificationsResponse(
+            misclassifications=(
+                Misclassification(
+                    seed_index=seed_index[row],
+                    seed_label=seed_label[row],
+                    predicted_class=predicted[row],
+                    confidence=confidence[row],
+                    delta_norm=delta_norm[row],
+                    agreement=agreement[row],
+                    code=codes[row].tolist(),
+                )
+                for row in range(start, min(start + MESSAGE_RECORDS, len(codes)))
+            ),
+            cursor=f"{shard}.{number}",
+        )
+
+
+def _delimited(message: bytes) -> bytes:
+    length, prefix = len(message), bytearray()
+    while length > 0x7F:
+        prefix.append(length & 0x7F | 0x80)
+        length >>= 7
+    prefix.append(length)
+    return bytes(prefix) + message
+
+
+def region_message(
+    audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
+) -> Region:
+    """One entry of an audit result's `regions` as the message that clients get, without any label yet."""
+    rate = region["misclassification_rate"]
+    return Region(
+        name=f"{audit}/regions/{region['index']}",
+        state=REGION_STATE_UNLABELED,
+        weight=region["weight"],
+        size=region["size"],
+        seed_label=region["seed_label"],
+        predicted_class=region["predicted_class"],
+        confidence=region["confidence"],
+        misclassification_rate=Interval(
+            value=rate["value"], lower=rate["lower"], upper=rate["upper"], samples=rate["samples"]
+        ),
+        mean=region["mean"],
+        tau=region["tau"],
+        sheet=_contact_sheet(region["sheet"], artifact),
+        nearest_sheet=_contact_sheet(region["nearest_sheet"], artifact),
+        nearest=[
+            NearestItem(
+                split=item["split"], index=item["index"], label=item["label"], distance=item["distance"]
+            )
+            for item in region["nearest"]
+        ],
+        regions_artifact=regions_artifact,
+    )
+
+
+def _contact_sheet(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
+    return ContactSheet(
+        artifact=artifact(sheet["file"]),
+        columns=sheet["columns"],
+        rows=sheet["rows"],
+        tile_width=sheet["tile_width"],
+        tile_height=sheet["tile_height"],
+        count=sheet["count"],
+    )

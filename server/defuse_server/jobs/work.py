@@ -1,0 +1,101 @@
+"""What one kind of job does beyond running the engine: its inputs, and how its result becomes a record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
+
+from defuse.v1 import models_pb2
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.correction_service_pb2 import Correction
+from defuse.v1.models_pb2 import Failure, ImageShape
+from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+
+from defuse_server import redis_keys
+from defuse_server.backend import Backend
+from defuse_server.errors import NotFound
+from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
+from defuse_server.jobs.fence import Attempt
+from defuse_server.jobs.folder import JobPlan
+
+REGIONS_ARTIFACT: Final = "regions_artifact"
+"""Field of an audit's hash (redis_keys)."""
+
+M = TypeVar("M", Classifier, Vae, Dataset, Audit, Correction, Evaluation)
+
+
+class RunsJobs(Protocol):
+    """Who runs a further job as part of one; the supervisor."""
+
+    async def run(self, name: str) -> None:
+        """Run a job from its claim to its end; without effect where another worker has it or it is over."""
+        ...
+
+
+class JobRefused(Exception):
+    """The job ends without a result, for a reason that its owner can read."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class Work(Generic[M]):
+    """One job: `message` is its record, and grows what is found out."""
+
+    def __init__(self, message: M, attempt: Attempt, backend: Backend, supervisor: RunsJobs):
+        self.message: M = message
+        self.attempt = attempt
+        self.backend = backend
+        self.supervisor = supervisor
+
+    async def plan(self) -> JobPlan:
+        """What the engine shall do; raises `NotFound` where something that the record names is gone."""
+        raise NotImplementedError
+
+    async def on_preflight(self, event: Preflight) -> None:
+        """Take down the preflight's figures."""
+
+    async def on_warning(self, event: EngineWarning) -> None:
+        """Take down a warning."""
+
+    async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
+        """Publish a finished shard; raises `Fenced`."""
+
+    async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Fold the engine's result into `message`, publishing what is read beside it.
+
+        It may be called again by a later attempt, and must not publish twice. Raises `Fenced`, `JobRefused`.
+        """
+        raise NotImplementedError
+
+
+async def fetch(backend: Backend, name: str, kind: type[M]) -> M:
+    """Return the resource with this name, which is of this kind; raises `NotFound`."""
+    resource = await backend.resources.get(name)
+    if not isinstance(resource, kind):
+        raise TypeError(f"{name} is a {type(resource).__name__}, expected a {kind.__name__}")
+    return resource
+
+
+async def regions_artifact(backend: Backend, audit: str) -> str:
+    """Name of an audit's file of regions, which is there for no regions too; raises `NotFound`."""
+    name = await cast("Any", backend.redis.hget(redis_keys.resource(audit), REGIONS_ARTIFACT))
+    if name is None:
+        raise NotFound(f"{audit}'s file of regions")
+    return name.decode()
+
+
+def warnings_of(result: Mapping[str, Any]) -> Iterable[models_pb2.Warning]:
+    """The warnings of a result.json."""
+    return [
+        models_pb2.Warning(reason=entry["reason"], message=entry["message"]) for entry in result["warnings"]
+    ]
+
+
+def image_shape(shape: list[int]) -> ImageShape:
+    """`[C, H, W]` as a message."""
+    channels, height, width = shape
+    return ImageShape(channels=channels, height=height, width=width)

@@ -1,0 +1,92 @@
+"""The worker process: takes jobs off the queue until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import socket
+from collections.abc import Callable, Generator
+from datetime import timedelta
+
+import structlog
+from docket import Worker
+
+from defuse_server.backend import Backend, open_backend
+from defuse_server.jobs.fence import Fence
+from defuse_server.jobs.queue import TASK, Jobs
+from defuse_server.jobs.run import Supervisor
+from defuse_server.jobs.work_folders import worker_folder
+from defuse_server.redis_client import UNREACHABLE
+from defuse_server.settings import Settings
+
+_log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run jobs, one at a time, until SIGTERM or SIGINT; then hand the running one on and return.
+
+    Raises `ValueError` where the settings have no Redis URL.
+    """
+    async with open_backend(settings) as backend:
+        folder = worker_folder(settings.state_dir / "work")
+        try:
+            name = f"{socket.gethostname()}#{os.getpid()}"
+            supervisor = Supervisor(backend, Fence(backend.redis, name, settings.lease_s), folder)
+            await _work(backend, supervisor, name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
+    async def run_job(name: str) -> None:
+        await supervisor.run(name)
+
+    lease_s = backend.settings.lease_s
+    backend.jobs.docket.register(run_job, names=[TASK])
+    async with Worker(
+        backend.jobs.docket,
+        name=name,
+        concurrency=1,
+        redelivery_timeout=timedelta(seconds=lease_s),
+        reconnection_delay=timedelta(seconds=1),
+        schedule_automatic_tasks=False,
+    ) as worker:
+        working = asyncio.ensure_future(worker.run_forever())
+        recovering = asyncio.ensure_future(_recover(backend.jobs, lease_s / 2))
+
+        def stop() -> None:
+            supervisor.stop()
+            # It takes nothing new, and waits for the job that is being handed on.
+            working.cancel()
+
+        with _on_signals(stop):
+            _log.info("worker.ready", worker=name)
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+        recovering.cancel()
+        await asyncio.gather(recovering, return_exceptions=True)
+    _log.info("worker.stopped", worker=name)
+
+
+async def _recover(jobs: Jobs, interval_s: float) -> None:
+    while True:
+        with contextlib.suppress(*UNREACHABLE):
+            if recovered := await jobs.recover():
+                _log.info("jobs.recovered", count=recovered)
+        await asyncio.sleep(interval_s)
+
+
+@contextlib.contextmanager
+def _on_signals(stop: Callable[[], None]) -> Generator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,1 @@
+"""Labels: tasks for annotators, their leases, and the consensus of their answers."""

@@ -1,0 +1,108 @@
+"""Resource names: `audits/{id}`, `audits/{id}/regions/{n}`, `artifacts/{sha256}`, `uploads/{uuid}`."""
+
+import re
+import secrets
+import time
+
+from defuse_server.errors import InvalidRequest
+
+COLLECTIONS = ("classifiers", "vaes", "datasets", "audits", "corrections", "evaluations")
+
+# Crockford's alphabet is in the order of its code points, so that ids sort like the numbers they stand for.
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_DIGITS = 10
+_RANDOM_DIGITS = 8
+_ID = f"[{_ALPHABET}]{{{_TIME_DIGITS + _RANDOM_DIGITS}}}"
+_REGION_NAME = re.compile(rf"(audits/{_ID})/regions/(0|[1-9][0-9]{{0,8}})")
+_ARTIFACT_NAME = re.compile(r"artifacts/([0-9a-f]{64})")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_SHOWN_CHARACTERS = 100
+
+
+def new_id() -> str:
+    """Make an id of 18 characters, fit for URLs and file names, that sorts by the time of its making."""
+    number = (time.time_ns() // 1_000_000 << (5 * _RANDOM_DIGITS)) | secrets.randbits(5 * _RANDOM_DIGITS)
+    digits = (number >> shift & 31 for shift in range(5 * (_TIME_DIGITS + _RANDOM_DIGITS - 1), -1, -5))
+    return "".join(_ALPHABET[digit] for digit in digits)
+
+
+def new_name(collection: str) -> str:
+    """Make a name in one of `COLLECTIONS`."""
+    return f"{collection}/{new_id()}"
+
+
+def resource_id(collection: str, name: str, field: str = "name") -> str:
+    """Return the id in `{collection}/{id}`.
+
+    Raises InvalidRequest, about `field`, where `name` has another form.
+    """
+    if not re.fullmatch(rf"{collection}/{_ID}", name):
+        raise _invalid(field, f"{collection}/{{id}}", name)
+    return name.partition("/")[2]
+
+
+def audit_id(name: str, field: str = "name") -> str:
+    """Return the id in `audits/{id}`; raises InvalidRequest."""
+    return resource_id("audits", name, field)
+
+
+def collection_of(name: str) -> str:
+    """Return the collection that a resource's name is in.
+
+    Raises InvalidRequest where it is none of `COLLECTIONS`.
+    """
+    collection = name.partition("/")[0]
+    if collection not in COLLECTIONS:
+        raise _invalid("name", " or ".join(f"{known}/{{id}}" for known in COLLECTIONS), name)
+    resource_id(collection, name)
+    return collection
+
+
+def region_name(audit: str, number: int) -> str:
+    """Return `audits/{id}/regions/{n}` of the audit `audits/{id}`."""
+    return f"{audit}/regions/{number}"
+
+
+def parse_region_name(name: str, field: str = "name") -> tuple[str, int]:
+    """Return (`audits/{id}`, n) of `audits/{id}/regions/{n}`; raises InvalidRequest."""
+    match = _REGION_NAME.fullmatch(name)
+    if match is None:
+        raise _invalid(field, "audits/{id}/regions/{n}", name)
+    return match[1], int(match[2])
+
+
+def artifact_name(sha256: str) -> str:
+    """Return `artifacts/{sha256}`."""
+    return f"artifacts/{sha256}"
+
+
+def artifact_sha256(name: str, field: str = "name") -> str:
+    """Return the digest in `artifacts/{sha256}`; raises InvalidRequest."""
+    match = _ARTIFACT_NAME.fullmatch(name)
+    if match is None:
+        raise _invalid(field, "artifacts/{sha256 in lower-case hexadecimal}", name)
+    return match[1]
+
+
+def upload_id(name: str, field: str = "name") -> str:
+    """Return the UUID in `uploads/{uuid}`; raises InvalidRequest."""
+    collection, _, uuid = name.partition("/")
+    if collection != "uploads" or not is_uuid4(uuid):
+        raise _invalid(field, "uploads/{lower-case UUID, version 4}", name)
+    return uuid
+
+
+def is_sha256(text: str) -> bool:
+    """Whether the text is a SHA-256 in lower-case hexadecimal."""
+    return _SHA256.fullmatch(text) is not None
+
+
+def is_uuid4(text: str) -> bool:
+    """Whether the text is a lower-case UUID of version 4."""
+    return _UUID4.fullmatch(text) is not None
+
+
+def _invalid(field: str, expected: str, came: str) -> InvalidRequest:
+    shown = came if len(came) <= _SHOWN_CHARACTERS else came[:_SHOWN_CHARACTERS] + "..."
+    return InvalidRequest([(field, f"expected {expected}, got {shown!r}")])

@@ -1,0 +1,44 @@
+"""Connections to Redis, and the scripts that run there."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff
+from redis.commands.core import AsyncScript
+from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis names them so
+
+UNREACHABLE = (ConnectionError, TimeoutError, BusyLoadingError)
+"""What a command raises where Redis can't be reached; the API answers these with BackendUnavailable."""
+
+_CONNECT_TIMEOUT_S = 5
+_COMMAND_TIMEOUT_S = 10
+
+
+def connect(url: str) -> Redis:
+    """Return a client (a pool of connections) of the Redis at `url`; it connects at its first command."""
+    # A restart of Redis shows as a broken connection: short retries hide it where it takes under a second.
+    retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=4)
+    return Redis.from_url(
+        url,
+        decode_responses=False,
+        socket_connect_timeout=_CONNECT_TIMEOUT_S,
+        socket_timeout=_COMMAND_TIMEOUT_S,
+        health_check_interval=30,
+        retry=retry,
+        retry_on_error=list(UNREACHABLE),
+    )
+
+
+class Script:
+    """A Lua script of the package, run atomically by Redis."""
+
+    def __init__(self, redis: Redis, *files: Path) -> None:
+        """Make one script of several files, in their order: what they share comes first."""
+        text = "\n".join(file.read_text(encoding="utf-8") for file in files)
+        self._script: AsyncScript = redis.register_script(text)
+
+    async def __call__(self, keys: list[str], args: list[str | bytes | int]) -> Any:
+        """Run the script; bytes come back as bytes, tables as lists, nil as None."""
+        return await cast("Any", self._script(keys=cast("Any", keys), args=cast("Any", args)))

@@ -1,0 +1,137 @@
+"""Every Redis key, by type and lifetime. Nothing else makes up a key.
+
+Scripts get their keys from here, in the order that their first lines document. `{name}` is a resource's name
+such as `audits/01j...`; `{audit}` is an audit's name.
+
+The hash of a resource (`resource(name)`) has the fields
+
+    field                    value                                        written by
+    body                     serialized message: all that is not below    create, then the job's fence
+    state                    number of its JobState or RegistrationState  create, then the job's fence
+    revision                 counts changes, from 1                       everyone who changes what Get shows
+    attempt                  0, then the number of workers that took it   the job's fence (claim)
+    worker                   id of the worker that has it                 the job's fence (claim)
+    progress                 serialized Progress: stage, done, total,     the job's fence
+                             unit, rate_per_s, estimated_remaining, device
+    heartbeat_ms             Redis time of the worker's last sign of life the job's fence
+    failure                  serialized Failure                           the job's fence
+    create_ms                Redis time                                   create
+    start_ms, end_ms         Redis time                                   the job's fence
+    deaths                   number of workers that died of it            the job's fence (claim)
+    released                 set where its worker gave it back unharmed   the job's fence
+    regions_artifact         of an audit, once published                  the job's fence
+    references               names that it refers to, joined by spaces    create
+    candidate_count,         of an audit, so far                          publishing chunks
+    misclassification_count
+    region_count             of an audit, so far                          publishing regions
+
+A script that changes one of them increments `revision` and publishes the resource's name on `CHANGED` (but
+not for a heartbeat: its age changes all the time).
+"""
+
+PREFIX = "defuse:"
+
+REQUEST_TTL_S = 48 * 3600
+"""A create can be repeated with the same answer for so long."""
+
+CHANGED = PREFIX + "changed"
+"""Channel: the name of each resource that changed."""
+
+QUEUE = PREFIX + "queue"
+"""Sorted set, name -> sequence number: what waits for a worker (QUEUED or INSPECTING and never claimed). Made
+by create; claim and cancel must remove theirs."""
+
+RUNNING = PREFIX + "running"
+"""Set of the names of jobs that a worker took and that have not ended; claim adds, the job's end removes."""
+
+SEQUENCE = PREFIX + "sequence"
+"""Number: counts the resources ever made. Lives for ever."""
+
+SECRET = PREFIX + "secret"
+"""String, 32 random bytes: seals page tokens and cursors. Lives for ever."""
+
+
+def resource(name: str) -> str:
+    """Hash, see above; lives until the resource is deleted."""
+    return f"{PREFIX}resource:{name}"
+
+
+def index(collection: str) -> str:
+    """Sorted set, name -> sequence number, of all resources in a collection."""
+    return f"{PREFIX}index:{collection}"
+
+
+def referrers(name: str) -> str:
+    """Set of the names of those that refer to the resource and keep it from being deleted."""
+    return f"{PREFIX}referrers:{name}"
+
+
+def request(collection: str, request_id: str) -> str:
+    """Hash {digest, name} of a create; lives for `REQUEST_TTL_S`."""
+    return f"{PREFIX}request:{collection}:{request_id}"
+
+
+def chunks(audit: str) -> str:
+    """Hash, shard number -> JSON {sha256, size_bytes, records, candidates}; numbered from 0 without gaps."""
+    return f"{PREFIX}chunks:{audit}"
+
+
+def regions(audit: str) -> str:
+    """Hash, region number -> serialized Region as the search found it; numbers are 0, 1, ... without gaps."""
+    return f"{PREFIX}regions:{audit}"
+
+
+def predictions(audit: str) -> str:
+    """Hash, region number -> predicted class."""
+    return f"{PREFIX}predictions:{audit}"
+
+
+def label_tasks(audit: str) -> str:
+    """Hash, region number -> JSON of its leases and answers (see labels/tasks.lua)."""
+    return f"{PREFIX}label-tasks:{audit}"
+
+
+def label_states(audit: str) -> str:
+    """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}`."""
+    return f"{PREFIX}label-states:{audit}"
+
+
+def label_places(audit: str) -> str:
+    """Sorted set, region number -> region number, of the regions with a free place."""
+    return f"{PREFIX}label-places:{audit}"
+
+
+def label_leases(audit: str) -> str:
+    """Sorted set, `{region number}:{token}` -> Redis time in ms when the lease ends."""
+    return f"{PREFIX}label-leases:{audit}"
+
+
+def label_frozen(audit: str) -> str:
+    """Set of the numbers of regions whose label a correction used."""
+    return f"{PREFIX}label-frozen:{audit}"
+
+
+def label_keys(audit: str) -> list[str]:
+    """Return what the label scripts take, in their order."""
+    return [
+        label_tasks(audit),
+        label_states(audit),
+        label_places(audit),
+        label_leases(audit),
+        label_frozen(audit),
+    ]
+
+
+def belongings(name: str) -> list[str]:
+    """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
+    return [referrers(name), chunks(name), regions(name), predictions(name), *label_keys(name)]
+
+
+def upload(name: str) -> str:
+    """Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
+    return f"{PREFIX}upload:{name}"
+
+
+def upload_parts(name: str) -> str:
+    """List of the file names of an upload's parts, in order; lives for the upload's TTL."""
+    return f"{PREFIX}upload-parts:{name}"

@@ -1,0 +1,180 @@
+"""What an audit publishes: its regions, and references to its chunks of misclassifications."""
+
+import builtins
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from defuse.v1.audit_service_pb2 import Region
+from redis.asyncio import Redis
+
+from defuse_server import redis_keys
+from defuse_server.errors import Fenced, NotFound
+from defuse_server.labels.queue import NOT_OPENED, LabelQueue, RegionLabel
+from defuse_server.names import audit_id, parse_region_name
+from defuse_server.paging import checked_page_size, opened_page_token
+from defuse_server.redis_client import Script
+from defuse_server.sealed import Sealer
+
+_READ_BATCH = 200
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A finished shard of the search: its transcoded misclassifications are an artifact."""
+
+    shard: int
+    sha256: str
+    size_bytes: int
+    records: int
+    candidates: int
+    arrays_sha256: str
+    """The engine's own file of the shard, an artifact too: a job that is resumed starts from these."""
+
+
+class Chunks:
+    """The chunks of all audits, each audit's in shard order."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._append = Script(redis, Path(__file__).with_name("chunks_append.lua"))
+
+    async def append(self, audit: str, chunk: Chunk, attempt: int) -> bool:
+        """Publish a chunk; False where that shard is published already (its counts are counted once).
+
+        Raises Fenced where `attempt` no longer has the job, ValueError where the shard before is missing.
+        """
+        reference = asdict(chunk)
+        del reference["shard"]
+        outcome = await self._append(
+            [redis_keys.resource(audit), redis_keys.chunks(audit)],
+            [
+                audit,
+                redis_keys.CHANGED,
+                attempt,
+                chunk.shard,
+                json.dumps(reference),
+                chunk.records,
+                chunk.candidates,
+            ],
+        )
+        if outcome == b"fenced":
+            raise Fenced(audit, attempt)
+        if outcome == b"gap":
+            raise ValueError(f"{audit}: chunk {chunk.shard} came before the one in front of it")
+        return outcome == b"published"
+
+    async def list(self, audit: str, first_shard: int = 0, limit: int = 1000) -> builtins.list[Chunk]:
+        """Return up to `limit` chunks from `first_shard` on, in order and without gaps."""
+        shards = [str(shard) for shard in range(first_shard, first_shard + limit)]
+        references = await cast("Any", self._redis.hmget(redis_keys.chunks(audit), shards))
+        return [
+            Chunk(shard=shard, **json.loads(reference))
+            for shard, reference in enumerate(references, start=first_shard)
+            if reference is not None
+        ]
+
+
+class Regions:
+    """The regions of all audits."""
+
+    def __init__(self, redis: Redis, labels: LabelQueue) -> None:
+        self._redis = redis
+        self._sealer = Sealer(redis)
+        self._labels = labels
+        self._publish = Script(redis, Path(__file__).with_name("regions_publish.lua"))
+
+    async def publish(self, audit: str, region: Region, attempt: int) -> bool:
+        """Publish a region (its name has the number); False where that number is published already.
+
+        Annotators see it once `LabelQueue.open` has its number. Raises Fenced where `attempt` no longer has
+        the job.
+        """
+        _, number = parse_region_name(region.name)
+        outcome = await self._publish(
+            [redis_keys.resource(audit), redis_keys.regions(audit), redis_keys.predictions(audit)],
+            [
+                audit,
+                redis_keys.CHANGED,
+                attempt,
+                number,
+                region.SerializeToString(),
+                region.predicted_class,
+            ],
+        )
+        if outcome == b"fenced":
+            raise Fenced(audit, attempt)
+        return outcome == b"published"
+
+    async def get(self, name: str) -> Region:
+        """Return a region with its label; raises InvalidRequest, NotFound."""
+        audit, number = parse_region_name(name)
+        regions = await self.range(audit, number, 1)
+        if not regions:
+            raise NotFound(name)
+        return regions[0]
+
+    async def count(self, audit: str) -> int:
+        """Return how many regions are published."""
+        return int(await cast("Any", self._redis.hlen(redis_keys.regions(audit))))
+
+    async def range(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
+        """Return up to `limit` regions from number `first` on, with their labels, in order."""
+        return _labeled(await self._read(audit, first, limit), await self._labels.labels(audit))
+
+    async def list(
+        self, audit: str, page_size: int, page_token: str, *, state: int = 0, confirmed_only: bool = False
+    ) -> tuple[builtins.list[Region], str]:
+        """Return a page in the order of the numbers, and the token of the next (empty: this was the last).
+
+        `state` is a RegionState; 0: all. Raises InvalidRequest, NotFound (the audit), PageTokenInvalid.
+        """
+        size = checked_page_size(page_size)
+        purpose = f"regions:{audit}:{state}:{confirmed_only}"
+        first = await opened_page_token(self._sealer, purpose, page_token) or 0
+        audit_id(audit, "parent")
+        if not await cast("Any", self._redis.exists(redis_keys.resource(audit))):
+            raise NotFound(audit)
+
+        def wanted(region: Region) -> bool:
+            return state in (0, region.state) and (region.confirmed or not confirmed_only)
+
+        # One more than asked for: it tells whether there is a next page.
+        found = await self._find(audit, first, size + 1, wanted)
+        if len(found) <= size:
+            return found, ""
+        _, next_number = parse_region_name(found[size].name)
+        return found[:size], await self._sealer.seal(purpose, str(next_number))
+
+    async def _find(
+        self, audit: str, first: int, count: int, wanted: Callable[[Region], bool]
+    ) -> builtins.list[Region]:
+        labels = await self._labels.labels(audit)
+        found: list[Region] = []
+        while len(found) < count:
+            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels)
+            found += [region for region in regions if wanted(region)]
+            if len(regions) < _READ_BATCH:
+                break
+            first += _READ_BATCH
+        return found[:count]
+
+    async def _read(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
+        fields = [str(number) for number in range(first, first + limit)]
+        bodies = await cast("Any", self._redis.hmget(redis_keys.regions(audit), fields))
+        return [Region.FromString(body) for body in bodies if body is not None]
+
+
+def _labeled(regions: Iterable[Region], labels: dict[int, RegionLabel]) -> list[Region]:
+    """Set `state`, `label` and `confirmed` of regions of one audit, and return them."""
+    regions = list(regions)
+    for region in regions:
+        _, number = parse_region_name(region.name)
+        label = labels.get(number, NOT_OPENED)
+        region.state = label.state
+        if label.label is not None:
+            region.label = label.label
+        region.confirmed = label.confirms(region.predicted_class)
+    return regions

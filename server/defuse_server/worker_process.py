@@ -1,0 +1,83 @@
+"""The worker child of `defuse-server up`: kept alive, and stopped with its parent."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from pathlib import Path
+from types import TracebackType
+
+import structlog
+
+from defuse_server.settings import Settings
+
+_LAUNCHER = Path(__file__).with_name("dies_with_parent.py")
+_RESTART_S = 1.0
+_STOP_PATIENCE_S = 20.0
+_API_ONLY = {"address", "token", "tls_cert", "tls_key"}
+
+_log = structlog.get_logger(__name__)
+
+
+class WorkerProcess:
+    """One `defuse-server worker` for as long as the context lasts; one that dies is started again.
+
+    It gets its settings by environment, as command lines can be read by every user of the machine. It runs in
+    a session of its own, so that Ctrl-C reaches it through its parent, after the API has drained.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+        self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the worker; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    async def __aenter__(self) -> "WorkerProcess":
+        self._keeping = asyncio.create_task(self._keep_alive(), name="worker process")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
+        process = self._process
+        if process is None or process.returncode is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), _STOP_PATIENCE_S)
+        if process.returncode is None:
+            _log.warning("worker.killed", pid=process.pid, patience_s=_STOP_PATIENCE_S)
+            process.kill()
+            await process.wait()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            self._process = await self._start()
+            _log.info("worker.started", pid=self._process.pid)
+            status = await self._process.wait()
+            _log.error("worker.ended", pid=self._process.pid, status=status, restart_s=_RESTART_S)
+            await asyncio.sleep(_RESTART_S)
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
+        return await asyncio.create_subprocess_exec(
+            *launch,
+            *[sys.executable, "-m", "defuse_server", "worker"],
+            env=_environment(self._settings),
+            stdin=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    kept = {key: value for key, value in os.environ.items() if key != "DEFUSE_TOKEN"}
+    values = settings.model_dump(exclude=_API_ONLY, exclude_none=True)
+    return kept | {f"DEFUSE_{field.upper()}": str(value) for field, value in values.items()}

@@ -1,0 +1,262 @@
+"""Creating, watching, cancelling and deleting audits."""
+
+import asyncio
+import uuid
+
+import grpc
+import pytest
+from defuse.v1.audit_service_pb2 import (
+    PRESET_PAPER,
+    AuditConfig,
+    CancelAuditRequest,
+    CreateAuditRequest,
+    DeleteAuditRequest,
+    GetAuditRequest,
+    GetRegionRequest,
+    ListAuditsRequest,
+    ListRegionsRequest,
+    RegionState,
+    WatchAuditRequest,
+)
+from defuse.v1.models_pb2 import ImageShape, JobState, Layout, Preprocessing, Progress, TensorSpec
+
+UNKNOWN = "0" * 18
+
+
+async def read_to_end(call) -> list:
+    messages = []
+    while (message := await call.read()) is not grpc.aio.EOF:
+        messages.append(message)
+    return messages
+
+
+async def request_for(records, *, classifier=None, vae=None, dataset=None, **fields) -> CreateAuditRequest:
+    return CreateAuditRequest(
+        request_id=str(uuid.uuid4()),
+        classifier=(classifier or await records.classifier()).name,
+        vae=(vae or await records.vae()).name,
+        dataset=(dataset or await records.dataset()).name,
+        **fields,
+    )
+
+
+async def test_an_audit_is_queued_once_for_a_request(stubs, records, backend):
+    request = await request_for(records, display_name="nightly", config=AuditConfig(seed=7, device="cpu"))
+    audit = await stubs.audits.CreateAudit(request)
+    assert audit.state == JobState.JOB_STATE_QUEUED
+    assert (audit.display_name, audit.config.seed, audit.classifier) == ("nightly", 7, request.classifier)
+    assert (await stubs.audits.CreateAudit(request)).name == audit.name
+    assert [a.name for a in (await stubs.audits.ListAudits(ListAuditsRequest())).audits] == [audit.name]
+    # Nothing is left for a recovery to enqueue.
+    assert await backend.jobs.recover() == 0
+
+
+async def test_the_same_request_id_with_another_body(stubs, records, refused):
+    request = await request_for(records)
+    await stubs.audits.CreateAudit(request)
+    request.config.seed = 1
+    with refused() as problem:
+        await stubs.audits.CreateAudit(request)
+    assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "REQUEST_ID_REUSED")
+
+
+async def test_queued_audits_know_their_place(stubs, records):
+    names = [(await stubs.audits.CreateAudit(await request_for(records))).name for _ in range(3)]
+    places = [
+        (await stubs.audits.GetAudit(GetAuditRequest(name=name))).progress.queue_position for name in names
+    ]
+    assert places == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("config", "wrong"),
+    [
+        (AuditConfig(preset=9), "preset"),
+        (AuditConfig(seed=-1), "seed"),
+        (AuditConfig(device="gpu"), "device"),
+        (AuditConfig(device="cuda:"), "device"),
+        (AuditConfig(device="cpu\n"), "device"),
+        (AuditConfig(max_seeds=-1), "max_seeds"),
+        (AuditConfig(candidates_per_seed=10_001), "candidates_per_seed"),
+        (AuditConfig(kept_per_seed=-1), "kept_per_seed"),
+        (AuditConfig(noise_scale=-0.1), "noise_scale"),
+        (AuditConfig(noise_scale=10.5), "noise_scale"),
+        (AuditConfig(noise_scale=float("nan")), "noise_scale"),
+        (AuditConfig(neighbours=1001), "neighbours"),
+        (AuditConfig(agreement_threshold=1.1), "agreement_threshold"),
+        (AuditConfig(tau=float("inf")), "tau"),
+        (AuditConfig(annotators_per_region=16), "annotators_per_region"),
+        (AuditConfig(preset=PRESET_PAPER, noise_scale=0.1), "noise_scale"),
+    ],
+)
+async def test_configs_out_of_range(stubs, refused, config, wrong):
+    request = CreateAuditRequest(
+        request_id=str(uuid.uuid4()),
+        classifier=f"classifiers/{UNKNOWN}",
+        vae=f"vaes/{UNKNOWN}",
+        dataset=f"datasets/{UNKNOWN}",
+        config=config,
+    )
+    with refused() as problem:
+        await stubs.audits.CreateAudit(request)
+    assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert problem.fields == (f"config.{wrong}",)
+
+
+async def test_an_audit_of_what_is_not_there(stubs, refused, records):
+    request = await request_for(records)
+    request.vae = f"vaes/{UNKNOWN}"
+    with refused() as problem:
+        await stubs.audits.CreateAudit(request)
+    assert (problem.code, problem.figures) == (grpc.StatusCode.NOT_FOUND, {"name": request.vae})
+
+
+async def test_an_audit_of_what_is_not_ready(stubs, refused, records):
+    from defuse.v1.registry_service_pb2 import Classifier
+
+    request = await request_for(records, classifier=await records.made(Classifier()))
+    with refused() as problem:
+        await stubs.audits.CreateAudit(request)
+    assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
+    assert problem.figures["state"] == "INSPECTING"
+
+
+OTHER_SHAPE = ImageShape(channels=3, height=2, width=3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields"),
+    [
+        ("classifier", {"class_count": 3}),
+        ("classifier", {"class_count": 1}),
+        ("classifier", {"image_shape": OTHER_SHAPE}),
+        ("classifier", {"preprocessing": Preprocessing(mean=[0.1, 0.2, 0.3])}),
+        (
+            "classifier",
+            {
+                "image_shape": None,
+                "preprocessing": Preprocessing(layout=Layout.LAYOUT_FLAT),
+                "input": TensorSpec(shape=[-1, 784]),
+            },
+        ),
+        ("vae", {"image_shape": OTHER_SHAPE}),
+        ("dataset", {"class_names": ["a", "b", "c"]}),
+        ("dataset", {"class_names": ["0", "1", "2"]}),
+    ],
+)
+async def test_an_audit_of_what_does_not_fit(stubs, refused, records, kind, fields):
+    request = await request_for(records, **{kind: await getattr(records, kind)(**fields)})
+    with refused() as problem:
+        await stubs.audits.CreateAudit(request)
+    assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RESOURCES_MISMATCHED")
+
+
+async def test_a_dataset_named_by_number_may_lack_the_last_classes(stubs, records):
+    dataset = await records.dataset(class_names=["0"])
+    audit = await stubs.audits.CreateAudit(await request_for(records, dataset=dataset))
+    assert audit.state == JobState.JOB_STATE_QUEUED
+
+
+async def test_a_watch_shows_every_state_and_ends_with_the_audit(stubs, records):
+    audit = await records.queued_audit()
+    call = stubs.audits.WatchAudit(WatchAuditRequest(name=audit.name))
+    assert (await call.read()).audit.state == JobState.JOB_STATE_QUEUED
+    attempt = await records.attempt(audit.name)
+    assert (await call.read()).audit.state == JobState.JOB_STATE_RUNNING
+    await attempt.progress(Progress(stage="identify", done=1, total=2, unit="seeds"))
+    seen = await call.read()
+    assert seen.audit.progress.stage == "identify"
+    await attempt.succeed(audit)
+    rest = await read_to_end(call)
+    assert rest[-1].audit.state == JobState.JOB_STATE_SUCCEEDED
+
+    again = stubs.audits.WatchAudit(WatchAuditRequest(name=audit.name, cursor=seen.cursor))
+    assert [m.audit.state async for m in again] == [JobState.JOB_STATE_SUCCEEDED]
+    nothing = stubs.audits.WatchAudit(WatchAuditRequest(name=audit.name, cursor=rest[-1].cursor))
+    assert [m async for m in nothing] == []
+
+
+async def test_a_watch_refuses_foreign_cursors_and_unknown_audits(stubs, refused, records):
+    audit, other = await records.queued_audit(), await records.queued_audit()
+    call = stubs.audits.WatchAudit(WatchAuditRequest(name=other.name))
+    foreign = (await call.read()).cursor
+    call.cancel()
+    for cursor in ("nonsense", foreign):
+        with refused() as problem:
+            await stubs.audits.WatchAudit(WatchAuditRequest(name=audit.name, cursor=cursor)).read()
+        assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "CURSOR_UNKNOWN")
+    with refused() as problem:
+        await stubs.audits.WatchAudit(WatchAuditRequest(name=f"audits/{UNKNOWN}")).read()
+    assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_watcher_that_leaves_is_cleaned_up(stubs, records, backend):
+    audit = await records.queued_audit()
+    call = stubs.audits.WatchAudit(WatchAuditRequest(name=audit.name))
+    await call.read()
+    waiting = backend.resources.changes._waiting
+    assert audit.name in waiting
+    call.cancel()
+    for _ in range(100):
+        if audit.name not in waiting:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the watch goes on without its watcher")
+
+
+async def test_a_queued_audit_is_cancelled_at_once_and_an_ended_one_stays(stubs, records, refused):
+    audit = await stubs.audits.CreateAudit(await request_for(records))
+    cancelled = await stubs.audits.CancelAudit(CancelAuditRequest(name=audit.name))
+    assert cancelled.state == JobState.JOB_STATE_CANCELLED
+    done = await records.audit()
+    answer = await stubs.audits.CancelAudit(CancelAuditRequest(name=done.name))
+    assert answer.state == JobState.JOB_STATE_SUCCEEDED
+    with refused() as problem:
+        await stubs.audits.CancelAudit(CancelAuditRequest(name=f"audits/{UNKNOWN}"))
+    assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_an_audit_is_deleted_with_its_regions_once_it_has_ended(stubs, records, refused):
+    queued = await records.queued_audit()
+    with refused() as problem:
+        await stubs.audits.DeleteAudit(DeleteAuditRequest(name=queued.name))
+    assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE")
+    done = await records.audit(regions=1)
+    await stubs.audits.DeleteAudit(DeleteAuditRequest(name=done.name))
+    for call, request in (
+        (stubs.audits.GetAudit, GetAuditRequest(name=done.name)),
+        (stubs.audits.GetRegion, GetRegionRequest(name=f"{done.name}/regions/0")),
+        (stubs.audits.ListRegions, ListRegionsRequest(parent=done.name)),
+        (stubs.audits.DeleteAudit, DeleteAuditRequest(name=done.name)),
+    ):
+        with refused() as problem:
+            await call(request)
+        assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_regions_are_listed_in_order(stubs, records, refused):
+    audit = await records.audit(regions=3)
+    region = await stubs.audits.GetRegion(GetRegionRequest(name=f"{audit.name}/regions/1"))
+    assert (region.predicted_class, region.state) == (1, RegionState.REGION_STATE_UNLABELED)
+    first = await stubs.audits.ListRegions(ListRegionsRequest(parent=audit.name, page_size=2))
+    rest = await stubs.audits.ListRegions(
+        ListRegionsRequest(parent=audit.name, page_size=2, page_token=first.next_page_token)
+    )
+    names = [region.name for region in (*first.regions, *rest.regions)]
+    assert names == [f"{audit.name}/regions/{number}" for number in range(3)]
+    assert rest.next_page_token == ""
+    confirmed = await stubs.audits.ListRegions(ListRegionsRequest(parent=audit.name, confirmed_only=True))
+    assert not confirmed.regions
+    for fields, reason in (
+        ({"page_token": "nonsense"}, "PAGE_TOKEN_INVALID"),
+        ({"state": 99}, "INVALID_FIELD"),
+        ({"page_size": 1001}, "INVALID_FIELD"),
+        ({"parent": "audits"}, "INVALID_FIELD"),
+    ):
+        with refused() as problem:
+            await stubs.audits.ListRegions(ListRegionsRequest(**{"parent": audit.name, **fields}))
+        assert problem.reason == reason
+    for number, code in (("9", grpc.StatusCode.NOT_FOUND), ("01", grpc.StatusCode.INVALID_ARGUMENT)):
+        with refused() as problem:
+            await stubs.audits.GetRegion(GetRegionRequest(name=f"{audit.name}/regions/{number}"))
+        assert problem.code is code

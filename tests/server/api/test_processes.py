@@ -1,0 +1,179 @@
+"""The processes that operators run."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import grpc
+import psutil
+import pytest
+from defuse.v1.artifact_service_pb2 import UploadHeader, UploadRequest
+from defuse.v1.artifact_service_pb2_grpc import ArtifactServiceStub
+from defuse.v1.audit_service_pb2 import ListAuditsRequest
+from defuse.v1.audit_service_pb2_grpc import AuditServiceStub
+from defuse.v1.registry_service_pb2 import (
+    GetClassifierRequest,
+    RegisterClassifierRequest,
+    RegistrationState,
+)
+from defuse.v1.registry_service_pb2_grpc import RegistryServiceStub
+from defuse_server.cli import app
+from typer.testing import CliRunner
+
+HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "defuse_engine")
+
+
+class Server:
+    """A `defuse-server` process, with its log in a file."""
+
+    def __init__(self, arguments: list[str], folder: Path) -> None:
+        self.log = folder / f"{uuid.uuid4().hex}.log"
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "defuse_server", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "DEFUSE_LEASE_S": "2"},
+                start_new_session=True,
+            )
+
+    def ready(self) -> str:
+        """The address that it announces."""
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        assert line.startswith("ready: "), self.log.read_text()
+        return line.removeprefix("ready: ").strip()
+
+    def children(self, name: str) -> list[psutil.Process]:
+        running = psutil.Process(self.process.pid).children()
+        return [child for child in running if any(name in part for part in child.cmdline())]
+
+    def end(self, patience_s: float = 30.0) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(patience_s)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    servers: list[Server] = []
+
+    def started(*arguments: str) -> Server:
+        servers.append(Server(list(arguments), tmp_path))
+        return servers[-1]
+
+    yield started
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+        server.process.wait(10)
+        if server.process.stdout is not None:
+            server.process.stdout.close()
+
+
+def up(start, folder: Path) -> Server:
+    return start(
+        "up", "--address", "127.0.0.1:0", "--state-dir", str(folder), "--store-url", f"{folder}/store"
+    )
+
+
+def eventually(condition: Callable[[], object], patience_s: float = 20.0) -> None:
+    deadline_s = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come to hold"
+        time.sleep(0.05)
+
+
+def test_the_api_imports_no_numbers(redis_url):
+    code = (
+        "import sys, json; import defuse_server.serve, defuse_server.cli, defuse_server.backend; "
+        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(result.stdout) == []
+
+
+@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["worker"]])
+def test_every_command_helps(command):
+    result = CliRunner().invoke(app, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "DEFUSE_REDIS_URL" in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "told"),
+    [
+        (["up", "--address", "0.0.0.0:0"], {}, "TLS and a token"),
+        (["worker"], {}, "DEFUSE_REDIS_URL"),
+        (["up"], {"DEFUSE_THREADS": "many"}, "threads"),
+    ],
+)
+def test_wrong_settings_are_told_before_anything_starts(tmp_path, arguments, environment, told):
+    result = subprocess.run(
+        [sys.executable, "-m", "defuse_server", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+    )
+    assert result.returncode == 64
+    assert told in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_up_serves_inspects_and_survives_its_worker(start, tmp_path, tiny_models):
+    server = up(start, tmp_path)
+    with grpc.insecure_channel(server.ready()) as channel:
+        eventually(lambda: server.children("defuse_server"))
+        (worker,) = server.children("defuse_server")
+        worker.kill()
+        eventually(lambda: [w for w in server.children("defuse_server") if w.pid != worker.pid])
+
+        registry = RegistryServiceStub(channel)
+        good = register(channel, tiny_models.classifier())
+        bad = register(channel, b"no model at all")
+        eventually(lambda: state(registry, good) == RegistrationState.REGISTRATION_STATE_READY, 60)
+        eventually(lambda: state(registry, bad) == RegistrationState.REGISTRATION_STATE_REJECTED, 60)
+        assert registry.GetClassifier(GetClassifierRequest(name=good)).class_count == 2
+    assert server.end() == 0
+    assert "worker.ended" in server.log.read_text()
+
+
+def test_up_has_its_state_folder_alone_and_leaves_nothing_behind(start, tmp_path):
+    first = up(start, tmp_path)
+    address = first.ready()
+    eventually(lambda: first.children("defuse_server"))
+    children = psutil.Process(first.process.pid).children(recursive=True)
+    assert len(children) >= 2
+
+    second = up(start, tmp_path)
+    assert second.process.wait(30) == 69
+    assert "another Valkey runs in" in second.log.read_text()
+    with grpc.insecure_channel(address) as channel:
+        AuditServiceStub(channel).ListAudits(ListAuditsRequest())
+
+    first.process.kill()  # not even then
+    first.process.wait(10)
+    eventually(lambda: not any(child.is_running() for child in children))
+
+
+def register(channel: grpc.Channel, model: bytes) -> str:
+    header = UploadHeader(
+        upload=f"uploads/{uuid.uuid4()}", sha256=hashlib.sha256(model).hexdigest(), size_bytes=len(model)
+    )
+    messages = [UploadRequest(header=header), UploadRequest(data=model)]
+    artifact = ArtifactServiceStub(channel).Upload(iter(messages))
+    request = RegisterClassifierRequest(request_id=str(uuid.uuid4()), artifact=artifact.name)
+    return RegistryServiceStub(channel).RegisterClassifier(request).name
+
+
+def state(registry: RegistryServiceStub, name: str) -> int:
+    return registry.GetClassifier(GetClassifierRequest(name=name)).state

@@ -1,0 +1,115 @@
+"""What the server's tests share: a real Valkey, a store in a folder, and the records on top of them."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.models_pb2 import ContactSheet, JobState
+from defuse.v1.registry_service_pb2 import Dataset
+from defuse_server import redis_keys
+from defuse_server.labels.queue import LabelQueue
+from defuse_server.names import region_name
+from defuse_server.redis_client import connect
+from defuse_server.regions import Chunks, Regions
+from defuse_server.resources import Resources
+from defuse_server.store.artifacts import ArtifactStore
+from defuse_server.store.uploads import Uploads
+from defuse_server.valkey import EmbeddedValkey
+from redis.asyncio import Redis
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Valkey that serves the whole session; flush it before use (the fixture `redis` does)."""
+    valkey = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
+    url = asyncio.run(valkey.start())
+    yield url
+    asyncio.run(valkey.stop())
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    """A client of an empty Valkey."""
+    client = connect(redis_url)
+    await client.flushdb()
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(str(tmp_path / "store"))
+
+
+@pytest.fixture
+def uploads(store: ArtifactStore, redis: Redis) -> Uploads:
+    return Uploads(store, redis, max_bytes=1_000_000, ttl_s=3600)
+
+
+@pytest.fixture
+def resources(redis: Redis) -> Resources:
+    return Resources(redis)
+
+
+@pytest.fixture
+def labels(redis: Redis, resources: Resources) -> LabelQueue:
+    return LabelQueue(redis, resources)
+
+
+@pytest.fixture
+def regions(redis: Redis, labels: LabelQueue) -> Regions:
+    return Regions(redis, labels)
+
+
+@pytest.fixture
+def chunks(redis: Redis) -> Chunks:
+    return Chunks(redis)
+
+
+class AuditPublisher:
+    """Makes audits that a worker (attempt 1) is at, with regions that annotators can label."""
+
+    def __init__(self, redis: Redis, resources: Resources, regions: Regions, labels: LabelQueue) -> None:
+        self._redis = redis
+        self._resources = resources
+        self._regions = regions
+        self._labels = labels
+
+    async def __call__(
+        self, region_count: int, *, wanted: int = 1, classes: int = 3, predicted_class: int = 0
+    ) -> str:
+        """Return the audit's name; its regions all have the same prediction."""
+        names = [f"class {label}" for label in range(classes)]
+        dataset, _ = await self._resources.create(Dataset(class_names=names), str(uuid.uuid4()), b"")
+        audit, _ = await self._resources.create(Audit(dataset=dataset.name), str(uuid.uuid4()), b"")
+        running = {"state": JobState.JOB_STATE_RUNNING, "attempt": 1}
+        await self._redis.hset(redis_keys.resource(audit.name), mapping=running)
+        for number in range(region_count):
+            await self._regions.publish(audit.name, self.region(audit.name, number, predicted_class), 1)
+        await self._labels.open(audit.name, range(region_count), wanted)
+        return audit.name
+
+    @staticmethod
+    def region(audit: str, number: int, predicted_class: int = 0) -> Region:
+        sheet = ContactSheet(artifact=f"artifacts/{number:064x}", columns=4, rows=4, count=16)
+        return Region(
+            name=region_name(audit, number),
+            predicted_class=predicted_class,
+            seed_label=2,
+            size=10,
+            sheet=sheet,
+        )
+
+
+@pytest.fixture
+def publish_audit(redis: Redis, resources: Resources, regions: Regions, labels: LabelQueue) -> AuditPublisher:
+    return AuditPublisher(redis, resources, regions, labels)
+
+
+@pytest.fixture(scope="session")
+def make_publisher() -> type[AuditPublisher]:
+    """For tests that make their own connection, one an example."""
+    return AuditPublisher

@@ -1,0 +1,231 @@
+"""Whatever annotators do, in whatever order: no vote is lost, none counts twice, no place has two holders."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from defuse.v1.audit_service_pb2 import RegionState
+from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
+from defuse_server import redis_keys
+from defuse_server.errors import LeaseLost, NotFound, RegionClosed
+from defuse_server.labels.queue import LabelQueue, RegionLabel
+from defuse_server.names import parse_region_name, region_name
+from defuse_server.redis_client import connect
+from defuse_server.regions import Regions
+from defuse_server.resources import Resources
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+ANNOTATORS = ("ann", "ben", "cem", "dan")
+REGIONS = 2
+VOTES = {
+    "0": LabelAnswer(label=0),
+    "1": LabelAnswer(label=1),
+    "mixed": LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED),
+    "cannot_tell": LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_CANNOT_TELL),
+}
+
+annotators = st.sampled_from(ANNOTATORS)
+numbers = st.integers(0, REGIONS - 1)
+# Tokens are chosen among all that were ever handed out, so most are stale.
+tokens = st.integers(0, 30)
+steps = st.one_of(
+    st.tuples(st.just("lease"), annotators, st.integers(1, REGIONS)),
+    st.tuples(st.just("lease and be away too long"), annotators, st.integers(1, REGIONS)),
+    st.tuples(st.just("submit"), tokens, st.sampled_from(sorted(VOTES))),
+    st.tuples(st.just("submit again"), tokens, st.just("")),
+    st.tuples(st.just("release"), tokens, st.just("")),
+    st.tuples(st.just("undo"), annotators, numbers),
+    st.tuples(st.just("freeze"), st.just(""), st.just("")),
+)
+
+
+def consensus(votes: list[str]) -> tuple[int, int | None]:
+    """The rule once more, in other words."""
+    cast = [vote for vote in votes if vote != "cannot_tell"]
+    winner = next((vote for vote, count in Counter(cast).items() if count > len(cast) / 2), None)
+    if winner is None:
+        return RegionState.REGION_STATE_SET_ASIDE, None
+    if winner == "mixed":
+        return RegionState.REGION_STATE_MIXED, None
+    return RegionState.REGION_STATE_LABELED, int(winner)
+
+
+@dataclass
+class Model:
+    """What the queue must be like, kept in the plainest way."""
+
+    wanted: int
+    answers: list[dict[str, str]] = field(default_factory=lambda: [{} for _ in range(REGIONS)])
+    leases: list[dict[str, str]] = field(default_factory=lambda: [{} for _ in range(REGIONS)])
+    frozen: set[int] = field(default_factory=set[int])
+
+    def free(self, number: int) -> int:
+        return self.wanted - len(self.answers[number]) - len(self.leases[number])
+
+    def decided(self, number: int) -> bool:
+        return len(self.answers[number]) == self.wanted
+
+    def leasable(self, annotator: str) -> list[int]:
+        return [
+            number
+            for number in range(REGIONS)
+            if self.free(number) > 0
+            and annotator not in self.answers[number]
+            and annotator not in self.leases[number].values()
+        ]
+
+    def may_undo(self, number: int, annotator: str) -> bool:
+        others = [vote for other, vote in self.answers[number].items() if other != annotator]
+        closed = number in self.frozen or any(vote != "cannot_tell" for vote in others)
+        return not (self.decided(number) and closed)
+
+    def standing(self, number: int) -> RegionLabel:
+        state: int = RegionState.REGION_STATE_UNLABELED
+        label = None
+        if self.decided(number):
+            state, label = consensus(list(self.answers[number].values()))
+        elif self.leases[number]:
+            state = RegionState.REGION_STATE_LEASED
+        return RegionLabel(state, label, len(self.answers[number]), self.wanted)  # pyright: ignore[reportArgumentType]
+
+
+class Play:
+    """Does each step to the queue and to the model, and compares what comes of it."""
+
+    def __init__(self, labels: LabelQueue, audit: str, wanted: int) -> None:
+        self.labels = labels
+        self.audit = audit
+        self.model = Model(wanted)
+        self.handed_out: list[tuple[int, str, str]] = []
+        self.counted: dict[str, str] = {}
+
+    async def step(self, kind: str, first: Any, second: Any) -> None:
+        if kind == "lease":
+            await self.lease(first, second, 60)
+        elif kind == "lease and be away too long":
+            for number, token in await self.lease(first, second, 0.001):
+                del self.model.leases[number][token]
+            await asyncio.sleep(0.003)
+        elif kind == "undo":
+            await self.undo(first, second)
+        elif kind == "freeze":
+            self.model.frozen |= {number for number in range(REGIONS) if self.model.decided(number)}
+            await self.labels.freeze(self.audit)
+        elif self.handed_out:
+            number, token, annotator = self.handed_out[first % len(self.handed_out)]
+            if kind == "release":
+                await self.release(number, token)
+            else:
+                await self.submit(number, token, annotator, second or self.counted.get(token, "0"))
+
+    async def lease(self, annotator: str, count: int, lease_s: float) -> list[tuple[int, str]]:
+        expected = self.model.leasable(annotator)[:count]
+        tasks = await self.labels.lease(self.audit, annotator, count, lease_s)
+        leased = [(parse_region_name(task.region)[1], task.lease_token) for task in tasks]
+        assert [number for number, _ in leased] == expected
+        for number, token in leased:
+            self.model.leases[number][token] = annotator
+            self.handed_out.append((number, token, annotator))
+        return leased
+
+    async def submit(self, number: int, token: str, annotator: str, vote: str) -> None:
+        region = region_name(self.audit, number)
+        if token in self.model.leases[number]:
+            del self.model.leases[number][token]
+            self.model.answers[number][annotator] = vote
+            self.counted[token] = vote
+        elif self.counted.get(token) != vote:
+            with pytest.raises(LeaseLost):
+                await self.labels.submit(region, token, VOTES[vote], "")
+            return
+        await self.labels.submit(region, token, VOTES[vote], "")
+
+    async def release(self, number: int, token: str) -> None:
+        region = region_name(self.audit, number)
+        if self.model.leases[number].pop(token, None) is None:
+            with pytest.raises(LeaseLost):
+                await self.labels.release(region, token)
+        else:
+            await self.labels.release(region, token)
+
+    async def undo(self, annotator: str, number: int) -> None:
+        region = region_name(self.audit, number)
+        if annotator not in self.model.answers[number]:
+            with pytest.raises(NotFound):
+                await self.labels.undo(region, annotator)
+        elif not self.model.may_undo(number, annotator):
+            with pytest.raises(RegionClosed):
+                await self.labels.undo(region, annotator)
+        else:
+            await self.labels.undo(region, annotator)
+            del self.model.answers[number][annotator]
+            for token_number, token, holder in self.handed_out:
+                if (token_number, holder) == (number, annotator):
+                    self.counted.pop(token, None)
+
+    async def compare(self) -> None:
+        standing = await self.labels.labels(self.audit)
+        assert standing == {number: self.model.standing(number) for number in range(REGIONS)}
+
+
+async def votes_in(redis: Redis, audit: str) -> dict[int, dict[str, str]]:
+    """Annotator -> vote, by region, as Redis holds them."""
+    fields = await redis.hgetall(redis_keys.label_tasks(audit))  # pyright: ignore[reportGeneralTypeIssues]
+    answers = {int(number): json.loads(task)["answers"] for number, task in fields.items()}
+    return {n: {entry["annotator"]: entry["vote"] for entry in entries} for n, entries in answers.items()}
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(wanted=st.integers(1, 3), sequence=st.lists(steps, max_size=40))
+def test_any_sequence_of_steps_keeps_every_vote_once(
+    redis_url: str, make_publisher: Any, wanted: int, sequence: list[tuple[str, Any, Any]]
+) -> None:
+    async def play() -> None:
+        async with connect(redis_url) as redis:
+            await redis.flushdb()
+            resources = Resources(redis)
+            labels = LabelQueue(redis, resources)
+            publisher = make_publisher(redis, resources, Regions(redis, labels), labels)
+            game = Play(labels, await publisher(REGIONS, wanted=wanted), wanted)
+            for step in sequence:
+                await game.step(*step)
+                await game.compare()
+            assert await votes_in(redis, game.audit) == dict(enumerate(game.model.answers))
+
+    asyncio.run(play())
+
+
+async def test_many_annotators_at_once_fill_every_place_exactly_once(
+    labels: LabelQueue, redis: Redis, publish_audit: Any
+) -> None:
+    regions, wanted = 15, 3
+    audit = await publish_audit(regions, wanted=wanted)
+    accepted: list[tuple[str, int]] = []
+
+    async def annotate(annotator: str, random_stream: random.Random) -> None:
+        for _ in range(400):
+            # Some leases end before their answer comes: then it is refused, or it counts; never both.
+            tasks = await labels.lease(audit, annotator, 2, random_stream.choice([0.002, 60.0]))
+            for task in tasks:
+                await asyncio.sleep(random_stream.random() * 0.004)
+                vote = LabelAnswer(label=random_stream.randrange(3))
+                try:
+                    await labels.submit(task.region, task.lease_token, vote, "")
+                    await labels.submit(task.region, task.lease_token, vote, "")
+                except LeaseLost:
+                    continue
+                accepted.append((annotator, parse_region_name(task.region)[1]))
+            standing = await labels.labels(audit)
+            if all(label.answers == wanted for label in standing.values()):
+                return
+
+    await asyncio.gather(*(annotate(f"annotator {n}", random.Random(n)) for n in range(6)))
+    held = await votes_in(redis, audit)
+    assert {number: len(votes) for number, votes in held.items()} == dict.fromkeys(range(regions), wanted)
+    assert Counter(accepted) == Counter((who, number) for number, votes in held.items() for who in votes)
