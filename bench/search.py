@@ -1,0 +1,114 @@
+"""How much of onnxruntime's speed the search keeps.
+
+The search of `preset: default` against bare loops that decode and classify as many codes with the same
+models, batch and thread count, and do nothing else: one with onnxruntime's default options, one with the
+search's. All take turns in one process; medians count. `ratio` is against the faster of the two loops.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import onnxruntime as ort
+
+from bench import _models
+from defuse_engine.device import CUDA_PROVIDER, Runtime, open_runtime
+from defuse_engine.errors import DeviceUnavailable
+from defuse_engine.identify import Search, Seeds, classify_codes
+from defuse_engine.neighbourhood import Neighbourhood
+from defuse_engine.onnx_model import Classifier, Decoder
+from defuse_engine.types import AuditConfig, Preprocessing
+
+ROUNDS = 7
+SEEDS = {False: 500, True: 10_000}
+"""By whether the device is a GPU: a round takes about a second."""
+TRAIN_CODES = 50_000
+
+
+def run(device: str) -> dict[str, object]:
+    """Measure; prints a table of candidates per second."""
+    try:
+        runtime = open_runtime(device, len(os.sched_getaffinity(0)), 256)
+    except DeviceUnavailable as error:
+        return {"skipped": error.message}
+    if runtime.is_cuda:
+        runtime = replace(runtime, batch_size=8192)
+    search, seeds = _search(runtime)
+    candidates = len(seeds) * search.config.candidates_per_seed
+    contestants: dict[str, Callable[[], int]] = {
+        "search": lambda: search.run_shard(seeds, 0).candidates,
+        "bare loop, default options": _bare_loop(runtime, candidates, {}),
+        "bare loop, the search's options": _bare_loop(
+            runtime, candidates, {"session.intra_op.allow_spinning": "0"}
+        ),
+    }
+    rates = _alternate(contestants)
+    for name, rate in rates.items():
+        print(f"{name:34} {rate:12,.0f} candidates/s")
+    own, *bare = rates.values()
+    return {
+        "device": runtime.device,
+        "threads": runtime.threads,
+        "batch_size": runtime.batch_size,
+        "candidates_per_round": candidates,
+        "rounds": ROUNDS,
+        "candidates_per_s": round(own, 1),
+        "bare_default_per_s": round(bare[0], 1),
+        "bare_tuned_per_s": round(bare[1], 1),
+        "ratio": round(own / max(bare), 4),
+    }
+
+
+def _search(runtime: Runtime) -> tuple[Search, Seeds]:
+    config = AuditConfig(batch_size=runtime.batch_size, shard_seeds=SEEDS[runtime.is_cuda])
+    classifier = Classifier(_models.classifier(), Preprocessing(), "logits", runtime)
+    decoder = Decoder(_models.decoder(), Preprocessing(), _models.IMAGE_SHAPE, runtime)
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((TRAIN_CODES, _models.LATENT_SIZE), np.float32)
+    # Labels are what the classifier says of the codes: so every seed takes part, as in an audit most do.
+    labels, _ = classify_codes(decoder, classifier, codes)
+    seeds = Seeds(
+        codes[: config.shard_seeds],
+        np.arange(config.shard_seeds),
+        np.zeros(config.shard_seeds, np.uint8),
+        labels[: config.shard_seeds],
+    )
+    neighbourhood = Neighbourhood(codes, labels, config.neighbours, runtime.device)
+    return Search(classifier, decoder, neighbourhood, config, job_seed=0), seeds
+
+
+def _bare_loop(runtime: Runtime, candidates: int, entries: dict[str, str]) -> Callable[[], int]:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = runtime.threads
+    for key, value in entries.items():
+        options.add_session_config_entry(key, value)
+    providers = [CUDA_PROVIDER] if runtime.is_cuda else ["CPUExecutionProvider"]
+    decoder, classifier = (
+        ort.InferenceSession(model, options, providers=providers)
+        for model in (_models.decoder(), _models.classifier())
+    )
+    codes = np.random.default_rng(1).standard_normal((candidates, _models.LATENT_SIZE), np.float32)
+
+    def loop() -> int:
+        for start in range(0, candidates, runtime.batch_size):
+            (images,) = decoder.run(None, {"input": codes[start : start + runtime.batch_size]})
+            classifier.run(None, {"input": images})
+        return candidates
+
+    return loop
+
+
+def _alternate(contestants: dict[str, Callable[[], int]]) -> dict[str, float]:
+    rates: dict[str, list[float]] = {name: [] for name in contestants}
+    for _ in range(ROUNDS + 1):
+        for name, contestant in contestants.items():
+            started_s = time.perf_counter()
+            done = contestant()
+            rates[name].append(done / (time.perf_counter() - started_s))
+    # The first round warms up.
+    return {name: statistics.median(values[1:]) for name, values in rates.items()}

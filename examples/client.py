@@ -1,0 +1,18 @@
+"""Audit a classifier: python client.py FOLDER (classifier.onnx, encoder.onnx, decoder.onnx, dataset.npz)."""
+
+import sys
+from pathlib import Path
+
+import defuse
+
+folder = Path(sys.argv[1])
+with defuse.Client() as client:
+    classifier = client.push_classifier(folder / "classifier.onnx")
+    vae = client.push_vae(folder / "encoder.onnx", folder / "decoder.onnx")
+    dataset = client.push_dataset(folder / "dataset.npz")
+    audit = client.start_audit(classifier, vae, dataset, max_seeds=1000)
+    for region in client.regions(audit):
+        print(
+            f"{region.name}: {region.seed_label} taken for {region.predicted_class} ({region.confidence:.0%})"
+        )
+    client.wait(audit)  # raises defuse.JobFailed, with the reason, for an audit that failed

@@ -1,0 +1,209 @@
+"""The whole loop on handwritten digits: train, audit, label, correct, judge.
+
+    python -m examples.digits.demo
+
+Everything goes through a server that this starts and stops, over gRPC; the results are in out/demo/. The last
+line is one JSON object. An honest FAIL is a result, too: the exit status is 0.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+
+import defuse
+import numpy as np
+import onnxruntime
+from defuse.messages import Audit, Correction, Evaluation, Region
+
+from examples.digits.data import CLASS_NAMES, load
+from examples.digits.local_server import local_server
+from examples.digits.narration import Narrator
+from examples.digits.report import write_report
+from examples.digits.stand_in import StandIn, cut_sheet
+from examples.digits.story import Story
+from examples.digits.train import Trained, train_all
+
+FOLDER = Path("out/demo")
+SEED = 0
+CANDIDATES_PER_SEED = 200
+"""Ten times the default: a thousand seeds are few, and the classifier is small and fast."""
+ANNOTATOR = "stand-in"
+
+
+def run(folder: Path, seed: int = SEED) -> Story:
+    """Run the demo in `folder`, whose content is replaced; prints as it goes and writes report.html."""
+    started_s = time.monotonic()
+    if folder.exists():
+        shutil.rmtree(folder)
+    narrator = Narrator(CLASS_NAMES)
+    narrator.step("Training a small classifier, a VAE and the annotators' stand-in")
+    models = train_all(folder / "models", seed)
+    narrator.trained(models)
+    with local_server(folder / "server") as address, defuse.Client(address) as client:
+        loop = Loop(client, models, folder, narrator, seed)
+        story = loop.run(started_s)
+    write_report(story, folder / "report.html")
+    narrator.step("The gate's verdict")
+    narrator.verdict(story)
+    narrator.line(f"report: {folder / 'report.html'}, corrected model: {folder / 'corrected.onnx'}")
+    return story
+
+
+class Loop:
+    """The steps between a running server and the story."""
+
+    def __init__(
+        self, client: defuse.Client, models: Trained, folder: Path, narrator: Narrator, seed: int
+    ) -> None:
+        self._client = client
+        self._models = models
+        self._folder = folder
+        self._narrator = narrator
+        self._seed = seed
+        self._sheets: dict[str, bytes] = {}
+        self._stand_in = StandIn(models.stand_in)
+
+    def run(self, started_s: float) -> Story:
+        """Register, audit, label, correct, judge, and check the corrected file."""
+        audit = self._audit()
+        self._label(audit)
+        regions = tuple(self._client.list_regions(audit))
+        for region in regions:
+            self._sheet(region.sheet.artifact)
+        correction, evaluation = self._correct(audit, regions)
+        before = self._test_accuracy(self._models.classifier)
+        after = self._check_corrected(correction, evaluation) if correction and evaluation else before
+        test = load().test
+        right = self._stand_in.read(test.images.numpy()) == test.labels.numpy()
+        return Story(
+            class_names=CLASS_NAMES,
+            audit=audit,
+            regions=regions,
+            sheets=self._sheets,
+            correction=correction,
+            evaluation=evaluation,
+            test_accuracy_before=before,
+            test_accuracy_after=after,
+            stand_in_test_accuracy=float(right.mean()),
+            seconds=time.monotonic() - started_s,
+        )
+
+    def _audit(self) -> Audit:
+        client, models = self._client, self._models
+        self._narrator.step(f"Registering the models with the server at {client.address}")
+        classifier = client.push_classifier(models.classifier, display_name="digits")
+        vae = client.push_vae(models.encoder, models.decoder, display_name="digits")
+        dataset = client.push_dataset(models.dataset, class_names=CLASS_NAMES, display_name="digits")
+        self._narrator.line(f"{classifier.name}, {vae.name}, {dataset.name}: inspected and ready")
+        self._narrator.step("Searching for digits that the classifier gets wrong")
+        audit = client.start_audit(
+            classifier, vae, dataset, seed=self._seed, candidates_per_seed=CANDIDATES_PER_SEED
+        )
+        with ThreadPoolExecutor(2) as pool:
+            streams = [
+                pool.submit(self._show_misclassifications, audit),
+                pool.submit(self._show_regions, audit),
+            ]
+            for stream in streams:
+                stream.result()
+        client.wait(audit)
+        audit = client.get_audit(audit)
+        self._narrator.audit(audit)
+        return audit
+
+    def _show_misclassifications(self, audit: Audit) -> None:
+        for batch in self._client.misclassification_batches(audit):
+            self._narrator.misclassifications(batch.misclassifications)
+
+    def _show_regions(self, audit: Audit) -> None:
+        for region in self._client.regions(audit):
+            self._narrator.region(region)
+
+    def _label(self, audit: Audit) -> None:
+        """Answer every task by looking at its sheet, as an annotator does: blind to prediction and seed."""
+        self._narrator.step("Labeling the regions, with a stand-in for people")
+        while tasks := self._client.lease_tasks(audit, ANNOTATOR, max_tasks=10):
+            for task in tasks:
+                sheet = task.sheet
+                tiles = cut_sheet(
+                    self._sheet(sheet.artifact),
+                    sheet.columns,
+                    sheet.tile_width,
+                    sheet.tile_height,
+                    sheet.count,
+                )
+                answer = self._stand_in.answer(tiles)
+                said = "mixed" if answer.label is None else answer.label
+                self._client.submit_label(task, said, note=answer.note)
+                self._narrator.labeled(task.region, answer)
+
+    def _correct(
+        self, audit: Audit, regions: tuple[Region, ...]
+    ) -> tuple[Correction | None, Evaluation | None]:
+        if not any(region.confirmed for region in regions):
+            self._narrator.step("No region is a confirmed bug: nothing to correct")
+            return None, None
+        self._narrator.step("Fine-tuning on the labeled regions")
+        correction = self._client.correct(audit, seed=self._seed)
+        self._narrator.point(correction.baseline)
+        for point in correction.curve:
+            self._narrator.point(point)
+        self._narrator.step("Judging the corrected classifier on fresh samples and the test split")
+        evaluation = self._client.evaluate(
+            audit.classifier, correction.corrected_classifier, audit, seed=self._seed
+        )
+        return correction, evaluation
+
+    def _check_corrected(self, correction: Correction, evaluation: Evaluation) -> float:
+        """Download the corrected model, and hold its own figure against the server's."""
+        path = self._client.download(correction.corrected_classifier, self._folder / "corrected.onnx")
+        measured = self._test_accuracy(path)
+        # one item more or less: another device may round a tie to the other side
+        if abs(measured - evaluation.test_accuracy_after) > 1.5 / evaluation.test_size:
+            raise RuntimeError(
+                f"the server says that the corrected classifier gets {evaluation.test_accuracy_after:.4f} of "
+                f"the test split right; the downloaded file gets {measured:.4f}"
+            )
+        self._narrator.line(
+            f"{path.name}, downloaded and run by onnxruntime here: {measured:.4f} of the test split, "
+            f"as the server says"
+        )
+        return measured
+
+    def _test_accuracy(self, model: Path) -> float:
+        test = load().test
+        session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+        (logits,) = session.run(None, {session.get_inputs()[0].name: test.images.numpy()})
+        return float((np.asarray(logits).argmax(1) == test.labels.numpy()).mean())
+
+    def _sheet(self, artifact: str) -> bytes:
+        if artifact not in self._sheets:
+            with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+                path = self._client.download(artifact, Path(folder) / "sheet.png")
+                self._sheets[artifact] = path.read_bytes()
+        return self._sheets[artifact]
+
+
+def _terminate(signal_number: int, _frame: FrameType | None) -> None:
+    # as an exception, so that the server is stopped on the way out
+    sys.exit(128 + signal_number)
+
+
+def main() -> None:
+    """Run the demo in out/demo/ and print its summary."""
+    signal.signal(signal.SIGTERM, _terminate)
+    story = run(FOLDER)
+    print()
+    print(json.dumps(story.summary()))
+
+
+if __name__ == "__main__":
+    main()

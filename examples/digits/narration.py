@@ -1,0 +1,108 @@
+"""What the demo prints while it runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from defuse.messages import Audit, CorrectionPoint, Misclassification, Region
+from rich.console import Console
+
+from examples.digits.stand_in import Answer
+from examples.digits.story import Story, percent
+from examples.digits.train import Trained
+
+SHOWN_ONE_BY_ONE = 8
+COUNTED_EVERY_S = 1.0
+
+
+class Narrator:
+    """Prints the demo's steps; may be called from several threads."""
+
+    def __init__(self, class_names: Sequence[str]) -> None:
+        self.console = Console(highlight=False, soft_wrap=True)
+        self._names = class_names
+        self._found = 0
+        self._counted_at_s = 0.0
+
+    def step(self, text: str) -> None:
+        """The heading of what comes next."""
+        self.console.print(f"\n[bold]{text}[/bold]")
+
+    def line(self, text: str) -> None:
+        """One more fact."""
+        self.console.print(f"  {text}")
+
+    def trained(self, models: Trained) -> None:
+        """What the models can do."""
+        self.line(
+            f"classifier: {percent(models.train_accuracy)} of train, "
+            f"{percent(models.validation_accuracy)} of validation"
+        )
+        self.line(f"VAE: readability {models.readability:.3f} on validation")
+        self.line(
+            f"stand-in for the annotators: {percent(models.stand_in_validation_accuracy)} of validation "
+            "where it trains without it; the one in use trained on train and validation"
+        )
+
+    def misclassifications(self, found: Iterable[Misclassification]) -> None:
+        """The first few in words, then a count once a second."""
+        for one in found:
+            self._found += 1
+            if self._found <= SHOWN_ONE_BY_ONE:
+                self.line(
+                    f"a {self._names[one.seed_label]} read as [red]{self._names[one.predicted_class]}[/red], "
+                    f"{percent(one.confidence)} sure, a step of {one.delta_norm:.2f} from train item "
+                    f"{one.seed_index}"
+                )
+        if self._found > SHOWN_ONE_BY_ONE and time.monotonic() - self._counted_at_s > COUNTED_EVERY_S:
+            self._counted_at_s = time.monotonic()
+            self.line(f"... {self._found:,} so far")
+
+    def region(self, region: Region) -> None:
+        """One line for each region."""
+        rate = region.misclassification_rate
+        self.line(
+            f"region {number_of(region.name):>2}: around {self._names[region.seed_label]}, read as "
+            f"[red]{self._names[region.predicted_class]}[/red], {region.size:,} codes, "
+            f"{percent(rate.value)} of fresh samples misclassified "
+            f"({percent(rate.lower)} to {percent(rate.upper)})"
+        )
+
+    def audit(self, audit: Audit) -> None:
+        """The audit's totals."""
+        self.line(
+            f"[bold]{audit.misclassification_count:,} misclassifications[/bold] in {audit.candidate_count:,} "
+            f"candidates around {audit.seed_count:,} seeds, in {audit.region_count} regions"
+        )
+        for warning in audit.warnings:
+            self.line(f"[yellow]{warning.message}[/yellow]")
+
+    def labeled(self, region: str, answer: Answer) -> None:
+        """One line for each answer."""
+        said = "mixed" if answer.label is None else self._names[answer.label]
+        self.line(
+            f"region {number_of(region):>2}: {said} ({answer.agreement:.0%} of {answer.samples} samples)"
+        )
+
+    def point(self, point: CorrectionPoint) -> None:
+        """One line for each setting of the sweep."""
+        weight = getattr(point, "lambda")
+        chosen = " [bold]chosen[/bold]" if point.chosen else ""
+        state = " diverged" if point.diverged else ""
+        self.line(
+            f"lambda {weight:<5g} region samples {percent(point.region_accuracy):>6}, "
+            f"validation {percent(point.validation_accuracy)}{state}{chosen}"
+        )
+
+    def verdict(self, story: Story) -> None:
+        """The gate's answer, with what it rests on."""
+        colour = {"PASS": "green", "FAIL": "red"}.get(story.verdict, "yellow")
+        self.line(f"[bold {colour}]{story.verdict}[/bold {colour}]  {story.headline()}")
+        for check in story.evaluation.checks if story.evaluation else []:
+            self.line(f"{check.check}: {check.explanation}")
+
+
+def number_of(region: str) -> str:
+    """`3` of `audits/x/regions/3`."""
+    return region.rsplit("/", 1)[-1]

@@ -1,0 +1,163 @@
+"""A stand-in for the people who label regions, so that the demo runs without them.
+
+It is no part of the method and no person: three larger networks, trained apart from the audited classifier,
+with augmentation and on more items. They see what an annotator sees: the contact sheet's picture alone.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+import torch.nn.functional as F  # noqa: N812  (PyTorch's own name for it)
+from PIL import Image
+from torch import Tensor, nn
+
+from examples.digits.data import IMAGE_SIDE, Digits, Split
+
+EPOCHS = 20
+BATCH_SIZE = 64
+MEMBERS = 3
+AGREEMENT = 0.8
+"""Share of a region's samples that must show one class; else the region is called mixed."""
+
+
+def new_network() -> nn.Sequential:
+    """Image (n, 1, 8, 8) to ten logits, with some 160,000 weights."""
+    return nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.Conv2d(32, 32, 3, padding=1),
+        nn.BatchNorm2d(32),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(32, 64, 3, padding=1),
+        nn.BatchNorm2d(64),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(64 * 16, 128),
+        nn.ReLU(),
+        nn.Linear(128, 10),
+    )
+
+
+class Committee(nn.Module):
+    """The mean of its members' probabilities: (n, 1, 8, 8) to (n, 10), each row sums to one."""
+
+    def __init__(self, members: list[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return probabilities."""
+        return torch.stack([member(images).softmax(1) for member in self.members]).mean(0)
+
+
+def augment(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Turn (12 degrees at most), scale and slant (10%), shift (0.8 pixels) and blur by noise each image."""
+    n = len(images)
+
+    def spread(width: float) -> Tensor:
+        return (torch.rand(n, generator=generator) * 2 - 1) * width
+
+    angle, scale = spread(0.21), 1 + spread(0.1)
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    first = torch.stack([cos, spread(0.15) - sin, spread(0.2)], 1)
+    second = torch.stack([sin, cos, spread(0.2)], 1)
+    grid = F.affine_grid(torch.stack([first, second], 1), list(images.shape), align_corners=False)
+    moved = F.grid_sample(images, grid, align_corners=False)
+    return (moved + 0.08 * torch.randn(moved.shape, generator=generator)).clamp(0, 1)
+
+
+def train_network(split: Split, generator: torch.Generator) -> nn.Module:
+    """Fit one network by cross-entropy on augmented images."""
+    network = new_network()
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=1e-2)
+    steps = EPOCHS * -(-len(split.labels) // BATCH_SIZE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=5e-3, total_steps=steps)
+    for _ in range(EPOCHS):
+        for rows in torch.randperm(len(split.labels), generator=generator).split(BATCH_SIZE):
+            optimizer.zero_grad()
+            F.cross_entropy(network(augment(split.images[rows], generator)), split.labels[rows]).backward()
+            optimizer.step()
+            schedule.step()
+    return network.eval()
+
+
+def train(digits: Digits, seed: int) -> tuple[nn.Module, Committee]:
+    """One network that saw train alone, to be judged on validation, and the committee, which saw both.
+
+    Initial weights come from torch's global generator, which this seeds.
+    """
+    torch.manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    judged = train_network(digits.train, generator)
+    both = Split(
+        torch.cat([digits.train.images, digits.validation.images]),
+        torch.cat([digits.train.labels, digits.validation.labels]),
+    )
+    return judged, Committee([train_network(both, generator) for _ in range(MEMBERS)]).eval()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the stand-in says of one sheet: a class, or None where the samples show different things."""
+
+    label: int | None
+    agreement: float
+    """Share of the samples that show the class that most of them show."""
+    samples: int
+
+    @property
+    def note(self) -> str:
+        """One sentence for the label's record."""
+        return f"stand-in: {self.agreement:.0%} of {self.samples} samples show the same class"
+
+
+class StandIn:
+    """Reads contact sheets as an annotator would."""
+
+    def __init__(self, path: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def read(self, images: np.ndarray) -> np.ndarray:
+        """Classes (n,) of images (n, 1, 8, 8), float32 in 0..1."""
+        (probabilities,) = self._session.run(None, {"image": images})
+        return np.asarray(probabilities).argmax(1)
+
+    def answer(self, tiles: np.ndarray) -> Answer:
+        """Label a region by its samples (n, 1, 8, 8)."""
+        counts = np.bincount(self.read(tiles), minlength=10)
+        agreement = float(counts.max() / counts.sum())
+        label = int(counts.argmax()) if agreement >= AGREEMENT else None
+        return Answer(label, agreement, len(tiles))
+
+
+def cut_sheet(png: bytes, columns: int, tile_width: int, tile_height: int, count: int) -> np.ndarray:
+    """The sheet's images as (count, 1, 8, 8), float32 in 0..1.
+
+    Sheets enlarge each pixel to a square and frame each image by a pixel or two: the middle of each eighth
+    of a tile has the pixel's value.
+    """
+    sheet = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+    rows = -(-count // columns)
+    if sheet.shape[0] < rows * tile_height or sheet.shape[1] < columns * tile_width:
+        raise ValueError(
+            f"{count} tiles of {tile_width} x {tile_height} in {columns} columns do not fit on a sheet of "
+            f"{sheet.shape[1]} x {sheet.shape[0]} pixels"
+        )
+    down = ((np.arange(IMAGE_SIDE) + 0.5) * tile_height / IMAGE_SIDE).astype(int)
+    across = ((np.arange(IMAGE_SIDE) + 0.5) * tile_width / IMAGE_SIDE).astype(int)
+    tiles = [
+        sheet[np.ix_(index // columns * tile_height + down, index % columns * tile_width + across)]
+        for index in range(count)
+    ]
+    return (np.stack(tiles)[:, None] / 255.0).astype(np.float32)

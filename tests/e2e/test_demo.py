@@ -1,0 +1,52 @@
+"""The main job, as `make demo` runs it: the whole loop on handwritten digits over a real service."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def demo(repository: Path) -> dict[str, Any]:
+    run = subprocess.run(
+        [sys.executable, "-m", "examples.digits.demo"],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    return json.loads(run.stdout.strip().splitlines()[-1])
+
+
+@pytest.mark.timeout(1000)
+def test_the_last_line_is_the_contract(demo: dict[str, Any]) -> None:
+    assert list(demo) == [
+        "verdict",
+        "misclassifications",
+        "regions",
+        "confirmed_bugs",
+        "test_accuracy_before",
+        "test_accuracy_after",
+        "region_accuracy_before",
+        "region_accuracy_after",
+        "seconds",
+    ]
+    assert demo["verdict"] in {"PASS", "FAIL", "INCONCLUSIVE"}
+
+
+def test_bugs_are_found_and_repaired(demo: dict[str, Any]) -> None:
+    assert demo["misclassifications"] >= demo["regions"] >= demo["confirmed_bugs"] >= 1
+    assert demo["region_accuracy_after"] > demo["region_accuracy_before"]
+
+
+def test_the_report_stands_alone_and_shows_the_regions(demo: dict[str, Any], repository: Path) -> None:
+    report = (repository / "out" / "demo" / "report.html").read_text()
+    assert report.count("data:image/png;base64,") >= demo["regions"]
+    assert 'src="http' not in report
