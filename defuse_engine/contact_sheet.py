@@ -6,7 +6,6 @@ import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -67,7 +66,7 @@ def contact_sheet(images: Images, low: float, high: float) -> ContactSheet:
     return ContactSheet(_png(sheet), columns, rows, width, height, count)
 
 
-def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h w 1_or_3"]:
+def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h w samples"]:
     if images.shape[1] != 3:
         images = images.mean(axis=1, keepdims=True)
     span = high - low if high > low else 1.0
@@ -75,7 +74,7 @@ def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h
     return np.rint(scaled * 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def _png(sheet: np.ndarray[Any, Any]) -> bytes:
+def _png(sheet: np.ndarray) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[:, :, 0]).save(stream, format="PNG")
     return stream.getvalue()

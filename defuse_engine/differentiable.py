@@ -201,7 +201,7 @@ def _trial_inputs(graph_input: onnx.ValueInfoProto, dtype: torch.dtype) -> Tenso
     return torch.rand(shape, generator=torch.Generator().manual_seed(0)).to(dtype)
 
 
-def _run_onnx(model_bytes: bytes, inputs: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _run_onnx(model_bytes: bytes, inputs: np.ndarray) -> np.ndarray:
     session = onnxruntime.InferenceSession(model_bytes, providers=["CPUExecutionProvider"])
     graph_input = session.get_inputs()[0]
     output = scores_output(parse(model_bytes, "the classifier").graph)
@@ -212,7 +212,7 @@ def _run_onnx(model_bytes: bytes, inputs: np.ndarray[Any, Any]) -> np.ndarray[An
     return np.concatenate(scores)[: len(inputs)].astype(np.float32)
 
 
-def _store(tensor: onnx.TensorProto, weight: np.ndarray[Any, Any]) -> None:
+def _store(tensor: onnx.TensorProto, weight: np.ndarray) -> None:
     """Replaces the numbers of `tensor`, in the field that holds them now."""
     expected = numpy_helper.to_array(tensor)
     if weight.shape != expected.shape:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float32, Int64
 
 from defuse_engine.contact_sheet import contact_sheet
 from defuse_engine.dataset import Dataset
@@ -139,7 +139,7 @@ def _describe(index: int, rated: RatedRegion, found: Misclassifications, gallery
 
 def nearest_items(
     region: Region, train_codes: Codes, count: int
-) -> tuple[Int64[np.ndarray, " n"], np.ndarray]:
+) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
     """The train items whose codes are nearest to the region's mean: indices and Euclidean distances."""
     distances = np.linalg.norm(train_codes - region.mean.astype(np.float32), axis=1)
     nearest = np.argsort(distances, kind="stable")[:count]

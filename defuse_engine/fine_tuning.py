@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -29,7 +30,7 @@ _CHECKED_EVERY_STEPS = 25
 _EVALUATION_BATCH = 512
 _LEAST_PROBABILITY = 1e-12
 
-_Batch = tuple[Images, Labels]
+_Batch = tuple[Float32[np.ndarray, "_ c h w"], Int64[np.ndarray, " _"]]
 
 
 @dataclass(frozen=True)
@@ -91,18 +92,18 @@ def fine_tune(
     losses: list[float] = []
     for step, (clean, regional) in enumerate(_batches(tuning, generator)):
         optimizer.zero_grad(set_to_none=True)
-        clean_loss = _cross_entropy(tuned, tuning, *clean)
-        loss = clean_loss + region_weight * _cross_entropy(tuned, tuning, *regional)
+        clean_loss, region_loss = _cross_entropies(tuned, tuning, clean, regional)
+        loss = clean_loss + region_weight * region_loss
         loss.backward()
         optimizer.step()
         schedule.step()
         clean_losses.append(float(clean_loss.detach()))
         losses.append(float(loss.detach()))
-        if (step + 1) % _CHECKED_EVERY_STEPS == 0 or step + 1 == tuning.steps:
-            on_step(step + 1)
-            # NaN compares as false: written so that it counts as diverged.
-            if not np.mean(clean_losses[-_CHECKED_EVERY_STEPS:]) <= limit:
-                return Tuned(tuned, _finite_mean(losses), diverged=True)
+        on_step(step + 1)
+        check = (step + 1) % _CHECKED_EVERY_STEPS == 0 or step + 1 == tuning.steps
+        # NaN compares as false: written so that it counts as diverged.
+        if check and not np.mean(clean_losses[-_CHECKED_EVERY_STEPS:]) <= limit:
+            return Tuned(tuned, _finite_mean(losses), diverged=True)
     return Tuned(tuned, _finite_mean(losses), diverged=False)
 
 
@@ -137,11 +138,16 @@ def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
         return torch.cat([model(apply(preprocessing, part)) for part in parts])
 
 
-def _cross_entropy(model: DifferentiableModel, tuning: Tuning, images: Images, labels: Labels) -> Tensor:
+def _cross_entropies(
+    model: DifferentiableModel, tuning: Tuning, clean: _Batch, regional: _Batch
+) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy of each batch, from one pass: frozen statistics keep the two apart."""
     device = _device(model)
-    inputs = apply(tuning.preprocessing, torch.from_numpy(images).to(device))
-    targets = torch.from_numpy(labels).to(device)
-    return functional.nll_loss(_log_probabilities(model(inputs), tuning.output_kind), targets)
+    images = torch.from_numpy(np.concatenate([clean[0], regional[0]])).to(device)
+    targets = torch.from_numpy(np.concatenate([clean[1], regional[1]])).to(device)
+    scores = model(apply(tuning.preprocessing, images))
+    losses = functional.nll_loss(_log_probabilities(scores, tuning.output_kind), targets, reduction="none")
+    return losses[: len(clean[1])].mean(), losses[len(clean[1]) :].mean()
 
 
 def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:

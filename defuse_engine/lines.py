@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from typing import Any, TextIO
+from io import TextIOBase
+from typing import Any
 
 from defuse_engine.errors import EngineError
 
@@ -14,7 +15,7 @@ PROGRESS_INTERVAL_S = 0.2
 class Lines:
     """Writes the lines, and remembers the warnings for the result."""
 
-    def __init__(self, stream: TextIO, device: str = "cpu"):
+    def __init__(self, stream: TextIOBase, device: str = "cpu"):
         self._stream = stream
         self.device = device
         """Named in every progress line."""

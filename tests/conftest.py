@@ -5,8 +5,11 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from jaxtyping import install_import_hook
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Shapes in signatures are checked wherever a test calls the engine in its own process.
+install_import_hook("defuse_engine", "beartype.beartype")
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,12 @@ class Digits:
         )
 
 
+def seeded(seed: int) -> torch.Generator:
+    """Seed torch's global generator, which makes initial weights, and return another for all else."""
+    torch.manual_seed(seed)
+    return torch.Generator().manual_seed(seed)
+
+
 def load() -> Digits:
     """The three splits, each with the classes in the same proportion."""
     images, labels = load_digits(return_X_y=True)

@@ -27,14 +27,15 @@ from examples.digits.data import CLASS_NAMES, load
 from examples.digits.local_server import local_server
 from examples.digits.narration import Narrator
 from examples.digits.report import write_report
-from examples.digits.stand_in import StandIn, cut_sheet
+from examples.digits.stand_in import Answer, StandIn, cut_sheet
 from examples.digits.story import Story
 from examples.digits.train import Trained, train_all
 
 FOLDER = Path("out/demo")
 SEED = 0
-CANDIDATES_PER_SEED = 200
-"""Ten times the default: a thousand seeds are few, and the classifier is small and fast."""
+CANDIDATES_PER_SEED = 400
+KEPT_PER_SEED = 20
+"""Both are many times the default: a thousand seeds are few, and the classifier is small and fast."""
 ANNOTATOR = "stand-in"
 
 
@@ -74,8 +75,9 @@ class Loop:
     def run(self, started_s: float) -> Story:
         """Register, audit, label, correct, judge, and check the corrected file."""
         audit = self._audit()
-        self._label(audit)
+        answers = self._label(audit)
         regions = tuple(self._client.list_regions(audit))
+        self._narrator.labels(answers, regions)
         for region in regions:
             self._sheet(region.sheet.artifact)
         correction, evaluation = self._correct(audit, regions)
@@ -105,15 +107,21 @@ class Loop:
         self._narrator.line(f"{classifier.name}, {vae.name}, {dataset.name}: inspected and ready")
         self._narrator.step("Searching for digits that the classifier gets wrong")
         audit = client.start_audit(
-            classifier, vae, dataset, seed=self._seed, candidates_per_seed=CANDIDATES_PER_SEED
+            classifier,
+            vae,
+            dataset,
+            seed=self._seed,
+            candidates_per_seed=CANDIDATES_PER_SEED,
+            kept_per_seed=KEPT_PER_SEED,
         )
-        with ThreadPoolExecutor(2) as pool:
-            streams = [
-                pool.submit(self._show_misclassifications, audit),
-                pool.submit(self._show_regions, audit),
-            ]
-            for stream in streams:
+        pool = ThreadPoolExecutor(2)
+        try:
+            shown = [pool.submit(show, audit) for show in (self._show_misclassifications, self._show_regions)]
+            for stream in shown:
                 stream.result()
+        finally:
+            # an interrupted demo must not wait for the audit's end: closing the client ends the streams
+            pool.shutdown(wait=False)
         client.wait(audit)
         audit = client.get_audit(audit)
         self._narrator.audit(audit)
@@ -127,9 +135,10 @@ class Loop:
         for region in self._client.regions(audit):
             self._narrator.region(region)
 
-    def _label(self, audit: Audit) -> None:
+    def _label(self, audit: Audit) -> list[Answer]:
         """Answer every task by looking at its sheet, as an annotator does: blind to prediction and seed."""
         self._narrator.step("Labeling the regions, with a stand-in for people")
+        answers: list[Answer] = []
         while tasks := self._client.lease_tasks(audit, ANNOTATOR, max_tasks=10):
             for task in tasks:
                 sheet = task.sheet
@@ -143,7 +152,8 @@ class Loop:
                 answer = self._stand_in.answer(tiles)
                 said = "mixed" if answer.label is None else answer.label
                 self._client.submit_label(task, said, note=answer.note)
-                self._narrator.labeled(task.region, answer)
+                answers.append(answer)
+        return answers
 
     def _correct(
         self, audit: Audit, regions: tuple[Region, ...]

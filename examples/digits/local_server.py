@@ -31,6 +31,7 @@ def local_server(folder: Path) -> Generator[str]:
         "DEFUSE_ADDRESS": "127.0.0.1:0",
         "DEFUSE_STATE_DIR": str(folder / "state"),
         "DEFUSE_STORE_URL": str(folder / "store"),
+        "DEFUSE_THREADS": "1",  # models this small are no faster with more
     }
     log = folder / "server.log"
     with log.open("wb") as stream:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from defuse.messages import Audit, CorrectionPoint, Misclassification, Region
+from defuse.messages import Audit, CorrectionPoint, Misclassification, Region, Verdict
 from rich.console import Console
 
 from examples.digits.stand_in import Answer
 from examples.digits.story import Story, percent
 from examples.digits.train import Trained
 
-SHOWN_ONE_BY_ONE = 8
+MOST_KINDS = 12
+"""More kinds of mistake than this are not shown one by one."""
 COUNTED_EVERY_S = 1.0
 
 
@@ -23,6 +24,7 @@ class Narrator:
         self.console = Console(highlight=False, soft_wrap=True)
         self._names = class_names
         self._found = 0
+        self._kinds: set[tuple[int, int]] = set()
         self._counted_at_s = 0.0
 
     def step(self, text: str) -> None:
@@ -46,24 +48,26 @@ class Narrator:
         )
 
     def misclassifications(self, found: Iterable[Misclassification]) -> None:
-        """The first few in words, then a count once a second."""
+        """The first of each kind of mistake, and a count once a second."""
         for one in found:
             self._found += 1
-            if self._found <= SHOWN_ONE_BY_ONE:
+            kind = (one.seed_label, one.predicted_class)
+            if kind not in self._kinds and len(self._kinds) < MOST_KINDS:
+                self._kinds.add(kind)
                 self.line(
-                    f"a {self._names[one.seed_label]} read as [red]{self._names[one.predicted_class]}[/red], "
-                    f"{percent(one.confidence)} sure, a step of {one.delta_norm:.2f} from train item "
-                    f"{one.seed_index}"
+                    f"{_with_article(self._names[one.seed_label])} read as "
+                    f"[red]{self._names[one.predicted_class]}[/red], {percent(one.confidence)} sure, "
+                    f"a step of {one.delta_norm:.2f} from train item {one.seed_index}"
                 )
-        if self._found > SHOWN_ONE_BY_ONE and time.monotonic() - self._counted_at_s > COUNTED_EVERY_S:
+        if time.monotonic() - self._counted_at_s > COUNTED_EVERY_S:
             self._counted_at_s = time.monotonic()
-            self.line(f"... {self._found:,} so far")
+            self.line(f"{self._found:,} so far")
 
     def region(self, region: Region) -> None:
         """One line for each region."""
         rate = region.misclassification_rate
         self.line(
-            f"region {number_of(region.name):>2}: around {self._names[region.seed_label]}, read as "
+            f"region {region.name.rsplit('/', 1)[-1]:>2}: around {self._names[region.seed_label]}, read as "
             f"[red]{self._names[region.predicted_class]}[/red], {region.size:,} codes, "
             f"{percent(rate.value)} of fresh samples misclassified "
             f"({percent(rate.lower)} to {percent(rate.upper)})"
@@ -78,12 +82,12 @@ class Narrator:
         for warning in audit.warnings:
             self.line(f"[yellow]{warning.message}[/yellow]")
 
-    def labeled(self, region: str, answer: Answer) -> None:
-        """One line for each answer."""
-        said = "mixed" if answer.label is None else self._names[answer.label]
-        self.line(
-            f"region {number_of(region):>2}: {said} ({answer.agreement:.0%} of {answer.samples} samples)"
-        )
+    def labels(self, answers: Sequence[Answer], regions: Sequence[Region]) -> None:
+        """What was answered, and what follows."""
+        mixed = sum(answer.label is None for answer in answers)
+        self.line(f"{len(answers) - mixed} regions got a label, {mixed} were called mixed")
+        bugs = sum(region.confirmed for region in regions)
+        self.line(f"[bold]{bugs} confirmed bugs[/bold]: a label other than what the classifier reads")
 
     def point(self, point: CorrectionPoint) -> None:
         """One line for each setting of the sweep."""
@@ -99,10 +103,13 @@ class Narrator:
         """The gate's answer, with what it rests on."""
         colour = {"PASS": "green", "FAIL": "red"}.get(story.verdict, "yellow")
         self.line(f"[bold {colour}]{story.verdict}[/bold {colour}]  {story.headline()}")
-        for check in story.evaluation.checks if story.evaluation else []:
-            self.line(f"{check.check}: {check.explanation}")
+        checks = list(story.evaluation.checks) if story.evaluation else []
+        for check in checks:
+            if check.check != "region_accuracy" or check.verdict != Verdict.VERDICT_PASS:
+                self.line(f"{check.check}: {check.explanation}")
+        regions = sum(check.check == "region_accuracy" for check in checks)
+        self.line(f"region_accuracy: {story.repaired_bugs()} of {regions} confirmed regions reach the bound")
 
 
-def number_of(region: str) -> str:
-    """`3` of `audits/x/regions/3`."""
-    return region.rsplit("/", 1)[-1]
+def _with_article(name: str) -> str:
+    return f"an {name}" if name == "eight" else f"a {name}"

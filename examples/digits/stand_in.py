@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812  (PyTorch's own name for it)
 from PIL import Image
 from torch import Tensor, nn
 
-from examples.digits.data import IMAGE_SIDE, Digits, Split
+from examples.digits.data import IMAGE_SIDE, Digits, Split, seeded
 
 EPOCHS = 20
 BATCH_SIZE = 64
@@ -91,12 +91,8 @@ def train_network(split: Split, generator: torch.Generator) -> nn.Module:
 
 
 def train(digits: Digits, seed: int) -> tuple[nn.Module, Committee]:
-    """One network that saw train alone, to be judged on validation, and the committee, which saw both.
-
-    Initial weights come from torch's global generator, which this seeds.
-    """
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
+    """One network that saw train alone, to be judged on validation, and the committee, which saw both."""
+    generator = seeded(seed)
     judged = train_network(digits.train, generator)
     both = Split(
         torch.cat([digits.train.images, digits.validation.images]),

@@ -1,0 +1,1 @@
+"""The service: gRPC API, jobs, labels and the artifact store."""

@@ -42,6 +42,7 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         resources = Resources(redis)
+        stack.push_async_callback(resources.aclose)
         docket = await stack.enter_async_context(open_docket(settings.redis_url))
         store = ArtifactStore(settings.store_url)
         labels = LabelQueue(redis, resources)

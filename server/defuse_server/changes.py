@@ -8,6 +8,7 @@ from typing import cast
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
+from defuse_server.ending import end
 from defuse_server.redis_client import UNREACHABLE
 
 _RECONNECT_S = 0.5
@@ -21,6 +22,7 @@ class Changes:
         self._redis = redis
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._listening: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     @contextlib.contextmanager
     def subscribed(self, name: str) -> Generator[asyncio.Event]:
@@ -31,7 +33,7 @@ class Changes:
         """
         event = asyncio.Event()
         self._waiting.setdefault(name, set()).add(event)
-        if self._listening is None or self._listening.done():
+        if self._listening is None:
             self._listening = asyncio.create_task(self._listen(), name="defuse changes")
         try:
             yield event
@@ -41,10 +43,23 @@ class Changes:
             if not events:
                 del self._waiting[name]
             if not self._waiting:
-                self._listening.cancel()
+                self._stop_listening()
+
+    async def aclose(self) -> None:
+        """Wait until the connection is given back; before its Redis client is closed."""
+        self._stop_listening()
+        await end(*self._ending)
+
+    def _stop_listening(self) -> None:
+        # Forgotten at once: who comes while it ends needs another.
+        task, self._listening = self._listening, None
+        if task is not None:
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+            task.cancel()
 
     async def _listen(self) -> None:
-        while True:
+        while self._is_listening():
             with contextlib.suppress(*UNREACHABLE):
                 await self._listen_once()
             await asyncio.sleep(_RECONNECT_S)
@@ -55,10 +70,14 @@ class Changes:
             # Whatever changed before the subscription stood.
             for name in list(self._waiting):
                 self._wake(name)
-            while True:
+            while self._is_listening():
                 message = await channel.get_message(timeout=_MESSAGE_PATIENCE_S)
                 if message is not None:
                     self._wake(cast("bytes", message["data"]).decode())
+
+    def _is_listening(self) -> bool:
+        """Whether this task is still wanted: a cancellation can get lost in the client, see `ending`."""
+        return self._listening is asyncio.current_task()
 
     def _wake(self, name: str) -> None:
         for event in self._waiting.get(name, ()):

@@ -42,6 +42,10 @@ class Resources:
         self._create = Script(redis, _FOLDER / "resources_create.lua")
         self._delete = Script(redis, _FOLDER / "resources_delete.lua")
 
+    async def aclose(self) -> None:
+        """End what waits for changes; before the Redis client is closed."""
+        await self.changes.aclose()
+
     async def create(
         self,
         message: R,
@@ -163,8 +167,10 @@ class Resources:
                     yield record.resource, await self.sealer.seal(purpose, str(seen))
                 if record.is_final:
                     return
+                # No wait_for: on Python 3.11 it swallows a cancellation that comes together with a change.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), _WATCH_POLL_S)
+                    async with asyncio.timeout(_WATCH_POLL_S):
+                        await changed.wait()
 
     async def _opened_cursor(self, purpose: str, cursor: str, revision: int) -> int:
         if not cursor:

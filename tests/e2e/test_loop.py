@@ -45,9 +45,7 @@ def registered(defuse: Defuse, models_folder: Path) -> dict[str, str]:
     return {
         "classifier": document(defuse("push", "classifier", files["classifier"], "--json"))["name"],
         "vae": document(defuse("push", "vae", files["encoder"], files["decoder"], "--json"))["name"],
-        "dataset": document(
-            defuse("push", "dataset", data, "--class-name", "left", "--class-name", "right", "--json")
-        )["name"],
+        "dataset": document(defuse("push", "dataset", data, *names, "--json"))["name"],
     }
 
 

@@ -5,6 +5,7 @@ Latent space is a square, z = (z0, z1) in [-2, 2]^2. Images are A z with orthono
 `z0 > 0.5`. Its bug is the stripe 0 < z0 < 0.5: label 1, predicted 0.
 """
 
+import io
 import json
 import os
 import subprocess
@@ -17,6 +18,8 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+
+from defuse_engine.lines import Lines
 
 IMAGE_SHAPE = (1, 2, 3)
 BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
@@ -158,12 +161,11 @@ def run_engine():
     return run
 
 
-class Silent:
-    """A reporter that remembers warnings and forgets progress."""
+class Silent(Lines):
+    """Lines that nobody reads: remembers what was said, except progress."""
 
     def __init__(self):
-        self.device = "cpu"
-        self.warnings: list[dict[str, str]] = []
+        super().__init__(io.StringIO())
         self.chunks: list[int] = []
 
     def progress(self, stage, done, total, unit):

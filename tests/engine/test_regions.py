@@ -131,7 +131,7 @@ def test_a_contact_sheet_shows_each_image_in_its_tile(channels):
 
 def test_the_same_images_give_the_same_png_and_any_range_is_shown():
     images = np.random.default_rng(0).normal(0, 50, (4, 3, 9, 9)).astype(np.float32)
-    assert contact_sheet(images, -150, 150).png == contact_sheet(images, -150, 150).png
+    assert contact_sheet(images, -150.0, 150.0).png == contact_sheet(images, -150.0, 150.0).png
     assert contact_sheet(images, 5.0, 5.0).count == 4
 
 

@@ -24,6 +24,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from defuse_server.api import errors
+from defuse_server.ending import end
 from defuse_server.errors import BackendUnavailable, InvalidRequest
 
 Write = Callable[[Message | bytes], Awaitable[None]]
@@ -91,9 +92,7 @@ async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> No
             raise BackendUnavailable("the server stops; resume from the last cursor")
         stream.result()
     finally:
-        stream.cancel()
-        stop.cancel()
-        await asyncio.gather(stream, stop, return_exceptions=True)
+        await end(stream, stop)
 
 
 def _decoded(request_class: type[Message], data: bytes) -> Message:

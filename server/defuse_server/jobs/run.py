@@ -14,7 +14,7 @@ import structlog
 from defuse.v1.models_pb2 import Failure, Progress
 
 from defuse_server.backend import Backend
-from defuse_server.errors import BackendUnavailable, DefuseError, Fenced
+from defuse_server.errors import BackendUnavailable, DefuseError, Fenced, NotFound
 from defuse_server.jobs import failures
 from defuse_server.jobs.audit import AuditWork
 from defuse_server.jobs.correction import CorrectionWork
@@ -80,7 +80,7 @@ class Supervisor:
             _log.info("job.claimed", deaths=claim.deaths)
             try:
                 await self._attempt(claim, attempt)
-            except Fenced:
+            except (Fenced, NotFound):
                 # Another has the job, or it ended or was deleted: whatever this attempt has is void.
                 _log.warning("job.fenced")
 

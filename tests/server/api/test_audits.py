@@ -190,13 +190,18 @@ async def test_a_watch_refuses_foreign_cursors_and_unknown_audits(stubs, refused
     assert problem.code is grpc.StatusCode.NOT_FOUND
 
 
-async def test_a_watcher_that_leaves_is_cleaned_up(stubs, records, backend):
+@pytest.mark.parametrize("pause_s", [0.0, 0.001, 0.003, 0.01, 0.1])
+async def test_a_watcher_that_leaves_is_cleaned_up(stubs, records, backend, pause_s):
+    """At whatever moment: also as the change that it waits for arrives."""
     audit = await records.queued_audit()
     call = stubs.audits.WatchAudit(WatchAuditRequest(name=audit.name))
     await call.read()
     waiting = backend.resources.changes._waiting
     assert audit.name in waiting
+    change = asyncio.create_task(records.attempt(audit.name))
+    await asyncio.sleep(pause_s)
     call.cancel()
+    await change
     for _ in range(100):
         if audit.name not in waiting:
             return
@@ -260,3 +265,14 @@ async def test_regions_are_listed_in_order(stubs, records, refused):
         with refused() as problem:
             await stubs.audits.GetRegion(GetRegionRequest(name=f"{audit.name}/regions/{number}"))
         assert problem.code is code
+
+
+async def test_a_watcher_that_comes_as_another_leaves_hears_of_changes(records, backend):
+    audit, changes = await records.queued_audit(), backend.resources.changes
+    with changes.subscribed("another"):
+        await asyncio.sleep(0.2)
+    with changes.subscribed(audit.name) as changed:
+        await asyncio.sleep(0.2)
+        changed.clear()
+        await records.attempt(audit.name)
+        await asyncio.wait_for(changed.wait(), 2)

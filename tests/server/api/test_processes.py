@@ -1,5 +1,6 @@
 """The processes that operators run."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -10,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import psutil
@@ -53,8 +55,11 @@ class Server:
         return line.removeprefix("ready: ").strip()
 
     def children(self, name: str) -> list[psutil.Process]:
-        running = psutil.Process(self.process.pid).children()
-        return [child for child in running if any(name in part for part in child.cmdline())]
+        found: list[psutil.Process] = []
+        for child in psutil.Process(self.process.pid).children():
+            with contextlib.suppress(psutil.Error):  # one that is ending
+                found += [child] if any(name in part for part in child.cmdline()) else []
+        return found
 
     def end(self, patience_s: float = 30.0) -> int:
         self.process.send_signal(signal.SIGTERM)
@@ -84,11 +89,12 @@ def up(start, folder: Path) -> Server:
     )
 
 
-def eventually(condition: Callable[[], object], patience_s: float = 20.0) -> None:
+def eventually(condition: Callable[[], Any], patience_s: float = 20.0) -> Any:
     deadline_s = time.monotonic() + patience_s
-    while not condition():
+    while not (holds := condition()):
         assert time.monotonic() < deadline_s, "it did not come to hold"
         time.sleep(0.05)
+    return holds
 
 
 def test_the_api_imports_no_numbers(redis_url):
@@ -132,8 +138,7 @@ def test_wrong_settings_are_told_before_anything_starts(tmp_path, arguments, env
 def test_up_serves_inspects_and_survives_its_worker(start, tmp_path, tiny_models):
     server = up(start, tmp_path)
     with grpc.insecure_channel(server.ready()) as channel:
-        eventually(lambda: server.children("defuse_server"))
-        (worker,) = server.children("defuse_server")
+        (worker,) = eventually(lambda: server.children("defuse_server"))
         worker.kill()
         eventually(lambda: [w for w in server.children("defuse_server") if w.pid != worker.pid])
 
