@@ -65,7 +65,11 @@ def evaluation_config(found: Violations, config: EvaluationConfig) -> None:
 def preprocessing(found: Violations, value: Preprocessing) -> None:
     """Of RegisterClassifier and RegisterVae."""
     validation.member(found, "preprocessing.layout", value.layout, Layout)
-    validation.finite(found, "preprocessing.scale", [value.scale])
+    found.require(
+        value.scale >= 0 and math.isfinite(value.scale),
+        "preprocessing.scale",
+        f"expected a finite number above 0 (0 counts as 1), got {value.scale:g}",
+    )
     validation.finite(found, "preprocessing.mean", value.mean)
     found.require(
         all(std > 0 and math.isfinite(std) for std in value.std),

@@ -71,6 +71,7 @@ async def test_the_same_request_makes_one_resource(stubs, records, refused):
         ({"output_kind": 99}, "output_kind"),
         ({"preprocessing": Preprocessing(layout=99)}, "preprocessing.layout"),
         ({"preprocessing": Preprocessing(scale=float("nan"))}, "preprocessing.scale"),
+        ({"preprocessing": Preprocessing(scale=-1.0)}, "preprocessing.scale"),
         ({"preprocessing": Preprocessing(mean=[float("inf")])}, "preprocessing.mean"),
         ({"preprocessing": Preprocessing(std=[0.0])}, "preprocessing.std"),
         ({"preprocessing": Preprocessing(mean=[1, 2, 3], std=[1, 2])}, "preprocessing.std"),
