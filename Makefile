@@ -23,7 +23,6 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# The process tests pause, kill and time other processes: they run one at a time, after the rest.
 test: setup ## Run all tests
 	$(BIN)/python -m pytest
 

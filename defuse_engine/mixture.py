@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture
+from threadpoolctl import threadpool_limits
 
 from defuse_engine.types import Codes
 
@@ -56,7 +57,8 @@ def fit_mixture(
         warm_start=True,
         random_state=random_state,
     )
-    with warnings.catch_warnings():
+    # The matrices are small: a second BLAS thread costs more than it does, and the sums would depend on it.
+    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         # Not converged is a field of the result.
         warnings.simplefilter("ignore", ConvergenceWarning)
         for done in range(0, _MAX_ITERATIONS, _ITERATIONS_BETWEEN_REPORTS):

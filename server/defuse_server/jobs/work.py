@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Generic, Protocol, TypeVar, cast
@@ -42,7 +43,7 @@ class JobRefused(Exception):
         self.failure = failure
 
 
-class Work(Generic[M]):
+class Work(ABC, Generic[M]):
     """One job: `message` is its record, and grows what is found out."""
 
     def __init__(self, message: M, attempt: Attempt, backend: Backend, supervisor: RunsJobs):
@@ -51,9 +52,9 @@ class Work(Generic[M]):
         self.backend = backend
         self.supervisor = supervisor
 
+    @abstractmethod
     async def plan(self) -> JobPlan:
         """What the engine shall do; raises `NotFound` where something that the record names is gone."""
-        raise NotImplementedError
 
     async def on_preflight(self, event: Preflight) -> None:
         """Take down the preflight's figures."""
@@ -64,12 +65,12 @@ class Work(Generic[M]):
     async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
         """Publish a finished shard; raises `Fenced`."""
 
+    @abstractmethod
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fold the engine's result into `message`, publishing what is read beside it.
 
         It may be called again by a later attempt, and must not publish twice. Raises `Fenced`, `JobRefused`.
         """
-        raise NotImplementedError
 
 
 async def fetch(backend: Backend, name: str, kind: type[M]) -> M:
