@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,10 @@ from typing import Any
 import torch
 
 from defuse_engine import fine_tuning
-from defuse_engine.curve import Point, choose, keeps
+from defuse_engine.curve import LEAST_REPAIRED, Point, choose, keeps
 from defuse_engine.differentiable import DifferentiableModel, parity_max_abs_error, to_torch, write_back
 from defuse_engine.errors import CorrectionFailed, JobInvalid, Reason
-from defuse_engine.fine_tuning import Tuned, Tuning, fine_tune
+from defuse_engine.fine_tuning import Right, Tuned, Tuning, fine_tune
 from defuse_engine.job_file import Job
 from defuse_engine.labeled_regions import RegionSamples, check_labels, draw_samples, is_confirmed
 from defuse_engine.lineage import file_sha256, label_set_digest, with_lineage
@@ -41,14 +42,33 @@ class _Measure:
 
     resources: Resources
     held_out: RegionSamples
+    baseline_right: Right
+    """Which items of the validation split the classifier as it came gets right."""
 
-    def accuracies(self, model: DifferentiableModel) -> tuple[float, float]:
-        """On the validation split, and on the held-out region samples."""
+    def point(
+        self,
+        model: DifferentiableModel,
+        region_weight: float | None,
+        learning_rate: float,
+        epochs: int,
+        training_loss: float,
+        *,
+        diverged: bool,
+    ) -> Point:
+        """Measure a model on the validation split and on the held-out region samples."""
         preprocessing = self.resources.classifier.preprocessing
+        validation = fine_tuning.right(model, preprocessing, self.resources.dataset.validation)
         predicted = fine_tuning.predict(model, preprocessing, self.held_out.images)
-        region_accuracy = float((predicted == self.held_out.labels).mean())
-        validation = self.resources.dataset.validation
-        return fine_tuning.accuracy(model, preprocessing, validation), region_accuracy
+        return Point(
+            region_weight,
+            learning_rate,
+            epochs,
+            validation_accuracy=float(validation.mean()),
+            validation_error=math.sqrt((validation != self.baseline_right).sum()) / len(validation),
+            region_accuracy=float((predicted == self.held_out.labels).mean()),
+            training_loss=training_loss,
+            diverged=diverged,
+        )
 
 
 def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Reporter) -> dict[str, Any]:
@@ -75,9 +95,10 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
             job.seed,
             "correct/held-out",
         ),
+        fine_tuning.right(model, resources.classifier.preprocessing, resources.dataset.validation),
     )
     tuning = _tuning(model, resources, regions, config, job.seed)
-    baseline = Point(None, 0.0, 0, *measure.accuracies(model), tuning.baseline_loss, diverged=False)
+    baseline = measure.point(model, None, 0.0, 0, tuning.baseline_loss, diverged=False)
     curve, tuned = _sweep(model, tuning, measure, baseline, config, job.seed, reporter)
     chosen = next(point for point in curve if point.chosen)
     corrected = with_lineage(write_back(original, tuned), _lineage(files, config, chosen, job.seed))
@@ -162,11 +183,18 @@ def _sweep(
         models.append(tuned.model)
     best = choose(points, baseline)
     chosen = points[best]
-    if chosen.validation_accuracy < baseline.validation_accuracy:
+    if not keeps(chosen, baseline):
         reporter.warning(
             "VALIDATION_ACCURACY_NOT_KEPT",
             f"no setting kept the validation accuracy of {baseline.validation_accuracy:.4f}; the best "
             f"trade-off has {chosen.validation_accuracy:.4f}: evaluate it before it is promoted",
+        )
+    if chosen.region_accuracy < LEAST_REPAIRED:
+        reporter.warning(
+            "REGIONS_NOT_REPAIRED",
+            f"the corrected classifier gets {chosen.region_accuracy:.4f} of held-out region samples right: "
+            "no setting that keeps the validation accuracy repairs more; look at the labels of the regions "
+            "that stay wrong, or give more train data",
         )
     points[best] = dataclasses.replace(chosen, chosen=True)
     return points, models[best]
@@ -199,14 +227,13 @@ def _points(
                     "correct", before + done, steps * (sweep + 1), "steps"
                 ),
             )
-            accuracies = measure.accuracies(tuned.model)
-            point = Point(
+            point = measure.point(
+                tuned.model,
                 region_weight,
                 learning_rate,
                 tuning.walked_epochs,
-                *accuracies,
                 tuned.training_loss,
-                tuned.diverged,
+                diverged=tuned.diverged,
             )
             kept = kept or keeps(point, baseline)
             yield point, tuned

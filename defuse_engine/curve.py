@@ -10,6 +10,8 @@ from defuse_engine.errors import CorrectionFailed, Reason
 
 REGION_TOLERANCE = 0.02
 """Region accuracies that differ by less are alike: a region's own samples are not that pure."""
+LEAST_REPAIRED = 0.9
+"""Region accuracy below which the result says that the repair is partial."""
 MOST_GIVEN_UP = 0.02
 """Validation accuracy that the best trade-off may cost, where no setting costs nothing."""
 
@@ -23,6 +25,11 @@ class Point:
     learning_rate: float
     epochs: int
     validation_accuracy: float
+    validation_error: float
+    """Standard error of this validation accuracy minus the baseline's.
+
+    Both are measured on the same items: it is the square root of the number of items that only one of the two
+    gets right, over the number of items (Q. McNemar, Psychometrika 12, 1947)."""
     region_accuracy: float
     training_loss: float
     diverged: bool
@@ -31,16 +38,18 @@ class Point:
     def to_json(self) -> dict[str, Any]:
         """The point as `result.json` describes it."""
         fields = dataclasses.asdict(self)
+        del fields["validation_error"]
         return {"lambda": fields.pop("region_weight"), **fields}
 
 
 def choose(points: list[Point], baseline: Point) -> int:
     """The number of the point to return.
 
-    Points that keep the baseline's validation accuracy come first: of those within `REGION_TOLERANCE` of the
-    best region accuracy the one with the best validation accuracy. Where none keeps it, the best sum of both
-    accuracies of those that improve the regions and give up at most `MOST_GIVEN_UP`. Raises
-    CORRECTION_DIVERGED where there is none of those either: what a correction broke is never returned.
+    Points that keep the baseline's validation accuracy (`keeps`) come first: of those within
+    `REGION_TOLERANCE` of the best region accuracy the one with the best validation accuracy. Where none keeps
+    it, the best sum of both accuracies of those that improve the regions and give up at most `MOST_GIVEN_UP`.
+    Where there is none of those either it raises CORRECTION_DIVERGED: what a correction broke is never
+    returned.
     """
     kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
     if kept:
@@ -51,7 +60,7 @@ def choose(points: list[Point], baseline: Point) -> int:
         i
         for i, point in enumerate(points)
         if not point.diverged
-        and point.region_accuracy > baseline.region_accuracy
+        and _repairs(point, baseline)
         and point.validation_accuracy >= baseline.validation_accuracy - MOST_GIVEN_UP
     ]
     if not sound:
@@ -60,20 +69,29 @@ def choose(points: list[Point], baseline: Point) -> int:
 
 
 def keeps(point: Point, baseline: Point) -> bool:
-    """Whether a point costs nothing: neither validation accuracy nor region accuracy fell."""
+    """Whether a point repairs regions and costs nothing that can be measured.
+
+    Validation accuracy did not fall by more than its standard error: of a few hundred items one more or less
+    wrong says nothing, and must not stand against the repair of every region.
+    """
     return (
         not point.diverged
-        and point.validation_accuracy >= baseline.validation_accuracy
-        and point.region_accuracy >= baseline.region_accuracy
+        and point.validation_accuracy >= baseline.validation_accuracy - point.validation_error
+        and _repairs(point, baseline)
     )
+
+
+def _repairs(point: Point, baseline: Point) -> bool:
+    return point.region_accuracy > baseline.region_accuracy or point.region_accuracy >= 1.0 - REGION_TOLERANCE
 
 
 def _diverged(points: list[Point], baseline: Point) -> CorrectionFailed:
     best = max(points, key=lambda point: point.validation_accuracy + point.region_accuracy)
     return CorrectionFailed(
         Reason.CORRECTION_DIVERGED,
-        f"every one of {len(points)} settings of the fine-tuning made the classifier worse: of a validation "
-        f"accuracy of {baseline.validation_accuracy:.4f} the best kept {best.validation_accuracy:.4f}; "
+        f"every one of {len(points)} settings of the fine-tuning made the classifier worse or repaired "
+        f"nothing: of a validation accuracy of {baseline.validation_accuracy:.4f} the best kept "
+        f"{best.validation_accuracy:.4f}; "
         "look at the labels, or try a smaller learning rate",
         {
             "validation_accuracy_before": baseline.validation_accuracy,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -30,6 +30,7 @@ _CHECKED_EVERY_STEPS = 25
 _EVALUATION_BATCH = 512
 _LEAST_PROBABILITY = 1e-12
 
+Right = Bool[np.ndarray, " n"]
 _Batch = tuple[Float32[np.ndarray, "_ c h w"], Int64[np.ndarray, " _"]]
 
 
@@ -112,12 +113,13 @@ def predict(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
     return _scores(model, preprocessing, images).argmax(dim=1).cpu().numpy()
 
 
-def accuracy(model: DifferentiableModel, preprocessing: Preprocessing, split: Split) -> float:
-    """Share of a split that is classified as labeled."""
-    right = 0
-    for chosen, images in split.batches(np.arange(len(split)), _EVALUATION_BATCH):
-        right += int((predict(model, preprocessing, images) == split.labels[chosen]).sum())
-    return right / len(split)
+def right(model: DifferentiableModel, preprocessing: Preprocessing, split: Split) -> Right:
+    """Which items of a split are classified as labeled."""
+    parts = [
+        predict(model, preprocessing, images) == split.labels[chosen]
+        for chosen, images in split.batches(np.arange(len(split)), _EVALUATION_BATCH)
+    ]
+    return np.concatenate(parts)
 
 
 def mean_loss(

@@ -152,11 +152,11 @@ def test_labels_that_contradict_the_data_never_cost_what_was_known(follow_up, do
     assert caught.value.reason in (Reason.CORRECTION_DIVERGED, Reason.NO_CONFIRMED_BUG)
 
 
-def point(validation, region, diverged=False):
-    return Point(1.0, 0.01, 1, validation, region, 0.1, diverged)
+def point(validation, region, diverged=False, error=0.0):
+    return Point(1.0, 0.01, 1, validation, error, region, 0.1, diverged)
 
 
-BASELINE = Point(None, 0.0, 0, 0.90, 0.40, 0.1, diverged=False)
+BASELINE = Point(None, 0.0, 0, 0.90, 0.0, 0.40, 0.1, diverged=False)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,18 @@ BASELINE = Point(None, 0.0, 0, 0.90, 0.40, 0.1, diverged=False)
         ([point(0.89, 0.99), point(0.90, 0.60)], 1),
         ([point(0.89, 0.99), point(0.895, 0.60)], 0),
         ([point(0.95, 0.99, diverged=True), point(0.90, 0.60)], 1),
+        ([point(0.898, 0.99, error=0.003), point(0.90, 0.60)], 0),
+        ([point(0.89, 0.99), point(0.90, 0.40)], 0),
     ],
-    ids=["best regions", "alike: best validation", "keeping comes first", "best trade-off", "diverged never"],
+    ids=[
+        "best regions",
+        "alike: best validation",
+        "keeping comes first",
+        "best trade-off",
+        "diverged never",
+        "a loss within its error is none",
+        "no repair, no point",
+    ],
 )
 def test_the_point_that_is_returned(points, chosen):
     assert choose(points, BASELINE) == chosen
