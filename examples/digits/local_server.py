@@ -19,8 +19,10 @@ STOP_PATIENCE_S = 30.0
 
 
 @contextlib.contextmanager
-def local_server(folder: Path) -> Generator[str]:
+def local_server(folder: Path, **settings: str) -> Generator[str]:
     """Run `defuse-server up` on a free loopback port with its state in `folder`; give its address.
+
+    `settings` are those of the server: `token="..."` sets DEFUSE_TOKEN.
 
     The log is `folder / server.log`. Raises RuntimeError with the log's end where the server doesn't come up.
     """
@@ -32,6 +34,7 @@ def local_server(folder: Path) -> Generator[str]:
         "DEFUSE_STATE_DIR": str(folder / "state"),
         "DEFUSE_STORE_URL": str(folder / "store"),
         "DEFUSE_THREADS": "1",  # models this small are no faster with more
+        **{f"DEFUSE_{name.upper()}": value for name, value in settings.items()},
     }
     log = folder / "server.log"
     with log.open("wb") as stream:
