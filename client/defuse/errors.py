@@ -251,10 +251,17 @@ ERROR_BY_CODE: dict[grpc.StatusCode, type[CallFailed]] = {
 }
 
 
+_BROKEN_BEFORE_ITS_STATUS = "Internal error from Core"
+"""What grpc.aio itself says of a call whose server ended it while the client was still sending."""
+
+
 def from_rpc_error(error: grpc.RpcError) -> CallFailed:
     """Turn what grpc raises, sync or async, to the error above that its status and details ask for."""
     call = cast(grpc.Call, error)
     code = call.code()
+    if code is grpc.StatusCode.INTERNAL and call.details() == _BROKEN_BEFORE_ITS_STATUS:
+        # The server's own status is lost: asking again brings either success or that status.
+        code = grpc.StatusCode.UNAVAILABLE
     info = error_details_pb2.ErrorInfo()
     request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()

@@ -6,7 +6,7 @@ import time
 import defuse.errors
 import grpc
 import pytest
-from defuse.messages import ErrorReason
+from defuse.messages import Audit, ErrorReason
 
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 
@@ -87,3 +87,10 @@ def test_a_call_without_an_answer_ends_at_its_deadline(client, server):
     server.on("AuditService/GetAudit", lambda request: time.sleep(1))
     with pytest.raises(defuse.DeadlineExceeded):
         client.get_audit("audits/a", timeout_s=0.2)
+
+
+def test_a_call_that_broke_before_its_status_came_is_asked_again(client, server, refusal):
+    broken = refusal(grpc.StatusCode.INTERNAL, "Internal error from Core")
+    server.on("AuditService/GetAudit", broken, Audit(name="audits/a"))
+    assert client.get_audit("audits/a").name == "audits/a"
+    assert len(server.asked("AuditService/GetAudit")) == 2
