@@ -22,6 +22,15 @@ def classifier(boundary: float = 0.5, sharpness: float = 20.0) -> bytes:
     return _linear(matrix, np.array([0.0, -sharpness * boundary], np.float32), "logits")
 
 
+def rounded_classifier() -> bytes:
+    """ONNX: the classifier with its logits rounded, which leaves no gradient."""
+    model = onnx.load_from_string(classifier())
+    model.graph.node[-1].output[0] = "unrounded"
+    model.graph.node.append(helper.make_node("Round", ["unrounded"], ["logits"]))
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
 def encoder() -> bytes:
     """ONNX: the code of an image."""
     return _linear(BASIS, np.zeros(2, np.float32), "mu")

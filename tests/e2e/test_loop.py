@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -148,3 +149,18 @@ def test_cuda_where_there_is_none_is_an_error(defuse: Defuse, registered: dict[s
     answer = defuse("audit", "start", *options, "--device", "cuda:0", "--watch")
     assert answer.returncode == 70
     assert "DEVICE_UNAVAILABLE" in answer.stderr
+
+
+def test_a_classifier_without_gradient_is_audited_and_its_correction_names_the_operation(
+    defuse: Defuse, registered: dict[str, str], tiny_models: ModuleType, tmp_path: Path
+) -> None:
+    (tmp_path / "rounded.onnx").write_bytes(tiny_models.rounded_classifier())
+    classifier = document(defuse("push", "classifier", str(tmp_path / "rounded.onnx"), "--json"))["name"]
+    options = ["--classifier", classifier, "--vae", registered["vae"], "--dataset", registered["dataset"]]
+    name = document(defuse("audit", "start", *options, "--json"))["name"]
+    assert defuse("audit", "watch", name).returncode == 0
+    assert defuse("label", name, answers="right\n" * 10).returncode == 0
+    answer = defuse("correct", name)
+    assert answer.returncode == 70
+    assert "MODEL_NOT_DIFFERENTIABLE" in answer.stderr
+    assert "Round" in answer.stderr
