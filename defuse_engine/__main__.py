@@ -1,7 +1,4 @@
-"""`python -m defuse_engine JOB_FOLDER`: does the job of a folder, as docs/job-folder.md says.
-
-With DEFUSE_PDEATHSIG=1 in the environment the process is killed when the thread that started it ends (Linux).
-"""
+"""`python -m defuse_engine JOB_FOLDER`: does the job of a folder, as docs/job-folder.md says."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from pathlib import Path
 
 from defuse_engine.errors import EngineError, LimitExceeded, out_of_memory
 from defuse_engine.job_file import Job, read_job
-from defuse_engine.limits import apply_limits, die_with_parent
+from defuse_engine.limits import apply_limits
 from defuse_engine.lines import Lines
 
 EXIT_ERROR = 3
@@ -22,8 +19,6 @@ EXIT_USAGE = 64
 
 def main(arguments: list[str]) -> int:
     """Return 0 after a result, 3 after an expected error, 64 on wrong usage; anything else is a crash."""
-    if os.environ.get("DEFUSE_PDEATHSIG") == "1":
-        die_with_parent()
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m defuse_engine JOB_FOLDER\n")
         return EXIT_USAGE

@@ -6,8 +6,6 @@ itself, before torch is imported.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import resource
 import signal
 from pathlib import Path
@@ -19,7 +17,6 @@ IMPORTS_ALLOWANCE_BYTES = 2 << 30
 """Address space that importing torch, scikit-learn and onnxruntime takes: 1.5 GB suffices, 0.9 do not."""
 CPU_GRACE_S = 10
 """Seconds from the limit to the kill: time enough to say what happened."""
-_PR_SET_PDEATHSIG = 1
 
 
 def apply_limits(limits: Limits, device: str) -> None:
@@ -36,12 +33,6 @@ def apply_limits(limits: Limits, device: str) -> None:
     if limits.cpu_s is not None:
         signal.signal(signal.SIGXCPU, _cpu_time_is_up)
         _limit(resource.RLIMIT_CPU, limits.cpu_s, grace=CPU_GRACE_S)
-
-
-def die_with_parent() -> None:
-    """Ask Linux to kill this process when the thread that started it ends; elsewhere nothing happens."""
-    if os.uname().sysname == "Linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _may_use_cuda(device: str) -> bool:

@@ -1,15 +1,11 @@
 """The engine as a program: its lines, its exit status, its limits, and how a killed job resumes."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
-
-import pytest
 
 from defuse_engine import limits
 from defuse_engine.types import AuditConfig
@@ -135,38 +131,6 @@ def test_a_file_beyond_the_limit_is_an_expected_failure(make_job, run_engine):
     run = run_engine(make_job(limits={"file_size_bytes": 1000}, config={"max_seeds": 900}))
     assert run.returncode == 3, run.stderr
     assert run.events("error")[0]["reason"] == "LIMIT_EXCEEDED"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
-def test_the_engine_dies_with_its_parent(make_job):
-    folder = make_job(config=LONG_SEARCH)
-    starter = (
-        "import subprocess, sys, time\n"
-        f"child = subprocess.Popen([sys.executable, '-m', 'defuse_engine', {str(folder)!r}],\n"
-        "    stdout=subprocess.PIPE, text=True)\n"
-        "child.stdout.readline()\n"
-        "print(child.pid, flush=True)\n"
-        "time.sleep(60)\n"
-    )
-    environment = {**os.environ, "DEFUSE_PDEATHSIG": "1"}
-    with subprocess.Popen(
-        [sys.executable, "-c", starter], stdout=subprocess.PIPE, text=True, env=environment
-    ) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        parent.kill()
-    # Well below the time that the search takes.
-    deadline_s = time.monotonic() + 2
-    while is_running(child) and time.monotonic() < deadline_s:
-        time.sleep(0.02)
-    assert not is_running(child)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def test_limits_are_set_before_torch_is_imported():
