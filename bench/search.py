@@ -17,12 +17,13 @@ import numpy as np
 import onnxruntime as ort
 
 from bench import _models
-from defuse_engine.device import CUDA_PROVIDER, Runtime, open_runtime
+from defuse_engine.configs import AuditConfig
 from defuse_engine.errors import DeviceUnavailable
-from defuse_engine.identify import Search, Seeds, classify_codes
-from defuse_engine.neighbourhood import Neighbourhood
-from defuse_engine.onnx_model import Classifier, Decoder
-from defuse_engine.types import AuditConfig, Preprocessing
+from defuse_engine.models.device import CUDA_PROVIDER, Runtime, open_runtime
+from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.search.identify import Search, Seeds, classify_codes
+from defuse_engine.search.neighbourhood import Neighbourhood
+from defuse_engine.types import Preprocessing
 
 ROUNDS = 7
 SEEDS = {False: 500, True: 10_000}

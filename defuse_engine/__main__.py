@@ -9,9 +9,9 @@ from io import TextIOBase
 from pathlib import Path
 
 from defuse_engine.errors import EngineError, LimitExceeded, out_of_memory
-from defuse_engine.job_file import Job, read_job
-from defuse_engine.limits import apply_limits
-from defuse_engine.lines import Lines
+from defuse_engine.job_folder.job_file import Job, read_job
+from defuse_engine.job_folder.limits import apply_limits
+from defuse_engine.job_folder.lines import Lines
 
 EXIT_ERROR = 3
 EXIT_USAGE = 64

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from defuse_engine import distill, preflight
-from defuse_engine.identify import Search, Seeds, choose_seeds, concatenate
-from defuse_engine.job_file import Job
-from defuse_engine.lines import Lines
-from defuse_engine.neighbourhood import Neighbourhood, encode_split
-from defuse_engine.output_files import chunk_path, read_chunk, write_chunk
-from defuse_engine.resources import Resources
+from defuse_engine.configs import AuditConfig
+from defuse_engine.inputs import preflight
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.job_file import Job
+from defuse_engine.job_folder.lines import Lines
+from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
+from defuse_engine.regions import distill
+from defuse_engine.search.identify import Search, Seeds, choose_seeds, concatenate
+from defuse_engine.search.neighbourhood import Neighbourhood, encode_split
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import TRAIN, AuditConfig, Chunk, Codes
+from defuse_engine.types import TRAIN, Chunk, Codes
 
 
 def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from defuse_engine.dataset import Split
-from defuse_engine.device import Runtime
-from defuse_engine.differentiable import undifferentiable_operations
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.job_file import ClassifierInput, DatasetInput, VaeInput
-from defuse_engine.onnx_file import TensorSpec
-from defuse_engine.onnx_model import Classifier, Encoder, Session, mu_output
-from defuse_engine.preprocessing import image_shape_of
-from defuse_engine.resources import open_dataset, require_same_latent_size
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.resources import open_dataset, require_same_latent_size
+from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
+from defuse_engine.models.device import Runtime
+from defuse_engine.models.differentiable import undifferentiable_operations
+from defuse_engine.models.onnx_file import TensorSpec
+from defuse_engine.models.onnx_model import Classifier, Encoder, Session, mu_output
+from defuse_engine.models.preprocessing import image_shape_of
 from defuse_engine.types import SPLIT_NAMES
 
 

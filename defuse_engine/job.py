@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from defuse_engine import audit, correct, inspection, verify
-from defuse_engine.device import Runtime, open_runtime
+from defuse_engine import audit, inspection, verify
+from defuse_engine.configs import AuditConfig, CorrectionConfig, EvaluationConfig
+from defuse_engine.correction import correct
 from defuse_engine.errors import JobInvalid
-from defuse_engine.job_file import Job
-from defuse_engine.lines import Lines
-from defuse_engine.output_files import write_json
-from defuse_engine.resources import open_classifier, open_resources
-from defuse_engine.types import AuditConfig, CorrectionConfig, EvaluationConfig
+from defuse_engine.inputs.resources import open_classifier, open_resources
+from defuse_engine.job_folder.job_file import Job
+from defuse_engine.job_folder.lines import Lines
+from defuse_engine.job_folder.output_files import write_json
+from defuse_engine.models.device import Runtime, open_runtime
 
 _BATCH_SIZE = 256
 """Of inspections and evaluations, whose configs name none."""

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 
 from defuse_engine.audit import first_search_seeds, open_neighbourhood
+from defuse_engine.configs import EvaluationConfig
+from defuse_engine.correction.labeled_regions import check_labels, draw_samples, is_confirmed
 from defuse_engine.errors import JobInvalid
-from defuse_engine.identify import Search, Seeds, choose_seeds, classify_codes
-from defuse_engine.job_file import Job
-from defuse_engine.labeled_regions import check_labels, draw_samples, is_confirmed
-from defuse_engine.neighbourhood import encode_split
-from defuse_engine.onnx_model import Classifier
-from defuse_engine.regions_file import read_regions
-from defuse_engine.reporting import Reporter
-from defuse_engine.resources import Resources
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.job_file import Job
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.regions.regions_file import read_regions
+from defuse_engine.search.identify import Search, Seeds, choose_seeds, classify_codes
+from defuse_engine.search.neighbourhood import encode_split
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import TRAIN, VALIDATION, Codes, EvaluationConfig, Labels, Regions
+from defuse_engine.types import TRAIN, VALIDATION, Codes, Labels, Regions
 
 _STAGE = "verify/search"
 """Names the second search's random stream."""

@@ -19,7 +19,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from defuse_engine.lines import Lines
+from defuse_engine.job_folder.lines import Lines
 
 IMAGE_SHAPE = (1, 2, 3)
 BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
@@ -193,7 +193,7 @@ def reporter() -> Silent:
 def do_job(reporter):
     """Do a job folder in this process; returns what `result.json` holds."""
     from defuse_engine.job import run_job
-    from defuse_engine.job_file import read_job
+    from defuse_engine.job_folder.job_file import read_job
 
     def do(folder: Path) -> dict[str, Any]:
         run_job(read_job(folder), reporter)

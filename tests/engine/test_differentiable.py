@@ -12,13 +12,13 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from defuse_engine.differentiable import (
+from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.models.differentiable import (
     parity_max_abs_error,
     to_torch,
     undifferentiable_operations,
     write_back,
 )
-from defuse_engine.errors import InvalidModel, Reason
 
 GENERATOR = np.random.default_rng(7)
 

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from defuse_engine import limits
-from defuse_engine.types import AuditConfig
+from defuse_engine.configs import AuditConfig
+from defuse_engine.job_folder import limits
 
 MANY_SHARDS = {"shard_seeds": 100, "candidates_per_seed": 60, "max_seeds": 0, "max_components": 5}
 LONG_SEARCH = {**MANY_SHARDS, "candidates_per_seed": 1000}

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from defuse_engine.errors import InvalidModel
-from defuse_engine.preprocessing import apply, invert
+from defuse_engine.models.preprocessing import apply, invert
 from defuse_engine.types import LAYOUTS, Preprocessing
 
 SHAPE = (3, 4, 5)

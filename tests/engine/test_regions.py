@@ -9,14 +9,15 @@ import pytest
 import torch
 from PIL import Image
 
-from defuse_engine.contact_sheet import contact_sheet
-from defuse_engine.device import open_runtime
+from defuse_engine.configs import AuditConfig, paper_config
 from defuse_engine.errors import JobInvalid
 from defuse_engine.intervals import wilson
-from defuse_engine.mixture import fit_mixture
-from defuse_engine.regions import group, sample_region
-from defuse_engine.regions_file import read_regions
-from defuse_engine.types import AuditConfig, Misclassifications, paper_config
+from defuse_engine.models.device import open_runtime
+from defuse_engine.regions.contact_sheet import contact_sheet
+from defuse_engine.regions.grouping import group, sample_region
+from defuse_engine.regions.mixture import fit_mixture
+from defuse_engine.regions.regions_file import read_regions
+from defuse_engine.types import Misclassifications
 
 
 def two_mistakes_in_one_place(count=120) -> Misclassifications:

@@ -9,15 +9,16 @@ import onnx
 import pytest
 from onnx import helper
 
-from defuse_engine.curve import Point, choose
-from defuse_engine.dataset import Split
-from defuse_engine.differentiable import to_torch
+from defuse_engine.configs import RegionLabel
+from defuse_engine.correction.curve import Point, choose
+from defuse_engine.correction.fine_tuning import Tuning, fine_tune
+from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.lineage import file_sha256, label_set_digest
 from defuse_engine.errors import EngineError, Reason
-from defuse_engine.fine_tuning import Tuning, fine_tune
-from defuse_engine.labeled_regions import RegionSamples
-from defuse_engine.lineage import file_sha256, label_set_digest
-from defuse_engine.regions_file import write_regions
-from defuse_engine.types import Preprocessing, RegionLabel, Regions
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.models.differentiable import to_torch
+from defuse_engine.regions.regions_file import write_regions
+from defuse_engine.types import Preprocessing, Regions
 
 TRUTH, WRONG = 1, 0  # of every region of the analytic classifier
 CONFIG = {"lambdas": [0.1, 1.0], "samples_per_region": 40}

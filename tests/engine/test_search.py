@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from defuse_engine import audit
-from defuse_engine.dataset import Split
-from defuse_engine.device import open_runtime
-from defuse_engine.identify import Search, choose_seeds, draw_deltas, smallest_per_seed
-from defuse_engine.job_file import read_job
-from defuse_engine.neighbourhood import Neighbourhood, encode_split
-from defuse_engine.output_files import read_chunk, write_chunk
-from defuse_engine.resources import open_resources
+from defuse_engine.configs import AuditConfig, paper_config
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.resources import open_resources
+from defuse_engine.job_folder.job_file import read_job
+from defuse_engine.job_folder.output_files import read_chunk, write_chunk
+from defuse_engine.models.device import open_runtime
+from defuse_engine.search.identify import Search, choose_seeds, draw_deltas, smallest_per_seed
+from defuse_engine.search.neighbourhood import Neighbourhood, encode_split
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import AuditConfig, paper_config
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """An ONNX classifier as a torch module whose weights can be trained, and its weights back in the ONNX file.
 
 onnx2fx is young: it is used nowhere else, every module is compared with onnxruntime before it is handed out,
-and only what the graph's structure calls a weight becomes a parameter (see `defuse_engine.graph_weights`).
+and only what the graph's structure calls a weight becomes a parameter (see `graph_weights`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from onnx import numpy_helper
 from torch import Tensor, fx, nn
 
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.graph_weights import constant_value
-from defuse_engine.onnx_file import parse
-from defuse_engine.torch_graph import TorchGraph, prepare, scores_output
+from defuse_engine.models.graph_weights import constant_value
+from defuse_engine.models.onnx_file import parse
+from defuse_engine.models.torch_graph import TorchGraph, prepare, scores_output
 
 _PARITY_TOLERANCE = 1e-3
 """Largest difference from onnxruntime, over the largest absolute output or 1, of a converted model."""

@@ -10,10 +10,10 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from defuse_engine.device import CUDA_PROVIDER, Runtime
 from defuse_engine.errors import DeviceUnavailable, InvalidModel, Reason, out_of_memory
-from defuse_engine.onnx_file import Signature, TensorSpec, read_signature
-from defuse_engine.preprocessing import ImageShape, apply, invert, model_item_shape
+from defuse_engine.models.device import CUDA_PROVIDER, Runtime
+from defuse_engine.models.onnx_file import Signature, TensorSpec, read_signature
+from defuse_engine.models.preprocessing import ImageShape, apply, invert, model_item_shape
 from defuse_engine.types import Codes, Images, OutputKind, Outputs, Preprocessing
 
 TORCH_TYPES = {"float32": torch.float32, "float16": torch.float16, "float64": torch.float64}

@@ -13,19 +13,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float32, UInt8
 
-from defuse_engine.dataset import Split
-from defuse_engine.neighbourhood import Neighbourhood
-from defuse_engine.onnx_model import Classifier, Decoder
+from defuse_engine.configs import PAPER_CONCENTRATION, AuditConfig, Preset
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.search.neighbourhood import Neighbourhood
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import (
-    PAPER_CONCENTRATION,
-    AuditConfig,
-    Chunk,
-    Codes,
-    Labels,
-    Misclassifications,
-    Preset,
-)
+from defuse_engine.types import Chunk, Codes, Labels, Misclassifications
 
 _CANDIDATES_AT_ONCE = 1 << 13
 """Bounds the memory of a shard, and the time between two reports, whatever its number of seeds."""

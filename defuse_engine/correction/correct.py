@@ -11,21 +11,27 @@ from typing import Any
 
 import torch
 
-from defuse_engine import fine_tuning
-from defuse_engine.curve import LEAST_REPAIRED, Point, choose, keeps
-from defuse_engine.differentiable import DifferentiableModel, parity_max_abs_error, to_torch, write_back
+from defuse_engine.configs import CorrectionConfig
+from defuse_engine.correction import fine_tuning
+from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, keeps
+from defuse_engine.correction.fine_tuning import Right, Tuned, Tuning, fine_tune
+from defuse_engine.correction.labeled_regions import RegionSamples, check_labels, draw_samples, is_confirmed
+from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
 from defuse_engine.errors import CorrectionFailed, JobInvalid, Reason
-from defuse_engine.fine_tuning import Right, Tuned, Tuning, fine_tune
-from defuse_engine.job_file import Job
-from defuse_engine.labeled_regions import RegionSamples, check_labels, draw_samples, is_confirmed
-from defuse_engine.lineage import file_sha256, label_set_digest, with_lineage
-from defuse_engine.output_files import write_whole
-from defuse_engine.preprocessing import apply
-from defuse_engine.regions_file import read_regions
-from defuse_engine.reporting import Reporter
-from defuse_engine.resources import Resources
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.job_file import Job
+from defuse_engine.job_folder.output_files import write_whole
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.differentiable import (
+    DifferentiableModel,
+    parity_max_abs_error,
+    to_torch,
+    write_back,
+)
+from defuse_engine.models.preprocessing import apply
+from defuse_engine.regions.regions_file import read_regions
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import CorrectionConfig, Regions
+from defuse_engine.types import Regions
 
 HELD_OUT_PER_REGION = 50
 """Samples of each region that choose lambda and are never trained on."""

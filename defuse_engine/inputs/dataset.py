@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from defuse_engine.errors import InvalidDataset, Reason
-from defuse_engine.preprocessing import ImageShape
+from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.types import SPLIT_NAMES, Images, Labels
 
 DatasetLayout = Literal["NCHW", "NHWC"]

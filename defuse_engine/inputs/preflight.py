@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from defuse_engine.diagnosis import likely_cause
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.reporting import Reporter
-from defuse_engine.resources import Resources
+from defuse_engine.inputs.diagnosis import likely_cause
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import OUTPUT_KINDS, Labels, OutputKind, Outputs
 

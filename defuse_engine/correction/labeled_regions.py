@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
-from defuse_engine.onnx_model import Decoder
-from defuse_engine.regions import sample_region
+from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.regions.grouping import sample_region
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Images, Labels, RegionLabel, Regions
+from defuse_engine.types import Images, Labels, Regions
 
 
 @dataclass(frozen=True)

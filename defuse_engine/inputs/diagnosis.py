@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from defuse_engine.errors import EngineError
-from defuse_engine.onnx_model import Classifier
-from defuse_engine.preprocessing import apply
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.models.preprocessing import apply
 from defuse_engine.types import Images, Labels, Outputs, Preprocessing
 
 _TRIED_IMAGES = 500

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from defuse_engine.types import RegionLabel
+from defuse_engine.configs import RegionLabel
 
 PREFIX = "defuse."
 _BLOCK_BYTES = 1 << 20

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from defuse_engine.dataset import Dataset, load_dataset
-from defuse_engine.device import Runtime
 from defuse_engine.errors import InvalidModel, JobInvalid, Reason
-from defuse_engine.job_file import ClassifierInput, DatasetInput, Inputs, VaeInput
-from defuse_engine.onnx_model import Classifier, Decoder, Encoder
-from defuse_engine.preprocessing import ImageShape, model_item_shape
+from defuse_engine.inputs.dataset import Dataset, load_dataset
+from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, Inputs, VaeInput
+from defuse_engine.models.device import Runtime
+from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
+from defuse_engine.models.preprocessing import ImageShape, model_item_shape
 from defuse_engine.types import Preprocessing
 
 

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from defuse_engine.contact_sheet import contact_sheet
-from defuse_engine.dataset import Dataset
+from defuse_engine.configs import AuditConfig
+from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.intervals import wilson
-from defuse_engine.onnx_model import Classifier, Decoder
-from defuse_engine.regions import LEAST_CODES, Region, group, sample_region
-from defuse_engine.regions_file import write_regions
-from defuse_engine.reporting import Reporter
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.regions.contact_sheet import contact_sheet
+from defuse_engine.regions.grouping import LEAST_CODES, Region, group, sample_region
+from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.seeding import numpy_generator, stream_seed
-from defuse_engine.types import AuditConfig, Codes, Images, Interval, Misclassifications, Regions
+from defuse_engine.types import Codes, Images, Interval, Misclassifications, Regions
 
 _RATE_SAMPLES = 200
 """Fresh samples that a region's misclassification rate is counted on: a 95% interval of at most +-0.07."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from defuse_engine.mixture import Mixture, fit_mixture
-from defuse_engine.types import AuditConfig, Codes, Misclassifications
+from defuse_engine.configs import AuditConfig
+from defuse_engine.regions.mixture import Mixture, fit_mixture
+from defuse_engine.types import Codes, Misclassifications
 
 LEAST_CODES = 10
 """Codes that a region needs at least; with fewer there is no telling a region from scattered points."""

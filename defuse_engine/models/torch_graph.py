@@ -10,7 +10,7 @@ import onnx
 import onnx.inliner
 import onnx2fx
 
-from defuse_engine.graph_weights import constant_value, find_weights
+from defuse_engine.models.graph_weights import constant_value, find_weights
 
 _FLOAT_OUTPUTS = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from defuse_engine.errors import JobInvalid
-from defuse_engine.output_files import write_whole
+from defuse_engine.job_folder.output_files import write_whole
 from defuse_engine.types import Regions
 
 _ARRAYS = (

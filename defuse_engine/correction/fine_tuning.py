@@ -13,10 +13,10 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
-from defuse_engine.dataset import Split
-from defuse_engine.differentiable import DifferentiableModel
-from defuse_engine.labeled_regions import RegionSamples
-from defuse_engine.preprocessing import apply
+from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.models.differentiable import DifferentiableModel
+from defuse_engine.models.preprocessing import apply
 from defuse_engine.types import Images, Labels, OutputKind, Preprocessing
 
 _LEAST_WEIGHT_SCALE = 1e-3

@@ -1,6 +1,6 @@
 """Which constants of an ONNX graph are weights, and which operations keep a gradient from them.
 
-Only the graph is read here, no tensor is computed: `defuse_engine.differentiable` confirms it by a trial.
+Only the graph is read here, no tensor is computed: `differentiable` confirms it by a trial.
 """
 
 from __future__ import annotations

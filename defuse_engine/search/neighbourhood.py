@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 
-from defuse_engine.dataset import Split
-from defuse_engine.onnx_model import Encoder
-from defuse_engine.reporting import Reporter
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Encoder
 from defuse_engine.types import Codes, Labels
 
 _DISTANCES_AT_ONCE = 1 << 24

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from defuse_engine.output_files import write_whole
+from defuse_engine.job_folder.output_files import write_whole
 from defuse_engine.types import Images
 
 _LEAST_SIDE_PX = 56

@@ -11,7 +11,7 @@ import signal
 from pathlib import Path
 
 from defuse_engine.errors import LimitExceeded
-from defuse_engine.job_file import Limits
+from defuse_engine.job_folder.job_file import Limits
 
 IMPORTS_ALLOWANCE_BYTES = 2 << 30
 """Address space that importing torch, scikit-learn and onnxruntime takes: 1.5 GB suffices, 0.9 do not."""

@@ -1,0 +1,1 @@
+"""ONNX files: opened, run on a device, and turned into something that can be trained."""
