@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs import preflight
@@ -12,10 +13,15 @@ from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
 from defuse_engine.regions import distill
-from defuse_engine.search.identify import Search, Seeds, choose_seeds, concatenate
-from defuse_engine.search.neighbourhood import Neighbourhood, encode_split
+from defuse_engine.search.assembly import latent_spread, open_judge, open_search
+from defuse_engine.search.found import concatenate
+from defuse_engine.search.identify import Search
+from defuse_engine.search.saturation import Saturation
+from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import TRAIN, Chunk, Codes
+
+StopReason = Literal["seeds_exhausted", "saturated", "candidate_budget", "time_budget"]
 
 
 def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> dict[str, Any]:
@@ -27,20 +33,16 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
     lines.preflight(figures)
     codes = encode_split(resources.encoder, resources.dataset.train, lines)
     seeds = first_search_seeds(resources, codes, config, job.seed)
-    search = Search(
-        classifier=resources.classifier,
-        decoder=resources.decoder,
-        neighbourhood=open_neighbourhood(resources, codes, config),
-        config=config,
-        job_seed=job.seed,
-    )
-    chunks = _search(search, seeds, job.output, lines)
+    judge, bars = open_judge(resources, codes, config, job.seed, lines)
+    search = open_search(resources, resources.classifier, codes, judge, bars, config, job.seed, lines)
+    saturation = Saturation(latent_spread(codes))
+    chunks, stop_reason = _search(search, seeds, saturation, job.output, lines)
     found = concatenate([chunk.misclassifications for chunk in chunks])
     regions = distill.run(
         misclassifications=found,
-        classifier=resources.classifier,
-        decoder=resources.decoder,
-        dataset=resources.dataset,
+        resources=resources,
+        judge=judge,
+        bars=bars,
         train_codes=codes,
         config=config,
         seed=job.seed,
@@ -56,6 +58,9 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
         "candidates": sum(chunk.candidates for chunk in chunks),
         "misclassifications": len(found),
         "shards": len(chunks),
+        "stop_reason": stop_reason,
+        "saturation": [point.to_json() for point in saturation.curve],
+        "calibration": None if judge is None else judge.calibration.to_json(),
         "regions": regions,
         "warnings": lines.warnings,
     }
@@ -67,31 +72,35 @@ def first_search_seeds(resources: Resources, codes: Codes, config: AuditConfig, 
     return choose_seeds(resources.dataset.train, TRAIN, codes, config.max_seeds, rng)
 
 
-def open_neighbourhood(resources: Resources, codes: Codes, config: AuditConfig) -> Neighbourhood | None:
-    """Return the neighbourhood of a search; None where the config looks at none."""
-    if config.neighbours == 0:
-        return None
-    labels = resources.dataset.train.labels
-    return Neighbourhood(codes, labels, config.neighbours, resources.runtime.device)
-
-
-def _search(search: Search, seeds: Seeds, output: Path, lines: Lines) -> list[Chunk]:
+def _search(
+    search: Search, seeds: Seeds, saturation: Saturation, output: Path, lines: Lines
+) -> tuple[list[Chunk], StopReason]:
     chunks: list[Chunk] = []
-    shards = search.shard_count(seeds)
+    config = search.config
+    started_s = time.monotonic()
     lines.progress("identify", 0, len(seeds), "seeds")
-    for shard in range(shards):
+    for shard in range(search.shard_count(seeds)):
         path = chunk_path(output, shard)
         if path.exists():
-            chunks.append(read_chunk(path))
+            chunk = read_chunk(path)
         else:
-            before = shard * search.config.shard_seeds
+            before = shard * config.shard_seeds
             chunk = search.run_shard(
                 seeds, shard, lambda done, b=before: lines.progress("identify", b + done, len(seeds), "seeds")
             )
             write_chunk(path, chunk)
-            chunks.append(chunk)
             name = path.relative_to(output.parent).as_posix()
             lines.chunk(shard, name, len(chunk.misclassifications), chunk.candidates)
-        done = min((shard + 1) * search.config.shard_seeds, len(seeds))
+        chunks.append(chunk)
+        saturation.add(chunk)
+        done = min((shard + 1) * config.shard_seeds, len(seeds))
         lines.progress("identify", done, len(seeds), "seeds")
-    return chunks
+        if done == len(seeds):
+            break
+        if saturation.over(config.patience_shards):
+            return chunks, "saturated"
+        if 0 < config.max_candidates <= saturation.curve[-1].candidates:
+            return chunks, "candidate_budget"
+        if 0 < config.budget_s <= time.monotonic() - started_s:
+            return chunks, "time_budget"
+    return chunks, "seeds_exhausted"

@@ -7,6 +7,7 @@
     ├── InvalidDataset      the dataset file
     ├── PreflightRefused    the inputs are readable, but an audit of them would be noise
     ├── CorrectionFailed    nothing to correct, or nothing that may be returned
+    ├── VaeTrainingFailed   the loss was not finite, again and again
     └── LimitExceeded       memory, CPU time or file size
 
 Anything else that is raised is a defect of the engine itself.
@@ -37,10 +38,12 @@ class Reason(StrEnum):
     DATASET_LABELS = "DATASET_LABELS"
     DATASET_EMPTY_SPLIT = "DATASET_EMPTY_SPLIT"
     DATASET_SHAPE = "DATASET_SHAPE"
+    DATASET_CONSTANT = "DATASET_CONSTANT"
     PREFLIGHT_CLASSIFIER_ACCURACY = "PREFLIGHT_CLASSIFIER_ACCURACY"
     PREFLIGHT_READABILITY = "PREFLIGHT_READABILITY"
     NO_CONFIRMED_BUG = "NO_CONFIRMED_BUG"
     CORRECTION_DIVERGED = "CORRECTION_DIVERGED"
+    VAE_TRAINING_DIVERGED = "VAE_TRAINING_DIVERGED"
 
 
 Figures = Mapping[str, float | int | str]
@@ -87,6 +90,10 @@ class InvalidDataset(EngineError):
 
 class PreflightRefused(EngineError):
     """The inputs can be read, but what an audit of them reports would be noise."""
+
+
+class VaeTrainingFailed(EngineError):
+    """A training that never gets to a finite loss."""
 
 
 class CorrectionFailed(EngineError):

@@ -9,35 +9,39 @@ import torch
 
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.resources import open_dataset, require_same_latent_size
+from defuse_engine.inputs.resources import open_dataset, read_vae, require_same_latent_size
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.differentiable import undifferentiable_operations
 from defuse_engine.models.onnx_file import TensorSpec
-from defuse_engine.models.onnx_model import Classifier, Encoder, Session, mu_output
+from defuse_engine.models.onnx_model import Classifier, Encoder
 from defuse_engine.models.preprocessing import image_shape_of
+from defuse_engine.models.session import Session
+from defuse_engine.models.vae_tensors import find_image
 from defuse_engine.types import SPLIT_NAMES
+
+_SPREAD_IMAGES = 64
 
 
 def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, Any]:
     """Open and run a classifier; raises InvalidModel."""
     model_bytes = entry.file.read_bytes()
-    classifier = Classifier(model_bytes, entry.preprocessing, entry.output_kind, runtime)
+    classifier = Classifier(model_bytes, entry.preprocessing, entry.output_kind, runtime, output=entry.output)
     signature = classifier.signature
     class_count = classifier.declared_class_count
     if min(signature.input.shape[1:]) > 0:
-        class_count = _trial(classifier.session, signature.outputs[0])[0]
+        class_count = _trial(classifier.session, classifier.output)[0]
     if class_count < 2:
         raise InvalidModel(
             Reason.MODEL_CLASS_COUNT,
             f"the classifier must tell at least two classes apart; its output "
-            f"{signature.outputs[0].name!r} has {class_count} columns "
+            f"{classifier.output.name!r} has {class_count} columns "
             "(-1: not declared); export it with a fixed number of classes",
         )
-    operations = undifferentiable_operations(model_bytes)
+    operations = undifferentiable_operations(model_bytes, classifier.output.name)
     return {
         "input": signature.input.to_json(),
-        "output": signature.outputs[0].to_json(),
+        "output": classifier.output.to_json(),
         "class_count": class_count,
         "image_shape": _shape(image_shape_of(entry.preprocessing, signature.input.shape[1:])),
         "opset": signature.opset,
@@ -49,19 +53,26 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
 
 def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
     """Open a VAE, and run its decoder on what its encoder gives; raises InvalidModel."""
-    encoder = Encoder(entry.encoder.read_bytes(), entry.preprocessing, runtime).session
-    decoder = Session(entry.decoder.read_bytes(), runtime, "the VAE's decoder")
-    source, target = encoder.signature.input, decoder.signature.outputs[0]
+    encoder_bytes, decoder_bytes, tensors = read_vae(entry)
+    encoder = Encoder(encoder_bytes, entry.preprocessing, runtime, tensors)
+    decoder = Session(decoder_bytes, runtime, "the VAE's decoder")
+    source = encoder.signature.input
+    target = find_image(decoder.signature.outputs, tensors.image, "the VAE's decoder")
     if len(decoder.signature.input.shape) != 2:
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
             f"the VAE's decoder must take codes (batch, D), it takes {decoder.signature.input.shape}",
         )
-    latent_size = mu_output(encoder.signature).shape[1]
+    if tensors.code not in (None, decoder.signature.input.name):
+        raise InvalidModel(
+            Reason.MODEL_SIGNATURE,
+            f"the VAE's decoder takes {decoder.signature.input.name!r}, not {tensors.code!r}",
+        )
+    latent_size = encoder.mu.shape[1]
     require_same_latent_size(latent_size, decoder.signature.input.shape[1])
     image_items = source.shape[1:]
     if min(image_items) > 0:
-        latent_size = _trial(encoder, mu_output(encoder.signature))[0]
+        latent_size = _trial(encoder.session, encoder.mu)[0]
         require_same_latent_size(latent_size, decoder.signature.input.shape[1])
         decoded = _trial(decoder, target, (latent_size,))
         if decoded != image_items:
@@ -70,13 +81,21 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
                 f"the VAE's encoder takes items of shape {image_items}, its decoder gives {decoded}; "
                 "they must be the same",
             )
+    image_shape = image_shape_of(entry.preprocessing, image_items)
     return {
         "encoder_input": source.to_json(),
         "encoder_outputs": [output.to_json() for output in encoder.signature.outputs],
         "decoder_input": decoder.signature.input.to_json(),
         "decoder_output": target.to_json(),
         "latent_size": latent_size,
-        "image_shape": _shape(image_shape_of(entry.preprocessing, image_items)),
+        "image_shape": _shape(image_shape),
+        "tensors": {
+            "mu": encoder.mu.name,
+            "spread": encoder.spread.name if encoder.spread else "",
+            "spread_kind": _spread_kind(encoder, image_shape),
+            "code": decoder.signature.input.name,
+            "image": target.name,
+        },
     }
 
 
@@ -97,6 +116,14 @@ def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
         "value_max": max(_value(split, np.max) for split in dataset.splits),
         "dtype": str(dataset.train.pixels.dtype),
     }
+
+
+def _spread_kind(encoder: Encoder, image_shape: tuple[int, int, int] | None) -> str:
+    """Tell logvar from sigma by values on random images where no name does; `auto` without a known shape."""
+    if encoder.spread_kind == "auto" and image_shape is not None:
+        images = np.random.default_rng(0).random((_SPREAD_IMAGES, *image_shape), np.float32)
+        encoder.posterior(images)
+    return encoder.spread_kind
 
 
 def _value(split: Split, extreme: Any) -> float:

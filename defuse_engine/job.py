@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from defuse_engine import audit, inspection, verify
-from defuse_engine.configs import AuditConfig, CorrectionConfig, EvaluationConfig
+from defuse_engine.configs import AuditConfig, CorrectionConfig, EvaluationConfig, VaeTrainingConfig
 from defuse_engine.correction import correct
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.resources import open_classifier, open_resources
+from defuse_engine.inputs.resources import open_classifier, open_dataset, open_resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import write_json
 from defuse_engine.models.device import Runtime, open_runtime
+from defuse_engine.vae import train
 
 _BATCH_SIZE = 256
 """Of inspections and evaluations, whose configs name none."""
@@ -36,6 +37,8 @@ def _run(job: Job, lines: Lines) -> dict[str, Any]:
             return _correct(job, CorrectionConfig.from_json(job.config), lines)
         case "evaluate":
             return _evaluate(job, EvaluationConfig.from_json(job.config), lines)
+        case "train_vae":
+            return _train_vae(job, VaeTrainingConfig.from_json(job.config), lines)
         case _:
             return _inspect(job, lines)
 
@@ -53,6 +56,17 @@ def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any
         raise JobInvalid("job.inputs of kind evaluate needs candidate")
     candidate = open_classifier(job.inputs.candidate, resources.dataset, runtime, "the candidate classifier")
     part = verify.run(job, config, resources, candidate, lines)
+    return {"device": runtime.device, **part, "warnings": lines.warnings}
+
+
+def _train_vae(job: Job, config: VaeTrainingConfig, lines: Lines) -> dict[str, Any]:
+    runtime = _open_runtime(job, lines, _BATCH_SIZE)
+    if job.inputs.classifier is None or job.inputs.dataset is None:
+        raise JobInvalid("job.inputs of kind train_vae needs classifier and dataset")
+    dataset = open_dataset(job.inputs.dataset)
+    classifier = open_classifier(job.inputs.classifier, dataset, runtime)
+    model_bytes = job.inputs.classifier.file.read_bytes()
+    part = train.run(job.folder, config, model_bytes, classifier, dataset, runtime, job.seed, lines)
     return {"device": runtime.device, **part, "warnings": lines.warnings}
 
 

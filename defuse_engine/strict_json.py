@@ -35,12 +35,7 @@ class Fields:
 
     def integer(self, key: str, default: int | None, low: int, high: int = 2**63 - 1) -> int:
         """A whole number in [low, high]; required where `default` is None."""
-        value = self._required(key, default)
-        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise JobInvalid(
-                f"{self.path(key)} must be a whole number from {low} to {high}, got {_shown(value)}"
-            )
-        return value
+        return integer(self._required(key, default), self.path(key), low, high)
 
     def number(
         self, key: str, default: float | None, low: float, high: float, *, above: bool = False
@@ -83,6 +78,13 @@ class Fields:
         if value is None and key not in self._values:
             raise JobInvalid(f"{self.path(key)} is missing")
         return value
+
+
+def integer(value: object, where: str, low: int, high: int) -> int:
+    """`value` as a whole number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise JobInvalid(f"{where} must be a whole number from {low} to {high}, got {_shown(value)}")
+    return value
 
 
 def number(value: object, where: str, low: float, high: float, *, above: bool = False) -> float:

@@ -18,9 +18,11 @@ Labels = Int64[np.ndarray, " n"]
 
 Layout = Literal["NCHW", "NHWC", "FLAT"]
 OutputKind = Literal["logits", "probabilities"]
+SpreadKind = Literal["auto", "logvar", "sigma", "none"]
 
 LAYOUTS: tuple[Layout, ...] = ("NCHW", "NHWC", "FLAT")
 OUTPUT_KINDS: tuple[OutputKind, ...] = ("logits", "probabilities")
+SPREAD_KINDS: tuple[SpreadKind, ...] = ("auto", "logvar", "sigma", "none")
 SPLIT_NAMES = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = 0, 1, 2
 
@@ -54,6 +56,30 @@ class Preprocessing:
 
 
 @dataclass(frozen=True)
+class VaeTensors:
+    """Names of a VAE's tensors; None is found by the usual names, by shapes and by values."""
+
+    mu: str | None = None
+    """The encoder's output mu (n, D)."""
+    spread: str | None = None
+    """The encoder's output logvar or sigma (n, D)."""
+    spread_kind: SpreadKind = "auto"
+    code: str | None = None
+    """The decoder's input z (n, D); of one file with both halves, where the decoding half starts."""
+    image: str | None = None
+    """The decoder's output."""
+
+    @classmethod
+    def from_json(cls, value: object, where: str = "tensors") -> VaeTensors:
+        """Read the object of a job file; absent keys are left to be found."""
+        fields = Fields(value, where)
+        names = {name: fields.text(name) for name in ("mu", "spread", "code", "image") if name in fields}
+        tensors = cls(**names, spread_kind=fields.choice("spread_kind", "auto", SPREAD_KINDS))
+        fields.finish()
+        return tensors
+
+
+@dataclass(frozen=True)
 class Misclassifications:
     """Misclassified candidates; row i of every array is the same candidate."""
 
@@ -68,7 +94,12 @@ class Misclassifications:
     """Probability of the predicted class."""
     delta_norm: Float32[np.ndarray, " n"]
     agreement: Float32[np.ndarray, " n"]
-    """Share of the nearest train codes that bear the seed's label; NaN where none was asked."""
+    """Share of the train codes nearest to the input encoded again that bear the seed's label; NaN where none
+    was asked."""
+    bug_probability: Float32[np.ndarray, " n"]
+    """That the input does not show the predicted class; 0 where nobody asked."""
+    method: UInt8[np.ndarray, " n"]
+    """Number of the search method that found it: 1 paper, 2 neighbourhood, 3 gradient."""
 
     def __len__(self) -> int:
         return len(self.codes)

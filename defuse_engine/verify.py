@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from defuse_engine.audit import first_search_seeds, open_neighbourhood
+from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import EvaluationConfig
 from defuse_engine.correction.labeled_regions import check_labels, draw_samples, is_confirmed
 from defuse_engine.errors import JobInvalid
@@ -16,8 +16,9 @@ from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.regions.regions_file import read_regions
-from defuse_engine.search.identify import Search, Seeds, choose_seeds, classify_codes
-from defuse_engine.search.neighbourhood import encode_split
+from defuse_engine.search.assembly import open_judge, open_search
+from defuse_engine.search.identify import classify_codes
+from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import TRAIN, VALIDATION, Codes, Labels, Regions
 
@@ -28,7 +29,8 @@ _STAGE = "verify/search"
 @dataclass(frozen=True)
 class _Rates:
     seeds: int
-    candidates: int
+    candidates_before: int
+    candidates_after: int
     before: int
     after: int
 
@@ -47,8 +49,8 @@ def run(
         "regions": _on_regions(job, config, resources, candidate, regions) if config.labels else [],
         "second_search": {
             "seeds": found.seeds,
-            "candidates_before": found.candidates,
-            "candidates_after": found.candidates,
+            "candidates_before": found.candidates_before,
+            "candidates_after": found.candidates_after,
             "misclassifications_before": found.before,
             "misclassifications_after": found.after,
         },
@@ -93,7 +95,7 @@ def _on_regions(
         config.labels,
         regions,
         resources.decoder,
-        config.tau,
+        (config.tau,),
         config.samples_per_region,
         job.seed,
         "verify/samples",
@@ -126,15 +128,27 @@ def _second_search(
     codes = encode_split(resources.encoder, resources.dataset.train, reporter)
     seeds = _new_seeds(job, config, resources, codes, reporter)
     if audit.preset != "paper":
-        # A rate per candidate compares only over candidates that both classifiers meet.
+        # A rate per candidate compares only over seeds that both classifiers search from.
         seeds = seeds[_readable(seeds, resources, resources.classifier)]
         seeds = seeds[_readable(seeds, resources, candidate)]
-    neighbourhood = open_neighbourhood(resources, codes, audit)
+    # One judge for both: what it learned of the baseline is the yardstick.
+    judge, bars = open_judge(resources, codes, audit, config.audit_seed, reporter)
     # Every misclassification counts here: a bound per seed would hide how many a repair removed.
     unbounded = replace(audit, kept_per_seed=audit.candidates_per_seed)
     counts: list[tuple[int, int]] = []
     for number, classifier in enumerate((resources.classifier, candidate)):
-        search = Search(classifier, resources.decoder, neighbourhood, unbounded, job.seed, _STAGE)
+        search = open_search(
+            resources,
+            classifier,
+            codes,
+            judge,
+            bars,
+            unbounded,
+            job.seed,
+            reporter,
+            stage=_STAGE,
+            grows=False,
+        )
         found = candidates = 0
         for shard in range(search.shard_count(seeds)):
             chunk = search.run_shard(seeds, shard)
@@ -143,7 +157,8 @@ def _second_search(
             done = number * len(seeds) + min((shard + 1) * audit.shard_seeds, len(seeds))
             reporter.progress("verify", done, 2 * len(seeds), "seeds")
         counts.append((candidates, found))
-    return _Rates(len(seeds), counts[0][0], counts[0][1], counts[1][1])
+    (candidates_before, before), (candidates_after, after) = counts
+    return _Rates(len(seeds), candidates_before, candidates_after, before, after)
 
 
 def _new_seeds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypedDict, Unpack, cast
 
 from defuse._flow import DEFAULT_TIMEOUT_S, Flow, StreamFlow, paged, resumed, unary
@@ -23,6 +24,7 @@ from defuse.v1.audit_service_pb2 import (
     Preset,
     Region,
     RegionState,
+    SearchMethod,
     StreamMisclassificationsRequest,
     StreamMisclassificationsResponse,
     StreamRegionsRequest,
@@ -45,6 +47,12 @@ class AuditSettings(TypedDict, total=False):
     agreement_threshold: float
     tau: float
     annotators_per_region: int
+    methods: Sequence[SearchMethod | str]
+    """`neighbourhood`, `gradient`; `paper` with the preset of that name."""
+    max_candidates: int
+    budget_s: float
+    patience_shards: int
+    belief_threshold: float
 
 
 def start_audit(
@@ -76,9 +84,10 @@ def start_audit(
 
 
 def _audit_config(settings: AuditSettings) -> AuditConfig:
-    fields = {name: value for name, value in settings.items() if name != "preset"}
+    fields = {name: value for name, value in settings.items() if name not in ("preset", "methods")}
     preset = enum_value(Preset, "PRESET_", settings.get("preset"))
-    return AuditConfig(preset=preset, **cast(Any, fields))
+    methods = [enum_value(SearchMethod, "SEARCH_METHOD_", method) for method in settings.get("methods", ())]
+    return AuditConfig(preset=preset, methods=methods, **cast(Any, fields))
 
 
 def get_audit(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Audit]:

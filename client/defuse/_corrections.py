@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack, cast
 
 from defuse._flow import DEFAULT_TIMEOUT_S, Flow, StreamFlow, paged, unary
 from defuse._jobs import OnUpdate, done
-from defuse._requests import Named, job_state, name_of, new_request_id
+from defuse._requests import Named, enum_value, job_state, name_of, new_request_id
 from defuse.v1.correction_service_pb2 import (
     Correction,
     CorrectionConfig,
+    CorrectionPreset,
     CreateCorrectionRequest,
     GetCorrectionRequest,
     ListCorrectionsRequest,
@@ -28,8 +29,9 @@ from defuse.v1.promotion_service_pb2 import (
 
 
 class CorrectionSettings(TypedDict, total=False):
-    """The fields of CorrectionConfig; what is left out gets its default."""
+    """The fields of CorrectionConfig; what is left out gets the preset's default (`default` or `paper`)."""
 
+    preset: CorrectionPreset | str
     seed: int
     device: str
     lambdas: Sequence[float]
@@ -57,10 +59,16 @@ def correct(
         request_id=new_request_id(),
         display_name=display_name,
         audit=name_of(audit),
-        config=CorrectionConfig(**config),
+        config=_correction_config(config),
     )
     correction = yield from unary("CorrectionService/CreateCorrection", request, Correction, timeout_s)
     return (yield from done(correction, on_update=on_update, timeout_s=timeout_s)) if wait else correction
+
+
+def _correction_config(settings: CorrectionSettings) -> CorrectionConfig:
+    fields = {name: value for name, value in settings.items() if name != "preset"}
+    preset = enum_value(CorrectionPreset, "CORRECTION_PRESET_", settings.get("preset"))
+    return CorrectionConfig(preset=preset, **cast(Any, fields))
 
 
 def get_correction(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Correction]:

@@ -1,4 +1,4 @@
-"""What audits, corrections and evaluations have in common: they are watched, waited for and cancelled."""
+"""What all jobs have in common: they are watched, waited for and cancelled."""
 
 from __future__ import annotations
 
@@ -25,18 +25,26 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
     WatchEvaluationResponse,
 )
+from defuse.v1.registry_service_pb2 import (
+    CancelVaeTrainingRequest,
+    VaeTraining,
+    WatchVaeTrainingRequest,
+    WatchVaeTrainingResponse,
+)
 
 FINAL_STATES = frozenset(
     {JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED}
 )
 
-J = TypeVar("J", Audit, Correction, Evaluation)
+J = TypeVar("J", Audit, Correction, Evaluation, VaeTraining)
 OnUpdate = Callable[[Job], None]
 
 
 @dataclass(frozen=True)
 class _Kind:
     service: str
+    field: str
+    """Name of the job in the messages of its watch."""
     job: type[Job]
     watch: type[Message]
     watched: type[Message]
@@ -44,9 +52,12 @@ class _Kind:
 
 
 _KINDS = {
-    "audits": _Kind("AuditService", Audit, WatchAuditRequest, WatchAuditResponse, CancelAuditRequest),
+    "audits": _Kind(
+        "AuditService", "audit", Audit, WatchAuditRequest, WatchAuditResponse, CancelAuditRequest
+    ),
     "corrections": _Kind(
         "CorrectionService",
+        "correction",
         Correction,
         WatchCorrectionRequest,
         WatchCorrectionResponse,
@@ -54,10 +65,19 @@ _KINDS = {
     ),
     "evaluations": _Kind(
         "PromotionService",
+        "evaluation",
         Evaluation,
         WatchEvaluationRequest,
         WatchEvaluationResponse,
         CancelEvaluationRequest,
+    ),
+    "vaeTrainings": _Kind(
+        "RegistryService",
+        "vae_training",
+        VaeTraining,
+        WatchVaeTrainingRequest,
+        WatchVaeTrainingResponse,
+        CancelVaeTrainingRequest,
     ),
 }
 
@@ -65,7 +85,9 @@ _KINDS = {
 def _kind(name: str) -> _Kind:
     kind = _KINDS.get(name.partition("/")[0])
     if kind is None:
-        raise ArgumentError(f"expected audits/..., corrections/... or evaluations/..., got {name!r}")
+        raise ArgumentError(
+            f"expected audits/..., corrections/..., evaluations/... or vaeTrainings/..., got {name!r}"
+        )
     return kind
 
 
@@ -80,12 +102,11 @@ def watch(
     name = name_of(job)
     kind = _kind(name)
     request = cast(Any, kind.watch)
-    field = kind.job.DESCRIPTOR.name.lower()
     return resumed(
         f"{kind.service}/Watch{kind.job.DESCRIPTOR.name}",
         lambda cursor: request(name=name, cursor=cursor),
         kind.watched,
-        lambda message: [getattr(message, field)],
+        lambda message: [getattr(message, kind.field)],
         cursor="",
         timeout_s=timeout_s,
         within_s=within_s,

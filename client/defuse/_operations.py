@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from defuse import _audits, _corrections, _jobs, _labels, _registry, _transfer
+from defuse import _audits, _corrections, _jobs, _labels, _registry, _transfer, _vae_trainings
 from defuse._operation import Operation, StreamOperation
 
 
@@ -25,6 +25,10 @@ class Operations:
     delete_classifier = Operation(_registry.delete_classifier)
     delete_vae = Operation(_registry.delete_vae)
     delete_dataset = Operation(_registry.delete_dataset)
+
+    train_vae = Operation(_vae_trainings.train_vae)
+    get_vae_training = Operation(_vae_trainings.get_vae_training)
+    list_vae_trainings = StreamOperation(_vae_trainings.list_vae_trainings)
 
     start_audit = Operation(_audits.start_audit)
     get_audit = Operation(_audits.get_audit)

@@ -33,6 +33,8 @@ from defuse.v1.registry_service_pb2 import (
     RegisterVaeRequest,
     RegistrationState,
     Vae,
+    VaeSpread,
+    VaeTensors,
 )
 
 POLL_INTERVAL_S = 0.25
@@ -48,6 +50,7 @@ def push_classifier(
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
     output_kind: OutputKind | str | None = None,
+    output_name: str = "",
     display_name: str = "",
     wait: bool = True,
     on_progress: OnTransfer | None = None,
@@ -57,13 +60,15 @@ def push_classifier(
 
     The model is fed `(image * scale - mean) / std`, each channel of it, laid out as `nchw` (the default),
     `nhwc` or `flat`; `output_kind` is `logits` (the default) or `probabilities`. Integer images of a dataset
-    count as value / 255: a model that takes 0..255 has scale 255.
+    count as value / 255: a model that takes 0..255 has scale 255. `output_name` says which of the model's
+    outputs holds the scores (batch, K); it is needed where more than one could.
     """
     request = RegisterClassifierRequest(
         request_id=new_request_id(),
         display_name=display_name,
         preprocessing=preprocessing(layout, scale, mean, std),
         output_kind=enum_value(OutputKind, "OUTPUT_KIND_", output_kind),
+        output_name=output_name,
     )
     request.artifact = (yield from upload(path, on_progress=on_progress, timeout_s=timeout_s)).name
     made = yield from unary("RegistryService/RegisterClassifier", request, Classifier, timeout_s)
@@ -72,29 +77,48 @@ def push_classifier(
 
 def push_vae(
     encoder: Path_,
-    decoder: Path_,
+    decoder: Path_ | None = None,
     *,
     layout: Layout | str | None = None,
     scale: float | None = None,
     mean: Sequence[float] = (),
     std: Sequence[float] = (),
+    mu: str = "",
+    spread: str = "",
+    spread_kind: VaeSpread | str | None = None,
+    code: str = "",
+    image: str = "",
     display_name: str = "",
     wait: bool = True,
     on_progress: OnTransfer | None = None,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
 ) -> Flow[Vae]:
-    """Upload and register a VAE of two ONNX files; with `wait`, return it READY or raise Rejected.
+    """Upload and register a VAE; with `wait`, return it READY or raise Rejected.
 
-    The preprocessing, as of `push_classifier`, is that of the encoder's input; its inverse maps the decoder's
+    It comes as two ONNX files, or as one that holds both halves and gives mu beside the reconstruction. The
+    preprocessing, as of `push_classifier`, is that of the encoder's input; its inverse maps the decoder's
     output back to an image.
+
+    `mu`, `spread`, `code` and `image` name tensors, where the usual names and shapes do not tell;
+    `spread_kind` is `logvar`, `sigma` or `none`. The code is the decoder's input, of one file the tensor that
+    the decoding half starts from.
     """
     request = RegisterVaeRequest(
         request_id=new_request_id(),
         display_name=display_name,
         preprocessing=preprocessing(layout, scale, mean, std),
+        tensors=VaeTensors(
+            mu=mu,
+            spread=spread,
+            spread_kind=enum_value(VaeSpread, "VAE_SPREAD_", spread_kind),
+            code=code,
+            image=image,
+        ),
     )
     request.encoder_artifact = (yield from upload(encoder, on_progress=on_progress, timeout_s=timeout_s)).name
-    request.decoder_artifact = (yield from upload(decoder, on_progress=on_progress, timeout_s=timeout_s)).name
+    if decoder is not None:
+        stored = yield from upload(decoder, on_progress=on_progress, timeout_s=timeout_s)
+        request.decoder_artifact = stored.name
     made = yield from unary("RegistryService/RegisterVae", request, Vae, timeout_s)
     return (yield from _inspected(made, lambda: get_vae(made, timeout_s=timeout_s))) if wait else made
 

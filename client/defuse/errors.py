@@ -19,7 +19,7 @@
     │   ├── Internal
     │   └── Unknown
     ├── ArgumentError               an argument that the server need not be asked about; also a ValueError
-    ├── JobFailed                   an audit, a correction or an evaluation FAILED: `failure`
+    ├── JobFailed                   an audit, a correction, an evaluation or a training FAILED: `failure`
     │   └── Rejected                a model or a dataset was REJECTED by its inspection: `failure`
     └── JobCancelled
 
@@ -44,7 +44,7 @@ from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.error_reason_pb2 import ErrorReason
 from defuse.v1.models_pb2 import Failure
 from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
 ERROR_DOMAIN = "defuse.dev"
 
@@ -195,7 +195,7 @@ class Unknown(CallFailed):
     code = grpc.StatusCode.UNKNOWN
 
 
-Job = Audit | Correction | Evaluation
+Job = Audit | Correction | Evaluation | VaeTraining
 Registration = Classifier | Vae | Dataset
 
 

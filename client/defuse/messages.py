@@ -4,14 +4,18 @@ from defuse.v1.artifact_service_pb2 import Artifact, Upload
 from defuse.v1.audit_service_pb2 import (
     Audit,
     AuditConfig,
+    CalibrationFigures,
     Misclassification,
     NearestItem,
     PreflightFigures,
     Preset,
     Region,
     RegionState,
+    SaturationPoint,
+    SearchMethod,
+    StopReason,
 )
-from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig, CorrectionPoint
+from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig, CorrectionPoint, CorrectionPreset
 from defuse.v1.error_reason_pb2 import ErrorReason
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelingProgress, LabelTask, LabelVerdict
 from defuse.v1.models_pb2 import (
@@ -37,12 +41,23 @@ from defuse.v1.promotion_service_pb2 import (
     SecondSearch,
     Verdict,
 )
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, DatasetSplit, Lineage, RegistrationState, Vae
+from defuse.v1.registry_service_pb2 import (
+    Classifier,
+    Dataset,
+    DatasetSplit,
+    Lineage,
+    RegistrationState,
+    Vae,
+    VaeTraining,
+    VaeTrainingConfig,
+    VaeTrainingPoint,
+)
 
 __all__ = [
     "Artifact",
     "Audit",
     "AuditConfig",
+    "CalibrationFigures",
     "Check",
     "ClassAccuracy",
     "Classifier",
@@ -50,6 +65,7 @@ __all__ = [
     "Correction",
     "CorrectionConfig",
     "CorrectionPoint",
+    "CorrectionPreset",
     "Dataset",
     "DatasetSplit",
     "ErrorReason",
@@ -77,10 +93,16 @@ __all__ = [
     "RegionAccuracy",
     "RegionState",
     "RegistrationState",
+    "SaturationPoint",
+    "SearchMethod",
     "SecondSearch",
+    "StopReason",
     "TensorSpec",
     "Upload",
     "Vae",
+    "VaeTraining",
+    "VaeTrainingConfig",
+    "VaeTrainingPoint",
     "Verdict",
     "Warning",
 ]

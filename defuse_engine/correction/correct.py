@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +10,13 @@ import torch
 
 from defuse_engine.configs import CorrectionConfig
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, keeps
-from defuse_engine.correction.fine_tuning import Right, Tuned, Tuning, fine_tune
-from defuse_engine.correction.labeled_regions import RegionSamples, check_labels, draw_samples, is_confirmed
+from defuse_engine.correction.company import draw_company, no_company, vouched_classes
+from defuse_engine.correction.curve import Point
+from defuse_engine.correction.fine_tuning import Tuned, Tuning
+from defuse_engine.correction.labeled_regions import check_labels, draw_samples, is_confirmed
 from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
+from defuse_engine.correction.mining import Miner
+from defuse_engine.correction.sweep import Measure, Sweep
 from defuse_engine.errors import CorrectionFailed, JobInvalid, Reason
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.job_file import Job
@@ -31,90 +31,60 @@ from defuse_engine.models.differentiable import (
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.regions.regions_file import read_regions
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Regions
+from defuse_engine.types import Labels, Regions
 
 HELD_OUT_PER_REGION = 50
-"""Samples of each region that choose lambda and are never trained on."""
-_SLOWER = 0.1
-"""The learning rate falls by this factor after a sweep that kept nothing."""
-_SWEEPS = 3
+"""Samples of each region that choose the setting and are never trained on."""
+_TAUS = (0.3, 1.0, 3.0)
+"""Times tau, in turns: the heart of a region, the region, and its surroundings."""
 _PARITY_IMAGES = 256
 _LOSS_IMAGES = 2_000
 
 
-@dataclass(frozen=True)
-class _Measure:
-    """What a point is measured with."""
-
-    resources: Resources
-    held_out: RegionSamples
-    baseline_right: Right
-    """Which items of the validation split the classifier as it came gets right."""
-
-    def point(
-        self,
-        model: DifferentiableModel,
-        region_weight: float | None,
-        learning_rate: float,
-        epochs: int,
-        training_loss: float,
-        *,
-        diverged: bool,
-    ) -> Point:
-        """Measure a model on the validation split and on the held-out region samples."""
-        preprocessing = self.resources.classifier.preprocessing
-        validation = fine_tuning.right(model, preprocessing, self.resources.dataset.validation)
-        predicted = fine_tuning.predict(model, preprocessing, self.held_out.images)
-        return Point(
-            region_weight,
-            learning_rate,
-            epochs,
-            validation_accuracy=float(validation.mean()),
-            validation_error=math.sqrt((validation != self.baseline_right).sum()) / len(validation),
-            region_accuracy=float((predicted == self.held_out.labels).mean()),
-            training_loss=training_loss,
-            diverged=diverged,
-        )
-
-
 def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Reporter) -> dict[str, Any]:
-    """Sweeps lambda and writes `output/corrected.onnx`; returns what the sweep adds to `result.json`.
+    """Sweeps settings, writes `corrected.onnx` and `control.onnx`; returns what `result.json` gains.
 
-    Lambda is chosen on the validation split and on held-out region samples (`curve.choose`). Raises
+    The setting is chosen on the validation split and on held-out region samples (`curve.choose`). Raises
     NO_CONFIRMED_BUG, MODEL_NOT_DIFFERENTIABLE, or CORRECTION_DIVERGED where nothing may be returned.
     """
     files = _files(job)
     regions = read_regions(files.regions)
     check_labels(config.labels, regions, resources.dataset.class_count)
     _require_confirmed_bug(config, regions)
-    reporter.progress("correct", 0, len(config.lambdas), "steps")
+    reporter.progress("correct", 0, 1, "steps")
     original = files.classifier.read_bytes()
-    model = to_torch(original).to(resources.runtime.device)
-    measure = _Measure(
-        resources,
-        draw_samples(
-            config.labels,
-            regions,
-            resources.decoder,
-            config.tau,
-            HELD_OUT_PER_REGION,
-            job.seed,
-            "correct/held-out",
-        ),
-        fine_tuning.right(model, resources.classifier.preprocessing, resources.dataset.validation),
+    model = to_torch(original, resources.classifier.output.name).to(resources.runtime.device)
+    held_out = draw_samples(
+        config.labels,
+        regions,
+        resources.decoder,
+        (config.tau,),
+        HELD_OUT_PER_REGION,
+        job.seed,
+        "correct/held-out",
     )
-    tuning = _tuning(model, resources, regions, config, job.seed)
-    baseline = measure.point(model, None, 0.0, 0, tuning.baseline_loss, diverged=False)
-    curve, tuned = _sweep(model, tuning, measure, baseline, config, job.seed, reporter)
-    chosen = next(point for point in curve if point.chosen)
-    corrected = with_lineage(write_back(original, tuned), _lineage(files, config, chosen, job.seed))
+    right = fine_tuning.right(model, resources.classifier.preprocessing, resources.dataset.validation)
+    measure = Measure(resources, held_out, right)
+    classes = vouched_classes(config.labels, regions)
+    tuning = _tuning(model, resources, regions, classes, config, job.seed)
+    baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
+    miner = Miner(resources, classes, job.seed, reporter)
+    sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
+    swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
+    corrected = with_lineage(
+        write_back(original, swept.model), _lineage(files, config, swept.chosen, job.seed)
+    )
+    control = write_back(original, swept.control_model)
     write_whole(job.output / "corrected.onnx", lambda stream: stream.write(corrected))
+    write_whole(job.output / "control.onnx", lambda stream: stream.write(control))
     return {
         "corrected": "output/corrected.onnx",
+        "control_model": "output/control.onnx",
         "config": config.to_json(),
         "baseline": baseline.to_json(),
-        "curve": [point.to_json() for point in curve],
-        "parity_max_abs_error": _parity(corrected, tuned, resources),
+        "control": swept.control.to_json(),
+        "curve": [point.to_json() for point in swept.curve],
+        "parity_max_abs_error": _parity(corrected, swept.model, resources),
         "region_count": len(config.labels),
     }
 
@@ -131,7 +101,8 @@ def _files(job: Job) -> _Files:
     inputs = job.inputs
     if inputs.classifier is None or inputs.vae is None or inputs.dataset is None or inputs.regions is None:
         raise JobInvalid("job.inputs of kind correct needs classifier, vae, dataset and regions")
-    return _Files(inputs.classifier.file, inputs.vae.decoder, inputs.dataset.file, inputs.regions)
+    decoder = inputs.vae.decoder or inputs.vae.encoder
+    return _Files(inputs.classifier.file, decoder, inputs.dataset.file, inputs.regions)
 
 
 def _require_confirmed_bug(config: CorrectionConfig, regions: Regions) -> None:
@@ -145,106 +116,41 @@ def _require_confirmed_bug(config: CorrectionConfig, regions: Regions) -> None:
 
 
 def _tuning(
-    model: DifferentiableModel, resources: Resources, regions: Regions, config: CorrectionConfig, seed: int
+    model: DifferentiableModel,
+    resources: Resources,
+    regions: Regions,
+    classes: Labels,
+    config: CorrectionConfig,
+    seed: int,
 ) -> Tuning:
     classifier, train = resources.classifier, resources.dataset.train
+    paper = config.preset == "paper"
     samples = draw_samples(
         config.labels,
         regions,
         resources.decoder,
-        config.tau,
+        (config.tau,) if paper else tuple(factor * config.tau for factor in _TAUS),
         config.samples_per_region,
         seed,
         "correct/train",
     )
+    company = no_company(train)
+    if not paper:
+        rng = numpy_generator(seed, "correct/company")
+        company = draw_company(classes, resources.encoder, resources.decoder, train, rng)
     some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = fine_tuning.mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]
     )
     return Tuning(
+        preset=config.preset,
         preprocessing=classifier.preprocessing,
         output_kind=classifier.output_kind,
         clean=train,
-        region_samples=samples,
-        epochs=config.epochs,
+        pools=(samples, company),
         batch_size=config.batch_size,
         baseline_loss=loss,
     )
-
-
-def _sweep(
-    model: DifferentiableModel,
-    tuning: Tuning,
-    measure: _Measure,
-    baseline: Point,
-    config: CorrectionConfig,
-    seed: int,
-    reporter: Reporter,
-) -> tuple[list[Point], DifferentiableModel]:
-    """The whole curve with its chosen point marked, and that point's model."""
-    points: list[Point] = []
-    models: list[DifferentiableModel] = []
-    for point, tuned in _points(model, tuning, measure, baseline, config, seed, reporter):
-        points.append(point)
-        models.append(tuned.model)
-    best = choose(points, baseline)
-    chosen = points[best]
-    if not keeps(chosen, baseline):
-        reporter.warning(
-            "VALIDATION_ACCURACY_NOT_KEPT",
-            f"no setting kept the validation accuracy of {baseline.validation_accuracy:.4f}; the best "
-            f"trade-off has {chosen.validation_accuracy:.4f}: evaluate it before it is promoted",
-        )
-    if chosen.region_accuracy < LEAST_REPAIRED:
-        reporter.warning(
-            "REGIONS_NOT_REPAIRED",
-            f"the corrected classifier gets {chosen.region_accuracy:.4f} of held-out region samples right: "
-            "no setting that keeps the validation accuracy repairs more; look at the labels of the regions "
-            "that stay wrong, or give more train data",
-        )
-    points[best] = dataclasses.replace(chosen, chosen=True)
-    return points, models[best]
-
-
-def _points(
-    model: DifferentiableModel,
-    tuning: Tuning,
-    measure: _Measure,
-    baseline: Point,
-    config: CorrectionConfig,
-    seed: int,
-    reporter: Reporter,
-) -> Iterator[tuple[Point, Tuned]]:
-    """Every lambda at the configured learning rate; all again more slowly while none kept what was known."""
-    steps = tuning.steps * len(config.lambdas)
-    for sweep in range(_SWEEPS):
-        learning_rate = config.learning_rate * _SLOWER**sweep
-        kept = False
-        for number, region_weight in enumerate(config.lambdas):
-            before = steps * sweep + tuning.steps * number
-            tuned = fine_tune(
-                model,
-                tuning,
-                region_weight,
-                learning_rate,
-                # The same batches for every lambda: the curve shows lambda, not luck.
-                numpy_generator(seed, "correct/batches"),
-                lambda done, before=before, sweep=sweep: reporter.progress(
-                    "correct", before + done, steps * (sweep + 1), "steps"
-                ),
-            )
-            point = measure.point(
-                tuned.model,
-                region_weight,
-                learning_rate,
-                tuning.walked_epochs,
-                tuned.training_loss,
-                diverged=tuned.diverged,
-            )
-            kept = kept or keeps(point, baseline)
-            yield point, tuned
-        if kept:
-            return
 
 
 def _lineage(files: _Files, config: CorrectionConfig, chosen: Point, seed: int) -> dict[str, str]:

@@ -15,6 +15,9 @@ LEAST_REPAIRED = 0.9
 MOST_GIVEN_UP = 0.02
 """Validation accuracy that the best trade-off may cost, where no setting costs nothing."""
 
+MOST_CLASS_ERRORS = 3.0
+"""Standard errors by which the validation accuracy of a single class may fall."""
+
 
 @dataclass(frozen=True)
 class Point:
@@ -33,12 +36,18 @@ class Point:
     region_accuracy: float
     training_loss: float
     diverged: bool
+    worst_class_change: float = 0.0
+    """Of the class whose validation accuracy fell most, or rose least."""
+    worst_class_fall: float = 0.0
+    """The largest fall of a class's validation accuracy, over its own standard error; 0 where none fell."""
+    mined_count: int = 0
+    """Misclassifications that were mined from the best classifier so far, and trained on, too."""
     chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The point as `result.json` describes it."""
         fields = dataclasses.asdict(self)
-        del fields["validation_error"]
+        del fields["validation_error"], fields["worst_class_fall"]
         return {"lambda": fields.pop("region_weight"), **fields}
 
 
@@ -68,20 +77,42 @@ def choose(points: list[Point], baseline: Point) -> int:
     return max(sound, key=lambda i: points[i].validation_accuracy + points[i].region_accuracy)
 
 
+def choose_mined(points: list[Point], baseline: Point) -> int:
+    """The number of the point to return of a curve whose last one trained on mined misclassifications.
+
+    That one, where it keeps what was known and is no worse than the best of the others within the standard
+    error: what it gains lies where neither validation items nor region samples are.
+    """
+    mined = len(points) - 1
+    best = points[choose(points[:mined], baseline)]
+    alike = (
+        keeps(points[mined], baseline)
+        and points[mined].region_accuracy >= best.region_accuracy - REGION_TOLERANCE
+        and points[mined].validation_accuracy >= best.validation_accuracy - points[mined].validation_error
+    )
+    return mined if alike else choose(points[:mined], baseline)
+
+
 def keeps(point: Point, baseline: Point) -> bool:
     """Whether a point repairs regions and costs nothing that can be measured.
 
     Validation accuracy did not fall by more than its standard error: of a few hundred items one more or less
-    wrong says nothing, and must not stand against the repair of every region.
+    wrong says nothing, and must not stand against the repair of every region. No class alone fell by more
+    than three of its own: of dozens of classes some always fall by one.
     """
     return (
         not point.diverged
+        and point.worst_class_fall <= MOST_CLASS_ERRORS
         and point.validation_accuracy >= baseline.validation_accuracy - point.validation_error
         and _repairs(point, baseline)
     )
 
 
 def _repairs(point: Point, baseline: Point) -> bool:
+    """Whether anything is better: the regions, or without harm to them the rest."""
+    if point.region_accuracy == baseline.region_accuracy:
+        best = point.region_accuracy >= 1.0 - REGION_TOLERANCE
+        return best or point.validation_accuracy > baseline.validation_accuracy
     return point.region_accuracy > baseline.region_accuracy or point.region_accuracy >= 1.0 - REGION_TOLERANCE
 
 

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
+from defuse_engine.configs import Preset
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.differentiable import DifferentiableModel
@@ -22,8 +23,9 @@ from defuse_engine.types import Images, Labels, OutputKind, Preprocessing
 _LEAST_WEIGHT_SCALE = 1e-3
 """Weights that start at zero must be able to move: the floor of Adafactor's relative steps."""
 _WARM_UP_SHARE = 0.1
+_PAPER_MOMENTUM = 0.9
 _LEAST_STEPS = 300
-"""Of one point: a small dataset is walked through more often than asked, or nothing would change."""
+"""For each pass asked for: a small dataset is walked through more often, or nothing would change."""
 _MOST_STEPS = 2_500
 """Of one point: a large dataset is sampled, not walked through."""
 _CHECKED_EVERY_STEPS = 25
@@ -36,28 +38,36 @@ _Batch = tuple[Float32[np.ndarray, "_ c h w"], Int64[np.ndarray, " _"]]
 
 @dataclass(frozen=True)
 class Tuning:
-    """All that a point of the sweep depends on, except lambda and the learning rate."""
+    """All that every point of the sweep shares."""
 
+    preset: Preset
     preprocessing: Preprocessing
     output_kind: OutputKind
     clean: Split
-    region_samples: RegionSamples
-    epochs: int
-    """Passes asked for; the number of steps has bounds of its own."""
+    pools: tuple[RegionSamples, ...]
+    """Samples of regions first, then what goes with them; each gives an equal part of a batch."""
     batch_size: int
     baseline_loss: float
     """Clean cross-entropy of the classifier as it came."""
 
-    @property
-    def steps(self) -> int:
-        """Steps of gradient descent of one point."""
-        asked = self.epochs * math.ceil(len(self.clean) / self.batch_size)
-        return min(_MOST_STEPS, max(_LEAST_STEPS, asked))
+    def steps(self, epochs: int) -> int:
+        """Steps of gradient descent for so many passes, within bounds that `preset: paper` does not know."""
+        asked = epochs * math.ceil(len(self.clean) / self.batch_size)
+        return asked if self.preset == "paper" else min(_MOST_STEPS, max(_LEAST_STEPS * epochs, asked))
 
-    @property
-    def walked_epochs(self) -> int:
+    def walked_epochs(self, epochs: int) -> int:
         """Passes over the clean data that these steps make, at least one."""
-        return max(1, round(self.steps * self.batch_size / len(self.clean)))
+        return max(1, round(self.steps(epochs) * self.batch_size / len(self.clean)))
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One point of the sweep."""
+
+    region_weight: float
+    """Lambda; 0 is the control."""
+    learning_rate: float
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -68,44 +78,60 @@ class Tuned:
     training_loss: float
     """Mean of CE(clean) + lambda * CE(region samples) over the last steps with a finite loss."""
     diverged: bool
-    """Cut short: the clean loss was on its way to that of guessing."""
+    """Cut short and rolled back to the last sound weights: its clean loss neared that of guessing."""
 
 
 def fine_tune(
     model: DifferentiableModel,
     tuning: Tuning,
-    region_weight: float,
-    learning_rate: float,
+    setting: Setting,
     generator: np.random.Generator,
     on_step: Callable[[int], None],
 ) -> Tuned:
-    """Minimises CE(clean) + `region_weight` * CE(region samples) from a copy of `model`, by Adam.
+    """Minimises CE(clean) + lambda * CE(region samples) from a copy of `model`.
 
-    `learning_rate` is relative: a step moves each weight tensor by up to that share of its root mean square,
-    so that one value serves classifiers whose weights differ in scale (N. Shazeer, M. Stern, Adafactor, 2018,
-    section 8); it warms up and falls to zero by a cosine. `on_step` gets the number of steps done.
+    By Adam with relative steps: each moves a weight tensor by up to `learning_rate` times its root mean
+    square, so that one value serves classifiers whose weights differ in scale (N. Shazeer, M. Stern,
+    Adafactor, 2018, section 8); it warms up and falls to zero by a cosine. `preset: paper`: by SGD with
+    momentum 0.9. `on_step` gets the number of steps done.
     """
     tuned = copy.deepcopy(model)
-    optimizer = torch.optim.Adam(_relative_groups(tuned, learning_rate))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _schedule(step, tuning.steps))
+    steps = tuning.steps(setting.epochs)
+    optimizer, schedule = _optimizer(tuned, tuning, setting, steps)
     limit = _divergence_limit(tuning)
+    sound = copy.deepcopy(tuned.state_dict())
     clean_losses: list[float] = []
     losses: list[float] = []
-    for step, (clean, regional) in enumerate(_batches(tuning, generator)):
+    for step, (clean, regional) in enumerate(_batches(tuning, steps, generator)):
         optimizer.zero_grad(set_to_none=True)
-        clean_loss, region_loss = _cross_entropies(tuned, tuning, clean, regional)
-        loss = clean_loss + region_weight * region_loss
+        clean_loss, region_loss = _cross_entropies(
+            tuned, tuning, clean, regional if setting.region_weight else None
+        )
+        loss = clean_loss + setting.region_weight * region_loss
         loss.backward()
         optimizer.step()
         schedule.step()
         clean_losses.append(float(clean_loss.detach()))
         losses.append(float(loss.detach()))
         on_step(step + 1)
-        check = (step + 1) % _CHECKED_EVERY_STEPS == 0 or step + 1 == tuning.steps
+        if (step + 1) % _CHECKED_EVERY_STEPS and step + 1 < steps:
+            continue
         # NaN compares as false: written so that it counts as diverged.
-        if check and not np.mean(clean_losses[-_CHECKED_EVERY_STEPS:]) <= limit:
+        if not np.mean(clean_losses[-_CHECKED_EVERY_STEPS:]) <= limit:
+            tuned.load_state_dict(sound)
             return Tuned(tuned, _finite_mean(losses), diverged=True)
+        sound = copy.deepcopy(tuned.state_dict())
     return Tuned(tuned, _finite_mean(losses), diverged=False)
+
+
+def _optimizer(
+    model: DifferentiableModel, tuning: Tuning, setting: Setting, steps: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
+    if tuning.preset == "paper":
+        plain = torch.optim.SGD(model.parameters(), lr=setting.learning_rate, momentum=_PAPER_MOMENTUM)
+        return plain, torch.optim.lr_scheduler.LambdaLR(plain, lambda step: 1.0)
+    relative = torch.optim.Adam(_relative_groups(model, setting.learning_rate))
+    return relative, torch.optim.lr_scheduler.LambdaLR(relative, lambda step: _schedule(step, steps))
 
 
 def predict(model: DifferentiableModel, preprocessing: Preprocessing, images: Images) -> Labels:
@@ -141,10 +167,15 @@ def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
 
 
 def _cross_entropies(
-    model: DifferentiableModel, tuning: Tuning, clean: _Batch, regional: _Batch
+    model: DifferentiableModel, tuning: Tuning, clean: _Batch, regional: _Batch | None
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of each batch, from one pass: frozen statistics keep the two apart."""
     device = _device(model)
+    if regional is None:
+        scores = model(apply(tuning.preprocessing, torch.from_numpy(clean[0]).to(device)))
+        targets = torch.from_numpy(clean[1]).to(device)
+        loss = functional.nll_loss(_log_probabilities(scores, tuning.output_kind), targets)
+        return loss, torch.zeros_like(loss)
     images = torch.from_numpy(np.concatenate([clean[0], regional[0]])).to(device)
     targets = torch.from_numpy(np.concatenate([clean[1], regional[1]])).to(device)
     scores = model(apply(tuning.preprocessing, images))
@@ -158,17 +189,23 @@ def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
     return scores.clamp_min(_LEAST_PROBABILITY).log()
 
 
-def _batches(tuning: Tuning, generator: np.random.Generator) -> Iterator[tuple[_Batch, _Batch]]:
-    """Pairs of a clean batch and a region batch of the same size, `tuning.steps` of them."""
-    size, regions = tuning.batch_size, tuning.region_samples
+def _batches(tuning: Tuning, steps: int, generator: np.random.Generator) -> Iterator[tuple[_Batch, _Batch]]:
+    """So many pairs of a clean batch and a region batch of the same size."""
+    size = tuning.batch_size
+    pools = [pool for pool in tuning.pools if len(pool.labels)]
+    parts = [len(part) for part in np.array_split(np.arange(size), len(pools))]
     order = np.zeros(0, np.int64)
-    for _ in range(tuning.steps):
+    for _ in range(steps):
         if len(order) == 0:
             order = generator.permutation(len(tuning.clean))
         chosen, order = order[:size], order[size:]
-        rows = generator.integers(len(regions.labels), size=size)
-        clean = (tuning.clean.images(chosen), tuning.clean.labels[chosen])
-        yield clean, (regions.images[rows], regions.labels[rows])
+        drawn = [
+            (pool, generator.integers(len(pool.labels), size=part))
+            for pool, part in zip(pools, parts, strict=True)
+        ]
+        images = np.concatenate([pool.images[rows] for pool, rows in drawn])
+        labels = np.concatenate([pool.labels[rows] for pool, rows in drawn])
+        yield (tuning.clean.images(chosen), tuning.clean.labels[chosen]), (images, labels)
 
 
 def _relative_groups(model: DifferentiableModel, learning_rate: float) -> list[dict[str, object]]:

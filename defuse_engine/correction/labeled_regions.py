@@ -45,25 +45,28 @@ def draw_samples(
     labels: tuple[RegionLabel, ...],
     regions: Regions,
     decoder: Decoder,
-    tau: float,
+    taus: tuple[float, ...],
     samples_per_region: int,
     seed: int,
     stage: str,
 ) -> RegionSamples:
-    """Decodes samples of N(mean, tau * covariance) of each labeled region.
+    """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
 
     Every region has a stream of its own, named by seed, stage and region: stages share no sample.
     """
-    codes = [
-        sample_region(
+    codes: list[np.ndarray] = []
+    for label in labels:
+        # One at tau = 1, then each row by its own tau.
+        drawn = sample_region(
             regions.means[label.region],
             regions.covariances[label.region],
-            tau,
+            1.0,
             samples_per_region,
             numpy_generator(seed, stage, label.region),
         )
-        for label in labels
-    ]
+        mean = regions.means[label.region].astype(np.float32)
+        scale = np.sqrt(np.resize(np.array(taus, np.float32), samples_per_region))
+        codes.append(mean + (drawn - mean) * scale[:, None])
     return RegionSamples(
         images=decoder(np.concatenate(codes)),
         labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),

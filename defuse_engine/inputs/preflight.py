@@ -11,14 +11,16 @@ from defuse_engine.errors import PreflightRefused, Reason
 from defuse_engine.inputs.diagnosis import likely_cause
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import OUTPUT_KINDS, Labels, OutputKind, Outputs
+from defuse_engine.types import OUTPUT_KINDS, Images, Labels, OutputKind, Outputs
 
 SAMPLE_SIZE = 2000
 LEAST_KAPPA = 0.2
 """Cohen's kappa up to which agreement with the labels is "slight" (Landis and Koch, Biometrics 33, 1977)."""
 LEAST_READABILITY = 0.5
 LOW_READABILITY = 0.9
+TRAIN_COMMAND = "defuse vae train --dataset D --classifier C"
 _ROW_SUM_TOLERANCE = 1e-2
 
 
@@ -26,12 +28,12 @@ _ROW_SUM_TOLERANCE = 1e-2
 class Preflight:
     """The first figures of an audit."""
 
+    readability: float
+    """Accuracy on reconstructions over accuracy on the originals: what an audit can be trusted with."""
     classifier_accuracy: float
     """On the raw inputs, in [0, 1]."""
     reconstruction_accuracy: float
     """On the VAE's reconstructions of the same inputs, in [0, 1]."""
-    readability: float
-    """The second over the first."""
     reconstruction_mse: float
     """Mean over images and pixels."""
     sample_size: int
@@ -60,18 +62,14 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
     sample = np.sort(rng.permutation(len(split))[:SAMPLE_SIZE])
     images, labels = split.images(sample), split.labels[sample]
     reporter.progress("preflight", 0, len(sample), "items")
-    outputs = resources.classifier(images)
-    _require_outputs(resources, outputs)
-    predicted = outputs.argmax(axis=1)
-    accuracy = float((predicted == labels).mean())
-    if cohens_kappa(predicted, labels, outputs.shape[1]) <= LEAST_KAPPA:
-        raise _near_chance(resources, images, labels, outputs, accuracy)
+    outputs = require_skill(resources.classifier, images, labels)
+    accuracy = float((outputs.argmax(axis=1) == labels).mean())
     reconstructions = resources.decoder(resources.encoder(images))
     read = float((resources.classifier.predict(reconstructions) == labels).mean())
     preflight = Preflight(
+        readability=read / accuracy,
         classifier_accuracy=accuracy,
         reconstruction_accuracy=read,
-        readability=read / accuracy,
         reconstruction_mse=float(np.mean((reconstructions - images) ** 2, dtype=np.float64)),
         sample_size=len(sample),
         value_min=float(images.min()),
@@ -87,6 +85,19 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
     return preflight
 
 
+def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Outputs:
+    """Return the classifier's outputs on images whose labels it agrees with beyond chance.
+
+    Raises PreflightRefused with PREFLIGHT_CLASSIFIER_ACCURACY otherwise, and where an output is not finite.
+    """
+    outputs = classifier(images)
+    _require_outputs(classifier, outputs)
+    predicted = outputs.argmax(axis=1)
+    if cohens_kappa(predicted, labels, outputs.shape[1]) <= LEAST_KAPPA:
+        raise _near_chance(classifier, images, labels, outputs, float((predicted == labels).mean()))
+    return outputs
+
+
 def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
     """Return agreement beyond chance: 0 for guessing or a constant answer, 1 for full agreement.
 
@@ -99,17 +110,17 @@ def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
     return 0.0 if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
 
 
-def _require_outputs(resources: Resources, outputs: Outputs) -> None:
+def _require_outputs(classifier: Classifier, outputs: Outputs) -> None:
     if not np.isfinite(outputs).all():
         raise PreflightRefused(
             Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
             "the classifier answers NaN or infinite values on the dataset's images; wrong preprocessing "
-            f"({resources.classifier.preprocessing}) is the likely cause",
+            f"({classifier.preprocessing}) is the likely cause",
         )
 
 
 def _near_chance(
-    resources: Resources, images: np.ndarray, labels: Labels, outputs: Outputs, accuracy: float
+    classifier: Classifier, images: Images, labels: Labels, outputs: Outputs, accuracy: float
 ) -> PreflightRefused:
     commonest = float(np.bincount(labels).max() / len(labels))
     figures: dict[str, float | int | str] = {
@@ -119,16 +130,16 @@ def _near_chance(
         "class_count": outputs.shape[1],
         "value_min": float(images.min()),
         "value_max": float(images.max()),
-        "preprocessing": str(resources.classifier.preprocessing),
+        "preprocessing": str(classifier.preprocessing),
     }
     message = (
         f"the classifier is right on {accuracy:.1%} of {len(labels)} validation images, hardly more than by "
         f"chance (the commonest class makes {commonest:.1%}): an audit would report noise. Likely "
         "causes are wrong preprocessing (scale, mean, std, layout; declared is "
-        f"{resources.classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
+        f"{classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
         "it) or another order of the labels."
     )
-    cause = likely_cause(resources.classifier, images, labels, outputs)
+    cause = likely_cause(classifier, images, labels, outputs)
     return PreflightRefused(
         Reason.PREFLIGHT_CLASSIFIER_ACCURACY, f"{message} {cause}" if cause else message, figures
     )
@@ -158,19 +169,19 @@ def _judge_readability(preflight: Preflight, reporter: Reporter) -> None:
     if preflight.readability >= LOW_READABILITY:
         return
     told = (
-        f"the classifier is right on {preflight.classifier_accuracy:.1%} of the images, but on "
-        f"{preflight.reconstruction_accuracy:.1%} of the VAE's reconstructions of them (readability "
-        f"{preflight.readability:.2f})"
+        f"readability is {preflight.readability:.2f}: the classifier is right on "
+        f"{preflight.classifier_accuracy:.1%} of the images, but on "
+        f"{preflight.reconstruction_accuracy:.1%} of the VAE's reconstructions of them"
     )
     if preflight.readability < LEAST_READABILITY:
         raise PreflightRefused(
             Reason.PREFLIGHT_READABILITY,
             f"{told}, below {LEAST_READABILITY}: what a search finds there is the VAE's blur. Check the "
-            "VAE's preprocessing, or train a VAE whose loss keeps what the classifier looks at",
+            f"VAE's preprocessing, or train a VAE that the classifier can read: {TRAIN_COMMAND}",
             dict(preflight.to_json()),
         )
     reporter.warning(
         "LOW_READABILITY",
         f"{told}, below {LOW_READABILITY}: some of what is found shows the VAE's blur, not the classifier's "
-        "bugs",
+        f"bugs. To train a VAE that the classifier can read: {TRAIN_COMMAND}",
     )

@@ -10,7 +10,8 @@ from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, Inp
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.models.preprocessing import ImageShape, model_item_shape
-from defuse_engine.types import Preprocessing
+from defuse_engine.models.vae_halves import cut
+from defuse_engine.types import Preprocessing, VaeTensors
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ def open_classifier(
     entry: ClassifierInput, dataset: Dataset, runtime: Runtime, what: str = "the classifier"
 ) -> Classifier:
     """Open a classifier; raises MODEL_SIGNATURE or MODEL_CLASS_COUNT where it does not fit the dataset."""
-    classifier = Classifier(entry.file.read_bytes(), entry.preprocessing, entry.output_kind, runtime, what)
+    classifier = Classifier(
+        entry.file.read_bytes(), entry.preprocessing, entry.output_kind, runtime, what, entry.output
+    )
     _require_shape(
         classifier.signature.input.shape,
         entry.preprocessing,
@@ -68,8 +71,9 @@ def open_classifier(
 
 
 def _open_vae(entry: VaeInput, image_shape: ImageShape, runtime: Runtime) -> tuple[Encoder, Decoder]:
-    encoder = Encoder(entry.encoder.read_bytes(), entry.preprocessing, runtime)
-    decoder = Decoder(entry.decoder.read_bytes(), entry.preprocessing, image_shape, runtime)
+    encoder_bytes, decoder_bytes, tensors = read_vae(entry)
+    encoder = Encoder(encoder_bytes, entry.preprocessing, runtime, tensors)
+    decoder = Decoder(decoder_bytes, entry.preprocessing, image_shape, runtime, tensors.image)
     _require_shape(
         encoder.signature.input.shape,
         entry.preprocessing,
@@ -79,6 +83,15 @@ def _open_vae(entry: VaeInput, image_shape: ImageShape, runtime: Runtime) -> tup
     )
     require_same_latent_size(encoder.mu.shape[1], decoder.declared_latent_size)
     return encoder, decoder
+
+
+def read_vae(entry: VaeInput) -> tuple[bytes, bytes, VaeTensors]:
+    """Read encoder and decoder, cut out of one file where they came so, and the names of their tensors."""
+    encoder = entry.encoder.read_bytes()
+    if entry.decoder is not None:
+        return encoder, entry.decoder.read_bytes(), entry.tensors
+    halves = cut(encoder, entry.tensors)
+    return halves.encoder, halves.decoder, halves.tensors
 
 
 def require_same_latent_size(encoded: int, decoded: int) -> None:

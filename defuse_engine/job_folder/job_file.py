@@ -9,9 +9,11 @@ from typing import Literal
 
 from defuse_engine.errors import JobInvalid
 from defuse_engine.strict_json import Fields
-from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing
+from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing, VaeTensors
 
-Kind = Literal["inspect_classifier", "inspect_vae", "inspect_dataset", "audit", "correct", "evaluate"]
+Kind = Literal[
+    "inspect_classifier", "inspect_vae", "inspect_dataset", "audit", "correct", "evaluate", "train_vae"
+]
 KINDS: tuple[Kind, ...] = (
     "inspect_classifier",
     "inspect_vae",
@@ -19,6 +21,7 @@ KINDS: tuple[Kind, ...] = (
     "audit",
     "correct",
     "evaluate",
+    "train_vae",
 )
 _INPUTS: dict[Kind, tuple[str, ...]] = {
     "inspect_classifier": ("classifier",),
@@ -27,6 +30,7 @@ _INPUTS: dict[Kind, tuple[str, ...]] = {
     "audit": ("classifier", "vae", "dataset"),
     "correct": ("classifier", "vae", "dataset", "regions"),
     "evaluate": ("classifier", "vae", "dataset", "regions", "candidate"),
+    "train_vae": ("classifier", "dataset"),
 }
 
 
@@ -47,15 +51,19 @@ class ClassifierInput:
     file: Path
     preprocessing: Preprocessing
     output_kind: OutputKind
+    output: str | None = None
+    """Name of the output that holds the scores; None: the only one that can."""
 
 
 @dataclass(frozen=True)
 class VaeInput:
-    """A VAE's two files; one preprocessing serves both ends."""
+    """A VAE's two files, or the one that holds both halves; one preprocessing serves both ends."""
 
     encoder: Path
-    decoder: Path
+    decoder: Path | None
+    """None where `encoder` holds both halves."""
     preprocessing: Preprocessing
+    tensors: VaeTensors = field(default_factory=VaeTensors)
 
 
 @dataclass(frozen=True)
@@ -152,14 +160,16 @@ def _classifier(fields: Fields, folder: Path) -> ClassifierInput:
         file=_file(fields, "file", folder),
         preprocessing=_preprocessing(fields),
         output_kind=fields.choice("output_kind", "logits", OUTPUT_KINDS),
+        output=fields.text("output") if "output" in fields else None,
     )
 
 
 def _vae(fields: Fields, folder: Path) -> VaeInput:
     return VaeInput(
         encoder=_file(fields, "encoder", folder),
-        decoder=_file(fields, "decoder", folder),
+        decoder=_file(fields, "decoder", folder) if "decoder" in fields else None,
         preprocessing=_preprocessing(fields),
+        tensors=VaeTensors.from_json(fields.raw("tensors", {}), fields.path("tensors")),
     )
 
 

@@ -22,6 +22,8 @@ _DTYPES = {
     "confidence": np.float32,
     "delta_norm": np.float32,
     "agreement": np.float32,
+    "bug_probability": np.float32,
+    "method": np.uint8,
 }
 
 

@@ -101,11 +101,28 @@ def find_weights(graph: onnx.GraphProto, output: str) -> GraphWeights:
     return GraphWeights(trainable, tuple(dict.fromkeys([*quantised, *blockers])))
 
 
+def blocking_between(graph: onnx.GraphProto, source: str, output: str) -> tuple[str, ...]:
+    """Name the operations that cut every gradient path from `output` to `source`; empty where one is open."""
+    if source in _reaching(graph, output, lambda node: node.op_type in _BLOCKING):
+        return ()
+    at_all = _reaching(graph, output, lambda node: False)
+    dependent = _depending_on(graph, [source])
+    blockers = [
+        node.op_type
+        for node in graph.node
+        if node.op_type in _BLOCKING
+        and at_all.intersection(node.output)
+        and dependent.intersection(node.input)
+    ]
+    return tuple(dict.fromkeys(blockers))
+
+
 def _weight_names(graph: onnx.GraphProto) -> list[str]:
     constants = float_constants(graph)
     source = {name: name for name in constants}
     learned: set[str] = set()
     weights: dict[str, None] = {}
+    statistics: set[str] = set()
     for node in graph.node:
         found = [source[node.input[i]] for i in _weight_positions(node) if node.input[i] in source]
         if node.op_type in ("Add", "Mul") and learned.intersection(node.input):
@@ -113,11 +130,14 @@ def _weight_names(graph: onnx.GraphProto) -> list[str]:
                 source[name] for name in node.input if name in source and _is_vector(constants[source[name]])
             ]
         weights.update(dict.fromkeys(found))
+        if node.op_type == "BatchNormalization":
+            statistics.update(source.get(name, name) for name in node.input[3:5])
         if found or learned.intersection(node.input):
             learned.update(node.output)
         elif node.op_type in _FORWARDING and node.input[0] in source:
             source[node.output[0]] = source[node.input[0]]
-    return list(weights)
+    # Exporters store equal tensors once: a scale of ones may be a variance of ones too, which must stay.
+    return [name for name in weights if name not in statistics]
 
 
 def _weight_positions(node: onnx.NodeProto) -> list[int]:

@@ -10,12 +10,21 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.models.as_run import has_zipmap, opset_version, without_zipmap
 
 FLOAT_TYPES: dict[int, str] = {
     int(onnx.TensorProto.FLOAT): "float32",
     int(onnx.TensorProto.FLOAT16): "float16",
     int(onnx.TensorProto.DOUBLE): "float64",
 }
+
+INPUT_TYPES: dict[int, str] = {
+    **FLOAT_TYPES,
+    int(onnx.TensorProto.UINT8): "uint8",
+}
+_ONLY_LABELS = (
+    ": a model that gives labels alone cannot be audited, export its scores (logits or probabilities) too"
+)
 
 
 @dataclass(frozen=True)
@@ -76,12 +85,11 @@ def parse(model_bytes: bytes, what: str = "the model") -> onnx.ModelProto:
     return model
 
 
-def read_signature(model_bytes: bytes, what: str = "the model") -> Signature:
-    """Read what the file declares; beside the errors of `parse` raises MODEL_SIGNATURE.
+def read_signature(model: onnx.ModelProto, what: str = "the model") -> Signature:
+    """Read what a parsed file declares; raises MODEL_SIGNATURE.
 
-    A model takes exactly one input, of floats; outputs of other types than floats are passed over.
+    A model takes exactly one input, of floats or uint8; outputs of other types than floats are passed over.
     """
-    model = parse(model_bytes, what)
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initializers]
     if len(inputs) != 1:
@@ -89,35 +97,81 @@ def read_signature(model_bytes: bytes, what: str = "the model") -> Signature:
         raise InvalidModel(
             Reason.MODEL_SIGNATURE, f"{what} must take exactly one input, it takes {len(inputs)}: {names}"
         )
+    source = _spec(inputs[0], what, INPUT_TYPES)
+    return Signature(source, output_specs(model, what), opset_version(model))
+
+
+def output_specs(model: onnx.ModelProto, what: str = "the model") -> tuple[TensorSpec, ...]:
+    """All outputs of floats; raises MODEL_SIGNATURE where there is none.
+
+    Where a file declares no shape of an output, shape inference is asked.
+    """
+    if has_zipmap(model):
+        model = without_zipmap(model)
+    if not all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
+        model = onnx.shape_inference.infer_shapes(model)
     if not model.graph.output:
         raise InvalidModel(Reason.MODEL_SIGNATURE, f"{what} must have an output, it has none")
     # Some exporters add an output of integer labels beside the scores: it is passed over.
     scores = [value for value in model.graph.output if value.type.tensor_type.elem_type in FLOAT_TYPES]
-    outputs = tuple(_spec(value, what) for value in scores or model.graph.output)
-    return Signature(_spec(inputs[0], what), outputs, _opset(model))
+    return tuple(_spec(value, what, FLOAT_TYPES) for value in scores or model.graph.output)
 
 
-def _spec(value: onnx.ValueInfoProto, what: str) -> TensorSpec:
-    tensor = value.type.tensor_type
-    if tensor.elem_type not in FLOAT_TYPES:
-        kinds = {int(number): name.lower() for name, number in onnx.TensorProto.DataType.items()}
-        kind = kinds.get(tensor.elem_type, "no tensor")
+def scores_output(
+    model: onnx.ModelProto, name: str | None = None, what: str = "the classifier", ranks: int | None = 2
+) -> str:
+    """Find the output with the scores; raises MODEL_SIGNATURE where `name` is no output, or several fit.
+
+    `ranks` is the number of axes that scores have; None takes any.
+    """
+    return choose_output(output_specs(model, what), name, what, ranks).name
+
+
+def choose_output(
+    outputs: tuple[TensorSpec, ...], name: str | None, what: str, ranks: int | None = 2
+) -> TensorSpec:
+    """Choose the output called `name`, or the only one that can hold scores (batch, K > 1)."""
+    listed = ", ".join(f"{output.name!r} {output.shape}" for output in outputs)
+    if name is not None:
+        for output in outputs:
+            if output.name == name:
+                return output
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
-            f"{what}: {value.name!r} must be a tensor of float32, float16 or float64, it is {kind}",
+            f"{what} has no output {name!r} of floating-point numbers; it has {listed}",
+        )
+    fitting = [output for output in outputs if len(output.shape) == 2 and output.shape[1] != 1]
+    if len(fitting) > 1 or (ranks is None and not fitting and len(outputs) > 1):
+        raise InvalidModel(
+            Reason.MODEL_SIGNATURE,
+            f"{what} has several outputs that could hold the scores: {listed}; say which one: output_name "
+            'at registration, --output of `defuse push classifier`, "output" in job.json',
+            {"candidates": ", ".join(output.name for output in fitting or outputs)},
+        )
+    return fitting[0] if fitting else next(iter(outputs))
+
+
+def _spec(value: onnx.ValueInfoProto, what: str, types: dict[int, str]) -> TensorSpec:
+    tensor = value.type.tensor_type
+    if tensor.elem_type not in types:
+        kinds = {int(number): name.lower() for name, number in onnx.TensorProto.DataType.items()}
+        kind = kinds.get(tensor.elem_type, "no tensor") if tensor.elem_type else "no tensor"
+        raise InvalidModel(
+            Reason.MODEL_SIGNATURE,
+            f"{what}: {value.name!r} must be a tensor of {', '.join(types.values())}; it is {kind}"
+            + (_ONLY_LABELS if kind.startswith("int") else ""),
         )
     if not tensor.HasField("shape") or not tensor.shape.dim:
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
             f"{what}: {value.name!r} must declare a shape whose first axis is the batch",
         )
-    shape = tuple(dim.dim_value if dim.dim_value > 0 else -1 for dim in tensor.shape.dim)
-    return TensorSpec(value.name, FLOAT_TYPES[tensor.elem_type], shape)
+    return TensorSpec(value.name, types[tensor.elem_type], tensor_shape(value))
 
 
-def _opset(model: onnx.ModelProto) -> int:
-    versions = {opset.domain: opset.version for opset in model.opset_import}
-    return versions.get("", versions.get("ai.onnx", 0))
+def tensor_shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    """Declared sizes of a tensor; -1 where a size is open."""
+    return tuple(dim.dim_value if dim.dim_value > 0 else -1 for dim in value.type.tensor_type.shape.dim)
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

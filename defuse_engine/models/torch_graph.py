@@ -1,18 +1,30 @@
-"""A private copy of an ONNX graph, prepared so that onnx2fx converts exactly what the class scores need."""
+"""A private copy of an ONNX graph, prepared so that onnx2fx converts exactly what one output needs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import onnx
 import onnx.inliner
 import onnx2fx
+from onnx import TensorProto
 
-from defuse_engine.models.graph_weights import constant_value, find_weights
+from defuse_engine.models import onnx2fx_operators
+from defuse_engine.models.as_run import without_zipmap
+from defuse_engine.models.graph_editing import (
+    as_float32,
+    constants_as_initializers,
+    graph_input,
+    keep_only,
+    rename,
+    subgraphs,
+)
+from defuse_engine.models.graph_weights import blocking_between, find_weights
+from defuse_engine.models.linear_classifier import as_layers
+from defuse_engine.models.stored_weights import storable_names
 
-_FLOAT_OUTPUTS = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16})
+onnx2fx_operators.register()
 
 
 @dataclass(frozen=True)
@@ -24,76 +36,45 @@ class TorchGraph:
     output: str
     weights: dict[str, str]
     """Name in the copy to name in the original, of trainable tensors only."""
-    blocking_operations: tuple[str, ...]
-    """Operations that onnx2fx lacks, or that no gradient passes."""
+    unsupported_operations: tuple[str, ...]
+    """Operations that onnx2fx lacks."""
+    weight_blockers: tuple[str, ...]
+    """Operations that keep the gradient from a weight."""
+    input_blockers: tuple[str, ...]
+    """Operations that keep the gradient from the input."""
 
 
-def prepare(model: onnx.ModelProto) -> TorchGraph:
-    """Copies `model`, drops what its scores do not need, and gives its stored tensors unambiguous names.
+def prepare(model: onnx.ModelProto, output: str) -> TorchGraph:
+    """Copies `model`, drops what `output` does not need, and gives its stored tensors unambiguous names.
 
     onnx2fx turns `fc.weight` and `fc_weight` into one attribute, so every stored tensor is renamed first.
+    The copy computes float16 in float32: small steps of fine-tuning would be lost in float16's 11 bits.
+    An input of integers becomes float32, so that a gradient can reach it.
     """
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
+    writable = storable_names(model.graph)
+    copy = without_zipmap(model)
     if copy.functions:
         copy = onnx.inliner.inline_local_functions(copy)
-    output = scores_output(copy.graph)
-    _keep_only(copy.graph, output)
+    as_layers(copy.graph)
+    keep_only(copy.graph, {output})
+    constants_as_initializers(copy.graph)
     found = find_weights(copy.graph, output)
-    _store_as_initializers(copy.graph, set(found.names))
     renamed = {tensor.name: f"tensor_{index}" for index, tensor in enumerate(copy.graph.initializer)}
-    _rename(copy.graph, renamed)
-    stored = set(renamed)
-    graph_input = next(value for value in model.graph.input if value.name not in stored)
+    rename(copy.graph, renamed)
+    taken = graph_input(copy.graph)
+    between = blocking_between(copy.graph, taken.name, output)
+    as_float32(copy.graph, TensorProto.FLOAT16)
+    if taken.type.tensor_type.elem_type not in (TensorProto.FLOAT, TensorProto.DOUBLE):
+        taken.type.tensor_type.elem_type = TensorProto.FLOAT
     return TorchGraph(
         model=copy,
-        input=graph_input,
+        input=taken,
         output=output,
-        weights={renamed[name]: name for name in found.names},
-        blocking_operations=tuple(dict.fromkeys([*_unsupported(copy), *found.blocking_operations])),
+        weights={renamed[name]: name for name in found.names if name in writable},
+        unsupported_operations=tuple(dict.fromkeys(_unsupported(copy))),
+        weight_blockers=found.blocking_operations,
+        input_blockers=between,
     )
-
-
-def scores_output(graph: onnx.GraphProto) -> str:
-    """Name of the output with the class scores: the first of floats (labels are integers)."""
-    floats = [value.name for value in graph.output if value.type.tensor_type.elem_type in _FLOAT_OUTPUTS]
-    return floats[0] if floats else graph.output[0].name
-
-
-def _keep_only(graph: onnx.GraphProto, output: str) -> None:
-    needed = {output}
-    kept: list[onnx.NodeProto] = []
-    for node in reversed(graph.node):
-        if needed.intersection(node.output):
-            kept.append(node)
-            needed.update(_all_inputs(node))
-    _replace(graph.node, reversed(kept))
-    _replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in needed])
-    _replace(graph.output, [value for value in graph.output if value.name == output])
-
-
-def _store_as_initializers(graph: onnx.GraphProto, names: set[str]) -> None:
-    remaining: list[onnx.NodeProto] = []
-    for node in graph.node:
-        tensor = constant_value(node)
-        if tensor is None or node.output[0] not in names:
-            remaining.append(node)
-            continue
-        stored = graph.initializer.add()
-        stored.CopyFrom(tensor)
-        stored.name = node.output[0]
-    _replace(graph.node, remaining)
-
-
-def _rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    for tensor in graph.initializer:
-        tensor.name = names.get(tensor.name, tensor.name)
-    for value in [*graph.input, *graph.output]:
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        _replace(node.input, [names.get(name, name) for name in node.input])
-        for subgraph in _subgraphs(node):
-            _rename(subgraph, names)
 
 
 def _unsupported(model: onnx.ModelProto) -> list[str]:
@@ -103,26 +84,7 @@ def _unsupported(model: onnx.ModelProto) -> list[str]:
         for node in graph.node:
             if not onnx2fx.is_supported(node.op_type, node.domain, opsets.get(node.domain, 1)):
                 yield node.op_type
-            for subgraph in _subgraphs(node):
+            for subgraph in subgraphs(node):
                 yield from lacking(subgraph)
 
     return list(lacking(model.graph))
-
-
-def _subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
-    return [attribute.g for attribute in node.attribute if attribute.type == onnx.AttributeProto.GRAPH]
-
-
-def _all_inputs(node: onnx.NodeProto) -> Iterator[str]:
-    yield from (name for name in node.input if name)
-    for subgraph in _subgraphs(node):
-        for inner in subgraph.node:
-            yield from _all_inputs(inner)
-        yield from (value.name for value in subgraph.output)
-
-
-# protobuf's repeated fields share no type that pyright knows.
-def _replace(field: Any, values: Iterable[Any]) -> None:
-    kept = list(values)
-    del field[:]
-    field.extend(kept)

@@ -9,60 +9,114 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from defuse_engine.configs import AuditConfig
+from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.inputs.resources import Resources
 from defuse_engine.intervals import wilson
+from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.onnx_model import Classifier, Decoder
-from defuse_engine.regions.contact_sheet import contact_sheet
-from defuse_engine.regions.grouping import LEAST_CODES, Region, group, sample_region
+from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.regions.grouping import Grouping, Region, group
+from defuse_engine.regions.harm import aggregate_posterior, expected_harm
+from defuse_engine.regions.impression import Impression, Looker
 from defuse_engine.regions.regions_file import write_regions
+from defuse_engine.regions.settle import Settled, settle
+from defuse_engine.search.bars import Bars
+from defuse_engine.search.belief import Judge
 from defuse_engine.seeding import numpy_generator, stream_seed
 from defuse_engine.types import Codes, Images, Interval, Misclassifications, Regions
-
-_RATE_SAMPLES = 200
-"""Fresh samples that a region's misclassification rate is counted on: a 95% interval of at most +-0.07."""
 
 
 @dataclass(frozen=True)
 class RatedRegion:
-    """A region, and the share of its fresh samples that are classified as anything but the seed label."""
+    """A region, fresh samples of it, how many of them are misclassified, and what harm is expected of it."""
 
-    region: Region
-    samples: Codes
+    impression: Impression
     misclassification_rate: Interval
+    """Share of fresh samples that are classified as anything but the seed label."""
+    harm: Interval
+
+    @property
+    def region(self) -> Region:
+        """The region itself."""
+        return self.impression.region
 
 
 def run(
     *,
     misclassifications: Misclassifications,
-    classifier: Classifier,
-    decoder: Decoder,
-    dataset: Dataset,
+    resources: Resources,
+    judge: Judge | None,
+    bars: Bars,
     train_codes: Codes,
     config: AuditConfig,
     seed: int,
     folder: Path,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """Groups, rates and shows regions; writes `regions.npz` and contact sheets; returns what describes them.
+    """Groups, settles, rates and shows regions; writes `regions.npz` and contact sheets; describes them.
 
     `train_codes` are the codes of the train split, in its order. Regions come in the order in which labels
-    are worth most: size times misclassification rate, descending. Too few misclassifications give no region
-    and a warning.
+    are worth most: expected harm, descending. Too few misclassifications give no region and a warning.
     """
-    grouping = group(
-        misclassifications,
-        config,
-        stream_seed(seed, "distill/mixture"),
-        # How many regions there are shows in the end: until then this says that the work goes on.
-        lambda done, total: reporter.progress("distill", 0, total, "steps"),
+    rated = _regions(misclassifications, resources, judge, bars, config, seed, reporter)
+    write_regions(folder / "output" / "regions.npz", _as_arrays(rated, config.tau, train_codes.shape[1]))
+    gallery = _Gallery(
+        resources.decoder, resources.dataset, train_codes, _value_range(resources.dataset), config, folder
     )
-    if not grouping.regions:
+    objects: list[dict[str, Any]] = []
+    for index, region in enumerate(rated):
+        objects.append(_describe(index, region, misclassifications, gallery))
+        reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
+    return objects
+
+
+def _regions(
+    found: Misclassifications,
+    resources: Resources,
+    judge: Judge | None,
+    bars: Bars,
+    config: AuditConfig,
+    seed: int,
+    reporter: Reporter,
+) -> list[RatedRegion]:
+    device = resources.runtime.device
+
+    # How many regions there are shows in the end: until then this says that the work goes on.
+    def on_progress(done: int, total: int) -> None:
+        reporter.progress("distill", 0, total, "steps")
+
+    grouping = group(found, config, stream_seed(seed, "distill/mixture"), on_progress, device)
+    looker = Looker(resources.classifier, resources.decoder, judge, config.tau, seed)
+    settled = settle(
+        list(grouping.regions), looker, bars, found.codes, config.sheet_samples, device, on_progress
+    )
+    _warn(found, grouping, settled, reporter)
+    rng = numpy_generator(seed, "distill/aggregate-posterior")
+    production = aggregate_posterior(resources.encoder, resources.dataset.train, rng)
+    rated: list[RatedRegion] = []
+    for number, impression in enumerate(settled.impressions):
+        rate = wilson(int(impression.wrong.sum()), len(impression.wrong))
+        harm = expected_harm(impression.region, rate, production, device)
+        rated.append(RatedRegion(impression, rate, harm))
+        reporter.progress("distill", number + 1, 2 * len(settled.impressions), "steps")
+    # The sort is stable: equal harm keeps the order of the fit.
+    return sorted(rated, key=lambda one: -one.harm.value)
+
+
+def _warn(found: Misclassifications, grouping: Grouping, settled: Settled, reporter: Reporter) -> None:
+    if not settled.impressions:
         reporter.warning(
             "NO_REGION",
-            f"{len(misclassifications)} misclassifications form no region: a region takes {LEAST_CODES} that "
+            f"{len(found)} misclassifications form no region: a region takes {LEAST_CODES} that "
             "lie together and show the same mistake; search more seeds or with more noise",
+        )
+    if settled.unconvincing:
+        reporter.warning(
+            "REGIONS_UNCONVINCING",
+            f"{settled.unconvincing} of {settled.unconvincing + len(settled.impressions)} regions are not "
+            "shown: their fresh samples are mostly classified correctly, or the dataset's codes around them "
+            "do not say that they show the seed label",
         )
     if grouping.converged < grouping.mixtures:
         reporter.warning(
@@ -70,19 +124,6 @@ def run(
             f"{grouping.mixtures - grouping.converged} of {grouping.mixtures} mixtures stopped before they "
             "converged; their regions may be split or merged",
         )
-    rated: list[RatedRegion] = []
-    for number, region in enumerate(grouping.regions):
-        rated.append(_rate(region, number, classifier, decoder, config, seed))
-        reporter.progress("distill", number + 1, 2 * len(grouping.regions), "steps")
-    # The sort is stable: equal products keep the order of the fit.
-    rated.sort(key=lambda r: -len(r.region.members) * r.misclassification_rate.value)
-    write_regions(folder / "output" / "regions.npz", _as_arrays(rated, config.tau, train_codes.shape[1]))
-    gallery = _Gallery(decoder, dataset, train_codes, _value_range(dataset), config, folder)
-    objects: list[dict[str, Any]] = []
-    for index, region in enumerate(rated):
-        objects.append(_describe(index, region, misclassifications, gallery))
-        reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
-    return objects
 
 
 @dataclass(frozen=True)
@@ -100,17 +141,6 @@ class _Gallery:
         return contact_sheet(images, *self.value_range).write(self.folder, f"output/sheets/{file}.png")
 
 
-def _rate(
-    region: Region, number: int, classifier: Classifier, decoder: Decoder, config: AuditConfig, seed: int
-) -> RatedRegion:
-    generator = numpy_generator(seed, "distill/samples", number)
-    count = max(_RATE_SAMPLES, config.sheet_samples)
-    samples = sample_region(region.mean, region.covariance, config.tau, count, generator)
-    predictions = classifier.predict(decoder(samples))
-    wrong = int((predictions != region.seed_label).sum())
-    return RatedRegion(region, samples, wilson(wrong, count))
-
-
 def _describe(index: int, rated: RatedRegion, found: Misclassifications, gallery: _Gallery) -> dict[str, Any]:
     region, shown, train = rated.region, gallery.config.sheet_samples, gallery.dataset.train
     nearest, distances = nearest_items(region, gallery.train_codes, shown)
@@ -121,10 +151,12 @@ def _describe(index: int, rated: RatedRegion, found: Misclassifications, gallery
         "seed_label": region.seed_label,
         "predicted_class": region.predicted_class,
         "confidence": float(found.confidence[region.members].mean(dtype=np.float64)),
+        "bug_probability": float(found.bug_probability[region.members].mean(dtype=np.float64)),
         "misclassification_rate": asdict(rated.misclassification_rate),
+        "harm": asdict(rated.harm),
         "mean": region.mean.tolist(),
         "tau": gallery.config.tau,
-        "sheet": gallery.sheet(gallery.decoder(rated.samples[:shown]), f"region-{index:03d}"),
+        "sheet": gallery.sheet(gallery.decoder(rated.impression.codes[:shown]), f"region-{index:03d}"),
         "nearest_sheet": gallery.sheet(train.images(nearest), f"nearest-{index:03d}"),
         "nearest": [
             {

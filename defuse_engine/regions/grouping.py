@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from defuse_engine.configs import AuditConfig
+from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.regions.mixture import Mixture, fit_mixture
 from defuse_engine.types import Codes, Misclassifications
 
-LEAST_CODES = 10
-"""Codes that a region needs at least; with fewer there is no telling a region from scattered points."""
 _PAPER_LEAST_WEIGHT = 0.01
 """Components up to this weight are dropped (the paper's section 3.2)."""
 _MAX_FITTED = 20_000
@@ -50,6 +48,7 @@ def group(
     config: AuditConfig,
     random_state: int,
     on_progress: Callable[[int, int], None],
+    device: str = "cpu",
 ) -> Grouping:
     """Fits the mixtures of `config.preset` to the codes found.
 
@@ -58,8 +57,8 @@ def group(
     one to all. `on_progress(done, total)` counts mixtures, or the one mixture's iterations.
     """
     if config.preset == "paper":
-        return _group_all(found, config, random_state, on_progress)
-    return _group_by_pair(found, config, random_state, on_progress)
+        return _group_all(found, config, random_state, on_progress, device)
+    return _group_by_pair(found, config, random_state, on_progress, device)
 
 
 def _group_by_pair(
@@ -67,6 +66,7 @@ def _group_by_pair(
     config: AuditConfig,
     random_state: int,
     on_progress: Callable[[int, int], None],
+    device: str = "cpu",
 ) -> Grouping:
     pairs = list(_pairs(found))
     regions: list[Region] = []
@@ -78,6 +78,7 @@ def _group_by_pair(
             max_components=min(config.max_components, len(rows) // LEAST_CODES),
             max_fitted=max(LEAST_CODES, _MAX_FITTED * len(rows) // len(found)),
             random_state=random_state % 2**32,
+            device=device,
         )
         converged += mixture.converged
         for component, members in _components(mixture):
@@ -100,10 +101,13 @@ def _group_all(
     config: AuditConfig,
     random_state: int,
     on_progress: Callable[[int, int], None],
+    device: str = "cpu",
 ) -> Grouping:
     if len(found) < LEAST_CODES:
         return Grouping((), 0, 0)
-    mixture = fit_mixture(found.codes, config.max_components, _MAX_FITTED, random_state % 2**32, on_progress)
+    mixture = fit_mixture(
+        found.codes, config.max_components, _MAX_FITTED, random_state % 2**32, on_progress, device
+    )
     regions = [
         Region(
             weight=float(mixture.weights[component]),
@@ -117,6 +121,27 @@ def _group_all(
         if mixture.weights[component] > _PAPER_LEAST_WEIGHT
     ]
     return Grouping(tuple(regions), 1, int(mixture.converged))
+
+
+def halves(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
+    """A region's members in two, by a mixture of two components; halves with too few codes are left out."""
+    if len(region.members) < 2 * LEAST_CODES:
+        return []
+    mixture = fit_mixture(codes[region.members], 2, _MAX_FITTED, random_state % 2**32, device=device)
+    parts = [
+        (component, members) for component, members in _components(mixture) if len(members) >= LEAST_CODES
+    ]
+    return [
+        replace(
+            region,
+            weight=region.weight * len(members) / len(region.members),
+            mean=mixture.means[component],
+            covariance=mixture.covariances[component],
+            members=region.members[members],
+        )
+        for component, members in parts
+        if len(members) < len(region.members)
+    ]
 
 
 def _pairs(found: Misclassifications) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:

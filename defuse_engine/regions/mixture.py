@@ -1,21 +1,39 @@
-"""Gaussian mixtures with a Dirichlet-process prior over misclassified codes (the paper's section 3.2)."""
+"""Gaussian mixtures with a Dirichlet-process prior over misclassified codes (the paper's section 3.2).
+
+What is fitted is scikit-learn's BayesianGaussianMixture with its default priors, full covariances and
+k-means as the start; the updates are our own in torch (`variational.py`), on the device of the search.
+"""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float64, Int64
+from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import BayesianGaussianMixture
 from threadpoolctl import threadpool_limits
 
+from defuse_engine.regions.variational import (
+    Features,
+    Posterior,
+    Prior,
+    expect,
+    likeliest,
+    lower_bound,
+    maximise,
+    moments_of_groups,
+)
 from defuse_engine.types import Codes
 
 _MAX_ITERATIONS = 200
 _ITERATIONS_BETWEEN_REPORTS = 10
+_TOLERANCE = 1e-3
+"""The fit has converged where an iteration changes the lower bound by less."""
 _RELATIVE_REGULARISATION = 1e-3
 """Added to each variance, over the mean variance of the codes: latent spaces differ in scale."""
 
@@ -29,6 +47,9 @@ class Mixture:
     covariances: Float64[np.ndarray, "k d d"]
     assignment: Int64[np.ndarray, " n"]
     converged: bool
+    iterations: int
+    lower_bound: float
+    """On the logarithm of the evidence, without constant terms; it grows with the number of codes."""
 
 
 def fit_mixture(
@@ -37,39 +58,96 @@ def fit_mixture(
     max_fitted: int,
     random_state: int,
     on_iterations: Callable[[int, int], None] = lambda done, total: None,
+    device: str = "cpu",
 ) -> Mixture:
-    """Fits full covariances by variational inference (scikit-learn), truncated at `max_components`.
+    """Fits full covariances by variational inference, truncated at `max_components`.
 
-    At most `max_fitted` codes, chosen at random, shape the mixture; all are assigned. It needs two or more.
-    `on_iterations(done, total)` is called as the fit goes on.
+    At most `max_fitted` codes, chosen at random, shape the mixture; all are assigned. It needs two or more,
+    and finite ones: ValueError says which are not. Identical codes make one component of nearly no extent.
+    `on_iterations(done, total)` is called as the fit goes on. `device` is `cpu` or `cuda:N`. On the CPU the
+    fit takes one thread, so that its result does not depend on the number of cores.
     """
+    _check(codes)
     points = codes.astype(np.float64)
     fitted = points
     if len(points) > max_fitted:
         chosen = np.random.default_rng(random_state).choice(len(points), max_fitted, replace=False)
         fitted = points[np.sort(chosen)]
-    model = BayesianGaussianMixture(
-        n_components=min(max_components, len(fitted)),
-        covariance_type="full",
-        weight_concentration_prior_type="dirichlet_process",
-        reg_covar=_RELATIVE_REGULARISATION * max(float(fitted.var(axis=0).mean()), 1e-12),
-        max_iter=_ITERATIONS_BETWEEN_REPORTS,
-        warm_start=True,
-        random_state=random_state,
+    centre = fitted.mean(axis=0)
+    components = min(max_components, len(fitted))
+    prior = Prior(
+        covariance=torch.from_numpy(np.atleast_2d(np.cov(fitted.T))).to(device),
+        concentration=1.0 / components,
+        regularisation=_RELATIVE_REGULARISATION * max(float(fitted.var(axis=0).mean()), 1e-12),
     )
-    # The matrices are small: a second BLAS thread costs more than it does, and the sums would depend on it.
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # Not converged is a field of the result.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        for done in range(0, _MAX_ITERATIONS, _ITERATIONS_BETWEEN_REPORTS):
-            on_iterations(done, _MAX_ITERATIONS)
-            model.fit(fitted)
-            if model.converged_:
-                break
+    with _one_thread():
+        groups = torch.from_numpy(_groups(fitted, components, random_state)).to(device)
+        features = Features(torch.from_numpy(fitted - centre).to(device))
+        start = maximise(moments_of_groups(features, groups, components), prior)
+        fit = _iterate(features, start, prior, on_iterations)
+        everything = features if fitted is points else Features(torch.from_numpy(points - centre).to(device))
+        assignment = likeliest(everything, fit.posterior)
     return Mixture(
-        weights=model.weights_,
-        means=model.means_,
-        covariances=model.covariances_,
-        assignment=np.asarray(model.predict(points), np.int64),
-        converged=bool(model.converged_),
+        weights=fit.posterior.weights().cpu().numpy(),
+        means=fit.posterior.means.cpu().numpy() + centre,
+        covariances=fit.posterior.covariances.cpu().numpy(),
+        assignment=assignment.cpu().numpy(),
+        converged=fit.converged,
+        iterations=fit.iterations,
+        lower_bound=fit.lower_bound,
     )
+
+
+def _check(codes: Codes) -> None:
+    if len(codes) < 2:
+        raise ValueError(f"a mixture needs two codes or more, got {len(codes)}; search more seeds")
+    bad = np.flatnonzero(~np.isfinite(codes).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"codes must be finite, got {len(bad)} of {len(codes)} with NaN or infinity, "
+            f"the first in row {bad[0]}; leave them out"
+        )
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """Holds k-means, BLAS and torch to one thread: more would change the order of sums with the machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _groups(points: Float64[np.ndarray, "n d"], count: int, random_state: int) -> Int64[np.ndarray, " n"]:
+    with warnings.catch_warnings():
+        # Fewer distinct codes than components leave components empty, which the prior is for.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        means = KMeans(count, n_init=1, random_state=random_state)  # pyright: ignore[reportArgumentType]
+        labels = means.fit(points).labels_
+    return np.asarray(labels, np.int64)
+
+
+@dataclass(frozen=True)
+class _Fit:
+    posterior: Posterior
+    converged: bool
+    iterations: int
+    lower_bound: float
+
+
+def _iterate(
+    features: Features, posterior: Posterior, prior: Prior, on_iterations: Callable[[int, int], None]
+) -> _Fit:
+    bound = -np.inf
+    for done in range(_MAX_ITERATIONS):
+        if done % _ITERATIONS_BETWEEN_REPORTS == 0:
+            on_iterations(done, _MAX_ITERATIONS)
+        expectation = expect(features, posterior)
+        posterior = maximise(expectation.moments, prior)
+        before, bound = bound, lower_bound(posterior, expectation.entropy)
+        if abs(bound - before) < _TOLERANCE:
+            return _Fit(posterior, True, done + 1, bound)
+    return _Fit(posterior, False, _MAX_ITERATIONS, bound)

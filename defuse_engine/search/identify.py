@@ -1,7 +1,7 @@
-"""Step 1 of the method: perturb seeds in latent space, decode, classify, keep what is misclassified.
+"""Step 1 of the method: candidates around seeds, decoded, classified, judged; what is misclassified is kept.
 
-Source: Slack, Rauschmayr, Kenthapadi, arXiv 2102.06162 (2021), section 3; the neighbourhood check and the
-seed filter are this project's.
+Source: Slack, Rauschmayr, Kenthapadi, arXiv 2102.06162 (2021), section 3; the judge, the seed filter and all
+methods but `paper` are this project's.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Bool, Float32, Int64, UInt8
 
-from defuse_engine.configs import PAPER_CONCENTRATION, AuditConfig, Preset
-from defuse_engine.inputs.dataset import Split
+from defuse_engine.configs import METHODS, AuditConfig
 from defuse_engine.models.onnx_model import Classifier, Decoder
-from defuse_engine.search.neighbourhood import Neighbourhood
+from defuse_engine.search.bars import Bars
+from defuse_engine.search.belief import Judge
+from defuse_engine.search.found import concatenate, select, smallest_per_seed
+from defuse_engine.search.growth import grow
+from defuse_engine.search.method import Proposals, SearchMethod
+from defuse_engine.search.seeds import Seeds
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Chunk, Codes, Labels, Misclassifications
 
@@ -25,36 +29,23 @@ _CANDIDATES_AT_ONCE = 1 << 13
 
 
 @dataclass(frozen=True)
-class Seeds:
-    """Dataset items that a search starts from; row i of every array is the same item."""
-
-    codes: Codes
-    """mu(x)."""
-    index: Labels
-    """Index into the split."""
-    split: UInt8[np.ndarray, " n"]
-    """0 train, 1 validation, 2 test."""
-    labels: Labels
-
-    def __len__(self) -> int:
-        return len(self.index)
-
-    def __getitem__(self, rows: slice | np.ndarray) -> Seeds:
-        return Seeds(self.codes[rows], self.index[rows], self.split[rows], self.labels[rows])
-
-
-@dataclass(frozen=True)
 class Search:
     """A search with everything that it depends on: the same search gives the same chunks."""
 
     classifier: Classifier
     decoder: Decoder
-    neighbourhood: Neighbourhood | None
-    """None where `preset: paper` looks at none."""
+    methods: tuple[SearchMethod, ...]
+    judge: Judge | None
+    """None where `preset: paper` believes everything."""
+    bars: Bars
+    scale: Float32[np.ndarray, " d"]
+    """Standard deviation of the noise in each latent coordinate."""
     config: AuditConfig
     job_seed: int
     stage: str = "identify"
     """Names the random stream."""
+    grows: bool = True
+    """Whether what is believed gets company; a search that counts candidates alone asks for none."""
 
     def shard_count(self, seeds: Seeds) -> int:
         """Return how many shards the seeds make."""
@@ -71,16 +62,19 @@ class Search:
         seeds = seeds[shard * size : (shard + 1) * size]
         takes_part = self._takes_part(seeds)
         rng = numpy_generator(self.job_seed, self.stage, shard)
+        growth_rng = numpy_generator(self.job_seed, f"{self.stage}/growth", shard)
         found: list[Misclassifications] = []
+        tried = 0
         step = max(1, _CANDIDATES_AT_ONCE // self.config.candidates_per_seed)
         for start in range(0, len(seeds), step):
             rows = slice(start, start + step)
-            # Noise is drawn for seeds that take no part, too: so two classifiers meet the same candidates.
-            deltas = draw_deltas(self.config, len(seeds.index[rows]), seeds.codes.shape[1], rng)
-            found.append(self._from_block(seeds[rows][takes_part[rows]], deltas[takes_part[rows]]))
+            candidates = self._proposed(seeds[rows], takes_part[rows], rng)
+            if self.grows and self.judge is not None:
+                candidates = self._with_company(seeds[rows], candidates, growth_rng)
+            found.append(self._bounded(candidates))
+            tried += candidates.tried
             on_progress(min(start + step, len(seeds)))
-        participants = int(takes_part.sum())
-        return Chunk(concatenate(found), participants * self.config.candidates_per_seed, participants)
+        return Chunk(self._confirmed(concatenate(found)), tried, int(takes_part.sum()))
 
     def _takes_part(self, seeds: Seeds) -> Bool[np.ndarray, " n"]:
         if self.config.preset == "paper":
@@ -88,35 +82,55 @@ class Search:
         predicted, _ = self._classify(seeds.codes)
         return predicted == seeds.labels
 
-    def _from_block(self, seeds: Seeds, deltas: Float32[np.ndarray, "s q d"]) -> Misclassifications:
-        candidates = (seeds.codes[:, None, :] + deltas).reshape(-1, deltas.shape[2])
-        seed_rows = np.repeat(np.arange(len(seeds)), deltas.shape[1])
-        predicted, confidence = self._classify(candidates)
-        kept = np.flatnonzero(predicted != seeds.labels[seed_rows])
-        agreement = self._agreement(candidates[kept], seeds.labels[seed_rows[kept]])
-        agrees = ~(agreement < self.config.agreement_threshold)
-        kept, agreement = kept[agrees], agreement[agrees]
-        norms = np.linalg.norm(deltas.reshape(candidates.shape)[kept], axis=1)
-        nearest = smallest_per_seed(seed_rows[kept], norms, self.config.kept_per_seed)
-        kept, agreement, norms = kept[nearest], agreement[nearest], norms[nearest]
-        of_seed = seeds[seed_rows[kept]]
-        return self._confirmed(
-            Misclassifications(
-                codes=candidates[kept],
-                seed_index=of_seed.index,
-                seed_split=of_seed.split,
-                seed_label=of_seed.labels.astype(np.int32),
-                predicted_class=predicted[kept].astype(np.int32),
-                confidence=confidence[kept],
-                delta_norm=norms.astype(np.float32),
-                agreement=agreement,
-            )
-        )
+    def _proposed(self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator) -> _Found:
+        parts: list[_Found] = []
+        for method in self.methods:
+            proposals = method.propose(seeds, takes_part, rng)
+            number = np.full(len(proposals.codes), METHODS.index(method.name) + 1, np.uint8)
+            parts.append(self._misclassified(seeds, proposals, number))
+        return _joined(parts)
 
-    def _agreement(self, codes: Codes, seed_labels: Labels) -> Float32[np.ndarray, " n"]:
-        if self.neighbourhood is None:
-            return np.full(len(codes), np.nan, np.float32)
-        return self.neighbourhood.agreement(codes, seed_labels)
+    def _with_company(self, seeds: Seeds, candidates: _Found, rng: np.random.Generator) -> _Found:
+        codes, parents = grow(candidates.found, self.scale, rng)
+        proposals = Proposals(codes, candidates.seed_rows[parents], len(codes))
+        return _joined([candidates, self._misclassified(seeds, proposals, candidates.found.method[parents])])
+
+    def _misclassified(self, seeds: Seeds, proposals: Proposals, method: UInt8[np.ndarray, " n"]) -> _Found:
+        """Those proposals that are misclassified, and believed."""
+        predicted, confidence = self._classify(proposals.codes)
+        wrong = np.flatnonzero(predicted != seeds.labels[proposals.seed_rows])
+        codes, rows = proposals.codes[wrong], proposals.seed_rows[wrong]
+        predicted, confidence = predicted[wrong], confidence[wrong]
+        agreement, probability = self._judged(codes, seeds.labels[rows], predicted, confidence)
+        found = Misclassifications(
+            codes=codes,
+            seed_index=seeds.index[rows],
+            seed_split=seeds.split[rows],
+            seed_label=seeds.labels[rows].astype(np.int32),
+            predicted_class=predicted.astype(np.int32),
+            confidence=confidence,
+            delta_norm=np.linalg.norm(codes - seeds.codes[rows], axis=1).astype(np.float32),
+            agreement=agreement,
+            bug_probability=probability,
+            method=method[wrong],
+        )
+        # NaN, where nobody was asked, compares as false: it is kept.
+        doubted = (agreement < self.bars.agreement) | (probability < self.bars.probability)
+        believed = np.flatnonzero(~doubted)
+        return _Found(select(found, believed), rows[believed], proposals.tried)
+
+    def _judged(
+        self, codes: Codes, seed_labels: Labels, predicted: Labels, confidence: Float32[np.ndarray, " n"]
+    ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        if self.judge is None:
+            return np.full(len(codes), np.nan, np.float32), np.zeros(len(codes), np.float32)
+        evidence = self.judge(codes, seed_labels, predicted, confidence)
+        return evidence.agreement, evidence.bug_probability
+
+    def _bounded(self, candidates: _Found) -> Misclassifications:
+        found = candidates.found
+        order = found.delta_norm if self.judge is None else -found.bug_probability
+        return select(found, smallest_per_seed(candidates.seed_rows, order, self.config.kept_per_seed))
 
     def _confirmed(self, found: Misclassifications) -> Misclassifications:
         """Decode and classify once more, in batches of another make-up, before anything is believed."""
@@ -125,6 +139,23 @@ class Search:
 
     def _classify(self, codes: Codes) -> tuple[Labels, Float32[np.ndarray, " n"]]:
         return classify_codes(self.decoder, self.classifier, codes)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Misclassifications of a block of seeds, with the row of each one's seed in the block."""
+
+    found: Misclassifications
+    seed_rows: Int64[np.ndarray, " n"]
+    tried: int
+
+
+def _joined(parts: list[_Found]) -> _Found:
+    return _Found(
+        concatenate([part.found for part in parts]),
+        np.concatenate([part.seed_rows for part in parts]),
+        sum(part.tried for part in parts),
+    )
 
 
 def classify_codes(
@@ -142,49 +173,3 @@ def classify_codes(
         predicted[start : start + step] = best.indices.cpu().numpy()
         confidence[start : start + step] = best.values.cpu().numpy()
     return predicted, confidence
-
-
-def draw_deltas(
-    config: AuditConfig, seeds: int, latent_size: int, rng: np.random.Generator
-) -> Float32[np.ndarray, "s q d"]:
-    """Draw the perturbations of some seeds.
-
-    `default`: N(0, noise_scale^2) per coordinate. `paper`: Beta(50, 50) per coordinate, uncentred (its mean
-    is 0.5), as the reference of arXiv 2102.06162 does.
-    """
-    shape = (seeds, config.candidates_per_seed, latent_size)
-    preset: Preset = config.preset
-    if preset == "paper":
-        return rng.beta(PAPER_CONCENTRATION, PAPER_CONCENTRATION, shape).astype(np.float32)
-    deltas = rng.standard_normal(shape, np.float32)
-    deltas *= np.float32(config.noise_scale)
-    return deltas
-
-
-def smallest_per_seed(seed_rows: np.ndarray, norms: Float32[np.ndarray, " n"], most: int) -> np.ndarray:
-    """Return the positions, in their order, of the `most` smallest norms of each seed."""
-    order = np.lexsort((norms, seed_rows))
-    ordered = seed_rows[order]
-    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(order) else np.zeros(0, np.int64)
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
-    return np.sort(order[rank < most])
-
-
-def choose_seeds(split: Split, split_number: int, codes: Codes, most: int, rng: np.random.Generator) -> Seeds:
-    """Choose at most `most` items of a split (0: all) as seeds, in the split's order; `codes` are its mu."""
-    index = np.arange(len(split), dtype=np.int64)
-    if 0 < most < len(index):
-        index = np.sort(rng.choice(index, most, replace=False))
-    return Seeds(codes[index], index, np.full(len(index), split_number, np.uint8), split.labels[index])
-
-
-def select(found: Misclassifications, rows: np.ndarray) -> Misclassifications:
-    """Return the chosen rows of every array."""
-    return Misclassifications(**{name: values[rows] for name, values in vars(found).items()})
-
-
-def concatenate(parts: list[Misclassifications]) -> Misclassifications:
-    """Join at least one part, row after row."""
-    return Misclassifications(
-        **{name: np.concatenate([getattr(part, name) for part in parts]) for name in vars(parts[0])}
-    )

@@ -6,7 +6,7 @@ import time
 
 from defuse_server.errors import InvalidRequest
 
-COLLECTIONS = ("classifiers", "vaes", "datasets", "audits", "corrections", "evaluations")
+COLLECTIONS = ("classifiers", "vaes", "datasets", "audits", "corrections", "evaluations", "vaeTrainings")
 
 # Crockford's alphabet is in the order of its code points, so that ids sort like the numbers they stand for.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

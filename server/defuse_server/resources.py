@@ -1,4 +1,4 @@
-"""The records of classifiers, VAEs, datasets, audits, corrections and evaluations, in Redis."""
+"""The records of classifiers, VAEs, datasets, audits, corrections, evaluations and trainings, in Redis."""
 
 import asyncio
 import builtins
@@ -12,7 +12,7 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
@@ -25,7 +25,7 @@ from defuse_server.record import Record, Resource, read_record
 from defuse_server.redis_client import Script
 from defuse_server.sealed import Sealer
 
-R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation)
+R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 
 _FOLDER = Path(__file__).parent
 _FILTER_BATCH = 500

@@ -4,16 +4,23 @@ import grpc
 import pytest
 from defuse.messages import (
     Artifact,
+    CalibrationFigures,
     Check,
     Classifier,
     Correction,
     CorrectionPoint,
+    CorrectionPreset,
     Evaluation,
     Failure,
+    Interval,
     Misclassification,
     Region,
     RegionState,
     RegistrationState,
+    SaturationPoint,
+    SearchMethod,
+    StopReason,
+    Vae,
     Verdict,
 )
 from defuse.v1.audit_service_pb2 import (
@@ -137,6 +144,87 @@ def test_status_and_list_show_counts_and_times(command, server, audit):
     assert document["audits"][0]["misclassification_count"] == "1234"
 
 
+def test_methods_and_budgets_reach_the_server(command, server, audit):
+    server.on("AuditService/CreateAudit", audit("QUEUED"))
+    options = ("--method", "gradient", "--method", "neighbourhood", "--max-candidates", "5000", "--budget-s")
+    options += ("60", "--patience-shards", "-1", "--belief-threshold", "0.75")
+    assert command("audit", "start", *start_options(), *options).code == 0
+    (request,) = server.asked("AuditService/CreateAudit")
+    gradient, neighbourhood = (
+        SearchMethod.SEARCH_METHOD_GRADIENT,
+        SearchMethod.SEARCH_METHOD_NEIGHBOURHOOD,
+    )
+    assert list(request.config.methods) == [gradient, neighbourhood]
+    assert (request.config.max_candidates, request.config.budget_s) == (5000, 60)
+    assert (request.config.patience_shards, request.config.belief_threshold) == (-1, 0.75)
+
+
+def test_status_says_why_the_search_ended_and_draws_what_it_had_found(command, server, audit):
+    points = [
+        SaturationPoint(candidates=1000 * (n + 1), regions=regions) for n, regions in enumerate((6, 12, 12))
+    ]
+    calibration = CalibrationFigures(
+        items=480, bug_share=0.25, expected_calibration_error=0.021, brier_score=0.094
+    )
+    server.on(
+        "AuditService/GetAudit",
+        audit(
+            "SUCCEEDED",
+            stop_reason=StopReason.STOP_REASON_SATURATED,
+            saturation=points,
+            calibration=calibration,
+        ),
+    )
+    lines = command("audit", "status", "audits/a").out.splitlines()
+    assert any("search ended" in line and "no new regions" in line for line in lines)
+    (figures,) = [line for line in lines if "calibration" in line]
+    assert all(text in figures for text in ("0.021", "0.094", "480", "25.0%"))
+    top, *_, bottom = drawn = [line.split("|")[1] for line in lines if "|" in line]
+    assert lines[-1].split() == ["0", "3000"]
+    # Full from two thirds on, where the last region came; less to the left of it.
+    assert [len(line) for line in drawn] == sorted((len(line) for line in drawn), reverse=True)
+    assert top[40:] == "█" * 20
+    assert top[:30].strip() == ""
+    assert bottom.count("█") > 50
+
+
+def test_status_says_where_calibration_could_not_be_measured(command, server, audit):
+    server.on("AuditService/GetAudit", audit("SUCCEEDED", calibration=CalibrationFigures(items=0)))
+    assert "too few validation items" in command("audit", "status", "audits/a").out
+    server.on("AuditService/GetAudit", audit("RUNNING"))
+    text = command("audit", "status", "audits/a").out
+    assert "calibration" not in text
+    assert "|" not in text
+
+
+def test_findings_say_how_likely_they_are_bugs(command, server):
+    found = Misclassification(bug_probability=0.875, method=SearchMethod.SEARCH_METHOD_GRADIENT)
+    server.on(
+        "AuditService/StreamMisclassifications",
+        [StreamMisclassificationsResponse(misclassifications=[found], cursor="c")],
+    )
+    assert "a bug with 87.5%, by gradient" in command("audit", "findings", "audits/a").out
+
+
+def test_regions_come_by_expected_harm_with_its_interval(command, server):
+    harms = [(0, 0.0004), (1, 0.02), (2, 0.003)]
+    found = [
+        Region(
+            name=f"audits/a/regions/{number}",
+            bug_probability=0.9,
+            harm=Interval(value=harm, lower=harm / 2, upper=harm * 2),
+        )
+        for number, harm in harms
+    ]
+    server.on("AuditService/ListRegions", ListRegionsResponse(regions=found))
+    heading, *rows = command("audit", "regions", "audits/a").out.splitlines()
+    assert "harm" in heading
+    assert [row.split()[0][-1] for row in rows] == ["1", "2", "0"]
+    assert "2% (1% to 4%)" in rows[0]
+    assert "0.04% (0.02% to 0.08%)" in rows[2]
+    assert "90.0%" in rows[0]
+
+
 def test_findings_are_lines(command, server):
     found = [Misclassification(seed_index=seed, seed_label=1, predicted_class=7) for seed in range(3)]
     server.on(
@@ -172,12 +260,34 @@ def test_correct_waits_and_names_the_corrected_classifier(command, server):
     server.on("CorrectionService/CreateCorrection", Correction(name="corrections/c"))
     server.on("CorrectionService/WatchCorrection", [WatchCorrectionResponse(correction=made)])
     server.on("CorrectionService/GetCorrection", made)
-    ran = command("correct", "audits/a", "--lambda", "0.5", "--lambda", "2")
+    ran = command("correct", "audits/a", "--lambda", "0.5", "--lambda", "2", "--preset", "paper")
     assert ran.code == 0
     assert "classifiers/new" in ran.out
     assert "98.0%" in ran.out
     (request,) = server.asked("CorrectionService/CreateCorrection")
     assert list(request.config.lambdas) == [0.5, 2]
+    assert request.config.preset == CorrectionPreset.CORRECTION_PRESET_PAPER
+
+
+def test_correct_shows_the_control_and_what_the_worst_class_lost(command, server):
+    made = Correction(
+        name="corrections/c",
+        state=SUCCEEDED,
+        baseline=CorrectionPoint(validation_accuracy=0.97),
+        control=CorrectionPoint(validation_accuracy=0.975, worst_class_change=0.001),
+        curve=[
+            CorrectionPoint(validation_accuracy=0.981, worst_class_change=-0.004, chosen=True),
+            CorrectionPoint(diverged=True, worst_class_change=-0.9),
+        ],
+    )
+    server.on("CorrectionService/CreateCorrection", made)
+    ran = command("correct", "audits/a", "--no-wait")
+    before, control, chosen, diverged = ran.out.splitlines()[-4:]
+    assert "97.0%" in before
+    assert ("control" in control, "97.5%" in control, "+0.1%" in control) == (True, True, True)
+    assert ("chosen" in chosen, "98.1%" in chosen, "-0.4%" in chosen) == (True, True, True)
+    assert "diverged" in diverged
+    assert "+0.0%" not in before
 
 
 @pytest.mark.parametrize(
@@ -216,3 +326,28 @@ def test_an_evaluation_that_could_not_be_made_is_no_fail(command, server):
     )
     assert ran.code == 70
     assert "WORKER_DIED" in ran.err
+
+
+def test_push_names_the_output_and_a_vaes_tensors(command, server, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"model")
+    server.on("ArtifactService/GetArtifact", lambda request: Artifact(name=request.name))
+    server.on(
+        "RegistryService/RegisterClassifier",
+        Classifier(name="classifiers/c", state=RegistrationState.REGISTRATION_STATE_READY),
+    )
+    server.on(
+        "RegistryService/RegisterVae",
+        Vae(
+            name="vaes/v",
+            state=RegistrationState.REGISTRATION_STATE_READY,
+            tensors={"mu": "m", "code": "z", "image": "x"},
+        ),
+    )
+    command("push", "classifier", str(path), "--output", "logits")
+    (request,) = server.asked("RegistryService/RegisterClassifier")
+    assert request.output_name == "logits"
+    ran = command("push", "vae", str(path), "--mu", "m", "--spread-kind", "none", "--code", "z")
+    assert "m, z, x" in ran.out
+    (request,) = server.asked("RegistryService/RegisterVae")
+    assert (request.tensors.mu, request.tensors.code, request.decoder_artifact) == ("m", "z", "")

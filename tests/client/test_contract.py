@@ -6,7 +6,12 @@ from defuse._flow import Blocking, OpenStream, UnaryCall
 from defuse.messages import Classifier, Dataset, JobState, LabelTask, RegistrationState, Vae
 
 TASK = LabelTask(region="audits/a/regions/0", lease_token="t")
-JOBS = {"Audit": "audits/a", "Correction": "corrections/c", "Evaluation": "evaluations/e"}
+JOBS = {
+    "Audit": "audits/a",
+    "Correction": "corrections/c",
+    "Evaluation": "evaluations/e",
+    "VaeTraining": "vaeTrainings/t",
+}
 
 
 def operations(path):
@@ -21,6 +26,8 @@ def operations(path):
     yield from (c.start_audit("c", "v", "d", seed=1), c.get_audit("a"), c.list_audits(), c.delete_audit("a"))
     yield from (c.misclassifications("a"), c.misclassification_batches("a"), c.regions("a"))
     yield from (c.get_region("r"), c.list_regions("a"))
+    yield from (c.train_vae("c", "d", wait=False, latent_sizes=[8]), c.get_vae_training("t"))
+    yield c.list_vae_trainings()
     for name in JOBS.values():
         yield from (c.watch(name), c.cancel(name))
     yield from (c.lease_tasks("a", "me"), c.extend_lease(TASK), c.release_task(TASK), c.undo_label("r", "me"))

@@ -4,7 +4,7 @@ import defuse
 import grpc
 import pytest
 from defuse.messages import Artifact, Classifier, Dataset, Failure, RegistrationState, Vae
-from defuse.v1.registry_service_pb2 import ListClassifiersResponse
+from defuse.v1.registry_service_pb2 import ListClassifiersResponse, VaeSpread
 
 INSPECTING = RegistrationState.REGISTRATION_STATE_INSPECTING
 READY = RegistrationState.REGISTRATION_STATE_READY
@@ -40,6 +40,23 @@ def test_a_pushed_classifier_is_ready_and_carries_its_preprocessing(client, serv
 def test_without_wait_the_registration_comes_back_as_it_is(client, server, model):
     server.on("RegistryService/RegisterVae", Vae(name="vaes/v", state=INSPECTING))
     assert client.push_vae(model, model, wait=False).state == INSPECTING
+
+
+def test_a_classifiers_output_is_named(client, server, model):
+    server.on("RegistryService/RegisterClassifier", Classifier(name="classifiers/c", state=READY))
+    client.push_classifier(model, output_name="logits")
+    (request,) = server.asked("RegistryService/RegisterClassifier")
+    assert request.output_name == "logits"
+
+
+def test_one_file_is_a_vae_whose_tensors_can_be_named(client, server, model):
+    server.on("RegistryService/RegisterVae", Vae(name="vaes/v", state=READY))
+    client.push_vae(model, mu="m", spread="s", spread_kind="sigma", code="z", image="x")
+    (request,) = server.asked("RegistryService/RegisterVae")
+    assert (request.encoder_artifact[:10], request.decoder_artifact) == ("artifacts/", "")
+    tensors = request.tensors
+    assert (tensors.mu, tensors.spread, tensors.code, tensors.image) == ("m", "s", "z", "x")
+    assert tensors.spread_kind == VaeSpread.VAE_SPREAD_SIGMA
 
 
 def test_a_rejected_model_raises_its_failure(client, server, model):

@@ -200,3 +200,31 @@ def do_job(reporter):
         return json.loads((folder / "output/result.json").read_text())
 
     return do
+
+
+@pytest.fixture
+def open_search(make_job, reporter):
+    """Open a search on the analytic models; returns it with its seeds.
+
+    Without growth: then the candidates are those of the methods alone.
+    """
+    from defuse_engine import audit
+    from defuse_engine.configs import AuditConfig
+    from defuse_engine.inputs.resources import open_resources
+    from defuse_engine.job_folder.job_file import read_job
+    from defuse_engine.models.device import open_runtime
+    from defuse_engine.search import assembly
+    from defuse_engine.search.seeds import encode_split
+
+    def open_it(config=None, device="cpu", job_seed=1, grows=False, **job):
+        config = config or AuditConfig()
+        inputs = read_job(make_job(**job)).inputs
+        resources = open_resources(inputs, open_runtime(device, 1, config.batch_size))
+        codes = encode_split(resources.encoder, resources.dataset.train, reporter)
+        judge, bars = assembly.open_judge(resources, codes, config, job_seed, reporter)
+        search = assembly.open_search(
+            resources, resources.classifier, codes, judge, bars, config, job_seed, reporter, grows=grows
+        )
+        return search, audit.first_search_seeds(resources, codes, config, job_seed)
+
+    return open_it

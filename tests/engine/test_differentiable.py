@@ -13,12 +13,15 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.models.device import Runtime
 from defuse_engine.models.differentiable import (
+    input_differentiable,
     parity_max_abs_error,
     to_torch,
     undifferentiable_operations,
     write_back,
 )
+from defuse_engine.models.session import Session
 
 GENERATOR = np.random.default_rng(7)
 
@@ -130,20 +133,53 @@ def test_a_sample_is_scored_alike_alone_and_in_a_batch():
     assert torch.allclose(module(inputs)[2:3], module(inputs[2:3]), atol=1e-6)
 
 
-def test_a_graph_that_insists_on_its_batch_size_is_run_in_parts():
-    nodes = [
-        helper.make_node("Reshape", ["x", "shape"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "w", "b"], ["y"], transB=1),
-    ]
-    model = graph(
+def batch_of_two(*, in_disguise: bool) -> bytes:
+    """A graph declared for a batch of 2; where the batch enters in disguise, no other can run."""
+    if in_disguise:
+        nodes = [
+            helper.make_node("Transpose", ["x"], ["turned"], perm=[1, 0]),
+            helper.make_node("Reshape", ["turned", "shape"], ["pairs"]),
+            helper.make_node("Transpose", ["pairs"], ["back"], perm=[2, 0, 1]),
+            helper.make_node("Reshape", ["back", "flat"], ["h"]),
+        ]
+        shapes = {"shape": np.array([3, 2, 2], np.int64), "flat": np.array([-1, 6], np.int64)}
+    else:
+        nodes = [helper.make_node("Reshape", ["x", "shape"], ["h"])]
+        shapes = {"shape": np.array([2, 6], np.int64)}
+    nodes.append(helper.make_node("Gemm", ["h", "w", "b"], ["y"], transB=1))
+    return graph(
         nodes,
-        {"shape": np.array([2, 6], np.int64), "w": floats(3, 6), "b": floats(3)},
-        inputs=[("x", [2, 2, 3])],
+        {**shapes, "w": floats(3, 6), "b": floats(3)},
+        inputs=[("x", [2, 6])],
         outputs=[("y", [2, 3], TensorProto.FLOAT)],
     ).SerializeToString()
+
+
+def test_a_graph_that_insists_on_its_batch_size_is_run_in_parts():
+    model = batch_of_two(in_disguise=True)
     module = to_torch(model)
     assert module.fixed_batch_size == 2
-    assert parity_max_abs_error(model, module, torch.rand(5, 2, 3)) <= 1e-5
+    assert parity_max_abs_error(model, module, torch.rand(5, 6)) <= 1e-5
+
+
+def test_a_batch_size_that_only_a_shape_fixes_is_opened():
+    model = batch_of_two(in_disguise=False)
+    module, inputs = to_torch(model), torch.rand(5, 6)
+    assert module.fixed_batch_size is None
+    assert parity_max_abs_error(model, module, inputs) <= 1e-5
+    session = Session(model, Runtime(batch_size=64), "the model")
+    assert session.batch_size == 64
+    (output,) = session.signature.outputs
+    assert torch.allclose(session.run(inputs, output), module(inputs), atol=1e-5)
+
+
+@pytest.mark.parametrize("in_disguise", [True, False])
+def test_outputs_do_not_depend_on_how_a_fixed_batch_is_filled(in_disguise):
+    session = Session(batch_of_two(in_disguise=in_disguise), Runtime(), "the model")
+    inputs = torch.rand(2, 6)
+    (output,) = session.signature.outputs
+    together = session.run(inputs, output)
+    assert torch.allclose(torch.cat([session.run(row[None], output) for row in inputs]), together, atol=1e-6)
 
 
 def test_numbers_kept_in_float_data_are_replaced_where_they_are():
@@ -295,3 +331,93 @@ def test_bytes_that_are_no_model_are_refused_as_such():
     with pytest.raises(InvalidModel) as caught:
         to_torch(b"\xff\xfe no model")
     assert caught.value.reason is Reason.MODEL_NOT_ONNX
+
+
+def test_a_statistic_that_is_stored_once_with_a_weight_is_not_trained():
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], transB=1),
+        helper.make_node("BatchNormalization", ["h", "ones", "zeros", "zeros", "ones"], ["y"]),
+    ]
+    tensors = {"w": floats(3, 6), "b": floats(3), "ones": np.ones(3, np.float32), "zeros": floats(3) * 0}
+    module = to_torch(graph(nodes, tensors).SerializeToString())
+    assert sorted(module.weights.values()) == ["b", "w"]
+
+
+def test_a_gradient_reaches_the_input_of_a_model_without_trainable_weights():
+    model = quantised()
+    module = input_differentiable(model)
+    inputs = torch.rand(4, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(module(inputs)[:, 0].sum(), inputs)
+    assert bool(gradient.any())
+    assert not list(module.parameters())
+    assert parity_max_abs_error(model, module, inputs) <= 1e-5
+
+
+def test_a_decoder_gives_images_and_their_gradient():
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["flat"], transB=1),
+        helper.make_node("Reshape", ["flat", "shape"], ["y"]),
+    ]
+    weight = floats(16, 6)
+    model = graph(
+        nodes,
+        {"w": weight, "shape": np.array([-1, 1, 4, 4], np.int64)},
+        outputs=[("y", ["n", 1, 4, 4], TensorProto.FLOAT)],
+    ).SerializeToString()
+    codes = torch.rand(2, 6, requires_grad=True)
+    images = input_differentiable(model)(codes)
+    assert images.shape == (2, 1, 4, 4)
+    (gradient,) = torch.autograd.grad(images[0, 0, 0, 1], codes)
+    assert torch.allclose(gradient[0], torch.from_numpy(weight[1]), atol=1e-6)
+
+
+@pytest.mark.parametrize(("model", "operation"), [(argmax_scores, "ArgMax"), (tree_ensemble, "Tree")])
+def test_the_operation_that_keeps_the_gradient_from_the_input_is_named(model, operation):
+    with pytest.raises(InvalidModel, match=operation) as caught:
+        input_differentiable(model())
+    assert caught.value.reason is Reason.MODEL_NOT_DIFFERENTIABLE
+
+
+def test_bytes_that_the_graph_casts_are_differentiated_as_floats():
+    nodes = [
+        helper.make_node("Cast", ["x"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "share"], ["small"]),
+        helper.make_node("Gemm", ["small", "w"], ["y"], transB=1),
+    ]
+    model = graph(nodes, {"share": np.array(1 / 255, np.float32), "w": floats(3, 6)})
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    module = input_differentiable(model.SerializeToString())
+    inputs = torch.full((2, 6), 100.0, requires_grad=True)
+    module(inputs).sum().backward()
+    assert inputs.grad is not None
+    assert bool(inputs.grad.any())
+
+
+@pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
+@pytest.mark.parametrize(("mode", "nearest"), [("nearest", "floor"), ("linear", "floor"), ("cubic", "floor")])
+def test_images_are_resized_as_onnxruntime_does(coordinates, mode, nearest):
+    resize = helper.make_node(
+        "Resize",
+        ["x", "", "scales"],
+        ["y"],
+        coordinate_transformation_mode=coordinates,
+        mode=mode,
+        nearest_mode=nearest,
+    )
+    model = graph(
+        [resize],
+        {"scales": np.array([1, 1, 2, 3], np.float32)},
+        inputs=[("x", ["n", 1, 4, 5])],
+        outputs=[("y", ["n", 1, 8, 15], TensorProto.FLOAT)],
+    ).SerializeToString()
+    assert parity_max_abs_error(model, input_differentiable(model), torch.rand(2, 1, 4, 5)) <= 1e-4
+
+
+def test_negative_indices_are_gathered_from_the_end():
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"], transB=1),
+        helper.make_node("Gather", ["h", "which"], ["y"], axis=1),
+    ]
+    tensors = {"w": floats(4, 6), "which": np.array([-1, 0, -2], np.int64)}
+    model = graph(nodes, tensors).SerializeToString()
+    assert parity_max_abs_error(model, to_torch(model), torch.rand(2, 6)) <= 1e-5

@@ -56,7 +56,7 @@ def test_a_scale_that_was_forgotten_is_found(make_job, do_job, graphs):
 
 def test_a_vae_whose_images_the_classifier_cannot_read_is_refused(make_job, do_job, graphs):
     blind = graphs.decoder(matrix=graphs.basis * 0.1)
-    with pytest.raises(PreflightRefused, match="readability") as caught:
+    with pytest.raises(PreflightRefused, match="defuse vae train --dataset D --classifier C") as caught:
         do_job(make_job(files={"decoder.onnx": graphs.decoder(matrix=-graphs.basis)}))
     assert caught.value.reason == Reason.PREFLIGHT_READABILITY
     assert caught.value.figures["readability"] < 0.5
@@ -65,7 +65,8 @@ def test_a_vae_whose_images_the_classifier_cannot_read_is_refused(make_job, do_j
 
 def test_low_readability_is_a_warning(make_job, do_job, graphs, reporter):
     do_job(make_job(files={"decoder.onnx": graphs.decoder(matrix=graphs.basis * 0.4)}))
-    assert "LOW_READABILITY" in [warning["reason"] for warning in reporter.warnings]
+    warnings = {warning["reason"]: warning["message"] for warning in reporter.warnings}
+    assert "defuse vae train --dataset D --classifier C" in warnings["LOW_READABILITY"]
 
 
 def test_logits_declared_as_probabilities_are_a_warning(make_job, do_job, reporter):

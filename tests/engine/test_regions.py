@@ -12,11 +12,12 @@ from PIL import Image
 from defuse_engine.configs import AuditConfig, paper_config
 from defuse_engine.errors import JobInvalid
 from defuse_engine.intervals import wilson
+from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.models.device import open_runtime
-from defuse_engine.regions.contact_sheet import contact_sheet
 from defuse_engine.regions.grouping import group, sample_region
 from defuse_engine.regions.mixture import fit_mixture
 from defuse_engine.regions.regions_file import read_regions
+from defuse_engine.search.found import select
 from defuse_engine.types import Misclassifications
 
 
@@ -33,6 +34,8 @@ def two_mistakes_in_one_place(count=120) -> Misclassifications:
         confidence=np.full(count, 0.6, np.float32),
         delta_norm=np.ones(count, np.float32),
         agreement=np.ones(count, np.float32),
+        bug_probability=np.ones(count, np.float32),
+        method=np.full(count, 2, np.uint8),
     )
 
 
@@ -59,6 +62,26 @@ def test_every_region_has_codes_enough_and_shares_none():
     assert len(np.unique(members)) == len(members)
     assert all(len(region.members) >= 10 for region in regions)
     assert sum(region.weight for region in regions) == pytest.approx(len(members) / len(found))
+
+
+@pytest.mark.parametrize("config", [AuditConfig(), paper_config()], ids=["default", "paper"])
+def test_nine_codes_are_no_region_and_ten_are(config):
+    found = two_mistakes_in_one_place(18)
+    assert group(select(found, np.arange(9)), config, 0, lambda done, total: None).regions == ()
+    one_mistake = select(two_mistakes_in_one_place(20), np.arange(0, 20, 2))
+    regions = group(one_mistake, config, 0, lambda done, total: None).regions
+    assert {(region.seed_label, region.predicted_class) for region in regions} == {(4, 9)}
+    assert sum(len(region.members) for region in regions) == 10
+
+
+@pytest.mark.parametrize("config", [AuditConfig(), paper_config()], ids=["default", "paper"])
+def test_identical_codes_are_a_region_that_can_be_sampled(config):
+    found = select(two_mistakes_in_one_place(), np.zeros(30, np.int64))
+    (region,) = group(found, config, 0, lambda done, total: None).regions
+    assert len(region.members) == 30
+    np.testing.assert_allclose(region.mean, found.codes[0], atol=1e-4)
+    samples = sample_region(region.mean, region.covariance, 0.1, 50, np.random.default_rng(0))
+    np.testing.assert_allclose(samples, np.repeat(found.codes[:1], 50, axis=0), atol=0.05)
 
 
 def test_a_mixture_finds_the_clusters_and_their_spread():
@@ -143,7 +166,7 @@ def test_an_audit_reports_the_stripe_that_is_wrong_as_its_regions(make_job, do_j
     for index, region in enumerate(result["regions"]):
         assert region["index"] == index
         assert (region["seed_label"], region["predicted_class"]) == (1, 0)
-        assert 0.0 <= region["mean"][0] <= 0.6
+        assert 0.1 <= region["mean"][0] <= 0.5
         rate = region["misclassification_rate"]
         assert 0.5 < rate["lower"] <= rate["value"] <= rate["upper"] <= 1.0
         assert region["confidence"] > 0.5
@@ -154,8 +177,12 @@ def test_an_audit_reports_the_stripe_that_is_wrong_as_its_regions(make_job, do_j
             with Image.open(folder / sheet["file"]) as picture:
                 size = picture.size
             assert size == (sheet["columns"] * sheet["tile_width"], sheet["rows"] * sheet["tile_height"])
-    worth = [r["size"] * r["misclassification_rate"]["value"] for r in result["regions"]]
-    assert worth == sorted(worth, reverse=True)
+        assert region["bug_probability"] >= result["config"]["belief_threshold"]
+        harm = region["harm"]
+        assert 0.0 <= harm["lower"] <= harm["value"] <= harm["upper"] <= 1.0
+    harms = [region["harm"]["value"] for region in result["regions"]]
+    assert harms == sorted(harms, reverse=True)
+    assert harms[0] > 0.0
 
 
 def test_the_arrays_of_regions_are_those_of_the_result(make_job, do_job):
@@ -181,6 +208,24 @@ def test_an_audit_done_twice_gives_the_same_bytes(make_job, do_job):
     for folder in folders:
         do_job(folder)
     assert outputs(folders[0]) == outputs(folders[1])
+
+
+def test_a_class_without_items_takes_part_in_nothing(make_job, do_job, graphs):
+    # The third class is known to the classifier and to the dataset's names, but no item bears it.
+    weights = np.stack([np.zeros(6), 20.0 * graphs.basis[:, 0], np.zeros(6)], axis=1)
+    result = do_job(
+        make_job(
+            files={"classifier.onnx": graphs.linear(weights, [0.0, -20.0 * graphs.boundary, -100.0])},
+            inputs={"dataset": {"class_names": ["left", "right", "nowhere"]}},
+        )
+    )
+    assert {(r["seed_label"], r["predicted_class"]) for r in result["regions"]} == {(1, 0)}
+
+
+def test_more_tiles_than_a_region_is_rated_on_are_shown_all_the_same(make_job, do_job):
+    result = do_job(make_job(config={"sheet_samples": 130, "max_components": 2, "max_seeds": 1500}))
+    assert result["regions"]
+    assert {region["sheet"]["count"] for region in result["regions"]} == {130}
 
 
 def test_a_classifier_without_bugs_gives_no_region_and_says_so(make_job, do_job, graphs, reporter):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli import audit, correct, gate, jobs, label, push, transfer
+from defuse.cli import audit, correct, gate, jobs, label, push, transfer, vae
 from defuse.cli.session import Server
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.add_typer(push.app, name="push")
 app.add_typer(audit.app, name="audit")
+app.add_typer(vae.app, name="vae")
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("label")(label.label)

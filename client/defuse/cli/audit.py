@@ -27,6 +27,14 @@ class PresetName(StrEnum):
     PAPER = "paper"
 
 
+class MethodName(StrEnum):
+    """How candidates are made."""
+
+    PAPER = "paper"
+    NEIGHBOURHOOD = "neighbourhood"
+    GRADIENT = "gradient"
+
+
 @app.command()
 def start(
     context: typer.Context,
@@ -46,6 +54,18 @@ def start(
     agreement_threshold: float = 0.0,
     tau: float = 0.0,
     annotators_per_region: int = 0,
+    method: Annotated[
+        list[MethodName] | None,
+        typer.Option(help="How candidates are made (repeat the option); default: the preset's."),
+    ] = None,
+    max_candidates: Annotated[int, typer.Option(help="Stop after so many candidates; 0: no limit.")] = 0,
+    budget_s: Annotated[float, typer.Option(help="Stop after so many seconds; 0: no limit.")] = 0.0,
+    patience_shards: Annotated[
+        int, typer.Option(help="Stop after so many shards without a new region; 0: the preset's, -1: never.")
+    ] = 0,
+    belief_threshold: Annotated[
+        float, typer.Option(help="Least probability of being a bug, up to 1, to be kept; 0: the preset's.")
+    ] = 0.0,
     json: Json = False,
 ) -> None:
     """Start an audit."""
@@ -66,6 +86,11 @@ def start(
             agreement_threshold=agreement_threshold,
             tau=tau,
             annotators_per_region=annotators_per_region,
+            methods=[name.value for name in method or ()],
+            max_candidates=max_candidates,
+            budget_s=budget_s,
+            patience_shards=patience_shards,
+            belief_threshold=belief_threshold,
         )
         if watch:
             jobs.follow(client, audit.name, json)

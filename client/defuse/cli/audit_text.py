@@ -6,7 +6,25 @@ from collections.abc import Sequence
 
 from defuse.cli.output import people, share, span, when, write_facts, write_table
 from defuse.cli.progress import state_of
-from defuse.messages import Audit, Interval, JobState, Misclassification, Region, RegionState
+from defuse.cli.saturation import write_saturation
+from defuse.messages import (
+    Audit,
+    CalibrationFigures,
+    Interval,
+    JobState,
+    Misclassification,
+    Region,
+    RegionState,
+    SearchMethod,
+    StopReason,
+)
+
+_STOPPED = {
+    StopReason.STOP_REASON_SEEDS_EXHAUSTED: "every seed was searched",
+    StopReason.STOP_REASON_SATURATED: "no new regions came into sight",
+    StopReason.STOP_REASON_CANDIDATE_BUDGET: "the budget of candidates was spent",
+    StopReason.STOP_REASON_TIME_BUDGET: "the budget of time was spent",
+}
 
 
 def write_audit(audit: Audit) -> None:
@@ -29,11 +47,25 @@ def write_audit(audit: Audit) -> None:
             ("candidates", audit.candidate_count),
             ("misclassifications", audit.misclassification_count),
             ("regions", audit.region_count),
+            ("search ended", _STOPPED.get(audit.stop_reason, "")),
+            ("calibration", _calibration(audit.calibration) if audit.HasField("calibration") else ""),
             ("created", when(audit.times.create_time)),
             ("started", when(audit.times.start_time)),
             ("ended", when(audit.times.end_time)),
         ]
         + [("warning", f"{warning.reason}: {warning.message}") for warning in audit.warnings]
+    )
+    if audit.saturation:
+        people.print()
+        write_saturation(audit.saturation)
+
+
+def _calibration(figures: CalibrationFigures) -> str:
+    if not figures.items:
+        return "too few validation items to measure it"
+    return (
+        f"expected error {figures.expected_calibration_error:.3f}, Brier score {figures.brier_score:.3f}, "
+        f"on {figures.items} validation items, {share(figures.bug_share)} of them bugs"
     )
 
 
@@ -67,13 +99,19 @@ def write_misclassification(found: Misclassification) -> None:
     people.print(
         f"seed {found.seed_index}: label {found.seed_label}, predicted {found.predicted_class} "
         f"({share(found.confidence)}), perturbed by {found.delta_norm:.3f}, "
-        f"agreement {share(found.agreement)}",
+        f"agreement {share(found.agreement)}{_belief(found)}",
         soft_wrap=True,
     )
 
 
+def _belief(found: Misclassification) -> str:
+    names = {number: name.removeprefix("SEARCH_METHOD_").lower() for name, number in SearchMethod.items()}
+    belief = f", a bug with {share(found.bug_probability)}" if found.bug_probability else ""
+    return f"{belief}, by {names.get(found.method, found.method)}" if found.method else belief
+
+
 def write_regions(regions: Sequence[Region]) -> None:
-    """Write a table of regions."""
+    """Write a table of regions, those with the largest expected harm first."""
     rows = [
         (
             region.name,
@@ -84,13 +122,30 @@ def write_regions(regions: Sequence[Region]) -> None:
             "yes" if region.confirmed else "",
             region.size,
             _interval(region.misclassification_rate),
-            share(region.confidence),
+            _harm(region.harm) if region.HasField("harm") else "",
+            share(region.bug_probability) if region.bug_probability else "",
         )
-        for region in regions
+        for region in sorted(regions, key=lambda region: -region.harm.value)
     ]
-    columns = ("region", "state", "seeds", "predicted", "label", "bug", "size", "misclassified", "confidence")
+    columns = (
+        "region",
+        "state",
+        "seeds",
+        "predicted",
+        "label",
+        "bug",
+        "size",
+        "misclassified",
+        "harm",
+        "bug probability",
+    )
     write_table(columns, rows, "There is no region.")
 
 
 def _interval(rate: Interval) -> str:
     return f"{share(rate.value)} ({share(rate.lower)} to {share(rate.upper)})"
+
+
+def _harm(harm: Interval) -> str:
+    # Regions are small: a tenth of a per cent would show most as 0.
+    return f"{100 * harm.value:.2g}% ({100 * harm.lower:.2g}% to {100 * harm.upper:.2g}%)"

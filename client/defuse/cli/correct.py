@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from defuse.cli.output import Json, people, share, write_facts, write_json, write_table
+from defuse.cli.output import Json, change, people, share, write_facts, write_json, write_table
 from defuse.cli.progress import job_bar, state_of
 from defuse.cli.session import connect, left_running
 from defuse.messages import Correction, CorrectionPoint
+
+
+class CorrectionPresetName(StrEnum):
+    """A set of defaults."""
+
+    DEFAULT = "default"
+    PAPER = "paper"
 
 
 def correct(
@@ -17,6 +25,7 @@ def correct(
     audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
     name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
+    preset: CorrectionPresetName = CorrectionPresetName.DEFAULT,
     seed: int = 0,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
     weight: Annotated[
@@ -34,6 +43,7 @@ def correct(
             audit,
             display_name=name,
             wait=False,
+            preset=preset.value,
             seed=seed,
             device=device,
             lambdas=weight or [],
@@ -64,8 +74,18 @@ def _write(correction: Correction) -> None:
     )
     if correction.curve:
         people.print()
-        columns = ("", "lambda", "learning rate", "epochs", "validation accuracy", "region accuracy")
+        columns = (
+            "",
+            "lambda",
+            "learning rate",
+            "epochs",
+            "validation accuracy",
+            "worst class change",
+            "region accuracy",
+        )
         points = [_row("before", correction.baseline)]
+        if correction.HasField("control"):
+            points.append(_row("control", correction.control))
         points += [_row("chosen" if point.chosen else "", point) for point in correction.curve]
         write_table(columns, points, "")
 
@@ -77,5 +97,6 @@ def _row(mark: str, point: CorrectionPoint) -> tuple[object, ...]:
         f"{point.learning_rate:g}",
         point.epochs,
         share(point.validation_accuracy),
+        "" if mark == "before" else change(point.worst_class_change),
         share(point.region_accuracy),
     )

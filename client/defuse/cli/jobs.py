@@ -1,4 +1,4 @@
-"""`defuse watch` and `defuse cancel`, for audits, corrections and evaluations alike."""
+"""`defuse watch` and `defuse cancel`, for audits, corrections, evaluations and trainings alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from defuse.cli.session import connect, left_running
 from defuse.client import Client
 from defuse.errors import Job
 
-JobName = Annotated[str, typer.Argument(metavar="NAME", help="audits/ID, corrections/ID or evaluations/ID")]
+JobName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="audits/ID, corrections/ID, evaluations/ID or vaeTrainings/ID"),
+]
 
 
 def watch(context: typer.Context, name: JobName, json: Json = False) -> None:

@@ -80,6 +80,11 @@ def seconds(count: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def change(value: float) -> str:
+    """Return a change of a share, -1..1, as per cent with its sign."""
+    return f"{100 * value:+.1f}%"
+
+
 def share(value: float) -> str:
     """Return a share in 0..1 as per cent."""
     return f"{100 * value:.1f}%"

@@ -18,6 +18,12 @@ from defuse.messages import Dataset, ImageShape
 app = typer.Typer(help="Upload and register models and datasets.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
+SecondFile = Annotated[
+    Path | None,
+    typer.Argument(
+        exists=True, dir_okay=False, readable=True, help="Left out where the first file holds both halves."
+    ),
+]
 Title = Annotated[str, typer.Option("--name", help="What to call it in lists.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is inspected.")]
 Scale = Annotated[float | None, typer.Option(help="The model takes (image * scale - mean) / std.")]
@@ -47,6 +53,14 @@ class Outputs(StrEnum):
     PROBABILITIES = "probabilities"
 
 
+class Spread(StrEnum):
+    """What an encoder gives beside mu."""
+
+    LOGVAR = "logvar"
+    SIGMA = "sigma"
+    NONE = "none"
+
+
 @app.command()
 def classifier(
     context: typer.Context,
@@ -56,6 +70,9 @@ def classifier(
     mean: Mean = None,
     std: Std = None,
     output_kind: Outputs = Outputs.LOGITS,
+    output: Annotated[
+        str, typer.Option(help="Which of the model's outputs holds the scores, where several could.")
+    ] = "",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
@@ -69,6 +86,7 @@ def classifier(
             mean=mean or (),
             std=std or (),
             output_kind=output_kind,
+            output_name=output,
             display_name=name,
             wait=wait,
             on_progress=on_progress,
@@ -83,16 +101,28 @@ def classifier(
 def vae(
     context: typer.Context,
     encoder: File,
-    decoder: File,
+    decoder: SecondFile = None,
     layout: ModelLayout = ModelLayout.NCHW,
     scale: Scale = None,
     mean: Mean = None,
     std: Std = None,
+    mu: Annotated[str, typer.Option(help="The encoder's output mu.")] = "",
+    spread: Annotated[str, typer.Option(help="The encoder's output logvar or sigma.")] = "",
+    spread_kind: Annotated[
+        Spread | None, typer.Option(help="What that output is; default: told by its name or its values.")
+    ] = None,
+    code: Annotated[
+        str, typer.Option(help="The decoder's input; of one file, where the decoding half starts.")
+    ] = "",
+    image: Annotated[str, typer.Option(help="The decoder's output.")] = "",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
 ) -> None:
-    """Push a VAE: an ONNX encoder (image to mu, logvar) and an ONNX decoder (z to image)."""
+    """Push a VAE: an ONNX encoder (image to mu, logvar or sigma) and an ONNX decoder (z to image).
+
+    One file may hold both halves. Tensors need to be named only where their names and shapes do not tell.
+    """
     with connect(context) as client, transfer_bars() as on_progress:
         pushed = client.push_vae(
             encoder,
@@ -101,11 +131,24 @@ def vae(
             scale=scale,
             mean=mean or (),
             std=std or (),
+            mu=mu,
+            spread=spread,
+            spread_kind=spread_kind,
+            code=code,
+            image=image,
             display_name=name,
             wait=wait,
             on_progress=on_progress,
         )
-    facts = [("latent size", pushed.latent_size or None), ("images", _shape(pushed.image_shape))]
+    facts: list[tuple[str, object]] = [
+        ("latent size", pushed.latent_size or None),
+        ("images", _shape(pushed.image_shape)),
+    ]
+    if pushed.tensors.mu:
+        tensors = pushed.tensors
+        facts.append(
+            ("tensors", ", ".join(filter(None, [tensors.mu, tensors.spread, tensors.code, tensors.image])))
+        )
     _show(pushed, pushed.name, facts, json)
 
 

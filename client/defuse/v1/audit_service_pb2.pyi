@@ -14,6 +14,21 @@ class Preset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PRESET_DEFAULT: _ClassVar[Preset]
     PRESET_PAPER: _ClassVar[Preset]
 
+class SearchMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    SEARCH_METHOD_UNSPECIFIED: _ClassVar[SearchMethod]
+    SEARCH_METHOD_PAPER: _ClassVar[SearchMethod]
+    SEARCH_METHOD_NEIGHBOURHOOD: _ClassVar[SearchMethod]
+    SEARCH_METHOD_GRADIENT: _ClassVar[SearchMethod]
+
+class StopReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STOP_REASON_UNSPECIFIED: _ClassVar[StopReason]
+    STOP_REASON_SEEDS_EXHAUSTED: _ClassVar[StopReason]
+    STOP_REASON_SATURATED: _ClassVar[StopReason]
+    STOP_REASON_CANDIDATE_BUDGET: _ClassVar[StopReason]
+    STOP_REASON_TIME_BUDGET: _ClassVar[StopReason]
+
 class RegionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REGION_STATE_UNSPECIFIED: _ClassVar[RegionState]
@@ -26,6 +41,15 @@ class RegionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 PRESET_UNSPECIFIED: Preset
 PRESET_DEFAULT: Preset
 PRESET_PAPER: Preset
+SEARCH_METHOD_UNSPECIFIED: SearchMethod
+SEARCH_METHOD_PAPER: SearchMethod
+SEARCH_METHOD_NEIGHBOURHOOD: SearchMethod
+SEARCH_METHOD_GRADIENT: SearchMethod
+STOP_REASON_UNSPECIFIED: StopReason
+STOP_REASON_SEEDS_EXHAUSTED: StopReason
+STOP_REASON_SATURATED: StopReason
+STOP_REASON_CANDIDATE_BUDGET: StopReason
+STOP_REASON_TIME_BUDGET: StopReason
 REGION_STATE_UNSPECIFIED: RegionState
 REGION_STATE_UNLABELED: RegionState
 REGION_STATE_LEASED: RegionState
@@ -35,7 +59,7 @@ REGION_STATE_INVALID: RegionState
 REGION_STATE_SET_ASIDE: RegionState
 
 class AuditConfig(_message.Message):
-    __slots__ = ("preset", "seed", "device", "max_seeds", "candidates_per_seed", "kept_per_seed", "noise_scale", "neighbours", "agreement_threshold", "tau", "annotators_per_region")
+    __slots__ = ("preset", "seed", "device", "max_seeds", "candidates_per_seed", "kept_per_seed", "noise_scale", "neighbours", "agreement_threshold", "tau", "annotators_per_region", "methods", "max_candidates", "budget_s", "patience_shards", "belief_threshold")
     PRESET_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -47,6 +71,11 @@ class AuditConfig(_message.Message):
     AGREEMENT_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     TAU_FIELD_NUMBER: _ClassVar[int]
     ANNOTATORS_PER_REGION_FIELD_NUMBER: _ClassVar[int]
+    METHODS_FIELD_NUMBER: _ClassVar[int]
+    MAX_CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_S_FIELD_NUMBER: _ClassVar[int]
+    PATIENCE_SHARDS_FIELD_NUMBER: _ClassVar[int]
+    BELIEF_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     preset: Preset
     seed: int
     device: str
@@ -58,7 +87,34 @@ class AuditConfig(_message.Message):
     agreement_threshold: float
     tau: float
     annotators_per_region: int
-    def __init__(self, preset: _Optional[_Union[Preset, str]] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., max_seeds: _Optional[int] = ..., candidates_per_seed: _Optional[int] = ..., kept_per_seed: _Optional[int] = ..., noise_scale: _Optional[float] = ..., neighbours: _Optional[int] = ..., agreement_threshold: _Optional[float] = ..., tau: _Optional[float] = ..., annotators_per_region: _Optional[int] = ...) -> None: ...
+    methods: _containers.RepeatedScalarFieldContainer[SearchMethod]
+    max_candidates: int
+    budget_s: float
+    patience_shards: int
+    belief_threshold: float
+    def __init__(self, preset: _Optional[_Union[Preset, str]] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., max_seeds: _Optional[int] = ..., candidates_per_seed: _Optional[int] = ..., kept_per_seed: _Optional[int] = ..., noise_scale: _Optional[float] = ..., neighbours: _Optional[int] = ..., agreement_threshold: _Optional[float] = ..., tau: _Optional[float] = ..., annotators_per_region: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[SearchMethod, str]]] = ..., max_candidates: _Optional[int] = ..., budget_s: _Optional[float] = ..., patience_shards: _Optional[int] = ..., belief_threshold: _Optional[float] = ...) -> None: ...
+
+class SaturationPoint(_message.Message):
+    __slots__ = ("candidates", "misclassifications", "regions")
+    CANDIDATES_FIELD_NUMBER: _ClassVar[int]
+    MISCLASSIFICATIONS_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    candidates: int
+    misclassifications: int
+    regions: int
+    def __init__(self, candidates: _Optional[int] = ..., misclassifications: _Optional[int] = ..., regions: _Optional[int] = ...) -> None: ...
+
+class CalibrationFigures(_message.Message):
+    __slots__ = ("items", "bug_share", "expected_calibration_error", "brier_score")
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    BUG_SHARE_FIELD_NUMBER: _ClassVar[int]
+    EXPECTED_CALIBRATION_ERROR_FIELD_NUMBER: _ClassVar[int]
+    BRIER_SCORE_FIELD_NUMBER: _ClassVar[int]
+    items: int
+    bug_share: float
+    expected_calibration_error: float
+    brier_score: float
+    def __init__(self, items: _Optional[int] = ..., bug_share: _Optional[float] = ..., expected_calibration_error: _Optional[float] = ..., brier_score: _Optional[float] = ...) -> None: ...
 
 class PreflightFigures(_message.Message):
     __slots__ = ("classifier_accuracy", "reconstruction_accuracy", "readability", "reconstruction_mse", "sample_size", "value_min", "value_max", "mean_row_sum", "latent_std")
@@ -83,7 +139,7 @@ class PreflightFigures(_message.Message):
     def __init__(self, classifier_accuracy: _Optional[float] = ..., reconstruction_accuracy: _Optional[float] = ..., readability: _Optional[float] = ..., reconstruction_mse: _Optional[float] = ..., sample_size: _Optional[int] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., mean_row_sum: _Optional[float] = ..., latent_std: _Optional[float] = ...) -> None: ...
 
 class Audit(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "vae", "dataset", "config", "preflight", "candidate_count", "misclassification_count", "region_count", "seed_count", "warnings", "times")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "vae", "dataset", "config", "preflight", "candidate_count", "misclassification_count", "region_count", "seed_count", "warnings", "times", "saturation", "stop_reason", "calibration")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +156,9 @@ class Audit(_message.Message):
     SEED_COUNT_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
+    SATURATION_FIELD_NUMBER: _ClassVar[int]
+    STOP_REASON_FIELD_NUMBER: _ClassVar[int]
+    CALIBRATION_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -116,10 +175,13 @@ class Audit(_message.Message):
     seed_count: int
     warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
     times: _models_pb2.JobTimes
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., classifier: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[AuditConfig, _Mapping]] = ..., preflight: _Optional[_Union[PreflightFigures, _Mapping]] = ..., candidate_count: _Optional[int] = ..., misclassification_count: _Optional[int] = ..., region_count: _Optional[int] = ..., seed_count: _Optional[int] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ...) -> None: ...
+    saturation: _containers.RepeatedCompositeFieldContainer[SaturationPoint]
+    stop_reason: StopReason
+    calibration: CalibrationFigures
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., classifier: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[AuditConfig, _Mapping]] = ..., preflight: _Optional[_Union[PreflightFigures, _Mapping]] = ..., candidate_count: _Optional[int] = ..., misclassification_count: _Optional[int] = ..., region_count: _Optional[int] = ..., seed_count: _Optional[int] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., saturation: _Optional[_Iterable[_Union[SaturationPoint, _Mapping]]] = ..., stop_reason: _Optional[_Union[StopReason, str]] = ..., calibration: _Optional[_Union[CalibrationFigures, _Mapping]] = ...) -> None: ...
 
 class Misclassification(_message.Message):
-    __slots__ = ("seed_index", "seed_label", "predicted_class", "confidence", "delta_norm", "agreement", "code")
+    __slots__ = ("seed_index", "seed_label", "predicted_class", "confidence", "delta_norm", "agreement", "code", "bug_probability", "method")
     SEED_INDEX_FIELD_NUMBER: _ClassVar[int]
     SEED_LABEL_FIELD_NUMBER: _ClassVar[int]
     PREDICTED_CLASS_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +189,8 @@ class Misclassification(_message.Message):
     DELTA_NORM_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
+    BUG_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
     seed_index: int
     seed_label: int
     predicted_class: int
@@ -134,7 +198,9 @@ class Misclassification(_message.Message):
     delta_norm: float
     agreement: float
     code: _containers.RepeatedScalarFieldContainer[float]
-    def __init__(self, seed_index: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., delta_norm: _Optional[float] = ..., agreement: _Optional[float] = ..., code: _Optional[_Iterable[float]] = ...) -> None: ...
+    bug_probability: float
+    method: SearchMethod
+    def __init__(self, seed_index: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., delta_norm: _Optional[float] = ..., agreement: _Optional[float] = ..., code: _Optional[_Iterable[float]] = ..., bug_probability: _Optional[float] = ..., method: _Optional[_Union[SearchMethod, str]] = ...) -> None: ...
 
 class NearestItem(_message.Message):
     __slots__ = ("split", "index", "label", "distance")
@@ -149,7 +215,7 @@ class NearestItem(_message.Message):
     def __init__(self, split: _Optional[str] = ..., index: _Optional[int] = ..., label: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
 
 class Region(_message.Message):
-    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact")
+    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +233,8 @@ class Region(_message.Message):
     CONFIRMED_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
     REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    BUG_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    HARM_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: RegionState
     weight: float
@@ -184,7 +252,9 @@ class Region(_message.Message):
     confirmed: bool
     parent: str
     regions_artifact: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ...) -> None: ...
+    bug_probability: float
+    harm: _models_pb2.Interval
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ...) -> None: ...
 
 class CreateAuditRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "classifier", "vae", "dataset", "config")

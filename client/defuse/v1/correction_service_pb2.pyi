@@ -1,5 +1,6 @@
 from defuse.v1 import models_pb2 as _models_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Iterable as _Iterable, Mapping as _Mapping
@@ -7,24 +8,35 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class CorrectionPreset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CORRECTION_PRESET_UNSPECIFIED: _ClassVar[CorrectionPreset]
+    CORRECTION_PRESET_DEFAULT: _ClassVar[CorrectionPreset]
+    CORRECTION_PRESET_PAPER: _ClassVar[CorrectionPreset]
+CORRECTION_PRESET_UNSPECIFIED: CorrectionPreset
+CORRECTION_PRESET_DEFAULT: CorrectionPreset
+CORRECTION_PRESET_PAPER: CorrectionPreset
+
 class CorrectionConfig(_message.Message):
-    __slots__ = ("seed", "device", "lambdas", "learning_rate", "epochs", "samples_per_region")
+    __slots__ = ("seed", "device", "lambdas", "learning_rate", "epochs", "samples_per_region", "preset")
     SEED_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     LAMBDAS_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
     SAMPLES_PER_REGION_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
     seed: int
     device: str
     lambdas: _containers.RepeatedScalarFieldContainer[float]
     learning_rate: float
     epochs: int
     samples_per_region: int
-    def __init__(self, seed: _Optional[int] = ..., device: _Optional[str] = ..., lambdas: _Optional[_Iterable[float]] = ..., learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., samples_per_region: _Optional[int] = ...) -> None: ...
+    preset: CorrectionPreset
+    def __init__(self, seed: _Optional[int] = ..., device: _Optional[str] = ..., lambdas: _Optional[_Iterable[float]] = ..., learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., samples_per_region: _Optional[int] = ..., preset: _Optional[_Union[CorrectionPreset, str]] = ...) -> None: ...
 
 class CorrectionPoint(_message.Message):
-    __slots__ = ("learning_rate", "epochs", "validation_accuracy", "region_accuracy", "training_loss", "diverged", "chosen")
+    __slots__ = ("learning_rate", "epochs", "validation_accuracy", "region_accuracy", "training_loss", "diverged", "chosen", "worst_class_change", "mined_count")
     LAMBDA_FIELD_NUMBER: _ClassVar[int]
     LEARNING_RATE_FIELD_NUMBER: _ClassVar[int]
     EPOCHS_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +45,8 @@ class CorrectionPoint(_message.Message):
     TRAINING_LOSS_FIELD_NUMBER: _ClassVar[int]
     DIVERGED_FIELD_NUMBER: _ClassVar[int]
     CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    WORST_CLASS_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    MINED_COUNT_FIELD_NUMBER: _ClassVar[int]
     learning_rate: float
     epochs: int
     validation_accuracy: float
@@ -40,10 +54,12 @@ class CorrectionPoint(_message.Message):
     training_loss: float
     diverged: bool
     chosen: bool
-    def __init__(self, learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., validation_accuracy: _Optional[float] = ..., region_accuracy: _Optional[float] = ..., training_loss: _Optional[float] = ..., diverged: bool = ..., chosen: bool = ..., **kwargs) -> None: ...
+    worst_class_change: float
+    mined_count: int
+    def __init__(self, learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., validation_accuracy: _Optional[float] = ..., region_accuracy: _Optional[float] = ..., training_loss: _Optional[float] = ..., diverged: bool = ..., chosen: bool = ..., worst_class_change: _Optional[float] = ..., mined_count: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Correction(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +76,7 @@ class Correction(_message.Message):
     PARITY_MAX_ABS_ERROR_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
+    CONTROL_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -76,7 +93,8 @@ class Correction(_message.Message):
     parity_max_abs_error: float
     warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
     times: _models_pb2.JobTimes
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ...) -> None: ...
+    control: CorrectionPoint
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ...) -> None: ...
 
 class CreateCorrectionRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "audit", "config")

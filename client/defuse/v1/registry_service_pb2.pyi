@@ -17,10 +17,21 @@ class RegistrationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     REGISTRATION_STATE_INSPECTING: _ClassVar[RegistrationState]
     REGISTRATION_STATE_READY: _ClassVar[RegistrationState]
     REGISTRATION_STATE_REJECTED: _ClassVar[RegistrationState]
+
+class VaeSpread(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VAE_SPREAD_UNSPECIFIED: _ClassVar[VaeSpread]
+    VAE_SPREAD_LOGVAR: _ClassVar[VaeSpread]
+    VAE_SPREAD_SIGMA: _ClassVar[VaeSpread]
+    VAE_SPREAD_NONE: _ClassVar[VaeSpread]
 REGISTRATION_STATE_UNSPECIFIED: RegistrationState
 REGISTRATION_STATE_INSPECTING: RegistrationState
 REGISTRATION_STATE_READY: RegistrationState
 REGISTRATION_STATE_REJECTED: RegistrationState
+VAE_SPREAD_UNSPECIFIED: VaeSpread
+VAE_SPREAD_LOGVAR: VaeSpread
+VAE_SPREAD_SIGMA: VaeSpread
+VAE_SPREAD_NONE: VaeSpread
 
 class Lineage(_message.Message):
     __slots__ = ("parent", "correction", "audit", "label_set_digest")
@@ -35,7 +46,7 @@ class Lineage(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., correction: _Optional[str] = ..., audit: _Optional[str] = ..., label_set_digest: _Optional[str] = ...) -> None: ...
 
 class Classifier(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "artifact", "preprocessing", "output_kind", "input", "output", "class_count", "image_shape", "differentiable", "undifferentiable_operations", "opset", "lineage", "create_time")
+    __slots__ = ("name", "display_name", "state", "failure", "artifact", "preprocessing", "output_kind", "input", "output", "class_count", "image_shape", "differentiable", "undifferentiable_operations", "opset", "lineage", "create_time", "output_name")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +63,7 @@ class Classifier(_message.Message):
     OPSET_FIELD_NUMBER: _ClassVar[int]
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: RegistrationState
@@ -68,10 +80,25 @@ class Classifier(_message.Message):
     opset: int
     lineage: Lineage
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., input: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., output: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., class_count: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., differentiable: bool = ..., undifferentiable_operations: _Optional[_Iterable[str]] = ..., opset: _Optional[int] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    output_name: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., input: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., output: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., class_count: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., differentiable: bool = ..., undifferentiable_operations: _Optional[_Iterable[str]] = ..., opset: _Optional[int] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., output_name: _Optional[str] = ...) -> None: ...
+
+class VaeTensors(_message.Message):
+    __slots__ = ("mu", "spread", "spread_kind", "code", "image")
+    MU_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_FIELD_NUMBER: _ClassVar[int]
+    SPREAD_KIND_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    mu: str
+    spread: str
+    spread_kind: VaeSpread
+    code: str
+    image: str
+    def __init__(self, mu: _Optional[str] = ..., spread: _Optional[str] = ..., spread_kind: _Optional[_Union[VaeSpread, str]] = ..., code: _Optional[str] = ..., image: _Optional[str] = ...) -> None: ...
 
 class Vae(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "encoder_artifact", "decoder_artifact", "preprocessing", "latent_size", "image_shape", "create_time")
+    __slots__ = ("name", "display_name", "state", "failure", "encoder_artifact", "decoder_artifact", "preprocessing", "latent_size", "image_shape", "create_time", "tensors", "training")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -82,6 +109,8 @@ class Vae(_message.Message):
     LATENT_SIZE_FIELD_NUMBER: _ClassVar[int]
     IMAGE_SHAPE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
+    TRAINING_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: RegistrationState
@@ -92,7 +121,9 @@ class Vae(_message.Message):
     latent_size: int
     image_shape: _models_pb2.ImageShape
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., latent_size: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    tensors: VaeTensors
+    training: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., latent_size: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tensors: _Optional[_Union[VaeTensors, _Mapping]] = ..., training: _Optional[str] = ...) -> None: ...
 
 class DatasetSplit(_message.Message):
     __slots__ = ("split", "size", "class_counts")
@@ -133,18 +164,20 @@ class Dataset(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., layout: _Optional[_Union[_models_pb2.Layout, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., splits: _Optional[_Iterable[_Union[DatasetSplit, _Mapping]]] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class RegisterClassifierRequest(_message.Message):
-    __slots__ = ("request_id", "display_name", "artifact", "preprocessing", "output_kind")
+    __slots__ = ("request_id", "display_name", "artifact", "preprocessing", "output_kind", "output_name")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_KIND_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_NAME_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     display_name: str
     artifact: str
     preprocessing: _models_pb2.Preprocessing
     output_kind: _models_pb2.OutputKind
-    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ...) -> None: ...
+    output_name: str
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., output_name: _Optional[str] = ...) -> None: ...
 
 class GetClassifierRequest(_message.Message):
     __slots__ = ("name",)
@@ -181,18 +214,20 @@ class DeleteClassifierResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class RegisterVaeRequest(_message.Message):
-    __slots__ = ("request_id", "display_name", "encoder_artifact", "decoder_artifact", "preprocessing")
+    __slots__ = ("request_id", "display_name", "encoder_artifact", "decoder_artifact", "preprocessing", "tensors")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     ENCODER_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     DECODER_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
+    TENSORS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     display_name: str
     encoder_artifact: str
     decoder_artifact: str
     preprocessing: _models_pb2.Preprocessing
-    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ...) -> None: ...
+    tensors: VaeTensors
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., tensors: _Optional[_Union[VaeTensors, _Mapping]] = ...) -> None: ...
 
 class GetVaeRequest(_message.Message):
     __slots__ = ("name",)
@@ -275,3 +310,129 @@ class DeleteDatasetRequest(_message.Message):
 class DeleteDatasetResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class VaeTrainingConfig(_message.Message):
+    __slots__ = ("seed", "device", "latent_sizes", "budget_s")
+    SEED_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_FIELD_NUMBER: _ClassVar[int]
+    LATENT_SIZES_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_S_FIELD_NUMBER: _ClassVar[int]
+    seed: int
+    device: str
+    latent_sizes: _containers.RepeatedScalarFieldContainer[int]
+    budget_s: float
+    def __init__(self, seed: _Optional[int] = ..., device: _Optional[str] = ..., latent_sizes: _Optional[_Iterable[int]] = ..., budget_s: _Optional[float] = ...) -> None: ...
+
+class VaeTrainingPoint(_message.Message):
+    __slots__ = ("latent_size", "feature_weight", "kl_weight", "readability", "reconstruction_mse", "kl", "steps", "chosen")
+    LATENT_SIZE_FIELD_NUMBER: _ClassVar[int]
+    FEATURE_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    KL_WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    READABILITY_FIELD_NUMBER: _ClassVar[int]
+    RECONSTRUCTION_MSE_FIELD_NUMBER: _ClassVar[int]
+    KL_FIELD_NUMBER: _ClassVar[int]
+    STEPS_FIELD_NUMBER: _ClassVar[int]
+    CHOSEN_FIELD_NUMBER: _ClassVar[int]
+    latent_size: int
+    feature_weight: float
+    kl_weight: float
+    readability: float
+    reconstruction_mse: float
+    kl: float
+    steps: int
+    chosen: bool
+    def __init__(self, latent_size: _Optional[int] = ..., feature_weight: _Optional[float] = ..., kl_weight: _Optional[float] = ..., readability: _Optional[float] = ..., reconstruction_mse: _Optional[float] = ..., kl: _Optional[float] = ..., steps: _Optional[int] = ..., chosen: bool = ...) -> None: ...
+
+class VaeTraining(_message.Message):
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "dataset", "config", "points", "readability", "reconstruction_sheet", "prior_sheet", "vae", "warnings", "times")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    POINTS_FIELD_NUMBER: _ClassVar[int]
+    READABILITY_FIELD_NUMBER: _ClassVar[int]
+    RECONSTRUCTION_SHEET_FIELD_NUMBER: _ClassVar[int]
+    PRIOR_SHEET_FIELD_NUMBER: _ClassVar[int]
+    VAE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    display_name: str
+    state: _models_pb2.JobState
+    failure: _models_pb2.Failure
+    progress: _models_pb2.Progress
+    classifier: str
+    dataset: str
+    config: VaeTrainingConfig
+    points: _containers.RepeatedCompositeFieldContainer[VaeTrainingPoint]
+    readability: float
+    reconstruction_sheet: _models_pb2.ContactSheet
+    prior_sheet: _models_pb2.ContactSheet
+    vae: str
+    warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
+    times: _models_pb2.JobTimes
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., classifier: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[VaeTrainingConfig, _Mapping]] = ..., points: _Optional[_Iterable[_Union[VaeTrainingPoint, _Mapping]]] = ..., readability: _Optional[float] = ..., reconstruction_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., prior_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., vae: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ...) -> None: ...
+
+class TrainVaeRequest(_message.Message):
+    __slots__ = ("request_id", "display_name", "classifier", "dataset", "config")
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    CONFIG_FIELD_NUMBER: _ClassVar[int]
+    request_id: str
+    display_name: str
+    classifier: str
+    dataset: str
+    config: VaeTrainingConfig
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., classifier: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[VaeTrainingConfig, _Mapping]] = ...) -> None: ...
+
+class GetVaeTrainingRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListVaeTrainingsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token", "state")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    state: _models_pb2.JobState
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ...) -> None: ...
+
+class ListVaeTrainingsResponse(_message.Message):
+    __slots__ = ("vae_trainings", "next_page_token")
+    VAE_TRAININGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    vae_trainings: _containers.RepeatedCompositeFieldContainer[VaeTraining]
+    next_page_token: str
+    def __init__(self, vae_trainings: _Optional[_Iterable[_Union[VaeTraining, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchVaeTrainingRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class WatchVaeTrainingResponse(_message.Message):
+    __slots__ = ("vae_training", "cursor")
+    VAE_TRAINING_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    vae_training: VaeTraining
+    cursor: str
+    def __init__(self, vae_training: _Optional[_Union[VaeTraining, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class CancelVaeTrainingRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...

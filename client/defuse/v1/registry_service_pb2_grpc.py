@@ -83,6 +83,31 @@ class RegistryServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeResponse.FromString,
                 _registered_method=True)
+        self.TrainVae = channel.unary_unary(
+                '/defuse.v1.RegistryService/TrainVae',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.TrainVaeRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
+                _registered_method=True)
+        self.GetVaeTraining = channel.unary_unary(
+                '/defuse.v1.RegistryService/GetVaeTraining',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.GetVaeTrainingRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
+                _registered_method=True)
+        self.ListVaeTrainings = channel.unary_unary(
+                '/defuse.v1.RegistryService/ListVaeTrainings',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.ListVaeTrainingsRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.ListVaeTrainingsResponse.FromString,
+                _registered_method=True)
+        self.WatchVaeTraining = channel.unary_stream(
+                '/defuse.v1.RegistryService/WatchVaeTraining',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeTrainingRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeTrainingResponse.FromString,
+                _registered_method=True)
+        self.CancelVaeTraining = channel.unary_unary(
+                '/defuse.v1.RegistryService/CancelVaeTraining',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.CancelVaeTrainingRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
+                _registered_method=True)
         self.RegisterDataset = channel.unary_unary(
                 '/defuse.v1.RegistryService/RegisterDataset',
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.RegisterDatasetRequest.SerializeToString,
@@ -172,6 +197,44 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TrainVae(self, request, context):
+        """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
+        once with state QUEUED. Idempotent by `request_id`.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
+        FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetVaeTraining(self, request, context):
+        """Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListVaeTrainings(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchVaeTraining(self, request, context):
+        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelVaeTraining(self, request, context):
+        """As AuditService.CancelAudit. Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterDataset(self, request, context):
         """Errors: as RegisterClassifier.
         """
@@ -241,6 +304,31 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.DeleteVae,
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeResponse.SerializeToString,
+            ),
+            'TrainVae': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrainVae,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.TrainVaeRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.SerializeToString,
+            ),
+            'GetVaeTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetVaeTraining,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.GetVaeTrainingRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.SerializeToString,
+            ),
+            'ListVaeTrainings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListVaeTrainings,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.ListVaeTrainingsRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.ListVaeTrainingsResponse.SerializeToString,
+            ),
+            'WatchVaeTraining': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchVaeTraining,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeTrainingRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeTrainingResponse.SerializeToString,
+            ),
+            'CancelVaeTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelVaeTraining,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.CancelVaeTrainingRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.SerializeToString,
             ),
             'RegisterDataset': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterDataset,
@@ -488,6 +576,141 @@ class RegistryService(object):
             '/defuse.v1.RegistryService/DeleteVae',
             defuse_dot_v1_dot_registry__service__pb2.DeleteVaeRequest.SerializeToString,
             defuse_dot_v1_dot_registry__service__pb2.DeleteVaeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrainVae(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.RegistryService/TrainVae',
+            defuse_dot_v1_dot_registry__service__pb2.TrainVaeRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetVaeTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.RegistryService/GetVaeTraining',
+            defuse_dot_v1_dot_registry__service__pb2.GetVaeTrainingRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListVaeTrainings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.RegistryService/ListVaeTrainings',
+            defuse_dot_v1_dot_registry__service__pb2.ListVaeTrainingsRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.ListVaeTrainingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchVaeTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/defuse.v1.RegistryService/WatchVaeTraining',
+            defuse_dot_v1_dot_registry__service__pb2.WatchVaeTrainingRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.WatchVaeTrainingResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelVaeTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.RegistryService/CancelVaeTraining',
+            defuse_dot_v1_dot_registry__service__pb2.CancelVaeTrainingRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
             options,
             channel_credentials,
             insecure,

@@ -58,6 +58,20 @@ class RegistryServiceStub:
     ListVaes: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaesRequest, _registry_service_pb2.ListVaesResponse]
     DeleteVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeRequest, _registry_service_pb2.DeleteVaeResponse]
     """Errors: as DeleteClassifier."""
+    TrainVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.TrainVaeRequest, _registry_service_pb2.VaeTraining]
+    """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
+    once with state QUEUED. Idempotent by `request_id`.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
+    FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+    """
+    GetVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeTrainingRequest, _registry_service_pb2.VaeTraining]
+    """Errors: NOT_FOUND."""
+    ListVaeTrainings: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaeTrainingsRequest, _registry_service_pb2.ListVaeTrainingsResponse]
+    WatchVaeTraining: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchVaeTrainingRequest, _registry_service_pb2.WatchVaeTrainingResponse]
+    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    CancelVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]
+    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
     RegisterDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]
     """Errors: as RegisterClassifier."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]
@@ -96,6 +110,20 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     ListVaes: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaesRequest, _registry_service_pb2.ListVaesResponse]  # type: ignore[assignment]
     DeleteVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeRequest, _registry_service_pb2.DeleteVaeResponse]  # type: ignore[assignment]
     """Errors: as DeleteClassifier."""
+    TrainVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.TrainVaeRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
+    """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
+    once with state QUEUED. Idempotent by `request_id`.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
+    FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+    """
+    GetVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeTrainingRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
+    """Errors: NOT_FOUND."""
+    ListVaeTrainings: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaeTrainingsRequest, _registry_service_pb2.ListVaeTrainingsResponse]  # type: ignore[assignment]
+    WatchVaeTraining: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchVaeTrainingRequest, _registry_service_pb2.WatchVaeTrainingResponse]  # type: ignore[assignment]
+    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    CancelVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
+    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
     RegisterDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
     """Errors: as RegisterClassifier."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
@@ -179,6 +207,50 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeleteVaeResponse, _abc.Awaitable[_registry_service_pb2.DeleteVaeResponse]]:
         """Errors: as DeleteClassifier."""
+
+    @_abc_1.abstractmethod
+    def TrainVae(
+        self,
+        request: _registry_service_pb2.TrainVaeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.VaeTraining, _abc.Awaitable[_registry_service_pb2.VaeTraining]]:
+        """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
+        once with state QUEUED. Idempotent by `request_id`.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
+        FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+        """
+
+    @_abc_1.abstractmethod
+    def GetVaeTraining(
+        self,
+        request: _registry_service_pb2.GetVaeTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.VaeTraining, _abc.Awaitable[_registry_service_pb2.VaeTraining]]:
+        """Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListVaeTrainings(
+        self,
+        request: _registry_service_pb2.ListVaeTrainingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.ListVaeTrainingsResponse, _abc.Awaitable[_registry_service_pb2.ListVaeTrainingsResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def WatchVaeTraining(
+        self,
+        request: _registry_service_pb2.WatchVaeTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchVaeTrainingResponse], _abc.AsyncIterator[_registry_service_pb2.WatchVaeTrainingResponse]]:
+        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+
+    @_abc_1.abstractmethod
+    def CancelVaeTraining(
+        self,
+        request: _registry_service_pb2.CancelVaeTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.VaeTraining, _abc.Awaitable[_registry_service_pb2.VaeTraining]]:
+        """As AuditService.CancelAudit. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def RegisterDataset(

@@ -3,16 +3,20 @@
 import math
 from typing import Final
 
-from defuse.v1.audit_service_pb2 import AuditConfig, Preset
-from defuse.v1.correction_service_pb2 import CorrectionConfig
+from defuse.v1.audit_service_pb2 import AuditConfig, Preset, SearchMethod
+from defuse.v1.correction_service_pb2 import CorrectionConfig, CorrectionPreset
 from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
 from defuse.v1.promotion_service_pb2 import EvaluationConfig
+from defuse.v1.registry_service_pb2 import VaeTrainingConfig
 
 from defuse_server.api import validation
 from defuse_server.api.validation import Violations
 
 LAMBDAS_MAX: Final = 20
-_DEFAULT_PRESET_ONLY = ("noise_scale", "neighbours", "agreement_threshold")
+LATENT_SIZES_MAX: Final = 8
+LATENT_SIZE_RANGE: Final = (1, 4096)
+BUDGET_RANGE_S: Final = (10.0, 86_400.0)
+_DEFAULT_PRESET_ONLY = ("noise_scale", "neighbours", "agreement_threshold", "belief_threshold")
 
 
 def audit_config(found: Violations, config: AuditConfig) -> None:
@@ -30,14 +34,60 @@ def audit_config(found: Violations, config: AuditConfig) -> None:
     validation.share(found, "config.noise_scale", config.noise_scale, high=10.0)
     validation.share(found, "config.agreement_threshold", config.agreement_threshold)
     validation.share(found, "config.tau", config.tau)
+    validation.share(found, "config.belief_threshold", config.belief_threshold)
+    _budget(found, config)
+    _methods(found, config)
     if config.preset == Preset.PRESET_PAPER:
         for field in _DEFAULT_PRESET_ONLY:
             found.require(not getattr(config, field), f"config.{field}", "PRESET_PAPER does not have it")
 
 
+def _budget(found: Violations, config: AuditConfig) -> None:
+    found.require(
+        config.max_candidates >= 0,
+        "config.max_candidates",
+        f"expected at least 1 (0 for no limit), got {config.max_candidates}",
+    )
+    found.require(
+        config.budget_s >= 0 and math.isfinite(config.budget_s),
+        "config.budget_s",
+        f"expected a finite number of seconds above 0 (0 for no limit), got {config.budget_s}",
+    )
+    found.require(
+        config.patience_shards >= -1,
+        "config.patience_shards",
+        f"expected at least 1 (0 for the default, -1 for never), got {config.patience_shards}",
+    )
+
+
+def _methods(found: Violations, config: AuditConfig) -> None:
+    for method in config.methods:
+        validation.member(found, "config.methods", method, SearchMethod)
+    named = [SearchMethod.Name(method) for method in config.methods if method in SearchMethod.values()]
+    found.require(
+        SearchMethod.SEARCH_METHOD_UNSPECIFIED not in config.methods,
+        "config.methods",
+        "SEARCH_METHOD_UNSPECIFIED is no method; leave the list empty for the preset's",
+    )
+    found.require(
+        len(set(named)) == len(named), "config.methods", f"expected each once, got {', '.join(named)}"
+    )
+    of_paper = SearchMethod.SEARCH_METHOD_PAPER in config.methods
+    if config.preset == Preset.PRESET_PAPER:
+        others = set(config.methods) - {SearchMethod.SEARCH_METHOD_PAPER}
+        found.require(
+            not others,
+            "config.methods",
+            f"PRESET_PAPER has SEARCH_METHOD_PAPER alone, got {', '.join(named)}",
+        )
+    else:
+        found.require(not of_paper, "config.methods", "SEARCH_METHOD_PAPER takes PRESET_PAPER")
+
+
 def correction_config(found: Violations, config: CorrectionConfig) -> None:
     """Of CreateCorrection."""
     _run(found, config)
+    validation.member(found, "config.preset", config.preset, CorrectionPreset)
     found.require(
         len(config.lambdas) <= LAMBDAS_MAX,
         "config.lambdas",
@@ -60,6 +110,28 @@ def correction_config(found: Violations, config: CorrectionConfig) -> None:
 def evaluation_config(found: Violations, config: EvaluationConfig) -> None:
     """Of CreateEvaluation."""
     _run(found, config)
+
+
+def vae_training_config(found: Violations, config: VaeTrainingConfig) -> None:
+    """Of TrainVae."""
+    _run(found, config)
+    found.require(
+        len(config.latent_sizes) <= LATENT_SIZES_MAX,
+        "config.latent_sizes",
+        f"expected at most {LATENT_SIZES_MAX}, got {len(config.latent_sizes)}",
+    )
+    low, high = LATENT_SIZE_RANGE
+    found.require(
+        all(low <= size <= high for size in config.latent_sizes),
+        "config.latent_sizes",
+        f"expected numbers in {low}..{high}",
+    )
+    shortest_s, longest_s = BUDGET_RANGE_S
+    found.require(
+        config.budget_s == 0 or shortest_s <= config.budget_s <= longest_s,
+        "config.budget_s",
+        f"expected {shortest_s:g} to {longest_s:g} seconds (0 for the default), got {config.budget_s}",
+    )
 
 
 def preprocessing(found: Violations, value: Preprocessing) -> None:
@@ -89,6 +161,8 @@ def output_kind(found: Violations, value: int) -> None:
     validation.member(found, "output_kind", value, OutputKind)
 
 
-def _run(found: Violations, config: AuditConfig | CorrectionConfig | EvaluationConfig) -> None:
+def _run(
+    found: Violations, config: AuditConfig | CorrectionConfig | EvaluationConfig | VaeTrainingConfig
+) -> None:
     found.require(config.seed >= 0, "config.seed", f"expected at least 0, got {config.seed}")
     validation.device(found, "config.device", config.device)

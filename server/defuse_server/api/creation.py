@@ -6,13 +6,13 @@ from typing import TypeVar
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 from google.protobuf.message import Message
 
 from defuse_server.backend import Backend
 from defuse_server.kinds import kind_of_type
 
-R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation)
+R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 
 
 async def started(

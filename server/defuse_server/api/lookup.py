@@ -6,14 +6,14 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, RegistrationState, Vae
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, RegistrationState, Vae, VaeTraining
 
 from defuse_server import names
 from defuse_server.errors import WrongState
 from defuse_server.kinds import kind_of_type
 from defuse_server.resources import Resources
 
-R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation)
+R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 Registered = TypeVar("Registered", Classifier, Vae, Dataset)
 
 

@@ -26,28 +26,26 @@ from defuse.v1.registry_service_pb2 import (
     RegisterVaeRequest,
     RegistrationState,
     Vae,
+    VaeSpread,
 )
 
 from defuse_server import names
 from defuse_server.api import configs, validation
 from defuse_server.api.creation import started
 from defuse_server.api.lookup import check_name, found
+from defuse_server.api.vae_trainings import VaeTrainings
 from defuse_server.api.validation import Violations
-from defuse_server.backend import Backend
 
 CLASS_NAMES_MAX: Final = 10_000
 CLASS_NAME_CHARACTERS: Final = 200
+TENSOR_NAME_CHARACTERS: Final = 500
 
 _R = TypeVar("_R", Classifier, Vae, Dataset)
 _ListRequest = ListClassifiersRequest | ListVaesRequest | ListDatasetsRequest
 
 
-class RegistryService:
+class RegistryService(VaeTrainings):
     """Knows classifiers, VAEs and datasets; see registry_service.proto."""
-
-    def __init__(self, backend: Backend) -> None:
-        self._backend = backend
-        self._resources = backend.resources
 
     async def register_classifier(self, request: RegisterClassifierRequest) -> Classifier:
         """Makes a classifier that waits for its inspection."""
@@ -58,6 +56,7 @@ class RegistryService:
             artifact=request.artifact,
             preprocessing=request.preprocessing,
             output_kind=request.output_kind,
+            output_name=request.output_name,
         )
         return await started(self._backend, classifier, request, request.request_id)
 
@@ -78,12 +77,13 @@ class RegistryService:
     async def register_vae(self, request: RegisterVaeRequest) -> Vae:
         """Makes a VAE that waits for its inspection."""
         _check_vae(request)
-        await self._check_stored(request.encoder_artifact, request.decoder_artifact)
+        await self._check_stored(request.encoder_artifact, *filter(None, [request.decoder_artifact]))
         vae = Vae(
             display_name=request.display_name,
             encoder_artifact=request.encoder_artifact,
             decoder_artifact=request.decoder_artifact,
             preprocessing=request.preprocessing,
+            tensors=request.tensors if request.HasField("tensors") else None,
         )
         return await started(self._backend, vae, request, request.request_id)
 
@@ -146,6 +146,7 @@ def _check_classifier(request: RegisterClassifierRequest) -> None:
     validation.artifact(violations, "artifact", request.artifact)
     configs.preprocessing(violations, request.preprocessing)
     configs.output_kind(violations, request.output_kind)
+    validation.text(violations, "output_name", request.output_name, TENSOR_NAME_CHARACTERS)
     violations.check()
 
 
@@ -153,8 +154,13 @@ def _check_vae(request: RegisterVaeRequest) -> None:
     violations = Violations()
     validation.creation(violations, request)
     validation.artifact(violations, "encoder_artifact", request.encoder_artifact)
-    validation.artifact(violations, "decoder_artifact", request.decoder_artifact)
+    # One file may hold both halves.
+    if request.decoder_artifact:
+        validation.artifact(violations, "decoder_artifact", request.decoder_artifact)
     configs.preprocessing(violations, request.preprocessing)
+    validation.member(violations, "tensors.spread_kind", request.tensors.spread_kind, VaeSpread)
+    for name in ("mu", "spread", "code", "image"):
+        validation.text(violations, f"tensors.{name}", getattr(request.tensors, name), TENSOR_NAME_CHARACTERS)
     violations.check()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import (
@@ -13,7 +13,11 @@ from defuse.v1.audit_service_pb2 import (
     PRESET_PAPER,
     Audit,
     AuditConfig,
+    CalibrationFigures,
     PreflightFigures,
+    SaturationPoint,
+    SearchMethod,
+    StopReason,
 )
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
@@ -33,6 +37,10 @@ _SETTINGS = (
     "neighbours",
     "agreement_threshold",
     "tau",
+    "max_candidates",
+    "budget_s",
+    "patience_shards",
+    "belief_threshold",
 )
 """Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
 _CHUNKS_PAGE = 1000
@@ -96,6 +104,7 @@ class AuditWork(Work[Audit]):
         _fill_in(audit.config, result["config"], self.backend.settings.device)
         audit.preflight.CopyFrom(_preflight_figures(result["preflight"]))
         audit.seed_count = result["seeds"]
+        _fill_in_search(audit, result)
         del audit.warnings[:]
         audit.warnings.extend(warnings_of(result))
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
@@ -123,16 +132,40 @@ async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
 def audit_config_json(config: AuditConfig) -> dict[str, Any]:
     """An audit's config as job.json has it; what is unset is left to the engine's presets."""
     values = {name: getattr(config, name) for name in _SETTINGS}
-    preset = "paper" if config.preset == PRESET_PAPER else "default"
-    return {"preset": preset, **{name: value for name, value in values.items() if value}}
+    json: dict[str, Any] = {name: value for name, value in values.items() if value}
+    if config.methods:
+        names = (SearchMethod.Name(method) for method in config.methods)
+        json["methods"] = [name.removeprefix("SEARCH_METHOD_").lower() for name in names]
+    return {"preset": "paper" if config.preset == PRESET_PAPER else "default", **json}
 
 
 def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) -> None:
     config.preset = PRESET_PAPER if used["preset"] == "paper" else PRESET_DEFAULT
     for name in _SETTINGS:
         setattr(config, name, used[name])
+    config.ClearField("methods")
+    for name in used["methods"]:
+        config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
     config.device = config.device or default_device
     config.annotators_per_region = config.annotators_per_region or 1
+
+
+def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:
+    """How the search went: what it had found after each shard, why it ended, how far it can be believed."""
+    del audit.saturation[:]
+    audit.saturation.extend(SaturationPoint(**point) for point in result["saturation"])
+    stopped = StopReason.Value(f"STOP_REASON_{result['stop_reason'].upper()}")
+    audit.stop_reason = cast("StopReason", stopped)
+    audit.ClearField("calibration")
+    if figures := result["calibration"]:
+        audit.calibration.CopyFrom(
+            CalibrationFigures(
+                items=figures["items"],
+                bug_share=figures["bug_share"],
+                expected_calibration_error=figures["expected_calibration_error"],
+                brier_score=figures["brier_score"],
+            )
+        )
 
 
 def _preflight_figures(figures: Mapping[str, Any]) -> PreflightFigures:

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
-from defuse.v1.registry_service_pb2 import (
-    REGISTRATION_STATE_INSPECTING,
-    REGISTRATION_STATE_REJECTED,
-    Classifier,
-    Lineage,
+from defuse.v1.correction_service_pb2 import (
+    CORRECTION_PRESET_DEFAULT,
+    CORRECTION_PRESET_PAPER,
+    Correction,
+    CorrectionPoint,
 )
+from defuse.v1.registry_service_pb2 import Classifier, Lineage
 
 from defuse_server.jobs import label_set
 from defuse_server.jobs.audit import audit_inputs
 from defuse_server.jobs.engine_events import EngineWarning
 from defuse_server.jobs.folder import JobPlan
-from defuse_server.jobs.work import JobRefused, Work, fetch, regions_artifact, warnings_of
+from defuse_server.jobs.registering import registered
+from defuse_server.jobs.work import Work, fetch, regions_artifact, warnings_of
 
 _SETTINGS = ("learning_rate", "epochs", "samples_per_region")
 """Fields of CorrectionConfig that a job.json has under the same name; 0 stands for the default."""
-_POLL_S = 0.2
 
 
 class CorrectionWork(Work[Correction]):
@@ -41,6 +39,8 @@ class CorrectionWork(Work[Correction]):
         inputs.regions(await regions_artifact(self.backend, audit.name))
         settings = {name: getattr(correction.config, name) for name in _SETTINGS}
         config: dict[str, Any] = {name: value for name, value in settings.items() if value}
+        if correction.config.preset == CORRECTION_PRESET_PAPER:
+            config["preset"] = "paper"
         if correction.config.lambdas:
             config["lambdas"] = list(correction.config.lambdas)
         config["labels"] = await label_set.labels_json(self.backend.store, correction.label_set_digest)
@@ -58,11 +58,14 @@ class CorrectionWork(Work[Correction]):
         """Fill in the sweep, and register the corrected model."""
         correction = self.message
         used = result["config"]
+        paper = used["preset"] == "paper"
+        correction.config.preset = CORRECTION_PRESET_PAPER if paper else CORRECTION_PRESET_DEFAULT
         for name in _SETTINGS:
             setattr(correction.config, name, used[name])
         correction.config.lambdas[:] = used["lambdas"]
         correction.config.device = correction.config.device or self.backend.settings.device
-        correction.baseline.CopyFrom(_point({**result["baseline"], "lambda": 0.0, "chosen": False}))
+        correction.baseline.CopyFrom(_point(result["baseline"]))
+        correction.control.CopyFrom(_point(result["control"]))
         del correction.curve[:]
         correction.curve.extend(_point(point) for point in result["curve"])
         correction.parity_max_abs_error = result["parity_max_abs_error"]
@@ -77,10 +80,10 @@ class CorrectionWork(Work[Correction]):
         parent = await fetch(self.backend, audit.classifier, Classifier)
         corrected = Classifier(
             display_name=f"{parent.display_name} (corrected)".strip()[:200],
-            state=REGISTRATION_STATE_INSPECTING,
             artifact=(await self.backend.store.put_file(file)).name,
             preprocessing=parent.preprocessing,
             output_kind=parent.output_kind,
+            output_name=parent.output_name,
             lineage=Lineage(
                 parent=parent.name,
                 correction=correction.name,
@@ -88,30 +91,10 @@ class CorrectionWork(Work[Correction]):
                 label_set_digest=correction.label_set_digest,
             ),
         )
-        # Only who still has the job may register; a later attempt finds what this one registered.
-        await self.attempt.heartbeat()
-        name = correction.name
-        registered, _ = await self.backend.resources.create(corrected, _request_id(name), name.encode())
-        await self._inspected(registered.name)
-        return registered.name
-
-    async def _inspected(self, classifier: str) -> None:
-        await self.supervisor.run(classifier)
-        while True:
-            corrected = await fetch(self.backend, classifier, Classifier)
-            if corrected.state == REGISTRATION_STATE_REJECTED:
-                raise JobRefused(corrected.failure)
-            if corrected.state != REGISTRATION_STATE_INSPECTING:
-                return
-            # Another worker has its inspection.
-            await asyncio.sleep(_POLL_S)
-
-
-def _request_id(correction: str) -> str:
-    """A UUID of version 4 in form, the same for each attempt at the same correction."""
-    return str(uuid.UUID(bytes=uuid.uuid5(uuid.NAMESPACE_OID, correction).bytes, version=4))
+        return await registered(corrected, self.attempt, self.backend, self.supervisor)
 
 
 def _point(point: Mapping[str, Any]) -> CorrectionPoint:
-    known = (field.name for field in CorrectionPoint.DESCRIPTOR.fields)
-    return CorrectionPoint(**{name: point[name] for name in known})
+    known = {field.name for field in CorrectionPoint.DESCRIPTOR.fields}
+    # Of a point without regions lambda is null, and nothing says whether it was chosen.
+    return CorrectionPoint(**{name: value for name, value in point.items() if name in known})

@@ -14,13 +14,27 @@ from defuse.v1.models_pb2 import (
     OUTPUT_KIND_PROBABILITIES,
     Preprocessing,
 )
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+from defuse.v1.registry_service_pb2 import (
+    VAE_SPREAD_LOGVAR,
+    VAE_SPREAD_NONE,
+    VAE_SPREAD_SIGMA,
+    Classifier,
+    Dataset,
+    Vae,
+    VaeSpread,
+    VaeTensors,
+)
 
 from defuse_server.settings import Settings
 from defuse_server.store.artifacts import ArtifactStore
 
 FILE_SIZE_LIMIT_BYTES = 8 << 30
 OPEN_FILES_LIMIT = 256
+SPREAD_KINDS: Mapping[VaeSpread, str] = {
+    VAE_SPREAD_LOGVAR: "logvar",
+    VAE_SPREAD_SIGMA: "sigma",
+    VAE_SPREAD_NONE: "none",
+}
 CHUNK_FILE = "output/chunks/misclassifications-{shard:05d}.npz"
 
 
@@ -39,15 +53,20 @@ class JobInputs:
             "file": self._file(f"{entry}.onnx", classifier.artifact),
             "preprocessing": preprocessing_json(classifier.preprocessing),
             "output_kind": "probabilities" if probabilities else "logits",
+            **({"output": classifier.output_name} if classifier.output_name else {}),
         }
 
     def vae(self, vae: Vae) -> None:
-        """Add the VAE."""
+        """Add the VAE: its two files, or the one that holds both halves."""
         self.entries["vae"] = {
             "encoder": self._file("encoder.onnx", vae.encoder_artifact),
-            "decoder": self._file("decoder.onnx", vae.decoder_artifact),
             "preprocessing": preprocessing_json(vae.preprocessing),
         }
+        if vae.decoder_artifact:
+            self.entries["vae"]["decoder"] = self._file("decoder.onnx", vae.decoder_artifact)
+        tensors = tensors_json(vae.tensors)
+        if tensors:
+            self.entries["vae"]["tensors"] = tensors
 
     def dataset(self, dataset: Dataset) -> None:
         """Add the dataset."""
@@ -121,3 +140,10 @@ def preprocessing_json(preprocessing: Preprocessing) -> dict[str, Any]:
         "mean": list(preprocessing.mean) or [0.0],
         "std": list(preprocessing.std) or [1.0],
     }
+
+
+def tensors_json(tensors: VaeTensors) -> dict[str, str]:
+    """Names of a VAE's tensors as job.json has them; what is left to be found is left out."""
+    names = {"mu": tensors.mu, "spread": tensors.spread, "code": tensors.code, "image": tensors.image}
+    kind = SPREAD_KINDS.get(tensors.spread_kind, "")
+    return {key: value for key, value in {**names, "spread_kind": kind}.items() if value}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from defuse.v1.models_pb2 import TensorSpec
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, DatasetSplit, Vae
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, DatasetSplit, Vae, VaeSpread, VaeTensors
 
-from defuse_server.jobs.folder import JobInputs, JobPlan
+from defuse_server.jobs.folder import SPREAD_KINDS, JobInputs, JobPlan
 from defuse_server.jobs.work import Work, image_shape
 
 # It opens a model and runs it once: an accelerator would only add its start-up time.
@@ -50,6 +50,7 @@ class VaeInspection(Work[Vae]):
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in what is set when READY."""
         self.message.latent_size = result["latent_size"]
+        self.message.tensors.CopyFrom(_vae_tensors(result["tensors"]))
         if result["image_shape"] is not None:
             self.message.image_shape.CopyFrom(image_shape(result["image_shape"]))
 
@@ -76,6 +77,18 @@ class DatasetInspection(Work[Dataset]):
             )
         message.value_min = result["value_min"]
         message.value_max = result["value_max"]
+
+
+def _vae_tensors(found: Mapping[str, str]) -> VaeTensors:
+    kinds = {name: kind for kind, name in SPREAD_KINDS.items()}
+    return VaeTensors(
+        mu=found["mu"],
+        spread=found["spread"],
+        # Where the image's shape is open, the audit tells by its first images.
+        spread_kind=kinds.get(found["spread_kind"], VaeSpread.VAE_SPREAD_UNSPECIFIED),
+        code=found["code"],
+        image=found["image"],
+    )
 
 
 def _tensor_spec(spec: Mapping[str, Any]) -> TensorSpec:

@@ -1,4 +1,4 @@
-"""The queue of jobs: audits, corrections, evaluations, and the inspections of what is registered.
+"""The queue of jobs: audits, corrections, evaluations, trainings, and the inspections of what is registered.
 
 pydocket carries names from here to a worker, nothing else: its state expires and its arguments are pickles.
 The record is the truth, so whatever the queue loses is put back by `recover`. This module is all that the API

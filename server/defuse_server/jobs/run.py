@@ -14,6 +14,7 @@ import structlog
 from defuse.v1.models_pb2 import Failure, Progress
 
 from defuse_server.backend import Backend
+from defuse_server.ending import end
 from defuse_server.errors import BackendUnavailable, DefuseError, Fenced, NotFound
 from defuse_server.jobs import failures
 from defuse_server.jobs.audit import AuditWork
@@ -34,6 +35,7 @@ from defuse_server.jobs.fence import DEATHS_MAX, Attempt, CancelRequested, Claim
 from defuse_server.jobs.folder import build_folder
 from defuse_server.jobs.inspection import ClassifierInspection, DatasetInspection, VaeInspection
 from defuse_server.jobs.patience import patiently
+from defuse_server.jobs.vae_training import VaeTrainingWork
 from defuse_server.jobs.work import JobRefused, Work
 from defuse_server.names import collection_of
 from defuse_server.redis_client import UNREACHABLE
@@ -48,6 +50,7 @@ _WORK: Final[Mapping[str, type[Work[Any]]]] = {
     "audits": AuditWork,
     "corrections": CorrectionWork,
     "evaluations": EvaluationWork,
+    "vaeTrainings": VaeTrainingWork,
 }
 _log = structlog.get_logger(__name__)
 
@@ -134,10 +137,13 @@ class Supervisor:
                 if task.done():
                     return task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            # The engine is gone only when its task has ended.
-            await asyncio.gather(*tasks, return_exceptions=True)
+            work, *helpers = tasks
+            # The engine is gone only when its task has ended. Cancelled once: a second time would cut short
+            # the engine's stop.
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            # The heartbeat may be in the midst of a command, where one cancellation can get lost.
+            await end(*helpers)
 
     async def _until_stopping(self) -> None:
         await self._stopping.wait()

@@ -44,6 +44,7 @@ def _messages(chunk_file: Path, shard: int) -> Iterator[StreamMisclassifications
         seed_index, seed_label = arrays["seed_index"].tolist(), arrays["seed_label"].tolist()
         predicted, confidence = arrays["predicted_class"].tolist(), arrays["confidence"].tolist()
         delta_norm = arrays["delta_norm"].tolist()
+        bug_probability, method = arrays["bug_probability"].tolist(), arrays["method"].tolist()
     for number, start in enumerate(range(0, len(codes), MESSAGE_RECORDS)):
         yield StreamMisclassificationsResponse(
             misclassifications=(
@@ -55,6 +56,8 @@ def _messages(chunk_file: Path, shard: int) -> Iterator[StreamMisclassifications
                     delta_norm=delta_norm[row],
                     agreement=agreement[row],
                     code=codes[row].tolist(),
+                    bug_probability=bug_probability[row],
+                    method=method[row],
                 )
                 for row in range(start, min(start + MESSAGE_RECORDS, len(codes)))
             ),
@@ -75,7 +78,6 @@ def region_message(
     audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
 ) -> Region:
     """One entry of an audit result's `regions` as the message that clients get, without any label yet."""
-    rate = region["misclassification_rate"]
     return Region(
         name=f"{audit}/regions/{region['index']}",
         state=REGION_STATE_UNLABELED,
@@ -84,13 +86,11 @@ def region_message(
         seed_label=region["seed_label"],
         predicted_class=region["predicted_class"],
         confidence=region["confidence"],
-        misclassification_rate=Interval(
-            value=rate["value"], lower=rate["lower"], upper=rate["upper"], samples=rate["samples"]
-        ),
+        misclassification_rate=Interval(**region["misclassification_rate"]),
         mean=region["mean"],
         tau=region["tau"],
-        sheet=_contact_sheet(region["sheet"], artifact),
-        nearest_sheet=_contact_sheet(region["nearest_sheet"], artifact),
+        sheet=contact_sheet_message(region["sheet"], artifact),
+        nearest_sheet=contact_sheet_message(region["nearest_sheet"], artifact),
         nearest=[
             NearestItem(
                 split=item["split"], index=item["index"], label=item["label"], distance=item["distance"]
@@ -98,10 +98,13 @@ def region_message(
             for item in region["nearest"]
         ],
         regions_artifact=regions_artifact,
+        bug_probability=region["bug_probability"],
+        harm=Interval(**region["harm"]),
     )
 
 
-def _contact_sheet(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
+def contact_sheet_message(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
+    """A sheet as `result.json` describes it; `artifact` names the artifact of a file."""
     return ContactSheet(
         artifact=artifact(sheet["file"]),
         columns=sheet["columns"],

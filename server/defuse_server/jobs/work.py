@@ -12,7 +12,7 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import Failure, ImageShape
 from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
@@ -24,7 +24,7 @@ from defuse_server.jobs.folder import JobPlan
 REGIONS_ARTIFACT: Final = "regions_artifact"
 """Field of an audit's hash (redis_keys)."""
 
-M = TypeVar("M", Classifier, Vae, Dataset, Audit, Correction, Evaluation)
+M = TypeVar("M", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 
 
 class RunsJobs(Protocol):

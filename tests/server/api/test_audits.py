@@ -7,6 +7,10 @@ import grpc
 import pytest
 from defuse.v1.audit_service_pb2 import (
     PRESET_PAPER,
+    SEARCH_METHOD_GRADIENT,
+    SEARCH_METHOD_NEIGHBOURHOOD,
+    SEARCH_METHOD_PAPER,
+    SEARCH_METHOD_UNSPECIFIED,
     AuditConfig,
     CancelAuditRequest,
     CreateAuditRequest,
@@ -87,6 +91,21 @@ async def test_queued_audits_know_their_place(stubs, records):
         (AuditConfig(tau=float("inf")), "tau"),
         (AuditConfig(annotators_per_region=16), "annotators_per_region"),
         (AuditConfig(preset=PRESET_PAPER, noise_scale=0.1), "noise_scale"),
+        (AuditConfig(preset=PRESET_PAPER, belief_threshold=0.5), "belief_threshold"),
+        (AuditConfig(belief_threshold=1.01), "belief_threshold"),
+        (AuditConfig(belief_threshold=-0.5), "belief_threshold"),
+        (AuditConfig(belief_threshold=float("nan")), "belief_threshold"),
+        (AuditConfig(max_candidates=-1), "max_candidates"),
+        (AuditConfig(budget_s=-1.0), "budget_s"),
+        (AuditConfig(budget_s=float("inf")), "budget_s"),
+        (AuditConfig(budget_s=float("nan")), "budget_s"),
+        (AuditConfig(patience_shards=-2), "patience_shards"),
+        (AuditConfig(methods=[SEARCH_METHOD_UNSPECIFIED]), "methods"),
+        (AuditConfig(methods=[9]), "methods"),
+        (AuditConfig(methods=[SEARCH_METHOD_GRADIENT, SEARCH_METHOD_GRADIENT]), "methods"),
+        (AuditConfig(methods=[SEARCH_METHOD_PAPER]), "methods"),
+        (AuditConfig(preset=PRESET_PAPER, methods=[SEARCH_METHOD_GRADIENT]), "methods"),
+        (AuditConfig(preset=PRESET_PAPER, methods=[SEARCH_METHOD_PAPER, SEARCH_METHOD_GRADIENT]), "methods"),
     ],
 )
 async def test_configs_out_of_range(stubs, refused, config, wrong):
@@ -101,6 +120,24 @@ async def test_configs_out_of_range(stubs, refused, config, wrong):
         await stubs.audits.CreateAudit(request)
     assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert problem.fields == (f"config.{wrong}",)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        AuditConfig(
+            methods=[SEARCH_METHOD_GRADIENT, SEARCH_METHOD_NEIGHBOURHOOD],
+            max_candidates=10**12,
+            budget_s=0.5,
+            patience_shards=-1,
+            belief_threshold=1.0,
+        ),
+        AuditConfig(preset=PRESET_PAPER, methods=[SEARCH_METHOD_PAPER], max_candidates=1, patience_shards=3),
+    ],
+)
+async def test_methods_and_budgets_in_range_are_kept(stubs, records, config):
+    audit = await stubs.audits.CreateAudit(await request_for(records, config=config))
+    assert audit.config == config
 
 
 async def test_an_audit_of_what_is_not_there(stubs, refused, records):

@@ -104,6 +104,7 @@ async def test_the_audit_must_have_succeeded(stubs, records, refused):
         (CorrectionConfig(learning_rate=-1e-3), "learning_rate"),
         (CorrectionConfig(epochs=1001), "epochs"),
         (CorrectionConfig(samples_per_region=-5), "samples_per_region"),
+        (CorrectionConfig(preset=3), "preset"),
     ],
 )
 async def test_configs_out_of_range(stubs, refused, config, wrong):

@@ -19,6 +19,8 @@ from defuse.v1.registry_service_pb2 import (
     RegisterDatasetRequest,
     RegisterVaeRequest,
     RegistrationState,
+    VaeSpread,
+    VaeTensors,
 )
 
 INSPECTING = RegistrationState.REGISTRATION_STATE_INSPECTING
@@ -48,6 +50,33 @@ async def test_what_is_registered_can_be_read(stubs, records):
     assert dataset == await stubs.registry.GetDataset(GetDatasetRequest(name=dataset.name))
 
 
+async def test_names_of_outputs_and_tensors_are_kept_and_one_file_is_a_vae(stubs, records):
+    artifact = await records.artifact(b"bytes")
+    classifier = await stubs.registry.RegisterClassifier(
+        RegisterClassifierRequest(request_id=request_id(), artifact=artifact, output_name="logits")
+    )
+    assert classifier.output_name == "logits"
+    tensors = VaeTensors(mu="m", spread="s", spread_kind=VaeSpread.VAE_SPREAD_SIGMA, code="z")
+    vae = await stubs.registry.RegisterVae(
+        RegisterVaeRequest(request_id=request_id(), encoder_artifact=artifact, tensors=tensors)
+    )
+    assert (vae.tensors, vae.decoder_artifact) == (tensors, "")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "wrong"),
+    [({"spread_kind": 99}, "tensors.spread_kind"), ({"code": "x" * 501}, "tensors.code")],
+)
+async def test_vaes_that_are_declared_wrong(stubs, refused, tensors, wrong):
+    with refused() as problem:
+        await stubs.registry.RegisterVae(
+            RegisterVaeRequest(
+                request_id=request_id(), encoder_artifact=ABSENT, tensors=VaeTensors(**tensors)
+            )
+        )
+    assert (problem.reason, problem.fields) == ("INVALID_FIELD", (wrong,))
+
+
 async def test_the_same_request_makes_one_resource(stubs, records, refused):
     request = RegisterClassifierRequest(request_id=request_id(), artifact=await records.artifact(b"bytes"))
     first = await stubs.registry.RegisterClassifier(request)
@@ -69,6 +98,7 @@ async def test_the_same_request_makes_one_resource(stubs, records, refused):
         ({"artifact": "artifacts/xyz"}, "artifact"),
         ({"artifact": ""}, "artifact"),
         ({"output_kind": 99}, "output_kind"),
+        ({"output_name": "x" * 501}, "output_name"),
         ({"preprocessing": Preprocessing(layout=99)}, "preprocessing.layout"),
         ({"preprocessing": Preprocessing(scale=float("nan"))}, "preprocessing.scale"),
         ({"preprocessing": Preprocessing(scale=-1.0)}, "preprocessing.scale"),
@@ -102,7 +132,9 @@ async def test_datasets_that_are_declared_wrong(stubs, refused, fields, wrong):
 
 async def test_one_answer_names_all_faults(stubs, refused):
     with refused() as problem:
-        await stubs.registry.RegisterVae(RegisterVaeRequest(display_name="x" * 201))
+        await stubs.registry.RegisterVae(
+            RegisterVaeRequest(display_name="x" * 201, decoder_artifact="artifacts/xyz")
+        )
     assert set(problem.fields) == {"request_id", "display_name", "encoder_artifact", "decoder_artifact"}
 
 

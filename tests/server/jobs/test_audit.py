@@ -4,6 +4,8 @@ import pytest
 from defuse.v1.audit_service_pb2 import (
     PRESET_DEFAULT,
     REGION_STATE_UNLABELED,
+    STOP_REASON_CANDIDATE_BUDGET,
+    STOP_REASON_SEEDS_EXHAUSTED,
     StreamMisclassificationsResponse,
 )
 from defuse.v1.error_reason_pb2 import ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
@@ -29,6 +31,9 @@ async def test_an_audit_publishes_all_that_it_finds(done, backend, settings):
     assert 0 < done.config.agreement_threshold <= 1
     assert done.config.annotators_per_region == 1
     assert done.config.device == "cpu"
+    assert done.config.methods
+    assert 0 < done.config.belief_threshold <= 1
+    assert done.config.patience_shards
     assert done.preflight.readability == pytest.approx(1.0)
     assert 0 < done.seed_count < 1200
     assert done.times.start_time.seconds
@@ -52,6 +57,16 @@ async def test_an_audit_publishes_all_that_it_finds(done, backend, settings):
     assert all(0.5 <= record.confidence <= 1 and record.delta_norm > 0 for record in found)
     assert {message.cursor.split(".")[0] for message in messages} == {"0", "1", "2"}
 
+    assert {record.method for record in found} <= set(done.config.methods)
+    assert all(done.config.belief_threshold <= record.bug_probability <= 1 for record in found)
+
+    # The curve has a point a shard and ends where the audit did.
+    assert len(done.saturation) == len(chunks)
+    assert done.saturation[-1].candidates == done.candidate_count
+    assert done.saturation[-1].misclassifications == len(found)
+    assert done.stop_reason == STOP_REASON_SEEDS_EXHAUSTED
+    assert done.HasField("calibration")
+
     # The one bug of this classifier: it says left in a stripe that is right.
     regions = await backend.regions.range(done.name, 0, 100)
     assert done.region_count == len(regions) > 0
@@ -62,10 +77,15 @@ async def test_an_audit_publishes_all_that_it_finds(done, backend, settings):
         assert region.state == REGION_STATE_UNLABELED
         assert len(region.mean) == 2
         assert 0 <= region.misclassification_rate.lower <= region.misclassification_rate.value
+        assert 0 <= region.harm.lower <= region.harm.value <= region.harm.upper <= 1
+        assert 0 < region.bug_probability <= 1
         for sheet in (region.sheet, region.nearest_sheet):
             content = await backend.store.read(sheet.artifact.removeprefix("artifacts/"), 0, 8)
             assert content == b"\x89PNG\r\n\x1a\n"
         assert len(region.nearest) == region.nearest_sheet.count
+
+    harms = [region.harm.value for region in regions]
+    assert harms == sorted(harms, reverse=True)
 
     # Annotators can begin.
     tasks = await backend.labels.lease(done.name, "ann", 100, 60.0)
@@ -73,6 +93,15 @@ async def test_an_audit_publishes_all_that_it_finds(done, backend, settings):
 
     # Nothing is left behind.
     assert not list((settings.state_dir / "work").glob("*/*"))
+
+
+async def test_a_search_ends_with_its_budget_and_says_so(tiny, start_worker):
+    start_worker()
+    audit = await tiny.ended((await tiny.audit(max_candidates=1)).name)
+    assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
+    assert audit.stop_reason == STOP_REASON_CANDIDATE_BUDGET
+    assert len(audit.saturation) == 1
+    assert audit.config.max_candidates == 1
 
 
 async def test_the_same_audit_twice_gives_the_same_bytes(done, tiny):

@@ -5,7 +5,11 @@ import uuid
 
 import pytest
 from defuse.v1.audit_service_pb2 import Audit, Region
-from defuse.v1.error_reason_pb2 import ERROR_REASON_ENGINE_CRASHED, ERROR_REASON_WORKER_DIED
+from defuse.v1.error_reason_pb2 import (
+    ERROR_REASON_ENGINE_CRASHED,
+    ERROR_REASON_INTERNAL,
+    ERROR_REASON_WORKER_DIED,
+)
 from defuse.v1.models_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_CANCELLING,
@@ -171,3 +175,16 @@ async def test_what_the_queue_lost_is_put_back(backend, first, job):
     await attempt.succeed(Audit())
     await backend.jobs.docket.cancel(job)
     assert await backend.jobs.recover() == 0
+
+
+async def test_a_job_that_fails_in_its_first_moment_ends_too(backend, first, job, tmp_path):
+    # Without a work folder the computation is over while the heartbeat's first command is under way.
+    run = asyncio.create_task(Supervisor(backend, first, tmp_path / "missing").run(job))
+    await asyncio.wait([run], timeout=20)
+    failed = await backend.resources.get(job)
+    was_done = run.done()
+    run.cancel()
+    await asyncio.wait([run], timeout=5)
+    assert was_done
+    assert failed.state == JOB_STATE_FAILED
+    assert failed.failure.reason == ERROR_REASON_INTERNAL

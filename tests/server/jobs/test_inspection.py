@@ -7,15 +7,21 @@ import pytest
 from defuse.v1.error_reason_pb2 import (
     ERROR_REASON_DATASET_NOT_FINITE,
     ERROR_REASON_MODEL_NOT_ONNX,
+    ERROR_REASON_MODEL_SIGNATURE,
 )
-from defuse.v1.models_pb2 import ImageShape
+from defuse.v1.models_pb2 import LAYOUT_FLAT, ImageShape, Preprocessing
 from defuse.v1.registry_service_pb2 import (
     REGISTRATION_STATE_INSPECTING,
     REGISTRATION_STATE_READY,
     REGISTRATION_STATE_REJECTED,
+    VAE_SPREAD_LOGVAR,
+    Classifier,
     Dataset,
     Vae,
+    VaeTensors,
 )
+
+from bench import _handmade_models, _handmade_vaes
 
 
 @pytest.fixture
@@ -64,6 +70,27 @@ async def test_inspections_find_out_what_is_registered(tiny, start_worker, inspe
     assert list(classifier.input.shape) == [-1, 1, 2, 3]
     assert classifier.differentiable
     assert classifier.opset == 17
+
+
+async def test_a_vae_in_one_file_and_a_named_output_are_ready(tiny, start_worker, inspected):
+    start_worker()
+    vae = await inspected(
+        Vae(state=REGISTRATION_STATE_INSPECTING, encoder_artifact=await tiny.artifact(_handmade_vaes.both()))
+    )
+    assert vae.state == REGISTRATION_STATE_READY, vae.failure
+    assert vae.tensors == VaeTensors(
+        mu="mu", spread="logvar", spread_kind=VAE_SPREAD_LOGVAR, code="drawn", image="reconstruction"
+    )
+    heads = {
+        "artifact": await tiny.artifact(_handmade_models.two_heads()),
+        "preprocessing": Preprocessing(layout=LAYOUT_FLAT),
+        "state": REGISTRATION_STATE_INSPECTING,
+    }
+    named = await inspected(Classifier(output_name="logits", **heads))
+    assert (named.state, named.output.name) == (REGISTRATION_STATE_READY, "logits"), named.failure
+    unnamed = await inspected(Classifier(**heads))
+    assert unnamed.failure.reason == ERROR_REASON_MODEL_SIGNATURE
+    assert "output_name" in unnamed.failure.message
 
 
 async def test_bad_files_are_rejected_with_the_reason(tiny, start_worker, inspected):

@@ -1,4 +1,4 @@
-"""Contact sheets: many small images in one PNG, for people who look at a region."""
+"""Contact sheets: many small images in one PNG, for people who look."""
 
 from __future__ import annotations
 
@@ -43,8 +43,10 @@ class ContactSheet:
         }
 
 
-def contact_sheet(images: Images, low: float, high: float) -> ContactSheet:
-    """Lays out at least one image (n, C, H, W) in a near-square grid; `low` is black, `high` is white.
+def contact_sheet(images: Images, low: float, high: float, columns: int | None = None) -> ContactSheet:
+    """Lays out at least one image (n, C, H, W) row by row; `low` is black, `high` is white.
+
+    Without `columns` the grid is near-square.
 
     Three channels are shown in colour, any other number as the grey of their mean. Small images grow by a
     whole factor, so that what an annotator sees are the pixels that the classifier saw.
@@ -57,7 +59,7 @@ def contact_sheet(images: Images, low: float, high: float) -> ContactSheet:
     margin = ((0, 0), (_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))
     tiles = np.pad(pixels, margin, constant_values=_BACKGROUND)
     count, height, width, channels = tiles.shape
-    columns = math.ceil(math.sqrt(count))
+    columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     grid = np.full((rows * columns, height, width, channels), _BACKGROUND, np.uint8)
     grid[:count] = tiles

@@ -1,0 +1,145 @@
+"""Two searches that users know, with the regions that the engine's own mixture makes of what they find.
+
+`prior`: codes drawn from the VAE's prior N(0, I); the label of a candidate is what most of its 15 nearest
+train codes bear. `pgd`: projected gradient ascent in pixel space (A. Madry et al., 2018), L-infinity radius
+0.1 of the value range, 10 steps of a quarter of it, from train items; what it finds is encoded to be grouped.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from bench._materials import Materials
+from bench._scores import Model
+from defuse_engine.configs import AuditConfig
+from defuse_engine.models.differentiable import input_differentiable
+from defuse_engine.regions.grouping import Region, group
+from defuse_engine.search.evidence import Neighbours
+from defuse_engine.types import Misclassifications
+
+NAMES = ("prior", "pgd")
+_STEPS = 10
+_RADIUS = 0.1
+_BATCH = 256
+_NEIGHBOURS = 15
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found; `images` are the candidates as the classifier saw them."""
+
+    images: np.ndarray
+    predictions: np.ndarray
+    regions: dict[str, np.ndarray]
+    candidates: int
+    work_s: float
+
+
+def search(name: str, materials: Materials, candidates: int, seed: int, threads: int) -> Found:
+    """Run one of `NAMES` with this number of candidates."""
+    torch.set_num_threads(threads)
+    data, folder = materials.data, materials.folder
+    encoder = Model(folder / "vae_encoder.onnx", threads)
+    images = data.train_images[:, None].astype(np.float32) / 255.0
+    codes = encoder(images)
+    started_s = time.monotonic()
+    rng = np.random.default_rng(seed)
+    if name == "prior":
+        found, seen = _from_prior(materials, codes, candidates, rng, threads)
+    else:
+        found, seen = _pgd(materials, images, encoder, candidates, rng)
+    regions = group(found, AuditConfig(), seed, lambda done, total: None).regions
+    return Found(
+        seen,
+        found.predicted_class,
+        _arrays(regions, codes.shape[1]),
+        candidates,
+        time.monotonic() - started_s,
+    )
+
+
+def _from_prior(
+    materials: Materials, train: np.ndarray, candidates: int, rng: np.random.Generator, threads: int
+) -> tuple[Misclassifications, np.ndarray]:
+    decoder = Model(materials.folder / "vae_decoder.onnx", threads)
+    classifier = Model(materials.folder / "classifier.onnx", threads)
+    neighbours = Neighbours(train, materials.data.train_labels, _NEIGHBOURS, "cpu")
+    codes, labels, predictions, seen = [], [], [], []
+    for start in range(0, candidates, 8192):
+        some = rng.standard_normal((min(8192, candidates - start), train.shape[1])).astype(np.float32)
+        images = decoder(some)
+        predicted = classifier.predict(images)
+        near = neighbours.labels_near(some)
+        majority = np.array([np.bincount(row).argmax() for row in near])
+        wrong = predicted != majority
+        codes.append(some[wrong])
+        labels.append(majority[wrong])
+        predictions.append(predicted[wrong])
+        seen.append(images[wrong])
+    parts = [np.concatenate(part) for part in (codes, labels, predictions)]
+    return _misclassifications(*parts), np.concatenate(seen)
+
+
+def _pgd(
+    materials: Materials, images: np.ndarray, encoder: Model, candidates: int, rng: np.random.Generator
+) -> tuple[Misclassifications, np.ndarray]:
+    model = input_differentiable((materials.folder / "classifier.onnx").read_bytes())
+    rows = rng.permutation(len(images))[: max(1, candidates // _STEPS)]
+    labels_of = materials.data.train_labels
+    found, labels, predictions = [], [], []
+    for start in range(0, len(rows), _BATCH):
+        some = rows[start : start + _BATCH]
+        clean, label = torch.from_numpy(images[some]), torch.from_numpy(labels_of[some])
+        moved = clean + _RADIUS * (2 * torch.from_numpy(rng.random(clean.shape, np.float32)) - 1)
+        for _ in range(_STEPS):
+            moved = moved.clamp(0, 1).requires_grad_()
+            loss = functional.cross_entropy(model(moved), label, reduction="sum")
+            (gradient,) = torch.autograd.grad(loss, moved)
+            moved = moved.detach() + _RADIUS / 4 * gradient.sign()
+            moved = torch.minimum(torch.maximum(moved, clean - _RADIUS), clean + _RADIUS)
+        moved = moved.clamp(0, 1)
+        with torch.no_grad():
+            predicted = model(moved).argmax(dim=1)
+        wrong = (predicted != label).numpy()
+        found.append(moved.numpy()[wrong])
+        labels.append(label.numpy()[wrong])
+        predictions.append(predicted.numpy()[wrong])
+    seen = np.concatenate(found)
+    return _misclassifications(encoder(seen), np.concatenate(labels), np.concatenate(predictions)), seen
+
+
+def _misclassifications(codes: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> Misclassifications:
+    count = len(codes)
+    return Misclassifications(
+        codes=codes,
+        seed_index=np.zeros(count, np.int64),
+        seed_split=np.zeros(count, np.uint8),
+        seed_label=labels.astype(np.int32),
+        predicted_class=predictions.astype(np.int32),
+        confidence=np.ones(count, np.float32),
+        delta_norm=np.zeros(count, np.float32),
+        agreement=np.ones(count, np.float32),
+        bug_probability=np.zeros(count, np.float32),
+        method=np.zeros(count, np.uint8),
+    )
+
+
+def _arrays(regions: tuple[Region, ...], latent_size: int) -> dict[str, np.ndarray]:
+    """As a regions.npz holds them."""
+    sizes = np.array([len(region.members) for region in regions], np.int64)
+    return {
+        "weights": np.array([region.weight for region in regions], np.float64),
+        "means": np.array([region.mean for region in regions]).reshape(-1, latent_size),
+        "covariances": np.array([r.covariance for r in regions]).reshape(-1, latent_size, latent_size),
+        "seed_labels": np.array([region.seed_label for region in regions], np.int32),
+        "predicted_classes": np.array([region.predicted_class for region in regions], np.int32),
+        "sizes": sizes,
+        "member_offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        "members": np.concatenate([np.zeros(0, np.int64), *(region.members for region in regions)]),
+        "tau": np.float64(AuditConfig().tau),
+    }

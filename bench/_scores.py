@@ -1,0 +1,107 @@
+"""What an oracle says of a search: it is asked after everything is over, and nothing is chosen by it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+_BATCH = 512
+SAMPLES = 64
+"""Of a region, as many as annotators are shown at most."""
+_PURE = 0.9
+
+
+class Model:
+    """The first output of an ONNX file, for any number of inputs."""
+
+    def __init__(self, path: Path, threads: int):
+        """Open the file."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(
+            path.read_bytes(), options, providers=["CPUExecutionProvider"]
+        )
+        self._input = self._session.get_inputs()[0].name
+        self._output = self._session.get_outputs()[0].name
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Run batch by batch."""
+        parts = [
+            np.asarray(self._session.run([self._output], {self._input: values[start : start + _BATCH]})[0])
+            for start in range(0, len(values), _BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def predict(self, values: np.ndarray) -> np.ndarray:
+        """Classes (n,)."""
+        return self(values).argmax(axis=1) if len(values) else np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True)
+class RegionScores:
+    """Row i of every array is region i."""
+
+    labels: np.ndarray
+    """The oracle's majority over fresh samples: the one label that people would give."""
+    confirmed: np.ndarray
+    purity: np.ndarray
+    misclassified: np.ndarray
+    """Share of fresh samples that the classifier does not give the label."""
+    confusions: frozenset[tuple[int, int]]
+    """Of confirmed regions: (label, prediction)."""
+
+    @property
+    def bugs(self) -> int:
+        """Confirmed regions whose samples show one thing."""
+        return int((self.confirmed & (self.purity >= _PURE)).sum())
+
+
+def score_regions(
+    regions: dict[str, np.ndarray], decoder: Model, classifier: Model, oracle: Model, seed: int
+) -> RegionScores:
+    """Score the arrays of a regions.npz on fresh samples that no job drew."""
+    rng = np.random.default_rng([seed, 20_210_212])
+    labels, confirmed, purity, misclassified = [], [], [], []
+    confusions: set[tuple[int, int]] = set()
+    for mean, covariance, prediction in zip(
+        regions["means"], regions["covariances"], regions["predicted_classes"], strict=True
+    ):
+        variances, basis = np.linalg.eigh(covariance)
+        scale = np.sqrt(np.maximum(variances, 0.0) * float(regions["tau"]))
+        codes = mean + (rng.standard_normal((SAMPLES, len(mean))) * scale) @ basis.T
+        images = decoder(codes.astype(np.float32))
+        label, count = Counter(oracle.predict(images).tolist()).most_common(1)[0]
+        labels.append(label)
+        confirmed.append(label != prediction)
+        purity.append(count / SAMPLES)
+        misclassified.append(float((classifier.predict(images) != label).mean()))
+        if label != prediction:
+            confusions.add((int(label), int(prediction)))
+    return RegionScores(
+        np.array(labels, np.int64),
+        np.array(confirmed, bool),
+        np.array(purity, np.float64),
+        np.array(misclassified, np.float64),
+        frozenset(confusions),
+    )
+
+
+def calibration_error(probability: np.ndarray, truth: np.ndarray) -> float:
+    """Mean gap of probability and truth over ten bins of equal count."""
+    bins = [rows for rows in np.array_split(np.argsort(probability, kind="stable"), 10) if len(rows)]
+    return float(np.mean([abs(probability[rows].mean() - truth[rows].mean()) for rows in bins]))
+
+
+def interval(values: list[float]) -> dict[str, float | int]:
+    """Mean over seeds with a 95% interval by Student's t."""
+    quantiles = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return {"value": mean, "lower": mean, "upper": mean, "seeds": len(values)}
+    half = quantiles.get(len(values), 2.0) * float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return {"value": mean, "lower": mean - half, "upper": mean + half, "seeds": len(values)}

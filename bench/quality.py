@@ -1,0 +1,321 @@
+"""What the default finds and repairs, beside the published method and two searches that users know.
+
+All searches get the same number of candidates, the same models, and the same labels from an oracle that none
+of them sees, one label a region. Environment: DATASET (digits, mnist or fashion; default digits), SEEDS
+(default 3), COVERAGE_TIMES (default 10; 0 leaves coverage out), MODELS_DIR, VAE_BUDGET_S, THREADS.
+
+Corrections of the other searches' regions are made for the first seed alone.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import _other_searches
+from bench._engine import Run, run_job
+from bench._materials import Materials, prepare
+from bench._scores import Model, RegionScores, calibration_error, interval, score_regions
+
+METHODS = ("default", "paper", *_other_searches.NAMES)
+FIGURES = (
+    "really_wrong",
+    "confirmed",
+    "confirmed_first_ten",
+    "purity",
+    "region_misclassified",
+    "coverage",
+    "region_accuracy_after",
+    "clean_change",
+    "clean_change_minus_control",
+    "second_search_ratio",
+    "calibration_error",
+    "bugs",
+    "regions",
+    "candidates",
+    "bugs_per_s",
+)
+WORK = Path(__file__).parent.parent / "out" / "bench" / "quality"
+
+
+@dataclass(frozen=True)
+class _Scorer:
+    """The models that judge, and those that are judged."""
+
+    materials: Materials
+    threads: int
+
+    def __post_init__(self) -> None:
+        for name in ("classifier", "vae_decoder", "oracle"):
+            object.__setattr__(self, name, Model(self.materials.folder / f"{name}.onnx", self.threads))
+
+    def regions(self, arrays: dict[str, np.ndarray], seed: int) -> RegionScores:
+        """Score the regions of one search."""
+        models: Any = self
+        return score_regions(arrays, models.vae_decoder, models.classifier, models.oracle, seed)
+
+    def really_wrong(self, images: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+        """Whether the oracle disagrees with the classifier (n,)."""
+        models: Any = self
+        return models.oracle.predict(images) != predictions
+
+    def on_real_errors(self) -> float:
+        """Share of the classifier's errors on real test items that the oracle counts as really wrong.
+
+        Those are bugs for certain: what an oracle makes of them measures what it makes of found ones.
+        """
+        models: Any = self
+        data = self.materials.data
+        images = data.test_images[:, None].astype(np.float32) / 255.0
+        predicted = models.classifier.predict(images)
+        errors = predicted != data.test_labels
+        return float(self.really_wrong(images[errors], predicted[errors]).mean()) if errors.any() else 1.0
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """Images of codes."""
+        models: Any = self
+        return models.vae_decoder(codes)
+
+
+@dataclass(frozen=True)
+class _Searched:
+    """One search by one method, scored."""
+
+    figures: dict[str, float]
+    scores: RegionScores
+    regions: dict[str, np.ndarray]
+
+
+def run(device: str) -> dict[str, object]:
+    """Run everything; prints one line a search, and the table."""
+    name = os.environ.get("DATASET") or "digits"
+    seeds = int(os.environ.get("SEEDS") or 3)
+    times = int(os.environ.get("COVERAGE_TIMES") or 10)
+    threads = int(os.environ.get("THREADS") or len(os.sched_getaffinity(0)))
+    materials = prepare(name, device)
+    if materials is None:
+        return {"skipped": f"{name} is not on this machine", "dataset": name}
+    scorer = _Scorer(materials, threads)
+    rows: dict[str, list[dict[str, float]]] = {method: [] for method in METHODS}
+    searched: dict[str, list[_Searched]] = {method: [] for method in METHODS}
+    for method in METHODS:
+        for seed in range(seeds):
+            candidates = int(rows["default"][seed]["candidates"]) if method != "default" else 0
+            one = _search(method, materials, scorer, candidates, seed, device, threads)
+            searched[method].append(one)
+            figures = dict(one.figures)
+            print(f"seed {seed} {method}: {_shown(figures)}", flush=True)
+            if (method == "default" or seed == 0) and len(one.scores.labels):
+                repaired = _repair(method, materials, one, seed, device)
+                print(f"seed {seed} {method} corrected: {_shown(repaired)}", flush=True)
+                figures.update(repaired)
+            rows[method].append(figures)
+    cap = scorer.on_real_errors()
+    print(
+        f"of the classifier's errors on the test split the oracle counts {cap:.3f} as really wrong",
+        flush=True,
+    )
+    if times:
+        _cover(materials, scorer, searched, rows, times, device, threads)
+    table = {method: _table_row(rows[method]) for method in METHODS}
+    _print_table(table)
+    return {
+        "dataset": name,
+        "seeds": seeds,
+        "coverage_times": times,
+        **{method: {figure: cell["value"] for figure, cell in row.items()} for method, row in table.items()},
+        "intervals": table,
+        "really_wrong_of_real_errors": cap,
+        "bugs_per_s_ratio": _ratio(table, "bugs_per_s"),
+    }
+
+
+def _search(
+    method: str,
+    materials: Materials,
+    scorer: _Scorer,
+    candidates: int,
+    seed: int,
+    device: str,
+    threads: int,
+) -> _Searched:
+    if method in _other_searches.NAMES:
+        found = _other_searches.search(method, materials, candidates, seed, threads)
+        wrong = scorer.really_wrong(found.images, found.predictions)
+        return _scored(scorer, found.regions, wrong, found.candidates, found.work_s, seed)
+    config: dict[str, Any] = {} if method == "default" else _paper(materials, candidates)
+    audit = run_job(
+        WORK / f"{method}-{seed}", materials.folder, "audit", materials.inputs, config, seed, device
+    )
+    return _from_audit(scorer, audit, seed)
+
+
+def _paper(materials: Materials, candidates: int) -> dict[str, Any]:
+    """Fewer seeds with the published 100 candidates; with too few seeds, more candidates of each."""
+    items = len(materials.data.train_labels)
+    seeds = min(items, max(1, candidates // 100))
+    return {"preset": "paper", "max_seeds": seeds, "candidates_per_seed": max(1, candidates // seeds)}
+
+
+def _from_audit(scorer: _Scorer, audit: Run, seed: int) -> _Searched:
+    chunks = [np.load(path) for path in sorted((audit.folder / "output" / "chunks").glob("*.npz"))]
+    codes, predictions, probability = (
+        np.concatenate([chunk[key] for chunk in chunks])
+        for key in ("codes", "predicted_class", "bug_probability")
+    )
+    with np.load(audit.folder / "output" / "regions.npz") as file:
+        regions = dict(file)
+    wrong = scorer.really_wrong(scorer.decode(codes), predictions) if len(codes) else np.zeros(0, bool)
+    searched = _scored(scorer, regions, wrong, audit.result["candidates"], audit.work_s, seed)
+    if audit.result["calibration"] is not None and len(wrong):
+        searched.figures["calibration_error"] = calibration_error(probability, wrong)
+    return searched
+
+
+def _scored(
+    scorer: _Scorer,
+    regions: dict[str, np.ndarray],
+    wrong: np.ndarray,
+    candidates: int,
+    work_s: float,
+    seed: int,
+) -> _Searched:
+    scores = scorer.regions(regions, seed)
+    figures: dict[str, float] = {
+        "candidates": candidates,
+        "regions": len(scores.labels),
+        "bugs": scores.bugs,
+        "bugs_per_s": scores.bugs / work_s,
+    }
+    if len(wrong):
+        figures["really_wrong"] = float(wrong.mean())
+    if len(scores.labels):
+        figures["confirmed"] = float(scores.confirmed.mean())
+        figures["confirmed_first_ten"] = float(scores.confirmed[:10].mean())
+        figures["purity"] = float(scores.purity.mean())
+        figures["region_misclassified"] = float(scores.misclassified.mean())
+    return _Searched(figures, scores, regions)
+
+
+def _repair(
+    method: str, materials: Materials, searched: _Searched, seed: int, device: str
+) -> dict[str, float]:
+    """Label every region, correct, and evaluate; the second search is the default's for every method."""
+    folder = WORK / f"{method}-{seed}-repair"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for file in materials.folder.iterdir():
+        (folder / file.name).symlink_to(file.resolve())
+    np.savez(folder / "regions.npz", **searched.regions)  # pyright: ignore[reportArgumentType]
+    labels = [{"region": number, "label": int(label)} for number, label in enumerate(searched.scores.labels)]
+    inputs = {**materials.inputs, "regions": {"file": "inputs/regions.npz"}}
+    preset = "paper" if method == "paper" else "default"
+    config: dict[str, Any] = {"labels": labels, "preset": preset, "tau": float(searched.regions["tau"])}
+    try:
+        corrected = run_job(folder / "correct", folder, "correct", inputs, config, seed, device)
+    except RuntimeError as error:
+        print(f"no correction: {error}", flush=True)
+        return {}
+    changes: dict[str, float] = {}
+    for file in ("corrected", "control"):
+        shutil.copy(corrected.folder / "output" / f"{file}.onnx", folder / f"{file}.onnx")
+        evaluated = _evaluated(folder, file, inputs, labels if file == "corrected" else [], seed, device)
+        changes[file] = evaluated["test_accuracy_after"] - evaluated["test_accuracy_before"]
+        if file == "corrected":
+            second, regions = evaluated["second_search"], evaluated["regions"]
+    return {
+        "region_accuracy_after": float(np.mean([region["accuracy_after"] for region in regions])),
+        "clean_change": changes["corrected"],
+        "clean_change_minus_control": changes["corrected"] - changes["control"],
+        "second_search_ratio": second["misclassifications_after"]
+        / max(1, second["misclassifications_before"]),
+    }
+
+
+def _rate(second: dict[str, int], when: str) -> float:
+    """Misclassifications per candidate."""
+    return second[f"misclassifications_{when}"] / max(1, second[f"candidates_{when}"])
+
+
+def _evaluated(
+    folder: Path, file: str, inputs: dict[str, Any], labels: list[dict[str, int]], seed: int, device: str
+) -> dict[str, Any]:
+    """Evaluate one model; only with labels does it search again."""
+    entries = {**inputs, "candidate": {"file": f"inputs/{file}.onnx"}}
+    config: dict[str, Any] = {"labels": labels, "audit_seed": seed}
+    if not labels:
+        config["audit"] = {"max_seeds": 2, "methods": ["neighbourhood"]}
+    return run_job(folder / f"evaluate-{file}", folder, "evaluate", entries, config, seed, device).result
+
+
+def _cover(
+    materials: Materials,
+    scorer: _Scorer,
+    searched: dict[str, list[_Searched]],
+    rows: dict[str, list[dict[str, float]]],
+    times: int,
+    device: str,
+    threads: int,
+) -> None:
+    """Adds coverage: confirmed confusions over those that all searches find with `times` the budget."""
+    candidates = times * int(rows["default"][0]["candidates"])
+    union: set[tuple[int, int]] = set()
+    for method in METHODS:
+        if method in _other_searches.NAMES:
+            found = _other_searches.search(method, materials, candidates, 1000, threads)
+            scores = scorer.regions(found.regions, 1000)
+        else:
+            config = _paper(materials, candidates) if method == "paper" else _wide(materials, candidates)
+            audit = run_job(
+                WORK / f"{method}-wide", materials.folder, "audit", materials.inputs, config, 1000, device
+            )
+            scores = _from_audit(scorer, audit, 1000).scores
+        print(f"{method} at {times} times the budget: {len(scores.confusions)} confusions", flush=True)
+        union |= scores.confusions
+        union |= frozenset().union(*(one.scores.confusions for one in searched[method]))
+    for method in METHODS:
+        for row, one in zip(rows[method], searched[method], strict=True):
+            row["coverage"] = len(one.scores.confusions) / max(1, len(union))
+
+
+def _wide(materials: Materials, candidates: int) -> dict[str, Any]:
+    items = len(materials.data.train_labels)
+    return {"max_seeds": 0, "candidates_per_seed": max(1, candidates // items), "patience_shards": -1}
+
+
+def _table_row(rows: list[dict[str, float]]) -> dict[str, dict[str, float | int]]:
+    return {
+        figure: interval([row[figure] for row in rows if figure in row])
+        for figure in FIGURES
+        if any(figure in row for row in rows)
+    }
+
+
+def _print_table(table: dict[str, dict[str, dict[str, float | int]]]) -> None:
+    print(f"{'':28}" + "".join(f"{method:>26}" for method in METHODS), flush=True)
+    for figure in FIGURES:
+        cells = [table[method].get(figure) for method in METHODS]
+        print(
+            f"{figure:28}"
+            + "".join(
+                f"{'-':>26}"
+                if cell is None
+                else f"{cell['value']:>10.4g} [{cell['lower']:.4g}, {cell['upper']:.4g}]".rjust(26)
+                for cell in cells
+            ),
+            flush=True,
+        )
+
+
+def _ratio(table: dict[str, dict[str, dict[str, float | int]]], figure: str) -> float | None:
+    paper = table["paper"].get(figure)
+    return table["default"][figure]["value"] / paper["value"] if paper and paper["value"] else None
+
+
+def _shown(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items())

@@ -1,0 +1,117 @@
+"""How readable the VAEs are that the engine trains by itself: accuracy on reconstructions over accuracy.
+
+Each data set gets a job of kind `train_vae` with its defaults, run as a program. Settings are chosen on the
+validation split; what is printed here is measured on the test split, which nothing else looks at.
+Environment: DATASET picks one data set (digits, mnist, fashion), BUDGET_S another time than the default of
+480 s, THREADS another number than all cores.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from bench import _data
+from bench._classifiers import train_classifier
+from bench._data import Data
+
+SEED = 0
+_BATCH = 500
+
+
+def run(device: str) -> dict[str, object]:
+    """Train on each data set that is here; returns its readability under its name, and `seconds` of each."""
+    names = (os.environ["DATASET"],) if os.environ.get("DATASET") else _data.NAMES
+    figures: dict[str, object] = {}
+    seconds: dict[str, float] = {}
+    details: dict[str, object] = {}
+    for name in names:
+        data = _data.load(name)
+        if data is None:
+            continue
+        classifier = train_classifier(data, SEED)
+        with tempfile.TemporaryDirectory() as folder:
+            started_s = time.monotonic()
+            result = _trained(data, classifier, Path(folder), device)
+            seconds[name] = round(time.monotonic() - started_s, 1)
+            measured = _measured(data, classifier, Path(folder), result)
+        figures[name] = measured.pop("readability")
+        details[name] = {**measured, "latent_size": result["latent_size"], "points": result["points"]}
+        print(
+            f"{name}: readability {figures[name]:.4f} on test, {measured}, {seconds[name]:.0f} s", flush=True
+        )
+    if not figures:
+        return {"skipped": "none of the data sets is on this machine"}
+    return {**figures, "seconds": seconds, "details": details}
+
+
+def _trained(data: Data, classifier: bytes, folder: Path, device: str) -> dict[str, Any]:
+    (folder / "inputs").mkdir()
+    (folder / "inputs" / "classifier.onnx").write_bytes(classifier)
+    _data.write_dataset(data, folder / "inputs" / "dataset.npz")
+    budget_s = os.environ.get("BUDGET_S")
+    job = {
+        "kind": "train_vae",
+        "seed": SEED,
+        "device": device,
+        "threads": int(os.environ.get("THREADS") or 0),
+        "inputs": {
+            "classifier": {"file": "inputs/classifier.onnx"},
+            "dataset": {"file": "inputs/dataset.npz", "class_names": list(data.class_names)},
+        },
+        "config": {"budget_s": float(budget_s)} if budget_s else {},
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    lines = subprocess.run(
+        [sys.executable, "-m", "defuse_engine", str(folder)], stdout=subprocess.PIPE, text=True, check=False
+    ).stdout.splitlines()
+    last = json.loads(lines[-1])
+    if last["event"] != "result":
+        raise RuntimeError(f"the training of {data.name} ended with {last}")
+    result: dict[str, Any] = json.loads((folder / "output" / "result.json").read_text())
+    for point in result["points"]:
+        print("  " + " ".join(f"{key} {_shown(value)}" for key, value in point.items()), flush=True)
+    for warning in result["warnings"]:
+        print(f"  {warning['reason']}: {warning['message']}", flush=True)
+    return result
+
+
+def _measured(data: Data, classifier: bytes, folder: Path, result: dict[str, Any]) -> dict[str, Any]:
+    images = data.test_images[:, None].astype(np.float32) / 255.0
+    codes = _outputs((folder / result["encoder"]).read_bytes(), images, "mu")
+    decoded = _outputs((folder / result["decoder"]).read_bytes(), codes, "image")
+    before, after = (
+        float((_outputs(classifier, values, "logits").argmax(axis=1) == data.test_labels).mean())
+        for values in (images, decoded)
+    )
+    return {
+        "readability": after / before,
+        "accuracy": before,
+        "accuracy_on_reconstructions": after,
+        "validation_readability": result["readability"],
+        "reconstruction_mse": float(np.mean((decoded - images) ** 2, dtype=np.float64)),
+        "code_std": float(codes.std(axis=0, dtype=np.float64).mean()),
+    }
+
+
+def _outputs(model: bytes, values: np.ndarray, output: str) -> np.ndarray:
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    source = session.get_inputs()[0].name
+    parts = [
+        np.asarray(session.run([output], {source: values[start : start + _BATCH]})[0])
+        for start in range(0, len(values), _BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,126 @@
+"""`defuse vae ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from defuse.cli.output import Json, people, share, write_facts, write_json, write_table
+from defuse.cli.progress import job_bar, state_of
+from defuse.cli.session import connect, left_running
+from defuse.client import Client
+from defuse.messages import VaeTraining
+
+app = typer.Typer(help="Make the VAE that an audit searches.", no_args_is_help=True)
+
+_Sheets = Annotated[
+    Path, typer.Option("--sheets", file_okay=False, help="Folder for the pictures of what the VAE makes.")
+]
+_SHEETS = Path("vae-sheets")
+
+
+@app.command()
+def train(
+    context: typer.Context,
+    dataset: Annotated[str, typer.Option(help="datasets/ID")],
+    classifier: Annotated[str, typer.Option(help="classifiers/ID: who must be able to read what it makes.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
+    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
+    seed: int = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
+    latent_size: Annotated[
+        list[int] | None,
+        typer.Option(help="A latent size to choose from (repeat the option); default: by the data."),
+    ] = None,
+    budget_s: Annotated[float, typer.Option(help="Seconds that it may take; default 480.")] = 0.0,
+    sheets: _Sheets = _SHEETS,
+    json: Json = False,
+) -> None:
+    """Train a VAE that the classifier can read, and register it."""
+    with connect(context) as client:
+        training = client.train_vae(
+            classifier,
+            dataset,
+            display_name=name,
+            wait=False,
+            seed=seed,
+            device=device,
+            latent_sizes=latent_size or [],
+            budget_s=budget_s,
+        )
+        if wait:
+            with left_running(training.name), job_bar() as update:
+                client.wait(training, on_update=update)
+            training = client.get_vae_training(training)
+        _show(client, training, sheets, json)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="TRAINING", help="vaeTrainings/ID")],
+    sheets: _Sheets = _SHEETS,
+    json: Json = False,
+) -> None:
+    """Show a training as it stands: what was tried, and pictures of what came out."""
+    with connect(context) as client:
+        _show(client, client.get_vae_training(name), sheets, json)
+
+
+def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> None:
+    saved = _saved(client, training, folder)
+    if json:
+        write_json(training)
+        return
+    write_facts(
+        [
+            ("name", training.name),
+            ("state", state_of(training)),
+            ("failure", training.failure.message),
+            ("vae", training.vae),
+            ("readability", share(training.readability) if training.vae else ""),
+            ("pictures", ", ".join(str(path) for path in saved)),
+        ]
+        + [("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings]
+    )
+    if training.points:
+        people.print()
+        columns = (
+            "",
+            "latent size",
+            "feature weight",
+            "KL weight",
+            "readability",
+            "pixel error",
+            "KL",
+            "steps",
+        )
+        rows = [
+            (
+                "chosen" if point.chosen else "",
+                point.latent_size,
+                f"{point.feature_weight:g}",
+                f"{point.kl_weight:g}",
+                share(point.readability),
+                f"{point.reconstruction_mse:.4f}",
+                f"{point.kl:.1f} nats",
+                point.steps,
+            )
+            for point in training.points
+        ]
+        write_table(columns, rows, "")
+
+
+def _saved(client: Client, training: VaeTraining, folder: Path) -> list[Path]:
+    """Save the sheets that there are; return their paths."""
+    made = training.name.partition("/")[2]
+    sheets = {
+        f"{made}-reconstructions.png": training.reconstruction_sheet.artifact,
+        f"{made}-prior.png": training.prior_sheet.artifact,
+    }
+    if not all(sheets.values()):
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    return [client.download(artifact, folder / file) for file, artifact in sheets.items()]

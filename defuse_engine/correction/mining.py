@@ -1,0 +1,77 @@
+"""What a classifier still gets wrong near its train items: the hard part of the company.
+
+Fine-tuning on regions moves the boundary, and other places lie on its wrong side now. A search of the tuned
+classifier finds them; those that the judge believes train it once more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from defuse_engine.configs import AuditConfig
+from defuse_engine.correction.company import NO_REGION
+from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.search.assembly import open_judge, open_search
+from defuse_engine.search.found import concatenate, select
+from defuse_engine.search.seeds import choose_seeds, encode_split
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import TRAIN, Labels
+
+_SEEDS = 5_000
+_MOST_SAMPLES = 20_000
+
+
+@dataclass(frozen=True)
+class Miner:
+    """Searches classifiers from the same train items, a judge calibrated on the one that came."""
+
+    resources: Resources
+    classes: Labels
+    """Those that people vouched for: misclassifications of items of others stay out."""
+    seed: int
+    reporter: Reporter
+
+    def mine(self, classifiers: list[Classifier]) -> RegionSamples:
+        """What all classifiers misclassify, as far as it is believed, with the labels of its seeds."""
+        resources, config = self.resources, AuditConfig()
+        codes = encode_split(resources.encoder, resources.dataset.train, self.reporter)
+        judge, bars = open_judge(resources, codes, config, self.seed, self.reporter)
+        rng = numpy_generator(self.seed, "correct/mining")
+        seeds = choose_seeds(resources.dataset.train, TRAIN, codes, 0, rng)
+        seeds = seeds[np.flatnonzero(np.isin(seeds.labels, self.classes))[:_SEEDS]]
+        parts: list[RegionSamples] = []
+        for classifier in classifiers:
+            search = open_search(
+                resources,
+                classifier,
+                codes,
+                judge,
+                bars,
+                config,
+                self.seed,
+                self.reporter,
+                stage="correct/mining",
+                grows=False,
+            )
+            shards = range(search.shard_count(seeds))
+            if not shards:
+                break
+            found = concatenate([search.run_shard(seeds, shard).misclassifications for shard in shards])
+            found = select(found, np.arange(min(len(found), _MOST_SAMPLES)))
+            parts.append(
+                RegionSamples(
+                    resources.decoder(found.codes),
+                    found.seed_label.astype(np.int64),
+                    np.full(len(found), NO_REGION, np.int64),
+                )
+            )
+        return RegionSamples(
+            np.concatenate([part.images for part in parts] or [resources.dataset.train.images(slice(0, 0))]),
+            np.concatenate([part.labels for part in parts] or [np.zeros(0, np.int64)]),
+            np.concatenate([part.regions for part in parts] or [np.zeros(0, np.int64)]),
+        )

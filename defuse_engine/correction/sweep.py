@@ -1,0 +1,198 @@
+"""The sweep: which settings are tried, how each is measured, which one is kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from defuse_engine.correction import fine_tuning
+from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose_mined, keeps
+from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
+from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.mining import Miner
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.differentiable import DifferentiableModel, write_back
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.seeding import numpy_generator
+
+_SLOWER = 0.1
+"""The learning rate falls by this factor after a round of all lambdas that kept nothing."""
+_ROUNDS = 3
+_LONGER = 3
+"""Times the passes of the best lambda, tried last."""
+_GENTLER = 0.3
+"""Times the learning rate of the best lambda, tried last."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a point is measured with: the validation split, and region samples that training never sees."""
+
+    resources: Resources
+    held_out: RegionSamples
+    baseline_right: Right
+    """Which items of the validation split the classifier as it came gets right."""
+
+    def point(self, tuned: Tuned, setting: Setting | None, epochs: int) -> Point:
+        """Measure a model; a setting of None is the classifier as it came."""
+        preprocessing = self.resources.classifier.preprocessing
+        right = fine_tuning.right(tuned.model, preprocessing, self.resources.dataset.validation)
+        predicted = fine_tuning.predict(tuned.model, preprocessing, self.held_out.images)
+        change, fall = self._worst_class(right)
+        return Point(
+            None if setting is None else setting.region_weight,
+            0.0 if setting is None else setting.learning_rate,
+            epochs,
+            validation_accuracy=float(right.mean()),
+            validation_error=math.sqrt((right != self.baseline_right).sum()) / len(right),
+            region_accuracy=float((predicted == self.held_out.labels).mean()),
+            training_loss=tuned.training_loss,
+            diverged=tuned.diverged,
+            worst_class_change=change,
+            worst_class_fall=fall,
+        )
+
+    def _worst_class(self, right: Right) -> tuple[float, float]:
+        """The least change of a class's accuracy, and the largest fall over its standard error."""
+        labels = self.resources.dataset.validation.labels
+        changes: list[float] = []
+        falls: list[float] = [0.0]
+        for label in np.unique(labels):
+            before, after = self.baseline_right[labels == label], right[labels == label]
+            changes.append(float(after.mean() - before.mean()))
+            differ = int((before != after).sum())
+            if differ:
+                falls.append((int(before.sum()) - int(after.sum())) / math.sqrt(differ))
+        return min(changes), max(falls)
+
+
+@dataclass(frozen=True)
+class Swept:
+    """The whole curve, its chosen point marked, and the models of the chosen point and of the control."""
+
+    curve: list[Point]
+    model: DifferentiableModel
+    control: Point
+    control_model: DifferentiableModel
+
+    @property
+    def chosen(self) -> Point:
+        """The point that is returned."""
+        return next(point for point in self.curve if point.chosen)
+
+
+class Sweep:
+    """Tries settings one after another, with the same batches: the curve shows settings, not luck."""
+
+    def __init__(
+        self,
+        model: DifferentiableModel,
+        original: bytes,
+        tuning: Tuning,
+        measure: Measure,
+        baseline: Point,
+        miner: Miner,
+        seed: int,
+        reporter: Reporter,
+    ):
+        """Fine-tune copies of `model`, which is the torch form of the file `original`."""
+        self._model, self._tuning, self._measure, self._baseline = model, tuning, measure, baseline
+        self._original, self._miner = original, miner
+        self._seed, self._reporter = seed, reporter
+        self._steps_done = 0
+        self._settings: list[Setting] = []
+        self._points: list[Point] = []
+        self._models: list[DifferentiableModel] = []
+
+    def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
+        """Every lambda, more slowly while none keeps what was known; then the best one longer, and gently.
+
+        `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be returned.
+        """
+        alone = self._tuning.preset == "paper"
+        self._lambdas(lambdas, learning_rate, epochs, 1 if alone else _ROUNDS)
+        best = self._points[choose(self._points, self._baseline)]
+        if not alone and keeps(best, self._baseline):
+            region_weight = best.region_weight or 0.0
+            # Of a large dataset a pass is as long as a run may be.
+            if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
+                self._try(Setting(region_weight, best.learning_rate, _LONGER * epochs))
+            self._try(Setting(region_weight, _GENTLER * best.learning_rate, _LONGER * epochs))
+        number = choose(self._points, self._baseline)
+        if not alone and self._tries_mined(number):
+            number = choose_mined(self._points, self._baseline)
+        chosen = self._points[number]
+        self._warn(chosen)
+        curve = [
+            dataclasses.replace(point, chosen=index == number) for index, point in enumerate(self._points)
+        ]
+        control = Setting(0.0, chosen.learning_rate, self._settings[number].epochs)
+        tuned = self._tuned(control)
+        return Swept(curve, self._models[number], self._measured(tuned, control), tuned.model)
+
+    def _lambdas(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int, rounds: int) -> None:
+        for number in range(rounds):
+            for region_weight in lambdas:
+                self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
+            if any(keeps(point, self._baseline) for point in self._points):
+                return
+
+    def _try(self, setting: Setting) -> None:
+        tuned = self._tuned(setting)
+        self._settings.append(setting)
+        self._points.append(self._measured(tuned, setting))
+        self._models.append(tuned.model)
+
+    def _tries_mined(self, number: int) -> bool:
+        """Once more with the setting of a point, on what it and the original get wrong, if there is any."""
+        classifier = self._measure.resources.classifier
+        tuned = Classifier(
+            write_back(self._original, self._models[number]),
+            classifier.preprocessing,
+            classifier.output_kind,
+            classifier.session.runtime,
+            "the tuned classifier",
+            classifier.output.name,
+        )
+        mined = self._miner.mine([classifier, tuned])
+        if len(mined.labels) == 0:
+            return False
+        self._tuning = dataclasses.replace(self._tuning, pools=(*self._tuning.pools, mined))
+        self._try(self._settings[number])
+        self._points[-1] = dataclasses.replace(self._points[-1], mined_count=len(mined.labels))
+        return True
+
+    def _measured(self, tuned: Tuned, setting: Setting) -> Point:
+        return self._measure.point(tuned, setting, self._tuning.walked_epochs(setting.epochs))
+
+    def _tuned(self, setting: Setting) -> Tuned:
+        before = self._steps_done
+        self._steps_done += self._tuning.steps(setting.epochs)
+        return fine_tune(
+            self._model,
+            self._tuning,
+            setting,
+            numpy_generator(self._seed, "correct/batches"),
+            # How many settings there will be shows as the sweep goes on: the total is what is known so far.
+            lambda done: self._reporter.progress("correct", before + done, self._steps_done, "steps"),
+        )
+
+    def _warn(self, chosen: Point) -> None:
+        if not keeps(chosen, self._baseline):
+            self._reporter.warning(
+                "VALIDATION_ACCURACY_NOT_KEPT",
+                f"no setting kept the validation accuracy of {self._baseline.validation_accuracy:.4f}, "
+                "overall and of each class; the best trade-off has "
+                f"{chosen.validation_accuracy:.4f}: evaluate it before it is promoted",
+            )
+        if chosen.region_accuracy < LEAST_REPAIRED:
+            self._reporter.warning(
+                "REGIONS_NOT_REPAIRED",
+                f"the corrected classifier gets {chosen.region_accuracy:.4f} of held-out region samples "
+                "right: no setting that keeps the validation accuracy repairs more; look at the labels of "
+                "the regions that stay wrong, or give more train data",
+            )

@@ -1,0 +1,92 @@
+"""What regions look like: fresh samples of them, decoded, classified and judged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.regions.grouping import Region, sample_region
+from defuse_engine.search.belief import Judge
+from defuse_engine.search.identify import classify_codes
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import Codes, Labels
+
+
+@dataclass(frozen=True)
+class Impression:
+    """Fresh samples of one region; row i of every array is the same sample."""
+
+    region: Region
+    codes: Codes
+    predicted: Labels
+    bug_probability: Float32[np.ndarray, " n"]
+    """0 where nobody was asked."""
+    agreement: Float32[np.ndarray, " n"]
+    reading: Labels
+    """What the dataset's codes say that the sample shows; the seed label where nobody was asked."""
+
+    @property
+    def wrong(self) -> Bool[np.ndarray, " n"]:
+        """Which samples are classified as anything but the seed label."""
+        return self.predicted != self.region.seed_label
+
+    @property
+    def mean_bug_probability(self) -> float:
+        """Of the samples that are classified as anything but the seed label; 0 where none is."""
+        return float(self.bug_probability[self.wrong].mean(dtype=np.float64)) if self.wrong.any() else 0.0
+
+    def reading_purity(self) -> float:
+        """Share of the commonest reading."""
+        return float(np.bincount(self.reading).max() / len(self.reading))
+
+    def prediction_purity(self) -> float:
+        """Share of the commonest prediction among the wrong ones; 1 where there are none."""
+        wrong = self.predicted[self.wrong]
+        return float(np.bincount(wrong).max() / len(wrong)) if len(wrong) else 1.0
+
+
+@dataclass(frozen=True)
+class Looker:
+    """Looks at regions; every look has a random stream of its own."""
+
+    classifier: Classifier
+    decoder: Decoder
+    judge: Judge | None
+    tau: float
+    seed: int
+
+    def look(self, regions: list[Region], samples: int, stage: str) -> list[Impression]:
+        """Draw `samples` of each region; region i of `stage` always gets the same stream."""
+        if not regions:
+            return []
+        codes = np.concatenate(
+            [
+                sample_region(
+                    region.mean,
+                    region.covariance,
+                    self.tau,
+                    samples,
+                    numpy_generator(self.seed, stage, number),
+                )
+                for number, region in enumerate(regions)
+            ]
+        )
+        predicted, confidence = classify_codes(self.decoder, self.classifier, codes)
+        labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
+        probability = np.zeros(len(codes), np.float32)
+        agreement = np.ones(len(codes), np.float32)
+        reading = labels
+        if self.judge is not None:
+            evidence = self.judge(codes, labels, predicted, confidence)
+            probability, agreement, reading = evidence.bug_probability, evidence.agreement, evidence.reading
+        return [
+            Impression(
+                region, codes[rows], predicted[rows], probability[rows], agreement[rows], reading[rows]
+            )
+            for region, rows in zip(
+                regions, (slice(n * samples, (n + 1) * samples) for n in range(len(regions))), strict=True
+            )
+        ]

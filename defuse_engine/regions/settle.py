@@ -1,0 +1,109 @@
+"""Regions made to show one mistake each, and to show it clearly.
+
+A component of the mixture lies where misclassified codes were found: at the edge of the mistake that is
+nearest to the seeds. Its fresh samples say where the mistake is: the mean moves onto those that are
+misclassified and believed. A region whose samples show different things is split again. What then still does
+not convince is not shown to people: their time is the scarcest thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from defuse_engine.configs import LEAST_CODES
+from defuse_engine.regions.grouping import Region, halves
+from defuse_engine.regions.impression import Impression, Looker
+from defuse_engine.search.bars import Bars
+from defuse_engine.seeding import stream_seed
+from defuse_engine.types import Codes
+
+SAMPLES = 100
+"""Fresh samples that regions are rated on (more where more are shown): a rate's 95% interval is +-0.1."""
+_SAMPLES_ON_THE_WAY = 60
+_MOVES = 2
+_SPLITS = 3
+_LEAST_PURITY = 0.9
+"""Share of samples that must show the same thing, or the region is split again."""
+_LEAST_WRONG = 0.5
+"""Share of samples that must be misclassified: below, people would mostly look at what is right."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What became of the regions."""
+
+    impressions: tuple[Impression, ...]
+    """Of the regions that convince."""
+    split: int
+    unconvincing: int
+
+
+def settle(
+    regions: list[Region],
+    looker: Looker,
+    bars: Bars,
+    codes: Codes,
+    least_samples: int,
+    device: str,
+    on_progress: Callable[[int, int], None],
+) -> Settled:
+    """Moves, splits and sifts regions; `codes` are those that their members number.
+
+    Without a judge (`preset: paper`) regions stay as the mixture made them. `on_progress(done, total)` counts
+    looks.
+    """
+    looks = _MOVES + _SPLITS + 1
+    samples = max(SAMPLES, least_samples)
+    if looker.judge is None:
+        return Settled(tuple(looker.look(regions, samples, "distill/samples")), 0, 0)
+    split = 0
+    for number in range(_SPLITS):
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}")
+        regions, parted = _parted(impressions, codes, looker.seed, device)
+        split += parted
+        on_progress(number + 1, looks)
+        if parted == 0:
+            break
+    for number in range(_MOVES):
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}")
+        regions = [_moved(impression, bars) for impression in impressions]
+        on_progress(_SPLITS + number + 1, looks)
+    impressions = looker.look(regions, samples, "distill/samples")
+    convincing = tuple(impression for impression in impressions if _convinces(impression, bars))
+    on_progress(looks, looks)
+    return Settled(convincing, split, len(impressions) - len(convincing))
+
+
+def _parted(impressions: list[Impression], codes: Codes, seed: int, device: str) -> tuple[list[Region], int]:
+    regions: list[Region] = []
+    parted = 0
+    for number, impression in enumerate(impressions):
+        parts: list[Region] = []
+        if min(impression.reading_purity(), impression.prediction_purity()) < _LEAST_PURITY:
+            parts = halves(impression.region, codes, stream_seed(seed, "distill/halves", number), device)
+        parted += bool(parts)
+        regions.extend(parts or [impression.region])
+    return regions, parted
+
+
+def _moved(impression: Impression, bars: Bars) -> Region:
+    region = impression.region
+    shows_it = (
+        (impression.predicted == region.predicted_class)
+        & (impression.bug_probability >= bars.probability)
+        & (impression.agreement >= bars.agreement)
+    )
+    if shows_it.sum() < LEAST_CODES:
+        return region
+    return replace(region, mean=impression.codes[shows_it].mean(axis=0, dtype=np.float64))
+
+
+def _convinces(impression: Impression, bars: Bars) -> bool:
+    return (
+        float(impression.wrong.mean()) >= _LEAST_WRONG
+        and impression.mean_bug_probability >= bars.region_probability
+        and float(impression.agreement.mean()) >= bars.region_agreement
+    )

@@ -1,0 +1,109 @@
+"""A search put together from what a job brought: methods, noise, judge."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float32
+
+from defuse_engine.configs import AuditConfig, MethodName
+from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.search.bars import Bars, set_bars
+from defuse_engine.search.belief import Judge
+from defuse_engine.search.evidence import Neighbours, neighbours_for
+from defuse_engine.search.gradient import DecodedClassifier, Gradient
+from defuse_engine.search.identify import Search
+from defuse_engine.search.method import SearchMethod
+from defuse_engine.search.neighbourhood import Neighbourhood
+from defuse_engine.search.paper import Paper
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import Codes
+
+
+def latent_spread(codes: Codes) -> Float32[np.ndarray, " d"]:
+    """Standard deviation of the train codes in each latent coordinate."""
+    return codes.std(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def open_judge(
+    resources: Resources, codes: Codes, config: AuditConfig, job_seed: int, reporter: Reporter
+) -> tuple[Judge | None, Bars]:
+    """Return a judge calibrated on the validation split; None for `preset: paper`, which asks nobody."""
+    if config.neighbours == 0:
+        return None, Bars(0.0, 0.0, 0.0, 0.0)
+    dataset = resources.dataset
+    count = neighbours_for(config.neighbours, len(codes), dataset.class_count)
+    neighbours = Neighbours(codes, dataset.train.labels, count, resources.runtime.device)
+    judge = Judge(resources.encoder, resources.decoder, neighbours, dataset.class_count)
+    judge.calibrate(dataset.validation, resources.classifier, numpy_generator(job_seed, "calibration"))
+    return judge, set_bars(judge, config, reporter)
+
+
+def open_search(
+    resources: Resources,
+    classifier: Classifier,
+    codes: Codes,
+    judge: Judge | None,
+    bars: Bars,
+    config: AuditConfig,
+    job_seed: int,
+    reporter: Reporter,
+    *,
+    stage: str = "identify",
+    grows: bool = True,
+) -> Search:
+    """Return a search of a classifier; `codes` are those of the train split.
+
+    Where the gradient method is asked for but a model has no gradient, it warns (GRADIENT_UNAVAILABLE) and
+    gives that method's candidates to the others.
+    """
+    scale = config.noise_scale * latent_spread(codes)
+    decoded = _decoded_classifier(resources, classifier, config, reporter)
+    names: list[MethodName] = [name for name in config.methods if name != "gradient" or decoded is not None]
+    if not names:
+        # Only the gradient was asked for, and there is none: the search needs candidates all the same.
+        names.append("neighbourhood")
+    methods = tuple(
+        _method(name, share, scale, decoded, config)
+        for name, share in zip(names, shares(config.candidates_per_seed, len(names)), strict=True)
+        if share
+    )
+    return Search(classifier, resources.decoder, methods, judge, bars, scale, config, job_seed, stage, grows)
+
+
+def shares(candidates: int, methods: int) -> list[int]:
+    """How many of a seed's candidates each method gets, the first ones what does not divide."""
+    return [candidates // methods + (number < candidates % methods) for number in range(methods)]
+
+
+def _method(
+    name: MethodName,
+    candidates: int,
+    scale: Float32[np.ndarray, " d"],
+    decoded: DecodedClassifier | None,
+    config: AuditConfig,
+) -> SearchMethod:
+    if name == "paper":
+        return Paper(candidates)
+    if name == "gradient" and decoded is not None:
+        return Gradient(candidates, scale, decoded, config.batch_size)
+    return Neighbourhood(candidates, scale)
+
+
+def _decoded_classifier(
+    resources: Resources, classifier: Classifier, config: AuditConfig, reporter: Reporter
+) -> DecodedClassifier | None:
+    if "gradient" not in config.methods:
+        return None
+    try:
+        return DecodedClassifier(resources.decoder, classifier)
+    except InvalidModel as error:
+        if error.reason is not Reason.MODEL_NOT_DIFFERENTIABLE:
+            raise
+        reporter.warning(
+            "GRADIENT_UNAVAILABLE",
+            f"the search goes on without the gradient method, by random steps alone: {error.message}",
+        )
+        return None

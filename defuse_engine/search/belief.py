@@ -1,0 +1,167 @@
+"""How likely a misclassification is a real bug: evidence of the dataset, calibrated where the truth is known.
+
+A candidate's input is encoded again. Where it comes to lie, and whose train codes are near, does not know
+which seed it came from: it is a second reading of the input. How far this reading and the classifier's own
+confidence can be trusted is learned from validation items: they are sent through the VAE like candidates, and
+their labels are known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float32, Float64
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
+from defuse_engine.search.evidence import Neighbours
+from defuse_engine.types import Codes, Labels
+
+_MOST_ITEMS = 10_000
+_LEAST_OF_EACH = 10
+"""Bugs, and items that are none, that a calibration needs at least."""
+_FOLDS = 5
+_BINS = 10
+_LEAST_ODDS = 1e-3
+_REACH_UNCALIBRATED = 0.999
+NOBODY = -1
+"""A label that no class has."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far the probability can be trusted, cross-validated on validation items."""
+
+    items: int
+    """0: too few bugs among them; the probability is then 1 - the predicted class's share of neighbours."""
+    bug_share: float
+    expected_calibration_error: float
+    """Mean gap of probability and truth over ten bins of equal count."""
+    brier_score: float
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object of `result.json`."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the judge says of some candidates; row i of every array is the same candidate."""
+
+    bug_probability: Float32[np.ndarray, " n"]
+    """That the input does not show the predicted class."""
+    agreement: Float32[np.ndarray, " n"]
+    """Share of the neighbours of the code, encoded again, that bear the seed's label."""
+    reading: Labels
+    """The label that most of these neighbours bear."""
+
+
+class Judge:
+    """Gives each misclassification its probability of being a bug."""
+
+    def __init__(self, encoder: Encoder, decoder: Decoder, neighbours: Neighbours, class_count: int):
+        """A judge that is not calibrated yet."""
+        self._encoder, self._decoder, self._neighbours = encoder, decoder, neighbours
+        self._class_count = class_count
+        self._model: LogisticRegression | None = None
+        self.calibration = Calibration(0, 0.0, 0.0, 0.0)
+        self.typical_agreement = 1.0
+        """Median share of an item's neighbours that bear its own label, of items classified correctly."""
+
+    @property
+    def reach(self) -> float:
+        """The largest probability that a candidate of even odds can get: no neighbour bears its class."""
+        if self._model is None:
+            return _REACH_UNCALIBRATED
+        nobody = np.full((1, self._neighbours.count), NOBODY)
+        features = self._features(nobody, np.zeros(1, np.int64), np.full(1, 0.5, np.float32))
+        return float(self._model.predict_proba(features)[0, 1])
+
+    def calibrate(self, split: Split, classifier: Classifier, rng: np.random.Generator) -> None:
+        """Learns from items with known labels, which the neighbours must not hold (the validation split)."""
+        sample = np.sort(rng.permutation(len(split))[:_MOST_ITEMS])
+        labels = split.labels[sample]
+        decoded = [
+            self._decoder(self._encoder(images))
+            for _, images in split.batches(sample, 8 * self._encoder.session.batch_size)
+        ]
+        images = np.concatenate(decoded)
+        probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()
+        predicted = probabilities.argmax(axis=1)
+        confidence = probabilities[np.arange(len(images)), predicted]
+        votes = self._neighbours.labels_near(self._encoder(images))
+        features, bugs = self._features(votes, predicted, confidence), labels != predicted
+        if not bugs.all():
+            self.typical_agreement = float(np.median((votes == labels[:, None]).mean(axis=1)[~bugs]))
+        if min(bugs.sum(), (~bugs).sum()) < _LEAST_OF_EACH:
+            return
+        self._model = _fit(features, bugs)
+        self.calibration = _cross_validated(features, bugs)
+
+    def __call__(
+        self, codes: Codes, seed_labels: Labels, predicted: Labels, confidence: Float32[np.ndarray, " n"]
+    ) -> Evidence:
+        """Judges candidates that are classified as `predicted` with probability `confidence`."""
+        if len(codes) == 0:
+            nothing = np.zeros(0, np.float32)
+            return Evidence(nothing, nothing, np.zeros(0, np.int64))
+        votes = self._neighbours.labels_near(self._encoder(self._decoder(codes)))
+        if self._model is None:
+            probability = 1.0 - (votes == predicted[:, None]).mean(axis=1)
+        else:
+            probability = self._model.predict_proba(self._features(votes, predicted, confidence))[:, 1]
+        agreement = (votes == seed_labels[:, None]).mean(axis=1)
+        return Evidence(probability.astype(np.float32), agreement.astype(np.float32), self._majority(votes))
+
+    def _features(
+        self, votes: np.ndarray, predicted: Labels, confidence: Float32[np.ndarray, " n"]
+    ) -> Float64[np.ndarray, "n 2"]:
+        """Log-odds of the predicted class, by the neighbours and by the classifier."""
+        count = votes.shape[1]
+        for_class = (votes == predicted[:, None]).sum(axis=1)
+        # Outputs that were declared as probabilities and are none pass the preflight with a warning.
+        own = confidence.astype(np.float64).clip(0.0, 1.0)
+        return np.stack(
+            [
+                np.log((for_class + 0.5) / (count - for_class + 0.5)),
+                np.log((own + _LEAST_ODDS) / (1.0 - own + _LEAST_ODDS)),
+            ],
+            axis=1,
+        )
+
+    def _majority(self, votes: np.ndarray) -> Labels:
+        offsets = np.arange(len(votes))[:, None] * self._class_count
+        counts = np.bincount((votes + offsets).ravel(), minlength=len(votes) * self._class_count)
+        return counts.reshape(len(votes), self._class_count).argmax(axis=1)
+
+
+def _fit(features: Float64[np.ndarray, "n 2"], bugs: Bool[np.ndarray, " n"]) -> LogisticRegression:
+    return LogisticRegression(max_iter=1000).fit(features, bugs)
+
+
+def _cross_validated(features: Float64[np.ndarray, "n 2"], bugs: Bool[np.ndarray, " n"]) -> Calibration:
+    probability = np.empty(len(bugs))
+    folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
+    for train, held_out in folds.split(features, bugs):
+        probability[held_out] = _fit(features[train], bugs[train]).predict_proba(features[held_out])[:, 1]
+    return Calibration(
+        items=len(bugs),
+        bug_share=float(bugs.mean()),
+        expected_calibration_error=expected_calibration_error(probability, bugs),
+        brier_score=float(np.mean((probability - bugs) ** 2)),
+    )
+
+
+def expected_calibration_error(probability: np.ndarray, truth: np.ndarray) -> float:
+    """Mean gap between mean probability and share of truth, over ten bins of equal count, in [0, 1].
+
+    M. P. Naeini, G. F. Cooper, M. Hauskrecht, Obtaining well calibrated probabilities using Bayesian binning,
+    2015; bins of equal count do not leave the rare confident ones to chance.
+    """
+    bins = [rows for rows in np.array_split(np.argsort(probability, kind="stable"), _BINS) if len(rows)]
+    return float(np.mean([abs(probability[rows].mean() - truth[rows].mean()) for rows in bins]))

@@ -1,0 +1,62 @@
+"""What the dataset says about a place in latent space: whose labels live there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from jaxtyping import Int64
+
+from defuse_engine.types import Codes, Labels
+
+_DISTANCES_AT_ONCE = 1 << 22
+"""16 MiB of float32 distances: stays near the processor's caches for any size of train split."""
+
+
+class Neighbours:
+    """The codes and labels of the train split; answers exactly, on the device of the search."""
+
+    def __init__(self, codes: Codes, labels: Labels, neighbours: int, device: str):
+        """Ask `neighbours` nearest codes, or as many as there are."""
+        self.count = min(neighbours, len(codes))
+        self._device = device
+        self._labels = torch.from_numpy(labels).to(device)
+        # Rows of blocks: the k nearest codes lie in the k blocks whose nearest codes are nearest. So a search
+        # of the blocks' minima, then of k blocks, finds what sorting all distances would, several times as
+        # fast.
+        self._width = max(1, math.isqrt(len(codes) // max(1, self.count)))
+        padding = -len(codes) % self._width
+        # Around their mean: far from the origin float32 would not tell near codes apart.
+        self._centre = codes.mean(axis=0, dtype=np.float64).astype(np.float32)
+        points = torch.from_numpy(codes - self._centre)
+        self._codes = torch.cat([points, points.new_zeros(padding, points.shape[1])]).to(device)
+        squares = (self._codes**2).sum(dim=1)
+        squares[len(codes) :] = torch.inf
+        self._square_norms = squares
+
+    def labels_near(self, codes: Codes) -> Int64[np.ndarray, "n k"]:
+        """Labels of the nearest train codes of each code, by Euclidean distance, in no order."""
+        step = max(1, _DISTANCES_AT_ONCE // len(self._codes))
+        parts = [self._near(codes[start : start + step]) for start in range(0, len(codes), step)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.count), np.int64)
+
+    def _near(self, codes: Codes) -> Int64[np.ndarray, "n k"]:
+        some = torch.from_numpy(codes - self._centre).to(self._device)
+        # |a - b|^2 without |a|^2, which is the same for all b.
+        distances = torch.addmm(self._square_norms, some, self._codes.T, alpha=-2.0)
+        blocks = distances.view(len(some), -1, self._width)
+        wanted = min(self.count, blocks.shape[1])
+        nearest_blocks = blocks.amin(dim=2).topk(wanted, dim=1, largest=False, sorted=False).indices
+        inside = blocks.gather(1, nearest_blocks[:, :, None].expand(-1, -1, self._width)).flatten(1)
+        positions = inside.topk(self.count, dim=1, largest=False, sorted=False).indices
+        block = nearest_blocks.gather(1, positions // self._width)
+        return self._labels[block * self._width + positions % self._width].cpu().numpy()
+
+
+def neighbours_for(asked: int, items: int, classes: int) -> int:
+    """How many neighbours are asked: at most a tenth of what an average class has, but 5 even of tiny ones.
+
+    With more of them a small dataset would be asked about places that have little to do with a code.
+    """
+    return min(asked, max(5, items // (10 * classes)))

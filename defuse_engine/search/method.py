@@ -1,0 +1,41 @@
+"""What a search method is: it proposes codes around seeds; the search decodes, classifies and judges them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Int64
+
+from defuse_engine.configs import MethodName
+from defuse_engine.search.seeds import Seeds
+from defuse_engine.types import Codes
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """Candidates of some seeds; row i of both arrays is the same candidate."""
+
+    codes: Codes
+    seed_rows: Int64[np.ndarray, " n"]
+    """Row of each candidate's seed."""
+    tried: int
+    """Candidates that were looked at to make them; more than there are rows where a method leaves out those
+    that it knows to be classified as their seed's label."""
+
+
+@runtime_checkable
+class SearchMethod(Protocol):
+    """One way to make candidates."""
+
+    name: MethodName
+
+    def propose(
+        self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
+    ) -> Proposals:
+        """Candidates of those seeds that take part.
+
+        What is drawn from `rng` must not depend on who takes part: so two classifiers meet the same noise.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Training of a VAE whose reconstructions the classifier can read."""

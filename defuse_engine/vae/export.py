@@ -1,0 +1,48 @@
+"""The two ONNX files of a VAE: float32, any batch size."""
+
+from __future__ import annotations
+
+import copy
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from defuse_engine.job_folder.output_files import write_whole
+from defuse_engine.vae.networks import Vae
+
+_OPSET = 17
+
+
+def export_vae(vae: Vae, encoder: Path, decoder: Path) -> None:
+    """Write `encoder` (image -> mu, logvar) and `decoder` (code -> image)."""
+    vae = copy.deepcopy(vae).cpu().eval()
+    images = torch.zeros(2, *vae.encoder.shape.image_shape)
+    codes = torch.zeros(2, vae.latent_size)
+    for model, example, path, source, targets in (
+        (vae.encoder, images, encoder, "image", ["mu", "logvar"]),
+        (vae.decoder, codes, decoder, "code", ["image"]),
+    ):
+        content = _exported(model, example, source, targets)
+        write_whole(path, lambda stream, content=content: stream.write(content))
+
+
+def _exported(model: nn.Module, example: Tensor, source: str, targets: list[str]) -> bytes:
+    stream: Any = io.BytesIO()
+    with warnings.catch_warnings():
+        # The exporter that needs no package beside torch is the deprecated one.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model,
+            (example,),
+            stream,
+            dynamo=False,
+            opset_version=_OPSET,
+            input_names=[source],
+            output_names=targets,
+            dynamic_axes={name: {0: "batch"} for name in (source, *targets)},
+        )
+    return stream.getvalue()

@@ -1,0 +1,92 @@
+"""What a training minimises: distances relative to the data's own variance, so that no scale matters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn import functional
+
+_LEAST_CONTRAST_SHARE = 0.1
+"""Added to each image's variance, as a share of the mean: a blank image must not weigh without bound."""
+_MOST_DISTANCE = 4.0
+"""A feature's distance of one image grows linearly beyond this many variances, as Huber's loss does."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One choice of what the data is to decide."""
+
+    latent_size: int
+    feature_weight: float
+    """Of the distance of features, beside 1 for that of pixels."""
+    kl_weight: float
+    """Of the divergence in nats: a latent coordinate is used while it saves more distance than that."""
+
+
+@dataclass(frozen=True)
+class Scales:
+    """Variances that distances are divided by."""
+
+    pixels: float
+    """Mean over images of the summed squared deviation from the image's own mean."""
+    features: tuple[float, ...]
+    """For each activation the mean over images of the summed squared deviation from the activation's mean;
+    0 where it never changes."""
+    log_class_count: float
+
+
+def measure_scales(images: Tensor, activations: list[Tensor]) -> Scales:
+    """Measure a sample of the train split."""
+    features = tuple(float(_deviation(values.flatten(1))) for values in activations[:-1])
+    classes = activations[-1].shape[1]
+    return Scales(float(contrast(images).mean()), features, float(torch.log(torch.tensor(float(classes)))))
+
+
+def contrast(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
+    """Return each image's summed squared deviation from its own mean."""
+    return (images - images.mean((1, 2, 3), keepdim=True)).square().sum((1, 2, 3))
+
+
+def pixel_distance(images: Tensor, decoded: Tensor, scales: Scales) -> Tensor:
+    """Return the mean over images of the squared error over the image's own contrast.
+
+    A classifier that standardises what it sees reads a dark image like a bright one: so must the loss.
+    """
+    floor = _LEAST_CONTRAST_SHARE * scales.pixels
+    errors = (images - decoded).square().sum((1, 2, 3))
+    return (errors / (contrast(images) + floor)).mean() * (1 + _LEAST_CONTRAST_SHARE)
+
+
+def feature_distance(wanted: list[Tensor], got: list[Tensor], scales: Scales) -> Tensor:
+    """Return the mean of the relative distances of activations and of the divergence of the predictions."""
+    parts = [
+        _bounded((one.flatten(1) - other.flatten(1)).square().sum(1) / scale).mean()
+        for one, other, scale in zip(wanted[:-1], got[:-1], scales.features, strict=True)
+        if scale > 0
+    ]
+    divergence = functional.kl_div(got[-1], wanted[-1], reduction="batchmean", log_target=True)
+    parts.append(divergence / scales.log_class_count)
+    return torch.stack(parts).mean()
+
+
+def kl_divergence(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Tensor:
+    """Return the mean over items of KL(N(mu, exp(logvar)) || N(0, 1)), in nats."""
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+
+
+def total(setting: Setting, pixels: Tensor, features: Tensor, divergence: Tensor, warm: float) -> Tensor:
+    """Weigh the three terms; `warm` in 0..1 is how far the divergence counts yet."""
+    reconstruction = (pixels + setting.feature_weight * features) / (1 + setting.feature_weight)
+    return reconstruction + warm * setting.kl_weight * divergence
+
+
+def _deviation(values: Tensor) -> Tensor:
+    return (values - values.mean(0)).square().sum(1).mean()
+
+
+def _bounded(distances: Tensor) -> Tensor:
+    linear = 2 * (_MOST_DISTANCE * distances.clamp_min(_MOST_DISTANCE)).sqrt() - _MOST_DISTANCE
+    return torch.where(distances > _MOST_DISTANCE, linear, distances)

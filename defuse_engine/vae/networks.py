@@ -1,0 +1,197 @@
+"""Encoder and decoder for images of any size and number of channels; both export to plain ONNX operations.
+
+Residual blocks without normalisation, their branches scaled by a learned gain that starts small (S. De,
+S. Smith, Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks, 2020): a
+decoder without normalisation runs faster in the search, and its graph has a gradient everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional
+
+from defuse_engine.models.preprocessing import ImageShape
+
+_FULL_SIDE = 16
+"""Images up to this side are worked on pixel by pixel; larger ones by patches, which cost less."""
+_GRID_SIDE = 32
+_LEAST_GRID_SIDE = 7
+_WIDTHS = (24, 32, 64, 128)
+_WIDE_SIDE = 16
+"""Grids up to this side begin with the second width: the first is what larger ones can afford."""
+_HIDDEN = 256
+_FIRST_GAIN = 0.2
+_LOGVAR_RANGE = (-12.0, 4.0)
+_LEAST_CONTRAST = 0.02
+"""Of an image's standard deviation, relative to the data's: below is noise that must not be blown up."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """What the train split's values are like; scalars, in the dataset's units."""
+
+    low: float
+    high: float
+    mean: float
+    std: float
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How an image is cut: patches, then grids of half the side until the last is small."""
+
+    image_shape: ImageShape
+    patch: int
+    levels: int
+
+    @property
+    def padded(self) -> tuple[int, int]:
+        """Height and width, grown to whole multiples of the last grid's cells."""
+        cell = self.patch * 2 ** (self.levels - 1)
+        _, height, width = self.image_shape
+        return -(-height // cell) * cell, -(-width // cell) * cell
+
+    @property
+    def last_grid(self) -> tuple[int, int]:
+        """Height and width of the smallest grid."""
+        cell = self.patch * 2 ** (self.levels - 1)
+        return self.padded[0] // cell, self.padded[1] // cell
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels at each level, from the largest grid to the smallest."""
+        first = 1 if max(self.padded) // self.patch <= _WIDE_SIDE else 0
+        return tuple(_WIDTHS[min(first + level, len(_WIDTHS) - 1)] for level in range(self.levels))
+
+
+def geometry(image_shape: ImageShape) -> Geometry:
+    """Choose the patch (1 for small images) and the number of grids from the image's larger side."""
+    side = max(image_shape[1:])
+    patch = 1 if side <= _FULL_SIDE else 2
+    while -(-side // patch) > _GRID_SIDE:
+        patch *= 2
+    levels, grid = 1, -(-side // patch)
+    while grid > _LEAST_GRID_SIDE:
+        levels, grid = levels + 1, -(-grid // 2)
+    return Geometry(image_shape, patch, levels)
+
+
+class Residual(nn.Module):
+    """x + gain * two convolutions of x."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.gain = nn.Parameter(torch.full((1, width, 1, 1), _FIRST_GAIN))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, width, h, w) to the same."""
+        return x + self.gain * self.second(functional.silu(self.first(functional.silu(x))))
+
+
+class VaeEncoder(nn.Module):
+    """Images (n, C, H, W) in the dataset's units to mu and logvar (n, D)."""
+
+    def __init__(self, shape: Geometry, values: Values, latent_size: int):
+        super().__init__()
+        self.shape, self.values = shape, values
+        widths = shape.widths
+        layers: list[nn.Module] = [
+            nn.Conv2d(
+                2 * shape.image_shape[0], widths[0], max(3, shape.patch), shape.patch, padding=_pad(shape)
+            ),
+            Residual(widths[0]),
+        ]
+        for narrow, wide in pairwise(widths):
+            layers += [nn.SiLU(), nn.Conv2d(narrow, wide, 4, 2, padding=1), Residual(wide)]
+        rows, columns = shape.last_grid
+        self.trunk = nn.Sequential(
+            *layers, nn.SiLU(), nn.Flatten(), nn.Linear(widths[-1] * rows * columns, _HIDDEN), nn.SiLU()
+        )
+        self.mu = nn.Linear(_HIDDEN, latent_size)
+        self.logvar = nn.Linear(_HIDDEN, latent_size)
+        nn.init.constant_(self.logvar.bias, -2.0)
+
+    def forward(self, images: Float[Tensor, "n c h w"]) -> tuple[Tensor, Tensor]:
+        """Mean and logarithm of the variance of q(z | image)."""
+        features = self.trunk(self._inputs(images))
+        return self.mu(features), self.logvar(features).clamp(*_LOGVAR_RANGE)
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """Standardise by the data, and beside it by each image's own mean and contrast.
+
+        Without the second, what a dark or pale image shows would be lost beside the bright ones.
+        """
+        common = (images - self.values.mean) / self.values.std
+        own = common - common.mean((1, 2, 3), keepdim=True)
+        own = own / (own.square().mean((1, 2, 3), keepdim=True) + _LEAST_CONTRAST**2).sqrt()
+        both = torch.cat([common, own], 1)
+        _, height, width = self.shape.image_shape
+        down, right = self.shape.padded[0] - height, self.shape.padded[1] - width
+        return functional.pad(both, (0, right, 0, down)) if down or right else both
+
+
+class VaeDecoder(nn.Module):
+    """Codes (n, D) to images (n, C, H, W) within the range of the train split's values."""
+
+    def __init__(self, shape: Geometry, values: Values, latent_size: int):
+        super().__init__()
+        self.shape, self.values = shape, values
+        widths = shape.widths
+        rows, columns = shape.last_grid
+        layers: list[nn.Module] = [
+            nn.Linear(latent_size, _HIDDEN),
+            nn.SiLU(),
+            nn.Linear(_HIDDEN, widths[-1] * rows * columns),
+            nn.Unflatten(1, (widths[-1], rows, columns)),
+            Residual(widths[-1]),
+        ]
+        for wide, narrow in zip(widths[:0:-1], widths[-2::-1], strict=True):
+            layers += [nn.SiLU(), nn.ConvTranspose2d(wide, narrow, 4, 2, padding=1), Residual(narrow)]
+        layers.append(nn.SiLU())
+        self.trunk = nn.Sequential(*layers)
+        channels, patch = shape.image_shape[0], shape.patch
+        # Overlapping patches: half of the work of a stage at full size would go into that stage.
+        self.image = (
+            nn.Conv2d(widths[0], channels, 3, padding=1)
+            if patch == 1
+            else nn.ConvTranspose2d(widths[0], channels, 2 * patch, patch, padding=patch // 2)
+        )
+        share = (values.mean - values.low) / (values.high - values.low)
+        with torch.no_grad():
+            self.image.get_parameter("bias").fill_(_logit(share))
+
+    def forward(self, codes: Float[Tensor, "n d"]) -> Tensor:
+        """Decode; the output's range is the data's, by a sigmoid."""
+        return self.bounded(self.image(self.trunk(codes)))
+
+    def bounded(self, raw: Tensor) -> Tensor:
+        """Cut the padding off, and map any number into the range of the data."""
+        _, height, width = self.shape.image_shape
+        low, high = self.values.low, self.values.high
+        return low + (high - low) * torch.sigmoid(raw[:, :, :height, :width])
+
+
+class Vae(nn.Module):
+    """Both halves."""
+
+    def __init__(self, image_shape: ImageShape, values: Values, latent_size: int):
+        super().__init__()
+        shape = geometry(image_shape)
+        self.latent_size = latent_size
+        self.encoder = VaeEncoder(shape, values, latent_size)
+        self.decoder = VaeDecoder(shape, values, latent_size)
+
+
+def _pad(shape: Geometry) -> int:
+    return 1 if max(3, shape.patch) != shape.patch else 0
+
+
+def _logit(share: float) -> float:
+    return float(torch.logit(torch.tensor(min(max(share, 0.01), 0.99))))

@@ -1,0 +1,213 @@
+"""A job of kind `train_vae`: from a classifier and a dataset to a VAE that the classifier can read."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from defuse_engine.configs import VaeTrainingConfig
+from defuse_engine.errors import InvalidDataset, Reason
+from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.device import Runtime
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.vae import choice, report
+from defuse_engine.vae.budget import Budget
+from defuse_engine.vae.choice import Measured
+from defuse_engine.vae.export import export_vae
+from defuse_engine.vae.loss import Scales, Setting, measure_scales
+from defuse_engine.vae.networks import Vae, Values
+from defuse_engine.vae.readers import Reader, open_features, open_witness, sample
+from defuse_engine.vae.training import Material, Training
+
+STAGE = "train"
+_TRIAL_ENDS = (0.2, 0.35)
+"""Share of the budget that is spent when each round of trials ends."""
+_LEAST_TRIAL_STEPS = 100
+_PACE_STEPS = 20
+"""Steps after which it is known how many the budget allows."""
+_MILESTONES = 5
+"""How often the chosen setting is measured on the rest of the way."""
+_TRIAL_SAMPLE = 2000
+_FINAL_SAMPLE = 10_000
+_VALUES_SAMPLE = 4096
+_SCALES_SAMPLE = 512
+_SAMPLE_BYTES = 1 << 28
+_SCALES_BYTES = 1 << 24
+"""Activations may take a hundred times the room of their images."""
+ENCODER, DECODER = "output/encoder.onnx", "output/decoder.onnx"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The VAE of the chosen setting, and all that was tried on the way."""
+
+    vae: Vae
+    points: list[Measured]
+    chosen: Setting
+
+
+def run(
+    folder: Path,
+    config: VaeTrainingConfig,
+    model_bytes: bytes,
+    classifier: Classifier,
+    dataset: Dataset,
+    runtime: Runtime,
+    seed: int,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """Do a training; writes the files under `folder / output`, returns the object of `result.json`.
+
+    Raises DATASET_CONSTANT, PREFLIGHT_CLASSIFIER_ACCURACY and VAE_TRAINING_DIVERGED.
+    """
+    budget = Budget(config.budget_s, config.max_steps)
+    reporter.progress(STAGE, 0, max(1, config.max_steps), "steps")
+    values = measure_values(dataset, numpy_generator(seed, "vae-values"))
+    order = numpy_generator(seed, "vae-validation")
+    split = dataset.validation
+    rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
+    witness = open_witness(dataset, values, runtime, seed)
+    reader = Reader(classifier, witness, split.images(rows), split.labels[rows])
+    material = Material(
+        train=dataset.train,
+        image_shape=dataset.image_shape,
+        values=values,
+        features=(
+            features := open_features(model_bytes, classifier, dataset, values, runtime, seed, reporter)
+        ),
+        scales=_scales(dataset, features, runtime, numpy_generator(seed, "vae-scales")),
+        runtime=runtime,
+        seed=seed,
+    )
+    trained = train(
+        choice.settings(config.latent_sizes, dataset.image_shape), material, reader, budget, reporter
+    )
+    export_vae(trained.vae, folder / ENCODER, folder / DECODER)
+    rows = sample(split, _FINAL_SAMPLE, _SAMPLE_BYTES, order)
+    final = report.measure_files(
+        folder, ENCODER, DECODER, Reader(classifier, witness, split.images(rows), split.labels[rows])
+    )
+    report.warn(final, trained, dataset, config, reporter)
+    reporter.progress(STAGE, budget.steps, budget.steps, "steps")
+    return {
+        "points": [report.point(one, one.setting == trained.chosen) for one in trained.points],
+        "readability": final.readability,
+        "encoder": ENCODER,
+        "decoder": DECODER,
+        "latent_size": trained.chosen.latent_size,
+        "reconstruction_sheet": report.reconstruction_sheet(folder, final, values),
+        "prior_sheet": report.prior_sheet(folder, trained.vae, values, seed),
+        "config": config.to_json(),
+    }
+
+
+def train(
+    settings: list[Setting], material: Material, reader: Reader, budget: Budget, reporter: Reporter
+) -> Trained:
+    """Try settings, choose, and spend the rest of the budget on the chosen one.
+
+    On a slow machine, or with little time, fewer settings are tried: after a handful of steps none says
+    anything about what it would become.
+    """
+    trainings = {settings[0]: Training(settings[0], material)}
+    while budget.steps < _PACE_STEPS and budget.spent < 1.0:
+        trainings[settings[0]].step(1.0)
+        _count(budget, reporter)
+    affordable = int(budget.estimated_steps * _TRIAL_ENDS[0] / _LEAST_TRIAL_STEPS)
+    settings = settings[: max(1, affordable)]
+    shares = [_TRIAL_ENDS[0] / len(settings), (_TRIAL_ENDS[1] - _TRIAL_ENDS[0]) / max(1, len(settings) // 2)]
+
+    def trial(setting: Setting, number: int) -> Measured:
+        training = trainings.get(setting) or trainings.setdefault(setting, Training(setting, material))
+        start = budget.spent
+        for _ in _until(start + shares[number], budget, reporter):
+            training.step(1.0)
+        return measure(training, reader)
+
+    rounds = len(_TRIAL_ENDS) if len(settings) > 1 else 1
+    chosen, points = choice.halve(settings, rounds, trial)
+    training = trainings.pop(chosen)
+    trainings.clear()  # frees the weights of those that lost
+    last, vae = _finish(training, reader, budget, reporter)
+    return Trained(vae, [last if point.setting == chosen else point for point in points], chosen)
+
+
+def measure(training: Training, reader: Reader) -> Measured:
+    """Measure a setting as it stands on the reader's sample."""
+    reconstructions = training.reconstruct(reader.images)
+    right = reader.right(reconstructions)
+    return Measured(
+        setting=training.setting,
+        right=right & reader.right_to_witness(reconstructions),
+        readability=reader.readability(right),
+        reconstruction_mse=float(np.mean((reconstructions - reader.images) ** 2, dtype=np.float64)),
+        divergence=training.divergence(reader.images),
+        steps=training.steps,
+    )
+
+
+def measure_values(dataset: Dataset, rng: np.random.Generator) -> Values:
+    """Measure range, mean and deviation of the train split's values.
+
+    Raises DATASET_CONSTANT where all values are the same: there is nothing to learn.
+    """
+    pixels = dataset.train.pixels
+    unit = 255.0 if pixels.dtype == np.uint8 else 1.0
+    low, high = float(pixels.min()) / unit, float(pixels.max()) / unit
+    if not high > low:
+        raise InvalidDataset(
+            Reason.DATASET_CONSTANT,
+            f"every pixel of the train split is {low:g}: there is nothing that a VAE could learn; check "
+            "how the dataset was made",
+            {"value": low},
+        )
+    images = dataset.train.images(sample(dataset.train, _VALUES_SAMPLE, _SAMPLE_BYTES, rng))
+    std = float(images.std(dtype=np.float64))
+    return Values(low, high, float(images.mean(dtype=np.float64)), max(std, 1e-3 * (high - low)))
+
+
+def _finish(training: Training, reader: Reader, budget: Budget, reporter: Reporter) -> tuple[Measured, Vae]:
+    """Train on while the rate falls by half a cosine.
+
+    The last state counts, unless an earlier one read clearly more.
+    """
+    start = budget.spent
+    best = measure(training, reader)
+    vae = copy.deepcopy(training.average)
+    for milestone in range(1, _MILESTONES + 1):
+        for spent in _until(start + (1 - start) * milestone / _MILESTONES, budget, reporter):
+            training.step(0.5 * (1 + math.cos(math.pi * (spent - start) / max(1e-9, 1 - start))))
+        now = measure(training, reader)
+        if not choice.clearly_worse(now.right, best.right):
+            best, vae = now, copy.deepcopy(training.average)
+    return best, vae
+
+
+def _until(share: float, budget: Budget, reporter: Reporter) -> Iterator[float]:
+    """Give the spent share before each step until it reaches `share`."""
+    while (spent := budget.spent) < min(1.0, share) - 1e-9:
+        yield spent
+        _count(budget, reporter)
+
+
+def _count(budget: Budget, reporter: Reporter) -> None:
+    budget.count()
+    reporter.progress(STAGE, budget.steps, max(budget.steps + 1, budget.estimated_steps), "steps")
+
+
+def _scales(
+    dataset: Dataset, features: torch.nn.Module, runtime: Runtime, rng: np.random.Generator
+) -> Scales:
+    rows = sample(dataset.train, _SCALES_SAMPLE, _SCALES_BYTES, rng)
+    images = torch.from_numpy(dataset.train.images(rows)).to(runtime.device)
+    with torch.no_grad():
+        return measure_scales(images, features(images))

@@ -1,0 +1,168 @@
+"""The dataset is asked exactly, and what it says of a misclassification is a probability that holds."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from defuse_engine.configs import AuditConfig
+from defuse_engine.search import evidence
+from defuse_engine.search.belief import expected_calibration_error
+from defuse_engine.search.evidence import Neighbours, neighbours_for
+from defuse_engine.search.identify import classify_codes
+from defuse_engine.types import Codes
+
+
+def distances_found(codes: Codes, asked: Codes, count: int) -> np.ndarray:
+    """Distances of the neighbours that are found, ascending; codes are told by their row."""
+    near = Neighbours(codes, np.arange(len(codes)), count, "cpu").labels_near(asked)
+    # Nobody is found twice.
+    assert all(len(set(row)) == len(row) for row in near)
+    return np.sort(np.linalg.norm(asked[:, None].astype(np.float64) - codes[near], axis=2), axis=1)
+
+
+def distances_by_brute_force(codes: Codes, asked: Codes, count: int) -> np.ndarray:
+    every = np.linalg.norm(asked[:, None].astype(np.float64) - codes[None], axis=2)
+    return np.sort(every, axis=1)[:, :count]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    items=st.integers(1, 300),
+    count=st.integers(1, 60),
+    latent_size=st.integers(1, 12),
+    asked=st.integers(0, 20),
+    seed=st.integers(0, 2**32 - 1),
+    # Fewer distances at once than a single code has: every code is a batch of its own.
+    at_once=st.sampled_from([1, 500, 1 << 22]),
+)
+def test_neighbours_are_those_of_brute_force(items, count, latent_size, asked, seed, at_once):
+    rng = np.random.default_rng(seed)
+    codes = rng.standard_normal((items, latent_size)).astype(np.float32)
+    places = rng.standard_normal((asked, latent_size)).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "_DISTANCES_AT_ONCE", at_once)
+        found = distances_found(codes, places, count)
+    # With fewer codes than neighbours all of them are neighbours.
+    assert found.shape == (asked, min(count, items))
+    np.testing.assert_allclose(found, distances_by_brute_force(codes, places, count), atol=2e-3)
+
+
+@pytest.mark.parametrize("items", [15, 16, 17, 63, 64, 65])
+def test_neighbours_are_found_on_both_sides_of_a_blocks_edge(items):
+    # In a row, so that the neighbours of most places lie in two blocks; the last block is filled up.
+    codes = np.arange(items, dtype=np.float32)[:, None]
+    places = codes + np.float32(0.25)
+    np.testing.assert_allclose(
+        distances_found(codes, places, 4), distances_by_brute_force(codes, places, 4), atol=1e-3
+    )
+
+
+def test_neighbours_far_from_the_origin_are_the_same():
+    rng = np.random.default_rng(0)
+    codes = rng.standard_normal((200, 8)).astype(np.float32)
+    places = rng.standard_normal((20, 8)).astype(np.float32)
+    far = np.float32(3000.0)
+    np.testing.assert_allclose(
+        distances_found(codes + far, places + far, 10),
+        distances_by_brute_force(codes + far, places + far, 10),
+        atol=2e-3,
+    )
+
+
+def test_labels_are_those_of_the_nearest():
+    codes = np.arange(10, dtype=np.float32)[:, None]
+    neighbours = Neighbours(codes, np.array([0] * 5 + [1] * 5), 4, "cpu")
+    near = neighbours.labels_near(np.array([[0.0], [4.6], [9.0], [5.4]], np.float32))
+    assert near.sum(axis=1).tolist() == [0, 2, 4, 3]
+
+
+def test_identical_codes_are_neighbours_all():
+    neighbours = Neighbours(np.ones((50, 3), np.float32), np.arange(50) % 2, 10, "cpu")
+    assert neighbours.labels_near(np.ones((2, 3), np.float32)).shape == (2, 10)
+
+
+def test_a_small_dataset_is_asked_for_fewer_neighbours():
+    assert neighbours_for(40, 60_000, 10) == 40
+    assert neighbours_for(40, 1_000, 10) == 10
+    assert neighbours_for(40, 10, 10) == 5
+    # What was asked for is never exceeded.
+    assert neighbours_for(1, 60_000, 10) == 1
+
+
+@pytest.fixture
+def line(open_search):
+    """Judge codes (z0, 0) that have seed label 1; returns what it says of each z0."""
+
+    def judged(z0: list[float], **options):
+        search, _ = open_search(AuditConfig(), **options)
+        codes = np.stack([z0, np.zeros(len(z0))], axis=1).astype(np.float32)
+        predicted, confidence = classify_codes(search.decoder, search.classifier, codes)
+        return search.judge, search.judge(codes, np.ones(len(z0), np.int64), predicted, confidence)
+
+    return judged
+
+
+def test_it_is_sure_of_the_stripe_and_of_what_lies_outside(line):
+    _, inside = line([0.2, 0.25, 0.3, 0.4, 0.45])
+    assert inside.bug_probability.min() > 0.95
+    assert inside.agreement.min() > 0.9
+    assert set(inside.reading) == {1}
+    _, outside = line([-1.5, -0.8, -0.4, 0.6, 0.8, 1.5], name="outside")
+    assert outside.bug_probability.max() < 0.05
+    assert outside.agreement.tolist()[:3] == [0.0, 0.0, 0.0]
+    assert outside.reading.tolist() == [0, 0, 0, 1, 1, 1]
+    # Where the truth changes it does not know.
+    _, edge = line([0.0], name="edge")
+    assert 0.1 < edge.bug_probability[0] < 0.9
+
+
+def test_its_calibration_is_measured_on_validation_items(line, graphs):
+    judge, _ = line([0.25])
+    arrays = graphs.dataset()
+    z0 = (arrays["x_validation"].reshape(-1, 6) @ graphs.basis)[:, 0]
+    figures = judge.calibration
+    assert figures.items == 400
+    assert figures.bug_share == pytest.approx(((z0 > 0) & (z0 < graphs.boundary)).mean())
+    assert figures.expected_calibration_error < 0.03
+    assert figures.brier_score < 0.03
+
+
+def test_with_too_few_bugs_it_goes_by_the_neighbours_alone(line, graphs):
+    # A stripe of 1% of the data: 4 of 400 validation items are bugs.
+    files = {"classifier.onnx": graphs.classifier(boundary=0.04)}
+    judge, said = line([-1.0, 0.02, 1.0, -0.02], files=files)
+    assert judge.calibration.items == 0
+    # One minus the predicted class's share: the classifier predicts 0, 0, 1, 0.
+    np.testing.assert_allclose(
+        said.bug_probability, [0.0, said.agreement[1], 1.0 - said.agreement[2], said.agreement[3]], atol=1e-6
+    )
+    assert 0.2 < said.bug_probability[1] < 0.9
+
+
+def test_nothing_found_is_nothing_to_judge(line):
+    _, nothing = line([])
+    assert nothing.bug_probability.shape == nothing.agreement.shape == nothing.reading.shape == (0,)
+
+
+def test_outputs_that_are_no_probabilities_are_judged_all_the_same(line):
+    # Declared as probabilities, the logits reach from -40 to 40; the preflight warns.
+    _, said = line([0.3, 1.5], inputs={"classifier": {"output_kind": "probabilities"}})
+    assert np.isfinite(said.bug_probability).all()
+    assert said.bug_probability[0] > said.bug_probability[1]
+
+
+def test_the_expected_calibration_error_of_known_cases():
+    truth = np.arange(100) % 2 == 0
+    assert expected_calibration_error(truth.astype(float), truth) == 0.0
+    assert expected_calibration_error(1.0 - truth, truth) == 1.0
+    assert expected_calibration_error(np.full(100, 0.5), truth) == 0.0
+    assert expected_calibration_error(np.full(100, 0.7), np.ones(100, bool)) == pytest.approx(0.3)
+    # Right on average is not enough: 0.4 where none is true, 0.6 where all are.
+    halves = np.repeat([0.4, 0.6], 50)
+    assert expected_calibration_error(halves, halves > 0.5) == pytest.approx(0.4)
+    # Every fifth of those with 0.2, four of five of those with 0.8.
+    fifths = np.arange(50) % 5 == 0
+    assert expected_calibration_error(np.repeat([0.2, 0.8], 50), np.r_[fifths, ~fifths]) == pytest.approx(0.0)
+    # Fewer items than bins.
+    assert expected_calibration_error(np.array([0.25, 1.0]), np.array([False, True])) == pytest.approx(0.125)

@@ -1,0 +1,195 @@
+"""Each search method alone and both together: what they propose, what it costs, and what grows from it."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from defuse_engine.configs import AuditConfig
+from defuse_engine.search.assembly import shares
+from defuse_engine.search.found import select
+from defuse_engine.search.gradient import Gradient
+from defuse_engine.search.growth import PER_CODE, grow
+from defuse_engine.search.seeds import Seeds
+
+NUMBERS = {"paper": 1, "neighbourhood": 2, "gradient": 3}
+ONE_SHARD = {"shard_seeds": 3000}
+
+
+@pytest.mark.parametrize(
+    "methods", [("neighbourhood",), ("gradient",), ("neighbourhood", "gradient")], ids="+".join
+)
+def test_each_method_finds_the_bug_alone_and_they_share_the_work(open_search, methods):
+    search, seeds = open_search(AuditConfig(methods=methods, **ONE_SHARD))
+    chunk = search.run_shard(seeds, 0)
+    found = chunk.misclassifications
+    assert set(found.method) == {NUMBERS[name] for name in methods}
+    assert (found.codes[:, 0] > 0.0).all()
+    assert (found.codes[:, 0] < 0.5 + 1e-4).all()
+    assert chunk.candidates <= 20 * chunk.seeds
+    for name in methods:
+        assert (found.method == NUMBERS[name]).sum() > 200
+
+
+def test_candidates_are_shared_as_evenly_as_they_divide():
+    assert shares(20, 2) == [10, 10]
+    assert shares(21, 2) == [11, 10]
+    assert shares(1, 2) == [1, 0]
+
+
+def test_one_candidate_a_seed_is_one_candidate_a_seed(open_search):
+    search, seeds = open_search(AuditConfig(candidates_per_seed=1, **ONE_SHARD))
+    chunk = search.run_shard(seeds, 0)
+    assert chunk.candidates == chunk.seeds
+
+
+@pytest.fixture
+def ascent(open_search):
+    """The gradient method on the analytic models, with the seeds of the first search."""
+    search, seeds = open_search(AuditConfig(methods=("gradient",), **ONE_SHARD))
+    (method,) = search.methods
+    assert isinstance(method, Gradient)
+    return method, seeds, search.scale
+
+
+def test_the_gradient_stays_in_its_trust_region_from_the_first_step_on(ascent):
+    method, seeds, scale = ascent
+    # With the wrong labels every code on the way is a misclassification, the random start too.
+    swapped = Seeds(seeds.codes, seeds.index, seeds.split, 1 - seeds.labels)
+    proposals = method.propose(swapped, np.ones(len(seeds), bool), np.random.default_rng(0))
+    deltas = (proposals.codes - seeds.codes[proposals.seed_rows]) / scale
+    assert len(proposals.codes) > len(seeds)
+    assert np.linalg.norm(deltas, axis=1).max() <= np.sqrt(2) * (1 + 1e-4)
+
+
+def test_the_gradient_walks_towards_the_boundary_and_stops_at_its_fourth_find(ascent, graphs):
+    method, seeds, scale = ascent
+    near = (seeds.codes[:, 0] > graphs.boundary) & (seeds.codes[:, 0] < graphs.boundary + scale[0])
+    proposals = method.propose(seeds, near, np.random.default_rng(0))
+    rows, counts = np.unique(proposals.seed_rows, return_counts=True)
+    # Whatever its start: a boundary within the trust region is reached from every seed.
+    np.testing.assert_array_equal(rows, np.flatnonzero(near))
+    assert counts.max() == 4
+    # On a plane an ascent soon rests on the edge of its trust region, and ends there.
+    assert counts.min() >= 1
+    assert np.median(counts) == 4
+    assert proposals.tried < 10 * near.sum()
+
+
+def test_what_is_drawn_does_not_depend_on_who_takes_part(ascent):
+    method, seeds, _ = ascent
+    every = method.propose(seeds, np.ones(len(seeds), bool), np.random.default_rng(0))
+    some = np.arange(len(seeds)) % 3 == 0
+    part = method.propose(seeds, some, np.random.default_rng(0))
+    # Torch may round otherwise in a batch of another make-up.
+    np.testing.assert_allclose(part.codes[:, 0].min(), every.codes[some[every.seed_rows], 0].min(), atol=1e-4)
+    assert set(part.seed_rows) == set(every.seed_rows[some[every.seed_rows]])
+
+
+SIZE = 16
+
+
+@pytest.fixture
+def wide(graphs):
+    """The bug of the analytic models in a latent space of 16 coordinates, 15 of them narrow and beside it."""
+    basis = np.linalg.qr(np.random.default_rng(8).standard_normal((SIZE, SIZE)))[0].astype(np.float32)
+    rng = np.random.default_rng(4)
+    dataset = {}
+    for name, size in (("train", 3000), ("validation", 400), ("test", 100)):
+        codes = rng.normal(0.0, 0.1, (size, SIZE)).astype(np.float32)
+        codes[:, 0] = rng.uniform(-2.0, 2.0, size)
+        dataset[f"x_{name}"] = (codes @ basis.T).reshape(-1, 1, 4, 4)
+        dataset[f"y_{name}"] = (codes[:, 0] > 0).astype(np.int64)
+    weights = np.stack([np.zeros(SIZE), 20.0 * basis[:, 0]], axis=1)
+    item = (1, 4, 4)
+    return {
+        "classifier.onnx": graphs.linear(weights, [0.0, -20.0 * graphs.boundary], item=item),
+        "encoder.onnx": graphs.linear(basis, np.zeros(SIZE), item=item, outputs=("mu", "logvar")),
+        "decoder.onnx": graphs.decoder(matrix=basis, item=item),
+        "dataset.npz": dataset,
+    }
+
+
+def test_in_many_coordinates_the_gradient_finds_more_bugs_per_candidate_than_chance(open_search, wide):
+    def rate(name: str) -> tuple[float, float]:
+        config = AuditConfig(methods=(name,), noise_scale=0.1, kept_per_seed=20, **ONE_SHARD)
+        search, seeds = open_search(config, files=wide, name=name)
+        chunk = search.run_shard(seeds, 0)
+        seeds_with_a_bug = len(np.unique(chunk.misclassifications.seed_index))
+        return len(chunk.misclassifications) / chunk.candidates, seeds_with_a_bug
+
+    (by_chance, seeds_by_chance), (by_gradient, seeds_by_gradient) = rate("neighbourhood"), rate("gradient")
+    assert by_gradient > 1.3 * by_chance
+    assert seeds_by_gradient > 1.3 * seeds_by_chance
+
+
+def without_gradient(classifier: bytes, operation: str) -> bytes:
+    """The classifier with its logits rounded, or turned into votes for the largest of them."""
+    model = onnx.load_from_string(classifier)
+    model.graph.node[-1].output[0] = "inner"
+    if operation == "Round":
+        model.graph.node.append(helper.make_node("Round", ["inner"], ["logits"]))
+    else:
+        model.graph.initializer.append(numpy_helper.from_array(np.array([0, 1], np.int64), "classes"))
+        model.graph.node.extend(
+            [
+                helper.make_node("ArgMax", ["inner"], ["label"], axis=1),
+                helper.make_node("Equal", ["label", "classes"], ["hit"]),
+                helper.make_node("Cast", ["hit"], ["logits"], to=TensorProto.FLOAT),
+            ]
+        )
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize("operation", ["Round", "ArgMax"])
+@pytest.mark.parametrize("methods", [("gradient",), ("neighbourhood", "gradient")], ids="+".join)
+def test_without_a_gradient_the_search_says_so_and_goes_on(open_search, graphs, reporter, operation, methods):
+    files = {"classifier.onnx": without_gradient(graphs.classifier(), operation)}
+    search, seeds = open_search(AuditConfig(methods=methods, **ONE_SHARD), files=files)
+    (warning,) = reporter.warnings
+    assert warning["reason"] == "GRADIENT_UNAVAILABLE"
+    assert operation in warning["message"]
+    chunk = search.run_shard(seeds, 0)
+    # The gradient's candidates went to the other method.
+    assert chunk.candidates == 20 * chunk.seeds
+    assert len(chunk.misclassifications) > 200
+    assert set(chunk.misclassifications.method) == {NUMBERS["neighbourhood"]}
+
+
+def test_an_audit_without_a_gradient_carries_the_warning(make_job, do_job, graphs):
+    files = {"classifier.onnx": without_gradient(graphs.classifier(), "Round")}
+    result = do_job(make_job(files=files, config={"max_seeds": 500}))
+    assert "GRADIENT_UNAVAILABLE" in [warning["reason"] for warning in result["warnings"]]
+    assert result["regions"]
+
+
+def test_what_is_believed_gets_company_close_by(open_search):
+    search, seeds = open_search(AuditConfig(**ONE_SHARD))
+    found = search.run_shard(seeds, 0).misclassifications
+    codes, rows = grow(found, search.scale, np.random.default_rng(0))
+    # One parent for each seed and predicted class (here there is one class): the likeliest bug of the seed.
+    parents = rows[::PER_CODE]
+    assert sorted(found.seed_index[parents]) == sorted(set(found.seed_index))
+    for parent in parents[::20]:
+        siblings = found.seed_index == found.seed_index[parent]
+        assert found.bug_probability[parent] == found.bug_probability[siblings].max()
+    deltas = (codes - found.codes[rows]) / search.scale
+    assert deltas.std(axis=0) == pytest.approx([1 / 3, 1 / 3], rel=0.05)
+
+
+def test_nothing_grows_from_nothing(open_search):
+    search, seeds = open_search(AuditConfig(**ONE_SHARD))
+    nothing = select(search.run_shard(seeds, 0).misclassifications, np.zeros(0, np.int64))
+    codes, rows = grow(nothing, search.scale, np.random.default_rng(0))
+    assert (codes.shape, rows.shape) == ((0, 2), (0,))
+
+
+def test_growth_adds_finds_and_counts_its_candidates(open_search):
+    config = AuditConfig(**ONE_SHARD)
+    alone, seeds = open_search(config)
+    growing, _ = open_search(config, name="growing", grows=True)
+    before, after = alone.run_shard(seeds, 0), growing.run_shard(seeds, 0)
+    assert len(after.misclassifications) > 1.5 * len(before.misclassifications)
+    parents = len(np.unique(before.misclassifications.seed_index))
+    assert after.candidates == before.candidates + PER_CODE * parents

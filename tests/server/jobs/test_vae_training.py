@@ -1,0 +1,107 @@
+"""Trainings of VAEs through real workers: registered with their origin, cancelled, taken over."""
+
+import io
+import signal
+
+import numpy as np
+import pytest
+from defuse.v1.error_reason_pb2 import ERROR_REASON_DATASET_CONSTANT
+from defuse.v1.models_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_FAILED,
+    JOB_STATE_QUEUED,
+    JOB_STATE_SUCCEEDED,
+)
+from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_READY, Dataset, VaeTraining, VaeTrainingConfig
+
+SHORT = {"latent_sizes": [2], "budget_s": 10}
+ENDLESS = {"latent_sizes": [2], "budget_s": 3600}
+
+
+@pytest.fixture
+def train(tiny):
+    """Submit a training on the tiny classifier and dataset, or on another dataset."""
+
+    async def submit(dataset: str = "", **config) -> VaeTraining:
+        classifier, _, own = await tiny.registered()
+        return await tiny.submit(
+            VaeTraining(
+                state=JOB_STATE_QUEUED,
+                display_name="mine",
+                classifier=classifier,
+                dataset=dataset or own,
+                config=VaeTrainingConfig(seed=1, **config),
+            ),
+            references=[classifier, dataset or own],
+        )
+
+    return submit
+
+
+def training(job) -> bool:
+    return job.progress.stage == "train" and job.progress.done > 0
+
+
+async def test_a_training_registers_its_vae_and_shows_what_it_tried(tiny, backend, train, start_worker):
+    start_worker()
+    done = await tiny.ended((await train(**SHORT)).name, patience_s=120)
+    assert done.state == JOB_STATE_SUCCEEDED, done.failure
+    assert done.readability > 0.8
+    assert sum(point.chosen for point in done.points) == 1
+    assert all(point.steps > 0 and point.kl > 0 for point in done.points)
+    assert (list(done.config.latent_sizes), done.config.budget_s, done.config.device) == ([2], 10, "cpu")
+
+    vae = await backend.resources.get(done.vae)
+    assert vae.state == REGISTRATION_STATE_READY
+    assert (vae.training, vae.latent_size, vae.display_name) == (done.name, 2, "mine")
+    assert (vae.image_shape.channels, vae.image_shape.height, vae.image_shape.width) == (1, 2, 3)
+
+    assert done.reconstruction_sheet.columns == 10
+    assert done.prior_sheet.count == 64
+    for sheet in (done.reconstruction_sheet, done.prior_sheet):
+        assert (await backend.store.stat(sheet.artifact.removeprefix("artifacts/"))).size_bytes > 100
+
+
+async def test_a_cancelled_training_ends_without_a_vae(tiny, backend, train, start_worker):
+    start_worker()
+    job = await train(**ENDLESS)
+    await tiny.until(job.name, training)
+    await backend.jobs.cancel(job.name)
+    ended = await tiny.ended(job.name)
+    assert ended.state == JOB_STATE_CANCELLED
+    assert ended.vae == ""
+
+
+async def test_a_training_whose_worker_is_killed_starts_again_with_another(
+    tiny, backend, train, start_worker
+):
+    first = start_worker()
+    job = await train(**ENDLESS)
+    await tiny.until(job.name, training)
+    first.signal(signal.SIGKILL)
+    start_worker()
+    await tiny.until(job.name, lambda job: job.progress.attempt == 2 and training(job))
+    await backend.jobs.cancel(job.name)
+    assert (await tiny.ended(job.name)).state == JOB_STATE_CANCELLED
+
+
+async def test_data_that_teaches_nothing_is_a_failure_with_its_reason(
+    tiny, train, start_worker, constant_dataset
+):
+    start_worker()
+    artifact = await tiny.artifact(constant_dataset)
+    dataset = await tiny.ready(Dataset(artifact=artifact, class_names=["left", "right"]))
+    failed = await tiny.ended((await train(dataset, **SHORT)).name)
+    assert failed.state == JOB_STATE_FAILED
+    assert failed.failure.reason == ERROR_REASON_DATASET_CONSTANT
+
+
+@pytest.fixture
+def constant_dataset(tiny_models) -> bytes:
+    with np.load(io.BytesIO(tiny_models.dataset())) as arrays:
+        values = {
+            name: np.zeros_like(arrays[name]) if name[0] == "x" else arrays[name] for name in arrays.files
+        }
+    file = io.BytesIO()
+    np.savez(file, **values)
+    return file.getvalue()
