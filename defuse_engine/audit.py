@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs import preflight
 from defuse_engine.inputs.resources import Resources
@@ -33,6 +35,7 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
     lines.preflight(figures)
     codes = encode_split(resources.encoder, resources.dataset.train, lines)
     seeds = first_search_seeds(resources, codes, config, job.seed)
+    _warn_of_classes_without_seeds(seeds, resources, lines)
     judge, bars = open_judge(resources, codes, config, job.seed, lines)
     search = open_search(resources, resources.classifier, codes, judge, bars, config, job.seed, lines)
     saturation = Saturation(latent_spread(codes))
@@ -70,6 +73,19 @@ def first_search_seeds(resources: Resources, codes: Codes, config: AuditConfig, 
     """Return the seeds of an audit: the same for the same config and seed."""
     rng = numpy_generator(job_seed, "seeds")
     return choose_seeds(resources.dataset.train, TRAIN, codes, config.max_seeds, rng)
+
+
+def _warn_of_classes_without_seeds(seeds: Seeds, resources: Resources, lines: Lines) -> None:
+    names = resources.dataset.class_names
+    missing = np.setdiff1d(np.arange(resources.dataset.class_count), seeds.labels)
+    if len(missing):
+        listed = ", ".join(names[label] if names else str(label) for label in missing[:10])
+        lines.warning(
+            "CLASS_WITHOUT_SEEDS",
+            f"{len(missing)} of {resources.dataset.class_count} classes have no seed in the train split "
+            f"({listed}{', ...' if len(missing) > 10 else ''}): what the classifier gets wrong of them is "
+            "not searched for; add train items of them",
+        )
 
 
 def _search(

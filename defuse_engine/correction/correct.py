@@ -13,7 +13,7 @@ from defuse_engine.correction import fine_tuning
 from defuse_engine.correction.company import draw_company, no_company, vouched_classes
 from defuse_engine.correction.curve import Point
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
-from defuse_engine.correction.labeled_regions import check_labels, draw_samples, is_confirmed
+from defuse_engine.correction.labeled_regions import check_labels, contradictions, draw_samples, is_confirmed
 from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
 from defuse_engine.correction.mining import Miner
 from defuse_engine.correction.sweep import Measure, Sweep
@@ -51,6 +51,7 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
     regions = read_regions(files.regions)
     check_labels(config.labels, regions, resources.dataset.class_count)
     _require_confirmed_bug(config, regions)
+    _warn_of_contradictions(config, regions, reporter)
     reporter.progress("correct", 0, 1, "steps")
     original = files.classifier.read_bytes()
     model = to_torch(original, resources.classifier.output.name).to(resources.runtime.device)
@@ -112,6 +113,18 @@ def _require_confirmed_bug(config: CorrectionConfig, regions: Regions) -> None:
             f"none of {len(config.labels)} labels differs from its region's predicted class: there is no "
             "confirmed bug to correct; label more regions",
             {"labels": len(config.labels), "regions": len(regions)},
+        )
+
+
+def _warn_of_contradictions(config: CorrectionConfig, regions: Regions, reporter: Reporter) -> None:
+    pairs = contradictions(config.labels, regions)
+    if pairs:
+        listed = "; ".join(f"{a.region} is {a.label}, {b.region} is {b.label}" for a, b in pairs[:5])
+        reporter.warning(
+            "LABELS_CONTRADICT",
+            f"{len(pairs)} pairs of regions lie in one place and got different labels ({listed}"
+            f"{'; ...' if len(pairs) > 5 else ''}): the classifier can learn one of them at most; look at "
+            "them again",
         )
 
 

@@ -45,7 +45,7 @@ class Tuning:
     output_kind: OutputKind
     clean: Split
     pools: tuple[RegionSamples, ...]
-    """Samples of regions first, then what goes with them; each gives an equal part of a batch."""
+    """Samples of regions first, then what goes with them; each loss has lambda for its weight."""
     batch_size: int
     baseline_loss: float
     """Clean cross-entropy of the classifier as it came."""
@@ -88,7 +88,7 @@ def fine_tune(
     generator: np.random.Generator,
     on_step: Callable[[int], None],
 ) -> Tuned:
-    """Minimises CE(clean) + lambda * CE(region samples) from a copy of `model`.
+    """Minimises CE(clean) + lambda * CE(pool), summed over all pools, from a copy of `model`.
 
     By Adam with relative steps: each moves a weight tensor by up to `learning_rate` times its root mean
     square, so that one value serves classifiers whose weights differ in scale (N. Shazeer, M. Stern,
@@ -102,10 +102,10 @@ def fine_tune(
     sound = copy.deepcopy(tuned.state_dict())
     clean_losses: list[float] = []
     losses: list[float] = []
-    for step, (clean, regional) in enumerate(_batches(tuning, steps, generator)):
+    for step, (clean, pools) in enumerate(_batches(tuning, steps, generator)):
         optimizer.zero_grad(set_to_none=True)
         clean_loss, region_loss = _cross_entropies(
-            tuned, tuning, clean, regional if setting.region_weight else None
+            tuned, tuning, clean, pools if setting.region_weight else []
         )
         loss = clean_loss + setting.region_weight * region_loss
         loss.backward()
@@ -167,20 +167,20 @@ def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
 
 
 def _cross_entropies(
-    model: DifferentiableModel, tuning: Tuning, clean: _Batch, regional: _Batch | None
+    model: DifferentiableModel, tuning: Tuning, clean: _Batch, pools: list[_Batch]
 ) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of each batch, from one pass: frozen statistics keep the two apart."""
+    """Mean cross-entropy of the clean batch, and the sum of the means of the others, from one pass.
+
+    Frozen statistics keep the batches apart.
+    """
     device = _device(model)
-    if regional is None:
-        scores = model(apply(tuning.preprocessing, torch.from_numpy(clean[0]).to(device)))
-        targets = torch.from_numpy(clean[1]).to(device)
-        loss = functional.nll_loss(_log_probabilities(scores, tuning.output_kind), targets)
-        return loss, torch.zeros_like(loss)
-    images = torch.from_numpy(np.concatenate([clean[0], regional[0]])).to(device)
-    targets = torch.from_numpy(np.concatenate([clean[1], regional[1]])).to(device)
+    batches = [clean, *pools]
+    images = torch.from_numpy(np.concatenate([batch[0] for batch in batches])).to(device)
+    targets = torch.from_numpy(np.concatenate([batch[1] for batch in batches])).to(device)
     scores = model(apply(tuning.preprocessing, images))
     losses = functional.nll_loss(_log_probabilities(scores, tuning.output_kind), targets, reduction="none")
-    return losses[: len(clean[1])].mean(), losses[len(clean[1]) :].mean()
+    first, *others = losses.split([len(batch[1]) for batch in batches])
+    return first.mean(), sum((part.mean() for part in others), torch.zeros_like(first[0]))
 
 
 def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
@@ -189,23 +189,22 @@ def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
     return scores.clamp_min(_LEAST_PROBABILITY).log()
 
 
-def _batches(tuning: Tuning, steps: int, generator: np.random.Generator) -> Iterator[tuple[_Batch, _Batch]]:
-    """So many pairs of a clean batch and a region batch of the same size."""
-    size = tuning.batch_size
+def _batches(
+    tuning: Tuning, steps: int, generator: np.random.Generator
+) -> Iterator[tuple[_Batch, list[_Batch]]]:
+    """So many clean batches, each with one of every pool."""
     pools = [pool for pool in tuning.pools if len(pool.labels)]
-    parts = [len(part) for part in np.array_split(np.arange(size), len(pools))]
+    size = tuning.batch_size if len(pools) == 1 else max(1, tuning.batch_size // 2)
     order = np.zeros(0, np.int64)
     for _ in range(steps):
         if len(order) == 0:
             order = generator.permutation(len(tuning.clean))
-        chosen, order = order[:size], order[size:]
-        drawn = [
-            (pool, generator.integers(len(pool.labels), size=part))
-            for pool, part in zip(pools, parts, strict=True)
-        ]
-        images = np.concatenate([pool.images[rows] for pool, rows in drawn])
-        labels = np.concatenate([pool.labels[rows] for pool, rows in drawn])
-        yield (tuning.clean.images(chosen), tuning.clean.labels[chosen]), (images, labels)
+        chosen, order = order[: tuning.batch_size], order[tuning.batch_size :]
+        drawn: list[_Batch] = []
+        for pool in pools:
+            rows = generator.integers(len(pool.labels), size=size)
+            drawn.append((pool.images[rows], pool.labels[rows]))
+        yield (tuning.clean.images(chosen), tuning.clean.labels[chosen]), drawn
 
 
 def _relative_groups(model: DifferentiableModel, learning_rate: float) -> list[dict[str, object]]:

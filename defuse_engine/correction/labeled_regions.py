@@ -41,6 +41,31 @@ def is_confirmed(label: RegionLabel, regions: Regions) -> bool:
     return label.label != int(regions.predicted_classes[label.region])
 
 
+def contradictions(
+    labels: tuple[RegionLabel, ...], regions: Regions
+) -> list[tuple[RegionLabel, RegionLabel]]:
+    """Pairs of regions that lie in one place and got different labels.
+
+    In one place: the mean of each belongs to the samples of the other, being no farther from its mean than
+    they are on average (a squared Mahalanobis distance of at most D, with tau times the covariance).
+    """
+    if not labels:
+        return []
+    rows = [label.region for label in labels]
+    means, size = regions.means[rows], regions.means.shape[1]
+    jitter = 1e-12 * np.eye(size)
+    precisions = np.linalg.pinv(regions.tau * regions.covariances[rows] + jitter, hermitian=True)
+    offsets = means[:, None, :] - means[None, :, :]
+    # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
+    distances = np.einsum("ijd,jde,ije->ij", offsets, precisions, offsets)
+    together = (distances <= size) & (size >= distances.T)
+    return [
+        (labels[i], labels[j])
+        for i, j in zip(*np.nonzero(np.triu(together, 1)), strict=True)
+        if labels[i].label != labels[j].label
+    ]
+
+
 def draw_samples(
     labels: tuple[RegionLabel, ...],
     regions: Regions,

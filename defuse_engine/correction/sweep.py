@@ -13,6 +13,7 @@ from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.mining import Miner
+from defuse_engine.errors import CorrectionFailed
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.differentiable import DifferentiableModel, write_back
@@ -109,19 +110,16 @@ class Sweep:
         self._models: list[DifferentiableModel] = []
 
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
-        """Every lambda, more slowly while none keeps what was known; then the best one longer, and gently.
+        """Every lambda; the best one longer, and gently; all more slowly while none keeps what was known.
 
         `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be returned.
         """
         alone = self._tuning.preset == "paper"
-        self._lambdas(lambdas, learning_rate, epochs, 1 if alone else _ROUNDS)
-        best = self._points[choose(self._points, self._baseline)]
-        if not alone and keeps(best, self._baseline):
-            region_weight = best.region_weight or 0.0
-            # Of a large dataset a pass is as long as a run may be.
-            if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
-                self._try(Setting(region_weight, best.learning_rate, _LONGER * epochs))
-            self._try(Setting(region_weight, _GENTLER * best.learning_rate, _LONGER * epochs))
+        for region_weight in lambdas:
+            self._try(Setting(region_weight, learning_rate, epochs))
+        if not alone:
+            self._refine(learning_rate, epochs)
+            self._slow_down(lambdas, learning_rate, epochs)
         number = choose(self._points, self._baseline)
         if not alone and self._tries_mined(number):
             number = choose_mined(self._points, self._baseline)
@@ -134,12 +132,24 @@ class Sweep:
         tuned = self._tuned(control)
         return Swept(curve, self._models[number], self._measured(tuned, control), tuned.model)
 
-    def _lambdas(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int, rounds: int) -> None:
-        for number in range(rounds):
-            for region_weight in lambdas:
-                self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
+    def _refine(self, learning_rate: float, epochs: int) -> None:
+        """The best lambda longer, and gently."""
+        try:
+            region_weight = self._settings[choose(self._points, self._baseline)].region_weight
+        except CorrectionFailed:
+            return
+        # Of a large dataset a pass is as long as a run may be.
+        if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
+            self._try(Setting(region_weight, learning_rate, _LONGER * epochs))
+        self._try(Setting(region_weight, _GENTLER * learning_rate, _LONGER * epochs))
+
+    def _slow_down(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> None:
+        """All lambdas more slowly, while nothing keeps what was known."""
+        for number in range(1, _ROUNDS):
             if any(keeps(point, self._baseline) for point in self._points):
                 return
+            for region_weight in lambdas:
+                self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
 
     def _try(self, setting: Setting) -> None:
         tuned = self._tuned(setting)

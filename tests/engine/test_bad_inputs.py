@@ -217,3 +217,18 @@ def test_a_missing_device_is_an_error_that_says_what_there_is(make_job, do_job):
     with pytest.raises(EngineError, match="CPUExecutionProvider") as caught:
         do_job(make_job(device="cuda:0"))
     assert caught.value.reason == Reason.DEVICE_UNAVAILABLE
+
+
+def test_a_class_without_seeds_is_told_and_the_rest_is_searched(make_job, do_job, graphs):
+    dataset = graphs.dataset()
+    entries = {"dataset": {"class_names": ["left", "right", "elsewhere"]}}
+    three = np.stack([np.zeros(6), 20 * graphs.basis[:, 0], np.zeros(6)], axis=1)
+    classifier = graphs.linear(three, [0.0, -10.0, -100.0])
+    files = {"dataset.npz": dataset, "classifier.onnx": classifier}
+    result = do_job(make_job(files=files, inputs=entries, config={"max_seeds": 1000}))
+    (message,) = [
+        entry["message"] for entry in result["warnings"] if entry["reason"] == "CLASS_WITHOUT_SEEDS"
+    ]
+    assert "1 of 3" in message
+    assert "elsewhere" in message
+    assert result["misclassifications"] > 0

@@ -111,6 +111,17 @@ def test_a_correction_tells_how_the_worst_class_fared(follow_up, do_job):
     )
 
 
+def test_labels_that_contradict_each_other_are_told(follow_up, do_job):
+    apart = [{"region": 0, "label": TRUTH}, {"region": 1, "label": WRONG}]
+    assert do_job(follow_up("correct", "apart", {**CONFIG, "labels": apart}))["warnings"] == []
+    folder = follow_up("correct", "together", {**CONFIG, "labels": apart})
+    regions = dataclasses.replace(stripe(), means=np.array([[0.25, -0.05], [0.25, 0.05]]))
+    write_regions(folder / "inputs/regions.npz", regions)
+    warnings = do_job(folder)["warnings"]
+    (message,) = [entry["message"] for entry in warnings if entry["reason"] == "LABELS_CONTRADICT"]
+    assert "0 is 1, 1 is 0" in message
+
+
 def test_the_corrected_file_tells_where_it_comes_from(follow_up, do_job):
     folder = follow_up("correct", "correct", CONFIG)
     result = do_job(folder)
