@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float32
 
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.regions.grouping import Region, sample_region
 from defuse_engine.search.belief import Judge
-from defuse_engine.search.identify import classify_codes
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes, Labels
+
+_AT_ONCE = 1 << 13
+"""Samples that are decoded at once: bounds memory, whatever the number of regions."""
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,14 @@ class Looker:
                 for number, region in enumerate(regions)
             ]
         )
-        predicted, confidence = classify_codes(self.decoder, self.classifier, codes)
         labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
-        probability = np.zeros(len(codes), np.float32)
-        agreement = np.ones(len(codes), np.float32)
-        reading = labels
-        if self.judge is not None:
-            evidence = self.judge(codes, labels, predicted, confidence)
-            probability, agreement, reading = evidence.bug_probability, evidence.agreement, evidence.reading
+        parts = [
+            self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE])
+            for start in range(0, len(codes), _AT_ONCE)
+        ]
+        predicted, probability, agreement, reading = (
+            np.concatenate(arrays) for arrays in zip(*parts, strict=True)
+        )
         return [
             Impression(
                 region, codes[rows], predicted[rows], probability[rows], agreement[rows], reading[rows]
@@ -90,3 +93,16 @@ class Looker:
                 regions, (slice(n * samples, (n + 1) * samples) for n in range(len(regions))), strict=True
             )
         ]
+
+    def _look_at(
+        self, codes: Codes, labels: Labels
+    ) -> tuple[Labels, Float32[np.ndarray, " n"], Float32[np.ndarray, " n"], Labels]:
+        """Predictions, bug probabilities, agreements and readings of some codes, decoded once for all."""
+        images = self.decoder(codes)
+        probabilities = self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()
+        predicted = probabilities.argmax(axis=1)
+        if self.judge is None:
+            return predicted, np.zeros(len(codes), np.float32), np.ones(len(codes), np.float32), labels
+        confidence = probabilities[np.arange(len(codes)), predicted]
+        evidence = self.judge.of_images(images, labels, predicted, confidence)
+        return predicted, evidence.bug_probability, evidence.agreement, evidence.reading

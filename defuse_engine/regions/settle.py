@@ -22,7 +22,7 @@ from defuse_engine.types import Codes
 
 SAMPLES = 100
 """Fresh samples that regions are rated on (more where more are shown): a rate's 95% interval is +-0.1."""
-_SAMPLES_ON_THE_WAY = 60
+_SAMPLES_ON_THE_WAY = 30
 _MOVES = 2
 _SPLITS = 3
 _LEAST_PURITY = 0.9

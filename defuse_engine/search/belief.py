@@ -20,7 +20,7 @@ from sklearn.model_selection import StratifiedKFold
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.search.evidence import Neighbours
-from defuse_engine.types import Codes, Labels
+from defuse_engine.types import Codes, Images, Labels
 
 _MOST_ITEMS = 10_000
 _LEAST_OF_EACH = 10
@@ -110,7 +110,13 @@ class Judge:
         if len(codes) == 0:
             nothing = np.zeros(0, np.float32)
             return Evidence(nothing, nothing, np.zeros(0, np.int64))
-        votes = self._neighbours.labels_near(self._encoder(self._decoder(codes)))
+        return self.of_images(self._decoder(codes), seed_labels, predicted, confidence)
+
+    def of_images(
+        self, images: Images, seed_labels: Labels, predicted: Labels, confidence: Float32[np.ndarray, " n"]
+    ) -> Evidence:
+        """Judges at least one candidate that is decoded already."""
+        votes = self._neighbours.labels_near(self._encoder(images))
         if self._model is None:
             probability = 1.0 - (votes == predicted[:, None]).mean(axis=1)
         else:

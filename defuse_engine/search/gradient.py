@@ -23,6 +23,9 @@ _ENOUGH = 4
 """An ascent ends at its fourth misclassification: the deeper it goes, the likelier it shows another class."""
 _STALLED = 0.02
 """An ascent that moves by less, over the radius, has come to rest on the edge of its trust region."""
+_TRIED_STEPS = 2
+_HOPELESS = 0.98
+"""An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
 _LEAST_PROBABILITY = 1e-12
 
 
@@ -97,7 +100,7 @@ class Gradient:
         found = np.zeros(len(rows), np.int64)
         active = np.arange(len(rows))
         tried = 0
-        for _ in range(self._steps):
+        for step in range(self._steps):
             here = torch.from_numpy(active).to(device)
             move = moves[here].requires_grad_()
             candidates = origins[here] + move * self._scale
@@ -112,7 +115,11 @@ class Gradient:
             stepped = self._stepped(move.detach(), gradient)
             moved = (stepped - move.detach()).norm(dim=1) > _STALLED * self._radius
             moves[here] = stepped
-            active = active[(found[active] < _ENOUGH) & moved.cpu().numpy()]
+            goes_on = (found[active] < _ENOUGH) & moved.cpu().numpy()
+            if step >= _TRIED_STEPS:
+                own = log_probabilities.detach().gather(1, labels[here][:, None])[:, 0]
+                goes_on &= (own < np.log(_HOPELESS)).cpu().numpy()
+            active = active[goes_on]
             if len(active) == 0:
                 break
         return tried
