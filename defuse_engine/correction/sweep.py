@@ -129,8 +129,11 @@ class Sweep:
             dataclasses.replace(point, chosen=index == number) for index, point in enumerate(self._points)
         ]
         control = Setting(0.0, chosen.learning_rate, self._settings[number].epochs)
-        tuned = self._tuned(control)
-        return Swept(curve, self._models[number], self._measured(tuned, control), tuned.model)
+        tuned = self._tuned(control, self._model)
+        if chosen.mined_count:
+            tuned = self._tuned(control, tuned.model)
+        point = dataclasses.replace(self._measured(tuned, control), epochs=chosen.epochs)
+        return Swept(curve, self._models[number], point, tuned.model)
 
     def _refine(self, learning_rate: float, epochs: int) -> None:
         """The best lambda longer, and gently."""
@@ -151,14 +154,14 @@ class Sweep:
             for region_weight in lambdas:
                 self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
 
-    def _try(self, setting: Setting) -> None:
-        tuned = self._tuned(setting)
+    def _try(self, setting: Setting, start: DifferentiableModel | None = None) -> None:
+        tuned = self._tuned(setting, start or self._model)
         self._settings.append(setting)
         self._points.append(self._measured(tuned, setting))
         self._models.append(tuned.model)
 
     def _tries_mined(self, number: int) -> bool:
-        """Once more with the setting of a point, on what it and the original get wrong, if there is any."""
+        """Go on from a point with its setting, on what it and the original get wrong, if there is any."""
         classifier = self._measure.resources.classifier
         tuned = Classifier(
             write_back(self._original, self._models[number]),
@@ -172,18 +175,22 @@ class Sweep:
         if len(mined.labels) == 0:
             return False
         self._tuning = dataclasses.replace(self._tuning, pools=(*self._tuning.pools, mined))
-        self._try(self._settings[number])
-        self._points[-1] = dataclasses.replace(self._points[-1], mined_count=len(mined.labels))
+        self._try(self._settings[number], self._models[number])
+        self._points[-1] = dataclasses.replace(
+            self._points[-1],
+            epochs=self._points[number].epochs + self._points[-1].epochs,
+            mined_count=len(mined.labels),
+        )
         return True
 
     def _measured(self, tuned: Tuned, setting: Setting) -> Point:
         return self._measure.point(tuned, setting, self._tuning.walked_epochs(setting.epochs))
 
-    def _tuned(self, setting: Setting) -> Tuned:
+    def _tuned(self, setting: Setting, start: DifferentiableModel) -> Tuned:
         before = self._steps_done
         self._steps_done += self._tuning.steps(setting.epochs)
         return fine_tune(
-            self._model,
+            start,
             self._tuning,
             setting,
             numpy_generator(self._seed, "correct/batches"),

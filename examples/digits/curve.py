@@ -45,7 +45,10 @@ def curve_svg(line: Line, baseline: CorrectionPoint, curve: Sequence[CorrectionP
         return "<p>Every weight that was tried diverged.</p>"
     before = getattr(baseline, line.field)
     axes = _Axes((points[0][0], points[-1][0]), _share_bounds([before, *(share for _, share, _ in points)]))
-    path = " ".join(f"{axes.x(weight):.1f},{axes.y(share):.1f}" for weight, share, _ in points)
+    # What was tried around the best lambda stands as dots: the line shows lambda alone.
+    alike = [point for point in kept if (point.learning_rate, point.epochs) == _first(curve)]
+    over_lambda = sorted((_weight(point), getattr(point, line.field)) for point in alike)
+    path = " ".join(f"{axes.x(weight):.1f},{axes.y(share):.1f}" for weight, share in over_lambda)
     parts = [_grid(axes), _before(axes, before), f'<polyline class="curve" points="{path}"/>']
     parts += [_point(axes, *point) for point in points]
     parts.append(f'<text x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">λ</text>')
@@ -55,6 +58,10 @@ def curve_svg(line: Line, baseline: CorrectionPoint, curve: Sequence[CorrectionP
 
 def _weight(point: CorrectionPoint) -> float:
     return getattr(point, "lambda")
+
+
+def _first(curve: Sequence[CorrectionPoint]) -> tuple[float, int]:
+    return curve[0].learning_rate, curve[0].epochs
 
 
 def _share_bounds(shares: Sequence[float]) -> tuple[float, float]:

@@ -94,8 +94,10 @@ class Narrator:
         weight = getattr(point, "lambda")
         chosen = " [bold]chosen[/bold]" if point.chosen else ""
         state = " diverged" if point.diverged else ""
+        mined = f" and {point.mined_count} misclassifications mined" if point.mined_count else ""
         self.line(
-            f"lambda {weight:<5g} region samples {percent(point.region_accuracy):>6}, "
+            f"lambda {weight:<5g} learning rate {point.learning_rate:<6g} {point.epochs:>3} epochs{mined}: "
+            f"region samples {percent(point.region_accuracy):>6}, "
             f"validation {percent(point.validation_accuracy)}{state}{chosen}"
         )
 

@@ -82,6 +82,7 @@ def _write(correction: Correction) -> None:
             "validation accuracy",
             "worst class change",
             "region accuracy",
+            "mined",
         )
         points = [_row("before", correction.baseline)]
         if correction.HasField("control"):
@@ -99,4 +100,5 @@ def _row(mark: str, point: CorrectionPoint) -> tuple[object, ...]:
         share(point.validation_accuracy),
         "" if mark == "before" else change(point.worst_class_change),
         share(point.region_accuracy),
+        point.mined_count or "",
     )
