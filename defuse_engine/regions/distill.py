@@ -174,9 +174,11 @@ def nearest_items(
     region: Region, train_codes: Codes, count: int
 ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
     """The train items whose codes are nearest to the region's mean: indices and Euclidean distances."""
-    distances = np.linalg.norm(train_codes - region.mean.astype(np.float32), axis=1)
-    nearest = np.argsort(distances, kind="stable")[:count]
-    return nearest.astype(np.int64), distances[nearest]
+    offsets = train_codes - region.mean.astype(np.float32)
+    squares = np.einsum("nd,nd->n", offsets, offsets)
+    nearest = np.argpartition(squares, min(count, len(squares)) - 1)[:count]
+    nearest = nearest[np.argsort(squares[nearest], kind="stable")]
+    return nearest.astype(np.int64), np.sqrt(squares[nearest])
 
 
 def _value_range(dataset: Dataset) -> tuple[float, float]:

@@ -25,6 +25,7 @@ SAMPLES = 100
 _SAMPLES_ON_THE_WAY = 30
 _MOVES = 2
 _SPLITS = 3
+_LOOKS = _SPLITS + 1 + _MOVES
 _LEAST_PURITY = 0.9
 """Share of samples that must show the same thing, or the region is split again."""
 _LEAST_WRONG = 0.5
@@ -55,38 +56,48 @@ def settle(
     Without a judge (`preset: paper`) regions stay as the mixture made them. `on_progress(done, total)` counts
     looks.
     """
-    looks = _MOVES + _SPLITS + 1
     samples = max(SAMPLES, least_samples)
     if looker.judge is None:
         return Settled(tuple(looker.look(regions, samples, "distill/samples")), 0, 0)
-    split = 0
-    for number in range(_SPLITS):
-        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}")
-        regions, parted = _parted(impressions, codes, looker.seed, device)
-        split += parted
-        on_progress(number + 1, looks)
-        if parted == 0:
-            break
-    for number in range(_MOVES):
+    impressions, split = _split(regions, looker, codes, device, on_progress)
+    regions = [_moved(impression, bars) for impression in impressions]
+    for number in range(1, _MOVES):
         impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}")
         regions = [_moved(impression, bars) for impression in impressions]
-        on_progress(_SPLITS + number + 1, looks)
+        on_progress(_SPLITS + 1 + number, _LOOKS)
     impressions = looker.look(regions, samples, "distill/samples")
     convincing = tuple(impression for impression in impressions if _convinces(impression, bars))
-    on_progress(looks, looks)
+    on_progress(_LOOKS, _LOOKS)
     return Settled(convincing, split, len(impressions) - len(convincing))
 
 
-def _parted(impressions: list[Impression], codes: Codes, seed: int, device: str) -> tuple[list[Region], int]:
-    regions: list[Region] = []
-    parted = 0
-    for number, impression in enumerate(impressions):
-        parts: list[Region] = []
-        if min(impression.reading_purity(), impression.prediction_purity()) < _LEAST_PURITY:
-            parts = halves(impression.region, codes, stream_seed(seed, "distill/halves", number), device)
-        parted += bool(parts)
-        regions.extend(parts or [impression.region])
-    return regions, parted
+def _split(
+    regions: list[Region],
+    looker: Looker,
+    codes: Codes,
+    device: str,
+    on_progress: Callable[[int, int], None],
+) -> tuple[list[Impression], int]:
+    """Looks at regions, and again at the parts of those that are mixed; counts these."""
+    settled: list[Impression] = []
+    split = 0
+    for number in range(_SPLITS + 1):
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}")
+        on_progress(number + 1, _LOOKS)
+        regions = []
+        for row, impression in enumerate(impressions):
+            parts: list[Region] = []
+            if number < _SPLITS and not _is_pure(impression):
+                seed = stream_seed(looker.seed, f"distill/halves-{number}", row)
+                parts = halves(impression.region, codes, seed, device)
+            regions += parts
+            split += bool(parts)
+            settled += [] if parts else [impression]
+    return settled, split
+
+
+def _is_pure(impression: Impression) -> bool:
+    return min(impression.reading_purity(), impression.prediction_purity()) >= _LEAST_PURITY
 
 
 def _moved(impression: Impression, bars: Bars) -> Region:

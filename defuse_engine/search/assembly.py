@@ -18,6 +18,7 @@ from defuse_engine.search.identify import Search
 from defuse_engine.search.method import SearchMethod
 from defuse_engine.search.neighbourhood import Neighbourhood
 from defuse_engine.search.paper import Paper
+from defuse_engine.search.witness import train_witness
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes
 
@@ -36,7 +37,8 @@ def open_judge(
     dataset = resources.dataset
     count = neighbours_for(config.neighbours, len(codes), dataset.class_count)
     neighbours = Neighbours(codes, dataset.train.labels, count, resources.runtime.device)
-    judge = Judge(resources.encoder, resources.decoder, neighbours, dataset.class_count)
+    witness = train_witness(resources, codes, job_seed, reporter)
+    judge = Judge(resources.encoder, resources.decoder, neighbours, witness)
     judge.calibrate(dataset.validation, resources.classifier, numpy_generator(job_seed, "calibration"))
     return judge, set_bars(judge, config, reporter)
 

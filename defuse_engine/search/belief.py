@@ -1,9 +1,9 @@
 """How likely a misclassification is a real bug: evidence of the dataset, calibrated where the truth is known.
 
-A candidate's input is encoded again. Where it comes to lie, and whose train codes are near, does not know
-which seed it came from: it is a second reading of the input. How far this reading and the classifier's own
-confidence can be trusted is learned from validation items: they are sent through the VAE like candidates, and
-their labels are known.
+Two readings of a candidate's input know nothing of the seed that it came from. It is encoded again: where it
+comes to lie, and whose train codes are near. And a witness, a small classifier of our own, looks at it. How
+far these readings and the classifier's own confidence can be trusted is learned from validation items: they
+are sent through the VAE like candidates, and their labels are known.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.own_classifier import OwnClassifier
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.search.evidence import Neighbours
 from defuse_engine.types import Codes, Images, Labels
@@ -29,8 +30,6 @@ _FOLDS = 5
 _BINS = 10
 _LEAST_ODDS = 1e-3
 _REACH_UNCALIBRATED = 0.999
-NOBODY = -1
-"""A label that no class has."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Calibration:
     """How far the probability can be trusted, cross-validated on validation items."""
 
     items: int
-    """0: too few bugs among them; the probability is then 1 - the predicted class's share of neighbours."""
+    """0: too few bugs among them; the probability is then one minus the larger of what neighbours and witness
+    give the predicted class."""
     bug_share: float
     expected_calibration_error: float
     """Mean gap of probability and truth over ten bins of equal count."""
@@ -58,16 +58,16 @@ class Evidence:
     agreement: Float32[np.ndarray, " n"]
     """Share of the neighbours of the code, encoded again, that bear the seed's label."""
     reading: Labels
-    """The label that most of these neighbours bear."""
+    """What the witness sees."""
 
 
 class Judge:
     """Gives each misclassification its probability of being a bug."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, neighbours: Neighbours, class_count: int):
+    def __init__(self, encoder: Encoder, decoder: Decoder, neighbours: Neighbours, witness: OwnClassifier):
         """A judge that is not calibrated yet."""
-        self._encoder, self._decoder, self._neighbours = encoder, decoder, neighbours
-        self._class_count = class_count
+        self._encoder, self._decoder = encoder, decoder
+        self._neighbours, self._witness = neighbours, witness
         self._model: LogisticRegression | None = None
         self.calibration = Calibration(0, 0.0, 0.0, 0.0)
         self.typical_agreement = 1.0
@@ -75,11 +75,11 @@ class Judge:
 
     @property
     def reach(self) -> float:
-        """The largest probability that a candidate of even odds can get: no neighbour bears its class."""
+        """The largest probability that a candidate of even odds can get: nobody reads its class."""
         if self._model is None:
             return _REACH_UNCALIBRATED
-        nobody = np.full((1, self._neighbours.count), NOBODY)
-        features = self._features(nobody, np.zeros(1, np.int64), np.full(1, 0.5, np.float32))
+        nothing = np.zeros(1, np.float32)
+        features = _features(nothing, nothing, np.full(1, 0.5, np.float32), self._neighbours.count)
         return float(self._model.predict_proba(features)[0, 1])
 
     def calibrate(self, split: Split, classifier: Classifier, rng: np.random.Generator) -> None:
@@ -95,7 +95,9 @@ class Judge:
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities[np.arange(len(images)), predicted]
         votes = self._neighbours.labels_near(self._encoder(images))
-        features, bugs = self._features(votes, predicted, confidence), labels != predicted
+        seen = self._witness.probabilities(images)[np.arange(len(images)), predicted]
+        share = (votes == predicted[:, None]).mean(axis=1)
+        features, bugs = _features(share, seen, confidence, votes.shape[1]), labels != predicted
         if not bugs.all():
             self.typical_agreement = float(np.median((votes == labels[:, None]).mean(axis=1)[~bugs]))
         if min(bugs.sum(), (~bugs).sum()) < _LEAST_OF_EACH:
@@ -117,40 +119,43 @@ class Judge:
     ) -> Evidence:
         """Judges at least one candidate that is decoded already."""
         votes = self._neighbours.labels_near(self._encoder(images))
+        witnessed = self._witness.probabilities(images)
+        seen, share = witnessed[np.arange(len(images)), predicted], (votes == predicted[:, None]).mean(axis=1)
         if self._model is None:
-            probability = 1.0 - (votes == predicted[:, None]).mean(axis=1)
+            probability = 1.0 - np.maximum(share, seen)
         else:
-            probability = self._model.predict_proba(self._features(votes, predicted, confidence))[:, 1]
+            features = _features(share, seen, confidence, votes.shape[1])
+            probability = self._model.predict_proba(features)[:, 1]
         agreement = (votes == seed_labels[:, None]).mean(axis=1)
-        return Evidence(probability.astype(np.float32), agreement.astype(np.float32), self._majority(votes))
-
-    def _features(
-        self, votes: np.ndarray, predicted: Labels, confidence: Float32[np.ndarray, " n"]
-    ) -> Float64[np.ndarray, "n 2"]:
-        """Log-odds of the predicted class, by the neighbours and by the classifier."""
-        count = votes.shape[1]
-        for_class = (votes == predicted[:, None]).sum(axis=1)
-        # Outputs that were declared as probabilities and are none pass the preflight with a warning.
-        own = confidence.astype(np.float64).clip(0.0, 1.0)
-        return np.stack(
-            [
-                np.log((for_class + 0.5) / (count - for_class + 0.5)),
-                np.log((own + _LEAST_ODDS) / (1.0 - own + _LEAST_ODDS)),
-            ],
-            axis=1,
+        return Evidence(
+            probability.astype(np.float32), agreement.astype(np.float32), witnessed.argmax(axis=1)
         )
 
-    def _majority(self, votes: np.ndarray) -> Labels:
-        offsets = np.arange(len(votes))[:, None] * self._class_count
-        counts = np.bincount((votes + offsets).ravel(), minlength=len(votes) * self._class_count)
-        return counts.reshape(len(votes), self._class_count).argmax(axis=1)
+
+def _features(
+    share: Float[np.ndarray, " n"],
+    seen: Float32[np.ndarray, " n"],
+    confidence: Float32[np.ndarray, " n"],
+    neighbours: int,
+) -> Float64[np.ndarray, "n 3"]:
+    """Log-odds of the predicted class: by its share of neighbours, by the witness and by the classifier."""
+    votes = share * neighbours
+    # Outputs that were declared as probabilities and are none pass the preflight with a warning.
+    own = confidence.astype(np.float64).clip(0.0, 1.0)
+    return np.stack(
+        [np.log((votes + 0.5) / (neighbours - votes + 0.5)), _log_odds(seen), _log_odds(own)], axis=1
+    )
 
 
-def _fit(features: Float64[np.ndarray, "n 2"], bugs: Bool[np.ndarray, " n"]) -> LogisticRegression:
+def _log_odds(probability: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+    return np.log((probability + _LEAST_ODDS) / (1.0 - probability + _LEAST_ODDS))
+
+
+def _fit(features: Float64[np.ndarray, "n 3"], bugs: Bool[np.ndarray, " n"]) -> LogisticRegression:
     return LogisticRegression(max_iter=1000).fit(features, bugs)
 
 
-def _cross_validated(features: Float64[np.ndarray, "n 2"], bugs: Bool[np.ndarray, " n"]) -> Calibration:
+def _cross_validated(features: Float64[np.ndarray, "n 3"], bugs: Bool[np.ndarray, " n"]) -> Calibration:
     probability = np.empty(len(bugs))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
     for train, held_out in folds.split(features, bugs):

@@ -14,6 +14,7 @@ from torch import nn
 
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.dataset import Dataset, Split
+from defuse_engine.inputs.own_classifier import OwnClassifier, train_own_classifier
 from defuse_engine.inputs.preflight import require_skill
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
@@ -23,8 +24,6 @@ from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Images, Labels
 from defuse_engine.vae.choice import Right
 from defuse_engine.vae.features import Features
-from defuse_engine.vae.networks import Values
-from defuse_engine.vae.own_classifier import OwnClassifier, train_own_classifier
 
 _LEAST_SAMPLE = 64
 
@@ -62,7 +61,6 @@ def open_features(
     model_bytes: bytes,
     classifier: Classifier,
     dataset: Dataset,
-    values: Values,
     runtime: Runtime,
     seed: int,
     reporter: Reporter,
@@ -85,25 +83,15 @@ def open_features(
         dataset.train,
         predicted,
         max(dataset.class_count, int(predicted.max()) + 1),
-        dataset.image_shape,
-        values,
         numpy_generator(seed, "vae-own-classifier"),
         runtime.device,
     )
 
 
-def open_witness(dataset: Dataset, values: Values, runtime: Runtime, seed: int) -> OwnClassifier:
+def open_witness(dataset: Dataset, runtime: Runtime, seed: int) -> OwnClassifier:
     """Train a classifier on the train split's labels."""
-    generator = numpy_generator(seed, "vae-witness")
-    return train_own_classifier(
-        dataset.train,
-        dataset.train.labels,
-        dataset.class_count,
-        dataset.image_shape,
-        values,
-        generator,
-        runtime.device,
-    )
+    train, generator = dataset.train, numpy_generator(seed, "vae-witness")
+    return train_own_classifier(train, train.labels, dataset.class_count, generator, runtime.device)
 
 
 def sample(split: Split, most: int, most_bytes: int, rng: np.random.Generator) -> np.ndarray:

@@ -75,15 +75,13 @@ def run(
     order = numpy_generator(seed, "vae-validation")
     split = dataset.validation
     rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
-    witness = open_witness(dataset, values, runtime, seed)
+    witness = open_witness(dataset, runtime, seed)
     reader = Reader(classifier, witness, split.images(rows), split.labels[rows])
     material = Material(
         train=dataset.train,
         image_shape=dataset.image_shape,
         values=values,
-        features=(
-            features := open_features(model_bytes, classifier, dataset, values, runtime, seed, reporter)
-        ),
+        features=(features := open_features(model_bytes, classifier, dataset, runtime, seed, reporter)),
         scales=_scales(dataset, features, runtime, numpy_generator(seed, "vae-scales")),
         runtime=runtime,
         seed=seed,

@@ -13,7 +13,6 @@ from sklearn.linear_model import LogisticRegression
 from defuse_engine.errors import InvalidDataset, PreflightRefused
 from defuse_engine.inputs.dataset import Dataset, Split
 from defuse_engine.models.device import Runtime
-from defuse_engine.vae.networks import Values
 from defuse_engine.vae.readers import open_witness
 
 SHORT = {"max_steps": 60, "latent_sizes": [4], "budget_s": 600}
@@ -200,7 +199,7 @@ def test_a_witness_that_takes_no_part_in_the_loss_reads_what_people_read(digits)
     images, labels = digits["x_validation"], digits["y_validation"]
     split = Split(digits["x_train"], digits["y_train"])
     dataset = Dataset(split, Split(images, labels), Split(images, labels), 10, ())
-    witness = open_witness(dataset, Values(0.0, 1.0, 0.3, 0.4), Runtime(), seed=0)
+    witness = open_witness(dataset, Runtime(), seed=0)
     right = witness.predict(images) == labels
     assert right.mean() > 0.85
     grey = np.full_like(images, 0.3)

@@ -1,0 +1,120 @@
+"""A small classifier of our own: a witness beside the one under audit, or its stand-in for gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor, nn
+from torch.nn import functional
+
+from defuse_engine.inputs.dataset import Split
+from defuse_engine.models.preprocessing import ImageShape
+from defuse_engine.types import Images, Labels
+
+_WIDTH = 32
+_SIDE = 32
+_HIDDEN = 128
+_LEARNING_RATE = 3e-3
+_EVALUATION_BATCH = 256
+_MOMENTS_ITEMS = 1_000
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long it is trained."""
+
+    steps: int
+    batch_size: int
+
+
+QUICK = Effort(400, 64)
+"""Right more often than not, in seconds."""
+
+
+class OwnClassifier(nn.Module):
+    """Images (n, C, H, W) to two activations and log-probabilities (n, K)."""
+
+    def __init__(self, image_shape: ImageShape, mean: float, std: float, class_count: int):
+        """`mean` and `std` are those of the images' values."""
+        super().__init__()
+        self._mean, self._std = mean, std
+        channels = image_shape[0]
+        side = max(image_shape[1:])
+        # Large images are made smaller first: it has to be quick.
+        pooled = max(1, side // _SIDE)
+        self.first = nn.Sequential(
+            nn.AvgPool2d(pooled, ceil_mode=True),
+            nn.Conv2d(channels, _WIDTH, 5, 1 if side < _SIDE // 2 else 2, padding=2, bias=False),
+            nn.BatchNorm2d(_WIDTH),
+            nn.SiLU(),
+            nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, 2, padding=1, bias=False),
+            nn.BatchNorm2d(2 * _WIDTH),
+            nn.SiLU(),
+        )
+        self.first.eval()
+        with torch.no_grad():
+            size = self.first(torch.zeros(1, *image_shape)).numel()
+        self.first.train()
+        self.second = nn.Sequential(nn.Flatten(), nn.Linear(size, _HIDDEN), nn.SiLU())
+        self.last = nn.Linear(_HIDDEN, class_count)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Activations from shallow to deep, the last of them log-probabilities."""
+        first = self.first((images - self._mean) / self._std)
+        second = self.second(first)
+        return [first, second, functional.log_softmax(self.last(second), dim=1)]
+
+    def predict(self, images: Images) -> Labels:
+        """Predicted classes (n,) of images (n, C, H, W)."""
+        return self.probabilities(images).argmax(axis=1)
+
+    def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
+        """What it holds each class for."""
+        device = self.last.weight.device
+        with torch.no_grad():
+            parts = torch.from_numpy(images).split(_EVALUATION_BATCH)
+            return torch.cat([self(part.to(device))[-1].exp().cpu() for part in parts]).numpy()
+
+
+def train_own_classifier(
+    split: Split,
+    labels: Labels,
+    class_count: int,
+    generator: np.random.Generator,
+    device: str,
+    effort: Effort = QUICK,
+    redrawn: tuple[Images, Labels] | None = None,
+    on_step: Callable[[int], None] = lambda done: None,
+) -> OwnClassifier:
+    """Fit `labels` (n,) on the items of `split`: what people say, or a classifier; frozen.
+
+    `redrawn`: images as a VAE draws them, with their labels, at least one; half of each batch is taken there.
+    `on_step` gets the number of steps done.
+    """
+    some = split.images(np.sort(generator.permutation(len(split))[:_MOMENTS_ITEMS]))
+    mean, std = float(some.mean(dtype=np.float64)), float(some.std(dtype=np.float64))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(generator.integers(2**31)))
+        shape: ImageShape = (some.shape[1], some.shape[2], some.shape[3])
+        model = OwnClassifier(shape, mean, std or 1.0, class_count).to(device)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, effort.steps)
+    own = effort.batch_size if redrawn is None else effort.batch_size // 2
+    for step in range(effort.steps):
+        rows = generator.integers(len(split), size=own)
+        images, wanted = split.images(rows), labels[rows]
+        if redrawn is not None:
+            rows = generator.integers(len(redrawn[1]), size=own)
+            images = np.concatenate([images, redrawn[0][rows]])
+            wanted = np.concatenate([wanted, redrawn[1][rows]])
+        scores = model(torch.from_numpy(images).to(device))[-1]
+        optimizer.zero_grad(set_to_none=True)
+        functional.nll_loss(scores, torch.from_numpy(wanted).to(device)).backward()
+        optimizer.step()
+        schedule.step()
+        on_step(step + 1)
+    return model.requires_grad_(False).eval()
