@@ -25,8 +25,6 @@ _SLOWER = 0.1
 _ROUNDS = 3
 _LONGER = 3
 """Times the passes of the best lambda, tried last."""
-_GENTLER = 0.3
-"""Times the learning rate of the best lambda, tried last."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ class Sweep:
         self._models: list[DifferentiableModel] = []
 
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
-        """Every lambda; the best one longer, and gently; all more slowly while none keeps what was known.
+        """Every lambda; the best one longer; all more slowly while none keeps what was known.
 
         `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be returned.
         """
@@ -118,7 +116,7 @@ class Sweep:
         for region_weight in lambdas:
             self._try(Setting(region_weight, learning_rate, epochs))
         if not alone:
-            self._refine(learning_rate, epochs)
+            self._lengthen(learning_rate, epochs)
             self._slow_down(lambdas, learning_rate, epochs)
         number = choose(self._points, self._baseline)
         if not alone and self._tries_mined(number):
@@ -135,8 +133,8 @@ class Sweep:
         point = dataclasses.replace(self._measured(tuned, control), epochs=chosen.epochs)
         return Swept(curve, self._models[number], point, tuned.model)
 
-    def _refine(self, learning_rate: float, epochs: int) -> None:
-        """The best lambda longer, and gently."""
+    def _lengthen(self, learning_rate: float, epochs: int) -> None:
+        """The best lambda longer."""
         try:
             region_weight = self._settings[choose(self._points, self._baseline)].region_weight
         except CorrectionFailed:
@@ -144,7 +142,6 @@ class Sweep:
         # Of a large dataset a pass is as long as a run may be.
         if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
             self._try(Setting(region_weight, learning_rate, _LONGER * epochs))
-        self._try(Setting(region_weight, _GENTLER * learning_rate, _LONGER * epochs))
 
     def _slow_down(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> None:
         """All lambdas more slowly, while nothing keeps what was known."""
