@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose_mined, keeps
+from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose_mined, contenders, keeps
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.mining import Miner
@@ -105,7 +105,8 @@ class Sweep:
         self._steps_done = 0
         self._settings: list[Setting] = []
         self._points: list[Point] = []
-        self._models: list[DifferentiableModel] = []
+        self._models: dict[int, DifferentiableModel] = {}
+        """By the number of the point; of those alone that can still be chosen."""
 
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
         """Every lambda; the best one longer; all more slowly while none keeps what was known.
@@ -152,10 +153,12 @@ class Sweep:
                 self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
 
     def _try(self, setting: Setting, start: DifferentiableModel | None = None) -> None:
+        # Not after it: `choose_mined` may take a last point that `choose` would not.
+        self._models = {number: self._models[number] for number in contenders(self._points, self._baseline)}
         tuned = self._tuned(setting, start or self._model)
+        self._models[len(self._points)] = tuned.model
         self._settings.append(setting)
         self._points.append(self._measured(tuned, setting))
-        self._models.append(tuned.model)
 
     def _tries_mined(self, number: int) -> bool:
         """Go on from a point with its setting, on what it and the original get wrong, if there is any."""
