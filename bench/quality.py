@@ -89,6 +89,8 @@ class _Searched:
     figures: dict[str, float]
     scores: RegionScores
     regions: dict[str, np.ndarray]
+    audit: dict[str, Any]
+    """The audit's config; the default's, where the engine did not search."""
 
 
 def run(device: str) -> dict[str, object]:
@@ -147,7 +149,7 @@ def _search(
     if method in _other_searches.NAMES:
         found = _other_searches.search(method, materials, candidates, seed, threads)
         wrong = scorer.really_wrong(found.images, found.predictions)
-        return _scored(scorer, found.regions, wrong, found.candidates, found.work_s, seed)
+        return _scored(scorer, found.regions, wrong, found.candidates, found.work_s, seed, {})
     config: dict[str, Any] = {} if method == "default" else _paper(materials, candidates)
     audit = run_job(
         WORK / f"{method}-{seed}", materials.folder, "audit", materials.inputs, config, seed, device
@@ -171,7 +173,8 @@ def _from_audit(scorer: _Scorer, audit: Run, seed: int) -> _Searched:
     with np.load(audit.folder / "output" / "regions.npz") as file:
         regions = dict(file)
     wrong = scorer.really_wrong(scorer.decode(codes), predictions) if len(codes) else np.zeros(0, bool)
-    searched = _scored(scorer, regions, wrong, audit.result["candidates"], audit.work_s, seed)
+    candidates, config = audit.result["candidates"], audit.result["config"]
+    searched = _scored(scorer, regions, wrong, candidates, audit.work_s, seed, config)
     if audit.result["calibration"] is not None and len(wrong):
         searched.figures["calibration_error"] = calibration_error(probability, wrong)
     return searched
@@ -184,6 +187,7 @@ def _scored(
     candidates: int,
     work_s: float,
     seed: int,
+    config: dict[str, Any],
 ) -> _Searched:
     scores = scorer.regions(regions, seed)
     figures: dict[str, float] = {
@@ -199,7 +203,7 @@ def _scored(
         figures["confirmed_first_ten"] = float(scores.confirmed[:10].mean())
         figures["purity"] = float(scores.purity.mean())
         figures["region_misclassified"] = float(scores.misclassified.mean())
-    return _Searched(figures, scores, regions)
+    return _Searched(figures, scores, regions, config)
 
 
 def _repair(
@@ -215,7 +219,13 @@ def _repair(
     labels = [{"region": number, "label": int(label)} for number, label in enumerate(searched.scores.labels)]
     inputs = {**materials.inputs, "regions": {"file": "inputs/regions.npz"}}
     preset = "paper" if method == "paper" else "default"
-    config: dict[str, Any] = {"labels": labels, "preset": preset, "tau": float(searched.regions["tau"])}
+    config: dict[str, Any] = {
+        "labels": labels,
+        "preset": preset,
+        "tau": float(searched.regions["tau"]),
+        "audit": searched.audit,
+        "audit_seed": seed,
+    }
     try:
         corrected = run_job(folder / "correct", folder, "correct", inputs, config, seed, device)
     except RuntimeError as error:

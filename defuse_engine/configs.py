@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from defuse_engine.errors import JobInvalid
@@ -164,6 +164,9 @@ class CorrectionConfig:
     samples_per_region: int = 200
     tau: float = 0.1
     batch_size: int = 64
+    audit: AuditConfig = field(default_factory=AuditConfig)
+    """That of the audit that found the regions: with its seed it tells the train items to step from."""
+    audit_seed: int = 0
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> CorrectionConfig:
@@ -183,6 +186,8 @@ class CorrectionConfig:
             samples_per_region=fields.integer("samples_per_region", base.samples_per_region, 1, 100_000),
             tau=fields.number("tau", base.tau, 0.0, 100.0, above=True),
             batch_size=fields.integer("batch_size", base.batch_size, 1, 65_536),
+            audit=AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit")),
+            audit_seed=fields.integer("audit_seed", base.audit_seed, 0),
         )
         fields.finish()
         if not config.lambdas:
@@ -191,7 +196,12 @@ class CorrectionConfig:
 
     def to_json(self) -> dict[str, Any]:
         """Every field, as `from_json` reads it."""
-        return {**asdict(self), "lambdas": list(self.lambdas), "labels": [asdict(x) for x in self.labels]}
+        return {
+            **asdict(self),
+            "lambdas": list(self.lambdas),
+            "labels": [asdict(x) for x in self.labels],
+            "audit": self.audit.to_json(),
+        }
 
 
 def paper_correction(labels: tuple[RegionLabel, ...]) -> CorrectionConfig:

@@ -164,7 +164,10 @@ def _second_search(
 def _new_seeds(
     job: Job, config: EvaluationConfig, resources: Resources, codes: Codes, reporter: Reporter
 ) -> Seeds:
-    """Half validation items, half train items that the first search did not start from."""
+    """Half validation items, half train items that the first search did not start from.
+
+    A correction steps from items that the first search started from alone, and so from none of these.
+    """
     used = first_search_seeds(resources, codes, config.audit, config.audit_seed).index
     unused = np.setdiff1d(np.arange(len(codes)), used)
     validation = resources.dataset.validation

@@ -3,6 +3,8 @@
 A region's samples lie at its heart. Inputs that are misclassified for the same reason lie all around, nearest
 to the items that the search started from. Where people gave a region the label that its seeds bear, they
 confirmed what the search takes for granted: that a small step from such an item still shows its label.
+
+The items are those that the audit started from: an evaluation starts its second search from others.
 """
 
 from __future__ import annotations
@@ -12,47 +14,37 @@ import numpy as np
 from defuse_engine.configs import AuditConfig, RegionLabel
 from defuse_engine.correction.labeled_regions import RegionSamples, is_confirmed
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.models.onnx_model import Decoder, Encoder
-from defuse_engine.types import Labels, Regions
+from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.search.seeds import Seeds
+from defuse_engine.types import Regions
 
 _MOST_ITEMS = 20_000
 _MOST_BYTES = 1 << 28
 NO_REGION = -1
 
 
-def vouched_classes(labels: tuple[RegionLabel, ...], regions: Regions) -> Labels:
-    """The classes that people gave to a confirmed region whose seeds bear them."""
-    vouched = {
+def vouched_seeds(labels: tuple[RegionLabel, ...], regions: Regions, seeds: Seeds) -> Seeds:
+    """The seeds of the classes that people gave to a confirmed region whose seeds bear them."""
+    classes = {
         label.label
         for label in labels
         if is_confirmed(label, regions) and label.label == int(regions.seed_labels[label.region])
     }
-    return np.array(sorted(vouched), np.int64)
+    return seeds[np.isin(seeds.labels, sorted(classes))]
 
 
-def draw_company(
-    classes: Labels,
-    encoder: Encoder,
-    decoder: Decoder,
-    train: Split,
-    rng: np.random.Generator,
-) -> RegionSamples:
-    """Decoded steps from at most 20,000 train items; of no region.
-
-    `classes` are those that people vouched for (`vouched_classes`).
-    """
-    rows = np.flatnonzero(np.isin(train.labels, classes))
+def draw_company(seeds: Seeds, decoder: Decoder, train: Split, rng: np.random.Generator) -> RegionSamples:
+    """Decoded steps from at most 20,000 items of `train` that people vouched for (`vouched_seeds`)."""
     image_bytes = 4 * int(np.prod(train.images(slice(0, 1)).shape))
-    count = min(len(rows), _MOST_ITEMS, max(1, _MOST_BYTES // image_bytes))
+    count = min(len(seeds), _MOST_ITEMS, max(1, _MOST_BYTES // image_bytes))
     if count == 0:
         return no_company(train)
-    chosen = np.sort(rng.permutation(rows)[:count])
-    codes = encoder(train.images(chosen))
-    scale = AuditConfig().noise_scale * codes.std(axis=0, dtype=np.float64)
-    noise = rng.standard_normal(codes.shape) * scale
+    chosen = seeds[rng.permutation(len(seeds))[:count]]
+    scale = AuditConfig().noise_scale * chosen.codes.std(axis=0, dtype=np.float64)
+    noise = rng.standard_normal(chosen.codes.shape) * scale
     return RegionSamples(
-        images=decoder((codes + noise).astype(np.float32)),
-        labels=train.labels[chosen],
+        images=decoder((chosen.codes + noise).astype(np.float32)),
+        labels=chosen.labels,
         regions=np.full(count, NO_REGION, np.int64),
     )
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 
+from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import CorrectionConfig
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.company import draw_company, no_company, vouched_classes
+from defuse_engine.correction.company import draw_company, no_company, vouched_seeds
 from defuse_engine.correction.curve import Point
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
 from defuse_engine.correction.labeled_regions import check_labels, contradictions, draw_samples, is_confirmed
@@ -30,8 +31,9 @@ from defuse_engine.models.differentiable import (
 )
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.regions.regions_file import read_regions
+from defuse_engine.search.seeds import Seeds, encode_split
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Labels, Regions
+from defuse_engine.types import Regions
 
 HELD_OUT_PER_REGION = 50
 """Samples of each region that choose the setting and are never trained on."""
@@ -66,10 +68,12 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
     )
     right = fine_tuning.right(model, resources.classifier.preprocessing, resources.dataset.validation)
     measure = Measure(resources, held_out, right)
-    classes = vouched_classes(config.labels, regions)
-    tuning = _tuning(model, resources, regions, classes, config, job.seed)
+    codes = encode_split(resources.encoder, resources.dataset.train, reporter)
+    seeds = first_search_seeds(resources, codes, config.audit, config.audit_seed)
+    seeds = vouched_seeds(config.labels, regions, seeds)
+    tuning = _tuning(model, resources, regions, seeds, config, job.seed)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
-    miner = Miner(resources, classes, job.seed, reporter)
+    miner = Miner(resources, codes, seeds, job.seed, reporter)
     sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
     swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
     corrected = with_lineage(
@@ -132,7 +136,7 @@ def _tuning(
     model: DifferentiableModel,
     resources: Resources,
     regions: Regions,
-    classes: Labels,
+    seeds: Seeds,
     config: CorrectionConfig,
     seed: int,
 ) -> Tuning:
@@ -150,7 +154,7 @@ def _tuning(
     company = no_company(train)
     if not paper:
         rng = numpy_generator(seed, "correct/company")
-        company = draw_company(classes, resources.encoder, resources.decoder, train, rng)
+        company = draw_company(seeds, resources.decoder, train, rng)
     some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = fine_tuning.mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]

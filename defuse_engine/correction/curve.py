@@ -77,6 +77,21 @@ def choose(points: list[Point], baseline: Point) -> int:
     return max(sound, key=lambda i: points[i].validation_accuracy + points[i].region_accuracy)
 
 
+def contenders(points: list[Point], baseline: Point) -> set[int]:
+    """The numbers of the points that `choose` may still return when more follow.
+
+    A better point raises the region accuracy that the others are asked for, so the one that `choose` would
+    return now is not enough: of those that keep what was known, all that no other outdoes in both accuracies.
+    """
+    kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
+    if kept:
+        return {i for i in kept if not any(_outdoes(points, j, i) for j in kept)}
+    try:
+        return {choose(points, baseline)} if points else set()
+    except CorrectionFailed:
+        return set()
+
+
 def choose_mined(points: list[Point], baseline: Point) -> int:
     """The number of the point to return of a curve whose last one trained on mined misclassifications.
 
@@ -106,6 +121,12 @@ def keeps(point: Point, baseline: Point) -> bool:
         and point.validation_accuracy >= baseline.validation_accuracy - point.validation_error
         and _repairs(point, baseline)
     )
+
+
+def _outdoes(points: list[Point], one: int, other: int) -> bool:
+    """Whether a point is at least as good in both accuracies; of equals the earlier one is chosen."""
+    first, second = ((points[i].validation_accuracy, points[i].region_accuracy) for i in (one, other))
+    return first[0] >= second[0] and first[1] >= second[1] and (first != second or one < other)
 
 
 def _repairs(point: Point, baseline: Point) -> bool:

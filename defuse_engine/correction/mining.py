@@ -1,4 +1,4 @@
-"""What a classifier still gets wrong near its train items: the hard part of the company.
+"""What a classifier still gets wrong near the audit's seeds: the hard part of the company.
 
 Fine-tuning on regions moves the boundary, and other places lie on its wrong side now. A search of the tuned
 classifier finds them; those that the judge believes train it once more.
@@ -18,9 +18,8 @@ from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.search.assembly import open_judge, open_search
 from defuse_engine.search.found import concatenate, select
-from defuse_engine.search.seeds import choose_seeds, encode_split
-from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import TRAIN, Labels
+from defuse_engine.search.seeds import Seeds
+from defuse_engine.types import Codes
 
 _SEEDS = 5_000
 _MOST_SAMPLES = 20_000
@@ -28,28 +27,27 @@ _MOST_SAMPLES = 20_000
 
 @dataclass(frozen=True)
 class Miner:
-    """Searches classifiers from the same train items, a judge calibrated on the one that came."""
+    """Searches classifiers from the same seeds, a judge calibrated on the one that came."""
 
     resources: Resources
-    classes: Labels
-    """Those that people vouched for: misclassifications of items of others stay out."""
+    codes: Codes
+    """Of the train split."""
+    seeds: Seeds
+    """Of the audit, those that people vouched for: misclassifications of items of others stay out."""
     seed: int
     reporter: Reporter
 
     def mine(self, classifiers: list[Classifier]) -> RegionSamples:
         """What all classifiers misclassify, as far as it is believed, with the labels of its seeds."""
         resources, config = self.resources, AuditConfig()
-        codes = encode_split(resources.encoder, resources.dataset.train, self.reporter)
-        judge, bars = open_judge(resources, codes, config, self.seed, self.reporter)
-        rng = numpy_generator(self.seed, "correct/mining")
-        seeds = choose_seeds(resources.dataset.train, TRAIN, codes, 0, rng)
-        seeds = seeds[np.flatnonzero(np.isin(seeds.labels, self.classes))[:_SEEDS]]
+        judge, bars = open_judge(resources, self.codes, config, self.seed, self.reporter)
+        seeds = self.seeds[:_SEEDS]
         parts: list[RegionSamples] = []
         for classifier in classifiers:
             search = open_search(
                 resources,
                 classifier,
-                codes,
+                self.codes,
                 judge,
                 bars,
                 config,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose_mined, keeps
+from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose_mined, contenders, keeps
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.mining import Miner
@@ -25,8 +25,6 @@ _SLOWER = 0.1
 _ROUNDS = 3
 _LONGER = 3
 """Times the passes of the best lambda, tried last."""
-_GENTLER = 0.3
-"""Times the learning rate of the best lambda, tried last."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +105,11 @@ class Sweep:
         self._steps_done = 0
         self._settings: list[Setting] = []
         self._points: list[Point] = []
-        self._models: list[DifferentiableModel] = []
+        self._models: dict[int, DifferentiableModel] = {}
+        """By the number of the point; of those alone that can still be chosen."""
 
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
-        """Every lambda; the best one longer, and gently; all more slowly while none keeps what was known.
+        """Every lambda; the best one longer; all more slowly while none keeps what was known.
 
         `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be returned.
         """
@@ -118,7 +117,7 @@ class Sweep:
         for region_weight in lambdas:
             self._try(Setting(region_weight, learning_rate, epochs))
         if not alone:
-            self._refine(learning_rate, epochs)
+            self._lengthen(learning_rate, epochs)
             self._slow_down(lambdas, learning_rate, epochs)
         number = choose(self._points, self._baseline)
         if not alone and self._tries_mined(number):
@@ -135,8 +134,8 @@ class Sweep:
         point = dataclasses.replace(self._measured(tuned, control), epochs=chosen.epochs)
         return Swept(curve, self._models[number], point, tuned.model)
 
-    def _refine(self, learning_rate: float, epochs: int) -> None:
-        """The best lambda longer, and gently."""
+    def _lengthen(self, learning_rate: float, epochs: int) -> None:
+        """The best lambda longer."""
         try:
             region_weight = self._settings[choose(self._points, self._baseline)].region_weight
         except CorrectionFailed:
@@ -144,7 +143,6 @@ class Sweep:
         # Of a large dataset a pass is as long as a run may be.
         if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
             self._try(Setting(region_weight, learning_rate, _LONGER * epochs))
-        self._try(Setting(region_weight, _GENTLER * learning_rate, _LONGER * epochs))
 
     def _slow_down(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> None:
         """All lambdas more slowly, while nothing keeps what was known."""
@@ -155,10 +153,12 @@ class Sweep:
                 self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
 
     def _try(self, setting: Setting, start: DifferentiableModel | None = None) -> None:
+        # Not after it: `choose_mined` may take a last point that `choose` would not.
+        self._models = {number: self._models[number] for number in contenders(self._points, self._baseline)}
         tuned = self._tuned(setting, start or self._model)
+        self._models[len(self._points)] = tuned.model
         self._settings.append(setting)
         self._points.append(self._measured(tuned, setting))
-        self._models.append(tuned.model)
 
     def _tries_mined(self, number: int) -> bool:
         """Go on from a point with its setting, on what it and the original get wrong, if there is any."""

@@ -11,7 +11,7 @@ from onnx import helper
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.correction.company import no_company
-from defuse_engine.correction.curve import Point, choose
+from defuse_engine.correction.curve import Point, choose, contenders
 from defuse_engine.correction.fine_tuning import Setting, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
@@ -83,13 +83,13 @@ def test_what_the_regions_gave_is_told_from_what_the_fine_tuning_gave(follow_up,
     assert control["training_loss"] != chosen["training_loss"]
 
 
-def test_the_best_lambda_is_tried_longer_and_gently_too(follow_up, do_job):
+def test_the_best_lambda_is_tried_longer_too(follow_up, do_job):
     curve = do_job(follow_up("correct", "correct", CONFIG))["curve"]
-    sweep, longer, gentle = curve[:2], curve[2], curve[3]
-    assert len(curve) == 5
-    assert longer["lambda"] == gentle["lambda"] in {point["lambda"] for point in sweep}
-    assert longer["epochs"] == gentle["epochs"] > sweep[0]["epochs"]
-    assert gentle["learning_rate"] < longer["learning_rate"] == sweep[0]["learning_rate"]
+    *sweep, longer, _ = curve
+    assert len(sweep) == 2
+    assert longer["lambda"] in {point["lambda"] for point in sweep}
+    assert longer["epochs"] > sweep[0]["epochs"]
+    assert longer["learning_rate"] == sweep[0]["learning_rate"]
 
 
 def test_preset_paper_is_the_published_fine_tuning(follow_up, do_job):
@@ -236,6 +236,26 @@ BASELINE = Point(None, 0.0, 0, 0.90, 0.0, 0.40, 0.1, diverged=False)
 )
 def test_the_point_that_is_returned(points, chosen):
     assert choose(points, BASELINE) == chosen
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_model_is_given_up_that_could_still_be_returned(seed):
+    rng = np.random.default_rng(seed)
+    grid = rng.integers((88, 90, 0), (99, 100, 5), (12, 3)).tolist()
+    points = [point(validation / 100, region / 100, broken == 0) for validation, region, broken in grid]
+    alive = set()
+    for count in range(1, len(points) + 1):
+        left = contenders(points[:count], BASELINE)
+        assert left <= alive | {count - 1}
+        assert not left or choose(points[:count], BASELINE) in left
+        alive = left
+
+
+def test_a_model_that_another_outdoes_is_given_up():
+    points = [point(0.91, 0.95), point(0.92, 0.97), point(0.90, 0.99), point(0.92, 0.97)]
+    assert contenders(points, BASELINE) == {1, 2}
+    assert contenders([point(0.89, 0.99), point(0.895, 0.60)], BASELINE) == {0}
+    assert contenders([point(0.85, 0.99)], BASELINE) == set()
 
 
 @pytest.mark.parametrize(

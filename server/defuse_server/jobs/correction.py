@@ -17,7 +17,7 @@ from defuse.v1.correction_service_pb2 import (
 from defuse.v1.registry_service_pb2 import Classifier, Lineage
 
 from defuse_server.jobs import label_set
-from defuse_server.jobs.audit import audit_inputs
+from defuse_server.jobs.audit import audit_config_json, audit_inputs
 from defuse_server.jobs.engine_events import EngineWarning
 from defuse_server.jobs.folder import JobPlan
 from defuse_server.jobs.registering import registered
@@ -45,6 +45,8 @@ class CorrectionWork(Work[Correction]):
             config["lambdas"] = list(correction.config.lambdas)
         config["labels"] = await label_set.labels_json(self.backend.store, correction.label_set_digest)
         config["tau"] = audit.config.tau
+        config["audit"] = audit_config_json(audit.config)
+        config["audit_seed"] = audit.config.seed
         return JobPlan(
             "correct", inputs, config=config, seed=correction.config.seed, device=correction.config.device
         )

@@ -16,7 +16,7 @@ from defuse.v1.audit_service_pb2 import (
 from defuse.v1.correction_service_pb2 import CORRECTION_PRESET_PAPER, Correction, CorrectionConfig
 from defuse.v1.models_pb2 import JOB_STATE_QUEUED
 from defuse_server.jobs import label_set
-from defuse_server.jobs.audit import AuditWork
+from defuse_server.jobs.audit import AuditWork, audit_config_json
 from defuse_server.jobs.correction import CorrectionWork
 from defuse_server.jobs.fence import Fence
 from defuse_server.jobs.run import Supervisor
@@ -193,6 +193,14 @@ async def test_a_corrections_preset_reaches_the_engine(correction_work):
     paper = await (await correction_work(preset=CORRECTION_PRESET_PAPER, epochs=3)).plan()
     assert (paper.config["preset"], paper.config["epochs"]) == ("paper", 3)
     assert (await (await correction_work()).plan()).config.get("preset", "default") == "default"
+
+
+async def test_a_correction_learns_which_items_its_audit_started_from(correction_work, backend):
+    job = await correction_work()
+    plan = await job.plan()
+    audit = await backend.resources.get(job.message.audit)
+    assert plan.config["audit"] == audit_config_json(audit.config)
+    assert plan.config["audit_seed"] == audit.config.seed
 
 
 async def test_a_correction_shows_its_control_and_what_the_worst_class_lost(correction_work, folder, tiny):

@@ -1,0 +1,124 @@
+"""What an evaluation searches from is fresh: a correction stepped from nothing of it."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from defuse_engine.configs import AuditConfig, CorrectionConfig
+from defuse_engine.correction import sweep
+from defuse_engine.regions.regions_file import write_regions
+from defuse_engine.search import identify
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import TRAIN, Regions
+
+AUDIT, AUDIT_SEED = {"max_seeds": 1500}, 5
+STARTED_FROM_HALF = {"audit": AUDIT, "audit_seed": AUDIT_SEED}
+
+
+def apart(graphs) -> dict[str, np.ndarray]:
+    """The dataset with z1 < -1 of train items that the audit starts from, and z1 > 1 of all others."""
+    arrays = graphs.dataset()
+    items = len(arrays["x_train"])
+    used = numpy_generator(AUDIT_SEED, "seeds").permutation(items)[: AUDIT["max_seeds"]]
+    codes = arrays["x_train"].reshape(items, -1) @ graphs.basis
+    codes[:, 1] = np.abs(codes[:, 1]) / 2 + 1
+    codes[used, 1] *= -1
+    arrays["x_train"] = (codes @ graphs.basis.T).reshape(arrays["x_train"].shape).astype(np.float32)
+    return arrays
+
+
+@pytest.fixture
+def follow_up(make_job, graphs):
+    """Makes a job on one region inside the stripe that the classifier gets wrong."""
+
+    def make(kind, **config):
+        folder = make_job(name=kind, files={"dataset.npz": apart(graphs)})
+        stripe = Regions(
+            weights=np.ones(1),
+            means=np.array([[0.25, 0.0]]),
+            covariances=np.diag([0.05, 1.0])[None],
+            seed_labels=np.array([1], np.int32),
+            predicted_classes=np.array([0], np.int32),
+            sizes=np.array([10]),
+            member_offsets=np.array([0, 10]),
+            members=np.arange(10),
+            tau=0.1,
+        )
+        write_regions(folder / "inputs/regions.npz", stripe)
+        (folder / "inputs/candidate.onnx").write_bytes(graphs.classifier(boundary=0.0))
+        job = json.loads((folder / "job.json").read_text())
+        job["kind"] = kind
+        job["inputs"]["regions"] = {"file": "inputs/regions.npz"}
+        if kind == "evaluate":
+            job["inputs"]["candidate"] = {"file": "inputs/candidate.onnx"}
+        job["config"] = {"labels": [{"region": 0, "label": 1}], **config}
+        (folder / "job.json").write_text(json.dumps(job))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    """Every pool of samples that a fine-tuning got, the regions' first."""
+    seen = []
+    fine_tune = sweep.fine_tune
+
+    def remember(model, tuning, *rest):
+        seen[:] = tuning.pools
+        return fine_tune(model, tuning, *rest)
+
+    monkeypatch.setattr(sweep, "fine_tune", remember)
+    return seen
+
+
+@pytest.fixture
+def starts(monkeypatch):
+    """The seeds that searches started from."""
+    seen = []
+    run_shard = identify.Search.run_shard
+
+    def remember(search, seeds, *rest):
+        seen.append(seeds)
+        return run_shard(search, seeds, *rest)
+
+    monkeypatch.setattr(identify.Search, "run_shard", remember)
+    return seen
+
+
+def test_a_correction_steps_from_items_that_the_audit_started_from(follow_up, do_job, pools, starts, graphs):
+    do_job(follow_up("correct", lambdas=[1.0], samples_per_region=40, **STARTED_FROM_HALF))
+    _, company, mined = pools
+    for pool in (company, mined):
+        codes = pool.images.reshape(len(pool.images), -1) @ graphs.basis
+        assert len(codes) > 100
+        assert codes[:, 1].max() < 0.5
+    assert all(seeds.codes[:, 1].max() < 0 for seeds in starts)
+
+
+def test_the_second_search_starts_from_none_of_them(follow_up, do_job, starts):
+    do_job(follow_up("evaluate", **STARTED_FROM_HALF))
+    (first, *_) = starts
+    train = first.codes[first.split == TRAIN]
+    assert len(train) > 100
+    assert train[:, 1].min() > 0
+
+
+def test_an_audit_that_started_from_every_item_leaves_them_all_to_the_correction(
+    follow_up, do_job, pools, graphs
+):
+    do_job(follow_up("correct", lambdas=[1.0], samples_per_region=40))
+    _, company, _ = pools
+    codes = company.images.reshape(len(company.images), -1) @ graphs.basis
+    right_half = 1500
+    assert len(codes) == pytest.approx(right_half, rel=0.1)
+    assert codes[:, 1].max() > 1
+
+
+def test_a_corrections_config_tells_which_audit_it_corrects():
+    config = CorrectionConfig.from_json({"labels": [], "audit": {"preset": "paper"}, "audit_seed": 3})
+    assert config.audit == AuditConfig.from_json({"preset": "paper"})
+    assert CorrectionConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert CorrectionConfig.from_json({"labels": []}) == replace(config, audit=AuditConfig(), audit_seed=0)
