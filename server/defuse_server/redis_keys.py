@@ -127,14 +127,15 @@ def label_gold(audit: str) -> str:
 
 
 LABEL_UNJUDGED = PREFIX + "label-unjudged"
-"""Hash, audit -> count of changes of its answers that a worker has not judged (Dawid-Skene only). Submit and
-undo count; the worker's verdicts remove an audit whose count is still what they saw."""
+"""Hash, audit -> Redis time in us of the last change of its answers, where a worker has not judged it
+(Dawid-Skene only). Submit and undo set it; the worker's verdicts remove an audit whose time is still the one
+that they saw."""
 
 LABEL_MIXED = PREFIX + "label-mixed"
-"""Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, the one
-that takes that back removes it, both in the same step as the state, and both publish the region's name on
-`CHANGED` (as every decision on a region does). Who has split a region removes its name. A deleted audit's names
-stay until somebody looks for them in vain."""
+"""Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, the
+one that takes that back removes it, both in the same step as the state, and both publish the region's name on
+`CHANGED` (as every decision on a region does). Who has split a region removes its name. A deleted audit's
+names stay until somebody looks for them in vain."""
 
 
 def label_keys(audit: str) -> list[str]:

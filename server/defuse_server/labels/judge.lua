@@ -1,6 +1,6 @@
 -- Takes the worker's verdicts on answers that are still the same; what is decided stays.
 --
--- ARGV  1 count of answers that the worker had seen   2... number, version and vote, by turns
+-- ARGV  1 time of the last change that the worker had seen   2... number, version and vote, by turns
 -- Returns how many were taken.
 
 local taken = 0
@@ -12,6 +12,6 @@ for i = 2, #ARGV, 3 do
     taken = taken + 1
   end
 end
--- Whatever came meanwhile keeps its count, and is judged next.
+-- Whatever came meanwhile is judged next.
 if redis.call('HGET', UNJUDGED, AUDIT) == ARGV[1] then redis.call('HDEL', UNJUDGED, AUDIT) end
 return taken

@@ -289,15 +289,15 @@ class LabelQueue:
             KeptTask.from_json(number, fields[str(number).encode()]) for number in sorted(map(int, fields))
         ]
 
-    async def unjudged(self) -> dict[str, int]:
-        """Return the audits with answers that the worker has not judged, and a count that grows with them."""
+    async def unjudged(self) -> dict[str, str]:
+        """Return the audits with answers that no worker has judged, and a mark of the last of them."""
         fields = await cast("Any", self._redis.hgetall(redis_keys.LABEL_UNJUDGED))
-        return {audit.decode(): int(count) for audit, count in fields.items()}
+        return {audit.decode(): mark.decode() for audit, mark in fields.items()}
 
-    async def judge(self, audit: str, seen: int, verdicts: Sequence[Verdict]) -> int:
+    async def judge(self, audit: str, seen: str, verdicts: Sequence[Verdict]) -> int:
         """Take verdicts on answers that are still the same; returns how many those were.
 
-        `seen` is the count of `unjudged` from before the answers were read: what came since stays unjudged.
+        `seen` is the mark of `unjudged` from before the answers were read: what came since stays unjudged.
         """
         triples = [part for one in verdicts for part in (one.number, one.version, one.vote)]
         return await self._call(self._judge, audit, seen, *triples)

@@ -4,7 +4,7 @@
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
 --       5 set: numbers of regions whose label a correction used   6 set: "number:annotator" of those who have had it
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
---       9 hash, audit -> count of answers that the worker has not judged   10 set: names of regions to be split
+--       9 hash, audit -> time of the last change that no worker has judged   10 set: names of regions to be split
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
@@ -107,7 +107,7 @@ end
 -- After the answers changed.
 local function outdate(task)
   task.version = task.version + 1
-  if task.method == 'dawid_skene' then redis.call('HINCRBY', UNJUDGED, AUDIT, 1) end
+  if task.method == 'dawid_skene' then redis.call('HSET', UNJUDGED, AUDIT, time[1] .. '.' .. time[2]) end
 end
 
 -- Where in a list of leases, answers or skips an entry has this value; nil where none has.
