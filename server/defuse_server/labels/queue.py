@@ -65,7 +65,7 @@ class Verdict:
 
 
 class LabelQueue:
-    """The label tasks of all audits. Every method first takes back the leases that have ended."""
+    """The label tasks of all audits. Every script first takes back the leases that have ended."""
 
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
