@@ -1,18 +1,62 @@
--- Leases free places to an annotator, the lowest region numbers first, never two of one region.
+-- Leases tasks to an annotator, those with the largest harm first, never one that they have had. Gold tasks are mixed in.
 --
--- ARGV  1 annotator   2 duration in ms   3... as many tokens as tasks are wanted at most
--- Returns a list of {region number, token, end in ms, state, answers, wanted}.
+-- ARGV  1 annotator   2 duration in ms   3 share of gold tasks
+--       4... a token and a random number in [0, 1), as often as tasks are wanted at most
+-- Returns a list of {number, token, end in ms, state, answers, wanted}.
 
-local annotator, expire_ms = ARGV[1], now_ms + tonumber(ARGV[2])
+local annotator, gold_rate = ARGV[1], tonumber(ARGV[3])
+local most = (#ARGV - 3) / 2
 local leased = {}
-for _, number in ipairs(redis.call('ZRANGE', PLACES, 0, -1)) do
-  if #leased == #ARGV - 2 then break end
-  local task = read_task(number)
-  if not position(task.leases, 'annotator', annotator) and not position(task.answers, 'annotator', annotator) then
-    local token = ARGV[3 + #leased]
-    table.insert(task.leases, {token = token, annotator = annotator, expire_ms = expire_ms})
-    redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
-    table.insert(leased, {number, token, expire_ms, write_task(number, task), #task.answers, task.wanted})
+
+-- Those of some numbers for which SEEN has an entry of the annotator (1), or has none (0).
+local function among(numbers, prefix, wanted)
+  local found = {}
+  for first = 1, #numbers, 500 do
+    local members = {}
+    for i = first, math.min(first + 499, #numbers) do
+      table.insert(members, string.format('%s%d:%s', prefix, numbers[i], annotator))
+    end
+    for i, seen in ipairs(redis.call('SMISMEMBER', SEEN, unpack(members))) do
+      if seen == wanted then table.insert(found, string.format('%d', numbers[first + i - 1])) end
+    end
+  end
+  return found
+end
+
+-- `instead`: of a gold task, the number of the region that it comes in the place of, if there is one.
+local function hand_out(number, instead)
+  local task, token = read_task(number), ARGV[4 + 2 * #leased]
+  local expire_ms = now_ms + tonumber(ARGV[2])
+  local lease = {token = token, annotator = annotator, lease_ms = now_ms, expire_ms = expire_ms}
+  if task.gold then
+    lease.like = {}
+    for _, answer in ipairs(instead and read_task(instead).answers or {}) do table.insert(lease.like, answer.vote) end
+  end
+  table.insert(task.leases, lease)
+  redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
+  redis.call('SADD', SEEN, number .. ':' .. annotator)
+  redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator)
+  write_task(number, task)
+  local shown = task.gold and in_disguise(task, lease, {}, {lease}) or task
+  local _, wanted = standing(shown)
+  table.insert(leased, {number, token, expire_ms, LEASED, #shown.answers, wanted})
+end
+
+local regions = among(redis.call('ZRANGE', PLACES, 0, -1), '', 0)
+local golds = among(redis.call('HKEYS', GOLD), '', 0)
+for _, number in ipairs(among(golds, 'again:', 1)) do
+  if #leased < most then hand_out(number, regions[1]) end
+end
+golds = among(golds, '', 0)
+local next_region = 1
+-- No new gold task comes where no region is left.
+while #leased < most and regions[next_region] do
+  local draw = tonumber(ARGV[5 + 2 * #leased])
+  if draw < gold_rate and #golds > 0 then
+    hand_out(table.remove(golds, 1 + math.floor(draw / gold_rate * #golds)), regions[next_region])
+  else
+    hand_out(regions[next_region])
+    next_region = next_region + 1
   end
 end
 return leased
