@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from defuse import _audits, _corrections, _jobs, _labels, _registry, _transfer, _vae_trainings
+from defuse import _audits, _corrections, _jobs, _label_files, _labels, _registry, _transfer, _vae_trainings
 from defuse._operation import Operation, StreamOperation
 
 
@@ -51,6 +51,8 @@ class Operations:
     release_task = Operation(_labels.release_task)
     list_tasks = StreamOperation(_labels.list_tasks)
     get_labeling_progress = Operation(_labels.get_labeling_progress)
+    export_label_tasks = Operation(_label_files.export_label_tasks)
+    import_labels = Operation(_label_files.import_labels)
 
     correct = Operation(_corrections.correct)
     get_correction = Operation(_corrections.get_correction)

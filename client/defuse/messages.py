@@ -17,7 +17,17 @@ from defuse.v1.audit_service_pb2 import (
 )
 from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig, CorrectionPoint, CorrectionPreset
 from defuse.v1.error_reason_pb2 import ErrorReason
-from defuse.v1.label_service_pb2 import LabelAnswer, LabelingProgress, LabelTask, LabelVerdict
+from defuse.v1.label_service_pb2 import (
+    ExportLabelTasksHeader,
+    ImportLabelsResponse,
+    ImportProblem,
+    ImportProblemReason,
+    LabelAnswer,
+    LabelFormat,
+    LabelingProgress,
+    LabelTask,
+    LabelVerdict,
+)
 from defuse.v1.models_pb2 import (
     ContactSheet,
     Failure,
@@ -71,12 +81,17 @@ __all__ = [
     "ErrorReason",
     "Evaluation",
     "EvaluationConfig",
+    "ExportLabelTasksHeader",
     "Failure",
     "ImageShape",
+    "ImportLabelsResponse",
+    "ImportProblem",
+    "ImportProblemReason",
     "Interval",
     "JobState",
     "JobTimes",
     "LabelAnswer",
+    "LabelFormat",
     "LabelTask",
     "LabelVerdict",
     "LabelingProgress",

@@ -111,6 +111,11 @@ def label_frozen(audit: str) -> str:
     return f"{PREFIX}label-frozen:{audit}"
 
 
+def label_imports(audit: str) -> str:
+    """Hash, id of an annotation that was imported -> `{region number}:{vote}`; its entries stay."""
+    return f"{PREFIX}label-imports:{audit}"
+
+
 def label_keys(audit: str) -> list[str]:
     """Return what the label scripts take, in their order."""
     return [
@@ -124,7 +129,14 @@ def label_keys(audit: str) -> list[str]:
 
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
-    return [referrers(name), chunks(name), regions(name), predictions(name), *label_keys(name)]
+    return [
+        referrers(name),
+        chunks(name),
+        regions(name),
+        predictions(name),
+        *label_keys(name),
+        label_imports(name),
+    ]
 
 
 def upload(name: str) -> str:

@@ -55,6 +55,7 @@ class LabelQueue:
         self._undo = self._script("undo")
         self._release = self._script("release")
         self._states = self._script("states")
+        self._import = self._script("import")
 
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
         """Make tasks of published regions, for `wanted` (>= 1) annotators each; known ones stay."""
@@ -62,7 +63,7 @@ class LabelQueue:
 
     async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[LabelTask]:
         """Lease up to `max_tasks` tasks, the lowest region numbers first; raises NotFound (the audit)."""
-        class_names = await self._class_names(audit)
+        class_names = await self.class_names(audit)
         tokens = [secrets.token_urlsafe(16) for _ in range(max_tasks)]
         leased: list[tuple[bytes, bytes, int, int, int, int]] = await self._lease(
             redis_keys.label_keys(audit), [annotator, _ms(lease_s), *tokens]
@@ -96,7 +97,7 @@ class LabelQueue:
         Raises InvalidRequest (no answer), LabelUnknown, NotFound (the region), LeaseLost.
         """
         audit, number = parse_region_name(region, "region")
-        vote = vote_of(answer, len(await self._class_names(audit)))
+        vote = vote_of(answer, len(await self.class_names(audit)))
         outcome, state, answers, wanted = await self._submit(
             redis_keys.label_keys(audit), [number, token, vote, note]
         )
@@ -120,6 +121,16 @@ class LabelQueue:
         _check_lease(region, outcome)
         return cast("RegionState", state)
 
+    async def count_imported(
+        self, audit: str, number: int, annotation: str, annotator: str, vote: str, note: str
+    ) -> str:
+        """Count a vote that was given elsewhere, once for each `annotation`.
+
+        Returns what became of it, in the words of import.lua.
+        """
+        keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
+        return (await self._import(keys, [number, annotation, annotator, vote, note])).decode()
+
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0
     ) -> tuple[builtins.list[LabelTask], str]:
@@ -130,7 +141,7 @@ class LabelQueue:
         size = checked_page_size(page_size)
         purpose = f"label-tasks:{audit}:{state}"
         first = await opened_page_token(self._resources.sealer, purpose, page_token) or 0
-        class_names = await self._class_names(audit)
+        class_names = await self.class_names(audit)
         labels = await self.labels(audit)
         numbers = sorted(n for n, label in labels.items() if n >= first and state in (0, label.state))
         regions = await self._published(audit, numbers[:size])
@@ -176,7 +187,8 @@ class LabelQueue:
         """As `labels`, and in the same step marks the decided ones as used: they can't be undone any more."""
         return _read_states(await self._states(redis_keys.label_keys(audit), ["freeze"]))
 
-    async def _class_names(self, audit: str) -> builtins.list[str]:
+    async def class_names(self, audit: str) -> builtins.list[str]:
+        """Return what the labels' numbers stand for; raises NotFound (the audit)."""
         record = cast("Audit", await self._resources.get(audit))
         return list(cast("Dataset", await self._resources.get(record.dataset)).class_names)
 
