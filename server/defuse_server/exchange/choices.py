@@ -1,6 +1,12 @@
 """What an annotator may answer, in words: others' tools show them, and files name them."""
 
 from collections.abc import Iterable, Sequence
+from typing import cast
+
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.registry_service_pb2 import Dataset
+
+from defuse_server.backend import Backend
 
 _VERDICT_WORDS = {"mixed": "mixed", "invalid": "not a valid input", "cannot_tell": "can't tell"}
 _OTHER_WORDS = {"invalid": "invalid", "cannot_tell": "cannot_tell", "cannot tell": "cannot_tell"}
@@ -48,6 +54,12 @@ class Choices:
         while word in self._votes:
             word += distinction
         self._votes[word] = vote
+
+
+async def choices_of(backend: Backend, audit: str) -> Choices:
+    """Return what may be answered in an audit; raises NotFound (the audit)."""
+    record = cast("Audit", await backend.resources.get(audit))
+    return Choices(cast("Dataset", await backend.resources.get(record.dataset)).class_names)
 
 
 def _plain(word: str) -> str:

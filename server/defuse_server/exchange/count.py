@@ -8,7 +8,7 @@ from defuse.v1.label_service_pb2 import ImportLabelsResponse, ImportProblem, Imp
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest
 from defuse_server.exchange.answers import Answers, FileAnswer
-from defuse_server.exchange.choices import Choices, listed
+from defuse_server.exchange.choices import Choices, choices_of, listed
 from defuse_server.exchange.fingerprint import fingerprint
 from defuse_server.names import parse_region_name
 
@@ -29,9 +29,9 @@ _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_CLOSED,
         "the region has all the answers that it wants",
     ),
-    "leased": (
+    "full": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_LEASED,
-        "others are at the region, and no place is left: import again when they have answered or left",
+        "others are at the region, and no place is free: import again when they have answered or left",
     ),
     "changed": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_ANNOTATION_CHANGED,
@@ -42,7 +42,7 @@ _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
 
 async def count(backend: Backend, audit: str, answers: Answers) -> ImportLabelsResponse:
     """Count each answer that fits, and report each that doesn't; raises NotFound (the audit)."""
-    choices = Choices(await backend.labels.class_names(audit))
+    choices = await choices_of(backend, audit)
     marks = await _fingerprints(backend, audit, (answer.region for answer in answers.found))
     response = ImportLabelsResponse(unanswered_count=answers.unanswered)
     problems = list(answers.problems)

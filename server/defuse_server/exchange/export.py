@@ -9,7 +9,7 @@ from defuse.v1.label_service_pb2 import ExportLabelTasksHeader, LabelFormat
 
 from defuse_server.backend import Backend
 from defuse_server.exchange import label_studio, spreadsheet
-from defuse_server.exchange.choices import Choices
+from defuse_server.exchange.choices import Choices, choices_of
 from defuse_server.labels.queue import NOT_OPENED
 from defuse_server.names import artifact_sha256, parse_region_name
 
@@ -29,7 +29,7 @@ async def export(
     backend: Backend, audit: str, format_: LabelFormat, image_base_url: str, *, include_closed: bool
 ) -> LabelExport:
     """Export the regions that want answers, or all; raises NotFound (the audit, later a picture)."""
-    choices = Choices(await backend.labels.class_names(audit))
+    choices = await choices_of(backend, audit)
     labels = await backend.labels.labels(audit)
     numbers = [
         number

@@ -26,6 +26,7 @@ from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Prefligh
 from defuse_server.jobs.folder import JobInputs, JobPlan
 from defuse_server.jobs.transcode import delimited_chunk, region_message
 from defuse_server.jobs.work import REGIONS_ARTIFACT, Work, fetch, warnings_of
+from defuse_server.labels import rule as labeling
 from defuse_server.names import artifact_name
 from defuse_server.regions import Chunk
 
@@ -147,7 +148,7 @@ def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) 
     for name in used["methods"]:
         config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
     config.device = config.device or default_device
-    config.annotators_per_region = config.annotators_per_region or 1
+    labeling.fill_in(config)
 
 
 def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 -- KEYS  as all; the last: hash, annotation -> "number:vote" of those that were counted
 -- ARGV  1 region number   2 annotation   3 annotator   4 vote   5 note
 -- Returns counted; known (this annotation was); changed (it was, with another vote or region); missing (the region);
--- answered (by this annotator); closed (no more answers are wanted); leased (others have the places that are left).
+-- answered (by this annotator); closed (it is decided); full (no place is free, and that may change).
 
 local IMPORTS = KEYS[#KEYS]
 local number, annotation, annotator, vote, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -11,21 +11,26 @@ local counted = number .. ':' .. vote
 local before = redis.call('HGET', IMPORTS, annotation)
 if before then return before == counted and 'known' or 'changed' end
 local task = read_task(number)
-if not task then return 'missing' end
+if not task or task.gold then return 'missing' end
 if position(task.answers, 'annotator', annotator) then return 'answered' end
 -- The annotator's own place is the one that this vote takes.
 local own = position(task.leases, 'annotator', annotator)
 if own then
   end_lease(number, task, own)
-elseif #task.answers >= task.wanted then
-  return 'closed'
-elseif #task.answers + #task.leases >= task.wanted then
-  return 'leased'
+else
+  local state, wanted = standing(task)
+  if state >= LABELED then return 'closed' end
+  if #task.answers + #task.leases >= wanted then return 'full' end
 end
 
-local answer = {token = 'import/' .. annotation, annotator = annotator, vote = vote, note = note, time_ms = now_ms}
+local answer = {token = 'import/' .. annotation, annotator = annotator, vote = vote, note = note}
+answer.lease_ms, answer.time_ms = now_ms, now_ms
 table.insert(task.answers, answer)
-answer.state, answer.count = standing(task), #task.answers
+outdate(task)
+remember(annotator, number, true)
+redis.call('SADD', SEEN, number .. ':' .. annotator)
+local state, wanted = standing(task)
+answer.reply = {state, #task.answers, wanted}
 write_task(number, task)
 redis.call('HSET', IMPORTS, annotation, counted)
 return 'counted'

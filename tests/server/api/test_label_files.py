@@ -233,6 +233,16 @@ async def test_votes_that_the_queue_does_not_take_are_reported(stubs, make_audit
     assert lost.value.code() == grpc.StatusCode.FAILED_PRECONDITION
 
 
+async def test_who_answered_elsewhere_is_not_asked_again(stubs, make_audit, export, take_back):
+    audit = await make_audit(2, wanted=2)
+    tasks = json.loads((await export(audit))[1])
+    await take_back(audit, [annotated(tasks[0], ("a", {"email": "ann@example.com"}, "left"))])
+    for annotator, regions in (("ann@example.com", [1]), ("bo", [0, 1])):
+        lease = LeaseLabelTasksRequest(audit=audit, annotator=annotator, max_tasks=9)
+        leased = (await stubs.labels.LeaseLabelTasks(lease)).tasks
+        assert [task.region for task in leased] == [f"{audit}/regions/{number}" for number in regions]
+
+
 async def test_an_annotation_that_changed_is_reported_and_its_first_answer_stays(
     stubs, make_audit, export, take_back
 ):
