@@ -59,7 +59,7 @@ async def test_imports_and_annotators_share_the_places(redis, labels, publish_au
 
     async def annotate(annotator: str) -> None:
         while tasks := await labels.lease(audit, annotator, 1, 60):
-            # An import that has the annotator's vote takes their place; the page's answer then comes too late.
+            # An import with the annotator's vote takes their place: what they answer here comes too late.
             with contextlib.suppress(LeaseLost):
                 await labels.submit(tasks[0].region, tasks[0].lease_token, LabelAnswer(label=0), "")
 
