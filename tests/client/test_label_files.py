@@ -1,5 +1,7 @@
 """Tasks and answers as files: the client, sync and async, and the commands."""
 
+import hashlib
+
 import defuse
 import grpc
 import pytest
@@ -9,8 +11,9 @@ from defuse.messages import (
     ImportProblem,
     ImportProblemReason,
     LabelFormat,
+    LabelTask,
 )
-from defuse.v1.label_service_pb2 import ExportLabelTasksResponse
+from defuse.v1.label_service_pb2 import ExportLabelTasksResponse, ListLabelTasksResponse
 
 EXPORT, IMPORT = "LabelService/ExportLabelTasks", "LabelService/ImportLabels"
 
@@ -113,6 +116,18 @@ def test_the_commands_write_the_configuration_and_name_each_problem(command, ser
     assert "1 counted, 2 known from before, 0 unanswered, 5 not counted." in ran.out
     (document,) = command("label", "import", "audits/a", str(out), "--json").json
     assert document["problems"][0]["reason"] == "IMPORT_PROBLEM_REASON_REGION_CLOSED"
+
+
+def test_the_pictures_of_an_export_are_written_as_its_urls_name_them(command, server, labeling, tmp_path):
+    sheet = labeling(server, 0, b"picture").sheet
+    server.on(EXPORT, exported(b"[]"))
+    tasks = [LabelTask(region=f"audits/a/regions/{number}", sheet=sheet) for number in range(2)]
+    server.on("LabelService/ListLabelTasks", ListLabelTasksResponse(tasks=tasks))
+    urls = ("--image-base-url", "https://pictures", "--pictures", str(tmp_path / "pictures"))
+    assert command("label", "export", "audits/a", "-o", str(tmp_path / "tasks.json"), *urls).code == 0
+    digest = hashlib.sha256(b"picture").hexdigest()
+    assert (tmp_path / "pictures" / f"{digest}.png").read_bytes() == b"picture"
+    assert len(server.asked("ArtifactService/Download")) == 1
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import typer
 
 from defuse.cli.output import Json, errors, people, write_json
 from defuse.cli.session import connect
+from defuse.client import Client
 from defuse.messages import ImportLabelsResponse, ImportProblemReason
 
 AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID")]
@@ -36,6 +37,10 @@ def export(
     image_base_url: Annotated[
         str, typer.Option(help="Name pictures URL/SHA256.png, instead of putting them into the file.")
     ] = "",
+    pictures: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="Folder to write the pictures to, as that URL is to serve them."),
+    ] = None,
     include_closed: Annotated[
         bool, typer.Option("--all", help="Also the regions that want no more answers.")
     ] = False,
@@ -46,6 +51,8 @@ def export(
         header = client.export_label_tasks(
             audit, out, format=_named(format_), image_base_url=image_base_url, include_closed=include_closed
         )
+        if pictures is not None:
+            _write_pictures(client, audit, pictures)
     config = out.with_name(f"{out.stem}.labeling-config.xml") if header.labeling_config else None
     if config is not None:
         config.write_text(header.labeling_config, encoding="utf-8")
@@ -87,6 +94,15 @@ def _write_result(result: ImportLabelsResponse) -> None:
         f"{result.imported_count} counted, {result.known_count} known from before, "
         f"{result.unanswered_count} unanswered, {result.problem_count} not counted."
     )
+
+
+def _write_pictures(client: Client, audit: str, folder: Path) -> None:
+    """Write the pictures of all tasks under the names that an export gives them; those that are there stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for task in client.list_tasks(audit):
+        picture = folder / f"{task.sheet.artifact.removeprefix('artifacts/')}.png"
+        if not picture.exists():
+            client.download(task.sheet.artifact, picture)
 
 
 def _named(format_: FormatName | None) -> str | None:
