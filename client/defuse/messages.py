@@ -5,6 +5,8 @@ from defuse.v1.audit_service_pb2 import (
     Audit,
     AuditConfig,
     CalibrationFigures,
+    ConsensusMethod,
+    LabelingConfig,
     Misclassification,
     NearestItem,
     PreflightFigures,
@@ -18,6 +20,7 @@ from defuse.v1.audit_service_pb2 import (
 from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig, CorrectionPoint, CorrectionPreset
 from defuse.v1.error_reason_pb2 import ErrorReason
 from defuse.v1.label_service_pb2 import (
+    AnnotatorRecord,
     ExportLabelTasksHeader,
     ImportLabelsResponse,
     ImportProblem,
@@ -25,6 +28,8 @@ from defuse.v1.label_service_pb2 import (
     LabelAnswer,
     LabelFormat,
     LabelingProgress,
+    LabelingReport,
+    LabelSkip,
     LabelTask,
     LabelVerdict,
 )
@@ -64,6 +69,7 @@ from defuse.v1.registry_service_pb2 import (
 )
 
 __all__ = [
+    "AnnotatorRecord",
     "Artifact",
     "Audit",
     "AuditConfig",
@@ -71,6 +77,7 @@ __all__ = [
     "Check",
     "ClassAccuracy",
     "Classifier",
+    "ConsensusMethod",
     "ContactSheet",
     "Correction",
     "CorrectionConfig",
@@ -92,9 +99,12 @@ __all__ = [
     "JobTimes",
     "LabelAnswer",
     "LabelFormat",
+    "LabelSkip",
     "LabelTask",
     "LabelVerdict",
+    "LabelingConfig",
     "LabelingProgress",
+    "LabelingReport",
     "Layout",
     "Lineage",
     "Misclassification",

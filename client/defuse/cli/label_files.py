@@ -97,7 +97,7 @@ def _write_result(result: ImportLabelsResponse) -> None:
 
 
 def _write_pictures(client: Client, audit: str, folder: Path) -> None:
-    """Write the pictures of all tasks under the names that an export gives them; those that are there stay."""
+    """Write the pictures of all tasks, by the names that an export gives them; those that are there stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for task in client.list_tasks(audit):
         picture = folder / f"{task.sheet.artifact.removeprefix('artifacts/')}.png"
