@@ -28,6 +28,7 @@ from defuse.v1.artifact_service_pb2 import DownloadResponse
 from defuse.v1.label_service_pb2 import (
     LeaseLabelTasksResponse,
     ReleaseLabelTaskResponse,
+    SkipLabelTaskResponse,
     SubmitLabelResponse,
     UndoLabelResponse,
 )
@@ -232,6 +233,7 @@ class Labeling:
         self.free = list(range(count))
         self.answers = {}
         self.released = []
+        self.skipped = {}
         digest = hashlib.sha256(png).hexdigest()
         sheet = Artifact(name=f"artifacts/{digest}", sha256=digest, size_bytes=len(png))
         self.sheet = ContactSheet(artifact=sheet.name, count=4)
@@ -241,6 +243,7 @@ class Labeling:
         server.on("LabelService/SubmitLabel", self.submit)
         server.on("LabelService/UndoLabel", self.undo)
         server.on("LabelService/ReleaseLabelTask", self.release)
+        server.on("LabelService/SkipLabelTask", self.skip)
         server.on("LabelService/GetLabelingProgress", LabelingProgress(region_count=count))
 
     def lease(self, request):
@@ -267,6 +270,10 @@ class Labeling:
         del self.answers[number]
         self.free.insert(0, number)
         return UndoLabelResponse()
+
+    def skip(self, request):
+        self.skipped[request.region] = request.reason
+        return SkipLabelTaskResponse()
 
     def release(self, request):
         self.released.append(request.region)

@@ -58,11 +58,25 @@ def test_undo_takes_the_last_answer_back_and_asks_again(command, server, labelin
     assert regions == ["0", "0", "1", "2"]
 
 
-def test_skipped_and_open_regions_are_given_back_at_the_end(command, server, labeling):
+def test_open_regions_are_given_back_at_the_end(command, server, labeling):
     session = labeling(server, 3, PNG)
-    command("label", "audits/a", stdin="s\n1\nq\n")
-    assert session.answers == {1: "label: 1"}
-    assert sorted(session.released) == ["audits/a/regions/0", "audits/a/regions/2"]
+    command("label", "audits/a", stdin="1\nq\n")
+    assert session.answers == {0: "label: 1"}
+    assert session.released == ["audits/a/regions/1"]
+
+
+def test_skips_leave_a_region_to_others_with_the_reason(command, server, labeling, refusal):
+    session = labeling(server, 4, PNG)
+    command("label", "audits/a", stdin="s\ns too dark to see\n1\nq\n")
+    assert session.skipped == {"audits/a/regions/0": "", "audits/a/regions/1": "too dark to see"}
+    assert session.answers == {2: "label: 1"}
+    assert session.released == ["audits/a/regions/3"]
+    lost = refusal(grpc.StatusCode.FAILED_PRECONDITION, "the lease has ended", reason="LEASE_LOST")
+    labeling(server, 2, PNG)
+    server.on("LabelService/SkipLabelTask", lost)
+    ran = command("label", "audits/a", stdin="s\nq\n")
+    assert ran.code == 0
+    assert "Not skipped: the lease has ended" in ran.err
 
 
 def test_the_end_of_the_input_ends_the_labeling(command, server, labeling):

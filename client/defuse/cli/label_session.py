@@ -57,23 +57,27 @@ class LabelSession:
         self._show(task)
         while True:
             answer = errors.input(
-                "class, m mixed, i invalid, ? cannot tell, s skip, u undo, q quit: "
+                "class, m mixed, i invalid, ? cannot tell, s [why] skip, u undo, q quit: "
             ).strip()
             match answer:
                 case "q":
                     return False
-                case "s":
-                    # Kept until the end: given back now, it would be the next that the server hands out.
-                    return True
                 case "u":
                     if self._undo():
                         self.set_back.append(task)
                         self.just_undone = True
                         return True
+                case "s":
+                    self._skip(task, "")
+                    return True
                 case _:
                     parsed = parse_answer(answer, task.class_names)
                     if parsed is not None:
                         self._submit(task, parsed)
+                        return True
+                    letter, _, reason = answer.partition(" ")
+                    if letter == "s":
+                        self._skip(task, reason.strip())
                         return True
                     errors.print(f"{answer!r} is none of the classes and none of the letters.", markup=False)
 
@@ -102,6 +106,14 @@ class LabelSession:
         else:
             label = state.removeprefix("REGION_STATE_")
             errors.print(f"{label}, {result.answer_count} of {result.wanted_count} answers")
+
+    def _skip(self, task: LabelTask, reason: str) -> None:
+        """Leave it to others; it does not come here again."""
+        self.leases.drop(task)
+        try:
+            self.client.skip_task(task, reason)
+        except FailedPrecondition as error:
+            errors.print(f"Not skipped: {error.message}", markup=False)
 
     def _undo(self) -> bool:
         if not self.answered:

@@ -24,7 +24,7 @@ else
 end
 
 local answer = {token = 'import/' .. annotation, annotator = annotator, vote = vote, note = note}
-answer.lease_ms, answer.time_ms = now_ms, now_ms
+answer.lease_ms, answer.time_ms = 0, now_ms
 table.insert(task.answers, answer)
 outdate(task)
 remember(annotator, number, true)

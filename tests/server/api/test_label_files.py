@@ -12,6 +12,7 @@ from defuse.v1.audit_service_pb2 import Audit, Region
 from defuse.v1.label_service_pb2 import (
     ExportLabelTasksRequest,
     GetLabelingProgressRequest,
+    GetLabelingReportRequest,
     ImportLabelsHeader,
     ImportLabelsRequest,
     ImportLabelsResponse,
@@ -231,6 +232,21 @@ async def test_votes_that_the_queue_does_not_take_are_reported(stubs, make_audit
             SubmitLabelRequest(region=held.region, lease_token=held.lease_token, answer=LabelAnswer(label=1))
         )
     assert lost.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_the_report_counts_answers_of_files_and_not_their_time(stubs, make_audit, export, take_back):
+    audit = await make_audit(2, wanted=2)
+    tasks = json.loads((await export(audit))[1])
+    ann, bo = {"email": "ann@example.com"}, {"email": "bo@example.com"}
+    file = [annotated(one, (f"a{n}", ann, "left"), (f"b{n}", bo, "left")) for n, one in enumerate(tasks)]
+    file[1]["annotations"][1]["result"][0]["value"]["choices"] = ["mixed"]
+    await take_back(audit, file)
+    report = await stubs.labels.GetLabelingReport(GetLabelingReportRequest(audit=audit))
+    assert [(one.annotator, one.answer_count, one.median_answer_s) for one in report.annotators] == [
+        ("ann@example.com", 2, 0),
+        ("bo@example.com", 2, 0),
+    ]
+    assert (report.answer_count, report.overlap_count) == (4, 2)
 
 
 async def test_who_answered_elsewhere_is_not_asked_again(stubs, make_audit, export, take_back):
