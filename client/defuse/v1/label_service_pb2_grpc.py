@@ -201,8 +201,8 @@ class LabelServiceServicer(object):
     def ImportLabels(self, request_iterator, context):
         """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
         are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
-        its reason. The same file again changes nothing: an annotation is counted once, so a call that broke may be
-        repeated.
+        its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
+        since, so a call that broke may be repeated.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
         more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has

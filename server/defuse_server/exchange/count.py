@@ -35,7 +35,7 @@ _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
     ),
     "changed": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_ANNOTATION_CHANGED,
-        "an earlier import counted another answer of this annotation, which stays",
+        "an earlier import counted another answer of this annotation: undo that one to have this one",
     ),
 }
 

@@ -106,6 +106,9 @@ class SpreadsheetReader:
 
 def _columns(names: list[str]) -> dict[str, int]:
     columns = {name.strip().lower(): position for position, name in enumerate(names)}
+    if "annotation_id" in columns:
+        # Its annotators have other names there than in its JSON: both would count.
+        raise ImportUnreadable("expected a filled-in export, got Label Studio's CSV: export it as JSON")
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
         raise ImportUnreadable(

@@ -269,6 +269,12 @@ async def test_an_annotation_that_changed_is_reported_and_its_first_answer_stays
     assert reasons(answer) == [(1, "ANNOTATION_CHANGED")]
     progress = await stubs.labels.GetLabelingProgress(GetLabelingProgressRequest(audit=audit))
     assert (progress.labeled_count, progress.confirmed_count) == (1, 1)
+    # Once the first one is undone, the change counts; and it alone is known from then on.
+    region = task["data"]["region"]
+    await stubs.labels.UndoLabel(UndoLabelRequest(region=region, annotator="ann@example.com"))
+    changed = [annotated(task, ("a", {"email": "ann@example.com"}, "right"))]
+    assert counts(await take_back(audit, changed)) == (1, 0, 0, 0)
+    assert counts(await take_back(audit, changed)) == (0, 1, 0, 0)
 
 
 async def test_regions_that_changed_and_other_audits_are_refused(make_audit, export, take_back, redis):
@@ -430,6 +436,7 @@ async def test_no_cell_is_a_formula(make_audit, export, take_back):
     [
         (b"", "expected the columns"),
         (b"region,label\n", "fingerprint, annotator"),
+        (b"annotation_id,annotator,fingerprint,label,region\n", "export it as JSON"),
         (b'region,fingerprint,annotator,label\na,b,c,d\n"a"x,b,c,d\n', "row 3"),
         (b"region,fingerprint,annotator,label\n" + b"x" * 200_000, "field larger"),
         ("région".encode("latin-1"), "UTF-8"),
