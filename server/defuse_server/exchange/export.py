@@ -10,7 +10,7 @@ from defuse.v1.label_service_pb2 import ExportLabelTasksHeader, LabelFormat
 from defuse_server.backend import Backend
 from defuse_server.exchange import label_studio, spreadsheet
 from defuse_server.exchange.choices import Choices, choices_of
-from defuse_server.labels.queue import NOT_OPENED
+from defuse_server.labels.standing import NOT_OPENED
 from defuse_server.names import artifact_sha256, parse_region_name
 
 _OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)

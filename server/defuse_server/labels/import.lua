@@ -3,7 +3,8 @@
 -- KEYS  as all; the last: hash, annotation -> "number:vote" of those that were counted
 -- ARGV  1 region number   2 annotation   3 annotator   4 vote   5 note
 -- Returns counted; known (this annotation was, and stays so when its answer is taken back); changed (it was, with
--- another vote or region, and that answer stands); missing (the region); answered (by this annotator); closed (it is decided); full (no place is free, and that may change).
+-- another vote or region, and that answer stands); missing (the region); answered (by this annotator); closed (it is
+-- decided); full (no place is free, and that may change).
 
 local IMPORTS = KEYS[#KEYS]
 local number, annotation, annotator, vote, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
