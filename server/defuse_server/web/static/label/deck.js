@@ -48,6 +48,7 @@ export class Deck {
 
   async settle(card) {
     card.settled = false;
+    delete card.element.dataset.ready;
     await Promise.all([card.loaded, new Promise((done) => setTimeout(done, SETTLE_MS))]);
     card.settled = true;
     card.element.dataset.ready = "true";
