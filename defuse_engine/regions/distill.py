@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32, Int64
+from jaxtyping import Float, Float32, Int64
 
 from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.inputs.dataset import Dataset
@@ -62,7 +62,7 @@ def run(
     rated = _regions(misclassifications, resources, judge, bars, config, seed, reporter)
     write_regions(folder / "output" / "regions.npz", _as_arrays(rated, config.tau, train_codes.shape[1]))
     gallery = _Gallery(
-        resources.decoder, resources.dataset, train_codes, _value_range(resources.dataset), config, folder
+        resources.decoder, resources.dataset, train_codes, value_range(resources.dataset), config, folder
     )
     objects: list[dict[str, Any]] = []
     for index, region in enumerate(rated):
@@ -143,7 +143,7 @@ class _Gallery:
 
 def _describe(index: int, rated: RatedRegion, found: Misclassifications, gallery: _Gallery) -> dict[str, Any]:
     region, shown, train = rated.region, gallery.config.sheet_samples, gallery.dataset.train
-    nearest, distances = nearest_items(region, gallery.train_codes, shown)
+    nearest, distances = nearest_items(region.mean, gallery.train_codes, shown)
     return {
         "index": index,
         "weight": region.weight,
@@ -171,17 +171,17 @@ def _describe(index: int, rated: RatedRegion, found: Misclassifications, gallery
 
 
 def nearest_items(
-    region: Region, train_codes: Codes, count: int
+    mean: Float[np.ndarray, " d"], codes: Codes, count: int
 ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-    """The train items whose codes are nearest to the region's mean: indices and Euclidean distances."""
-    offsets = train_codes - region.mean.astype(np.float32)
+    """The items whose codes are nearest to a mean: indices and Euclidean distances, the nearest first."""
+    offsets = codes - mean.astype(np.float32)
     squares = np.einsum("nd,nd->n", offsets, offsets)
     nearest = np.argpartition(squares, min(count, len(squares)) - 1)[:count]
     nearest = nearest[np.argsort(squares[nearest], kind="stable")]
     return nearest.astype(np.int64), np.sqrt(squares[nearest])
 
 
-def _value_range(dataset: Dataset) -> tuple[float, float]:
+def value_range(dataset: Dataset) -> tuple[float, float]:
     """What is shown as black and as white."""
     if dataset.train.pixels.dtype == np.uint8:
         return 0.0, 1.0

@@ -168,7 +168,7 @@ class Regions:
 
 
 def _labeled(regions: Iterable[Region], labels: dict[int, RegionLabel]) -> list[Region]:
-    """Set `state`, `label` and `confirmed` of regions of one audit, and return them."""
+    """Set `state`, `label`, `confirmed` and `agreement` of regions of one audit, and return them."""
     regions = list(regions)
     for region in regions:
         _, number = parse_region_name(region.name)
@@ -177,4 +177,5 @@ def _labeled(regions: Iterable[Region], labels: dict[int, RegionLabel]) -> list[
         if label.label is not None:
             region.label = label.label
         region.confirmed = label.confirms(region.predicted_class)
+        region.agreement = label.agreement
     return regions

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import (
@@ -24,8 +24,10 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from defuse_server.backend import Backend
 from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.jobs.folder import JobInputs, JobPlan
-from defuse_server.jobs.transcode import delimited_chunk, region_message
+from defuse_server.jobs.transcode import contact_sheet_message, delimited_chunk, region_message
 from defuse_server.jobs.work import REGIONS_ARTIFACT, Work, fetch, warnings_of
+from defuse_server.labels import rule as labeling
+from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import artifact_name
 from defuse_server.regions import Chunk
 
@@ -44,6 +46,8 @@ _SETTINGS = (
 )
 """Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
 _CHUNKS_PAGE = 1000
+GOLD_SHEETS_PER_CLASS: Final = 3
+_SHEETS = ("sheet", "nearest_sheet")
 
 
 class AuditWork(Work[Audit]):
@@ -57,7 +61,7 @@ class AuditWork(Work[Audit]):
         return JobPlan(
             "audit",
             await audit_inputs(audit, self.backend),
-            config=audit_config_json(audit.config),
+            config={**audit_config_json(audit.config), "gold_sheets": self._gold_sheets()},
             seed=audit.config.seed,
             device=audit.config.device,
             finished_chunks=await self._finished_chunks(),
@@ -110,14 +114,26 @@ class AuditWork(Work[Audit]):
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
         for region in result["regions"]:
-            sheets = {
-                sheet["file"]: (await self.backend.store.put_file(folder / sheet["file"])).name
-                for sheet in (region["sheet"], region["nearest_sheet"])
-            }
-            message = region_message(audit.name, region, sheets.__getitem__, regions_file.name)
+            sheets = await self._stored_sheets(region, folder)
+            message = region_message(audit.name, region, sheets, regions_file.name)
             await self.backend.regions.publish(audit.name, message, self.attempt.number)
         numbers = [region["index"] for region in result["regions"]]
         await self.backend.labels.open(audit.name, numbers, audit.config.annotators_per_region)
+        golds = [await self._gold(gold, folder) for gold in result["gold"]]
+        await self.backend.labels.open_gold(audit.name, golds)
+
+    def _gold_sheets(self) -> int:
+        return GOLD_SHEETS_PER_CLASS if self.message.config.labeling.gold_rate > 0 else 0
+
+    async def _gold(self, gold: Mapping[str, Any], folder: Path) -> GoldSheets:
+        sheets = await self._stored_sheets(gold, folder)
+        return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in _SHEETS))
+
+    async def _stored_sheets(self, shown: Mapping[str, Any], folder: Path) -> Callable[[str], str]:
+        """Store the sheets of a region or a gold task; returns which artifact each file is."""
+        files = [shown[kind]["file"] for kind in _SHEETS]
+        stored = {file: (await self.backend.store.put_file(folder / file)).name for file in files}
+        return stored.__getitem__
 
 
 async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
@@ -147,7 +163,7 @@ def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) 
     for name in used["methods"]:
         config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
     config.device = config.device or default_device
-    config.annotators_per_region = config.annotators_per_region or 1
+    labeling.fill_in(config)
 
 
 def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:
