@@ -66,11 +66,11 @@ class LabelTasks:
         return JSONResponse({"progress": await self._progress(audit)})
 
     async def skip(self, request: Request) -> Response:
-        """Gives a task back, and says why."""
+        """Gives a task back for good, and says why."""
         audit, annotator, content = await self._asked(request)
         held = await self._handles.open(annotator, audit, text_of(content, "handle"))
-        _checked(content, "reason", _REASON_CHARACTERS, least=1)
-        await self._labels.release(held.region, held.token)
+        reason = _checked(content, "reason", _REASON_CHARACTERS, least=1)
+        await self._labels.skip(held.region, held.token, reason)
         return JSONResponse({"progress": await self._progress(audit)})
 
     async def undo(self, request: Request) -> Response:
@@ -82,26 +82,26 @@ class LabelTasks:
 
     async def samples(self, request: Request) -> Response:
         """The picture of a task's samples."""
-        region = await self._backend.regions.get((await self._shown(request)).region)
-        return await sheet_answer(self._backend.store, region.sheet)
+        shown = await self._labels.shown((await self._opened(request)).region)
+        return await sheet_answer(self._backend.store, shown.sheet)
 
     async def nearest_picture(self, request: Request) -> Response:
         """The picture of the dataset's items nearest to a task's samples."""
-        region = await self._backend.regions.get((await self._shown(request)).region)
-        return await sheet_answer(self._backend.store, region.nearest_sheet)
+        shown = await self._labels.shown((await self._opened(request)).region)
+        return await sheet_answer(self._backend.store, shown.nearest_sheet)
 
     async def nearest(self, request: Request) -> Response:
         """The nearest items, without their labels: most bear the label of the seeds, which is not to be told."""
-        region = await self._backend.regions.get((await self._shown(request)).region)
+        shown = await self._labels.shown((await self._opened(request)).region)
         audit_id, handle = request.path_params["audit"], request.path_params["handle"]
         address = f"/label/{audit_id}/nearest/{handle}.png"
-        return page("label_nearest.html", sheet=region.nearest_sheet, address=address)
+        return page("label_nearest.html", sheet=shown.nearest_sheet, address=address)
 
     async def _asked(self, request: Request) -> tuple[str, str, dict[str, Any]]:
         content = await read_json(request, self._sessions)
         return audit_name(request), _annotator(request), content
 
-    async def _shown(self, request: Request) -> Held:
+    async def _opened(self, request: Request) -> Held:
         return await self._handles.open(_annotator(request), audit_name(request), request.path_params["handle"])
 
     async def _extended(self, audit: str, annotator: str, handle: str) -> bool:
@@ -123,8 +123,8 @@ class LabelTasks:
         tasks: list[dict[str, str]] = []
         for handle in handles:
             held = await self._handles.open(annotator, audit, handle)
-            region = await self._backend.regions.get(held.region)
-            tasks.append(_task(audit, handle, region.sheet))
+            shown = await self._labels.shown(held.region)
+            tasks.append(_task(audit, handle, shown.sheet))
         return tasks
 
     async def _progress(self, audit: str) -> dict[str, int]:
