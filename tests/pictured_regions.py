@@ -46,7 +46,10 @@ async def publish_audit(
         Dataset(class_names=class_names, display_name="drawn digits"), str(uuid.uuid4()), b""
     )
     audit, _ = await resources.create(
-        Audit(dataset=dataset.name, display_name="pictured"), str(uuid.uuid4()), b"", references=[dataset.name]
+        Audit(dataset=dataset.name, display_name="pictured"),
+        str(uuid.uuid4()),
+        b"",
+        references=[dataset.name],
     )
     running = {"state": JobState.JOB_STATE_RUNNING, "attempt": 1}
     await redis.hset(redis_keys.resource(audit.name), mapping=running)

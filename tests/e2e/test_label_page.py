@@ -84,9 +84,7 @@ class Scene:
         """An audit whose regions show these labels, and are read as the next class."""
         names = [f"class {label}" for label in range(classes)]
         shown = [self.regions.Shown(label, (label + 1) % classes, (label + 2) % classes) for label in labels]
-        return _run(
-            self.regions.publish_audit(self.redis_url, self.store_url, shown, names, wanted=wanted)
-        )
+        return _run(self.regions.publish_audit(self.redis_url, self.store_url, shown, names, wanted=wanted))
 
     def standing(self, audit: str):
         return _run(self.regions.standing(self.redis_url, audit))

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from defuse_server.backend import Backend
 from defuse_server.errors import DefuseError
 from defuse_server.redis_client import UNREACHABLE
+from defuse_server.web.audits.pages import AuditPages
 from defuse_server.web.guard import Guard
 from defuse_server.web.labeling.pages import LabelPages
 from defuse_server.web.labeling.tasks import LabelTasks
@@ -37,6 +38,7 @@ def create_app(backend: Backend) -> Starlette:
         Route("/sign-in", sign_in.submit, methods=["POST"]),
         Route("/sign-out", sign_in.leave, methods=["POST"]),
         *_label_routes(backend, sessions),
+        *_audit_routes(backend, sessions),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     return Starlette(
@@ -61,6 +63,18 @@ def _label_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
         Route("/label/{audit}/samples/{handle}.png", tasks.samples),
         Route("/label/{audit}/nearest/{handle}.png", tasks.nearest_picture),
         Route("/label/{audit}/nearest/{handle}", tasks.nearest),
+    ]
+
+
+def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
+    pages = AuditPages(backend, sessions)
+    return [
+        Route("/audits", pages.list),
+        Route("/audits/rows", pages.rows),
+        Route("/audits/{audit}", pages.show),
+        Route("/audits/{audit}/live", pages.live),
+        Route("/audits/{audit}/regions", pages.more),
+        Route("/audits/{audit}/regions/{number:int}/sheet.png", pages.sheet),
     ]
 
 

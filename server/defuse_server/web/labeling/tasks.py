@@ -102,7 +102,9 @@ class LabelTasks:
         return audit_name(request), _annotator(request), content
 
     async def _opened(self, request: Request) -> Held:
-        return await self._handles.open(_annotator(request), audit_name(request), request.path_params["handle"])
+        return await self._handles.open(
+            _annotator(request), audit_name(request), request.path_params["handle"]
+        )
 
     async def _extended(self, audit: str, annotator: str, handle: str) -> bool:
         try:
