@@ -24,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
-        "`up` is all of it in one command, for one machine. In production run `api`, `web` and `worker` with the "
-        "same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
+        "`up` is all of it in one command, for one machine. In production run `api`, `web` and `worker` with "
+        "the same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
         "Every setting is an environment variable DEFUSE_*; options override it. The token that clients "
         "must show is DEFUSE_TOKEN only: command lines can be read by every user of the machine."
     ),
@@ -79,8 +79,8 @@ def up(
 ) -> None:
     """Run everything on this machine: API, pages, one worker, and without a Redis URL a Valkey of its own.
 
-    Prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. What was acknowledged survives a
-    crash: start it again with the same folders.
+    Prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. What was
+    acknowledged survives a crash: start it again with the same folders.
     """
     settings = _settings(
         address=address,

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -22,10 +21,10 @@ from defuse_server.valkey import EmbeddedValkey
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")
-ARGUMENTS = (
-    "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
 LEASE_S = 6.0
 READY = "#current .task[data-ready]"
 LABELED = RegionState.REGION_STATE_LABELED
@@ -110,7 +109,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory, pictured_regions: ModuleType
 
 @pytest.fixture(scope="module")
 def browser(scene: Scene) -> Iterator[Browser]:
-    """After the scene: a Valkey ends with the thread that started it, and can't be started beside playwright."""
+    """After the scene: its Valkey must start on this thread, which playwright's loop then keeps."""
     assert CHROMIUM is not None, "CI needs Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)

@@ -18,7 +18,7 @@ from defuse_server.web.audits.pages import AuditPages
 from defuse_server.web.guard import Guard
 from defuse_server.web.labeling.pages import LabelPages
 from defuse_server.web.labeling.tasks import LabelTasks
-from defuse_server.web.problems import PageProblem, answer_problem, answer_http_problem
+from defuse_server.web.problems import PageProblem, answer_http_problem, answer_problem
 from defuse_server.web.rendering import page
 from defuse_server.web.sessions import Sessions
 from defuse_server.web.sign_in import SignIn

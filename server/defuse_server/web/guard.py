@@ -54,8 +54,8 @@ class Guard:
         host = connection.headers.get("host", "")
         if not self._sessions.asks_for_token and not is_loopback(_with_port(host)):
             return (
-                f"expected a loopback name as host, got {host[:100]!r}: without a token this server answers to "
-                "its own machine alone"
+                f"expected a loopback name as host, got {host[:100]!r}: without a token this server "
+                "answers to its own machine alone"
             )
         if method in _SAFE_METHODS:
             return ""

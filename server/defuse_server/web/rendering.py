@@ -2,7 +2,7 @@
 
 import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -56,4 +56,4 @@ _ENVIRONMENT: Final = Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters.update(percent=percent, small=small, moment=moment, short=short)
-_ENVIRONMENT.globals.update(count=count)
+cast("dict[str, Any]", _ENVIRONMENT.globals)["count"] = count

@@ -1,4 +1,4 @@
-"""The web server: uvicorn in the loop of the process, on a socket that is bound before anything is announced."""
+"""The web server: uvicorn in the loop of the process, on a socket that is bound before it is announced."""
 
 import asyncio
 import contextlib
@@ -51,15 +51,13 @@ class WebServer:
     async def __aenter__(self) -> "WebServer":
         settings = self._settings
         listen.check(settings, settings.web_address)
+        # What is wrong with the certificate shows here, and not in the task.
+        self._server.config.load()
         bound = _bound(settings)
         host = settings.web_address.rpartition(":")[0]
         scheme = "http" if settings.tls_cert is None else "https"
         self.url = f"{scheme}://{host}:{bound.getsockname()[1]}"
         self._serving = asyncio.create_task(self._server.serve(sockets=[bound]), name="web server")
-        while not self._server.started and not self._serving.done():
-            await asyncio.sleep(0.01)
-        if self._serving.done():
-            await self._serving
         return self
 
     async def __aexit__(
@@ -81,6 +79,6 @@ def _bound(settings: Settings) -> socket.socket:
         return socket.create_server((bare, int(port)), family=family, backlog=_BACKLOG)
     except (OSError, ValueError, OverflowError) as error:
         raise OSError(
-            f"the page can't listen on {settings.web_address}: {error}. Set another --web-address, host:port; "
-            "port 0 takes a free one"
+            f"the page can't listen on {settings.web_address}: {error}. Set another --web-address, "
+            "host:port; port 0 takes a free one"
         ) from error

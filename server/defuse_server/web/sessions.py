@@ -1,4 +1,4 @@
-"""Who looks at the pages: a name in a signed cookie, and the token against cross-site requests that goes with it."""
+"""Who looks at the pages: a name in a signed cookie, and with it a token against cross-site requests."""
 
 import hashlib
 import hmac

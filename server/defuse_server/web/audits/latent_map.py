@@ -1,7 +1,7 @@
-"""The regions of an audit on a plane: the two directions in latent space in which their means spread the most.
+"""The regions of an audit on a plane: the two directions in latent space in which their means spread most.
 
-Principal components without numpy, which the web process does without: of at most a few hundred means, by power
-iteration on the smaller of the two product matrices.
+Principal components without numpy, which the web process does not import: of at most a few hundred means, by
+power iteration on the smaller of the two product matrices.
 """
 
 import math
@@ -128,7 +128,7 @@ def _leading(matrix: list[Vector]) -> tuple[Vector, float]:
     """The eigenvector of the largest eigenvalue of a positive matrix, and that value."""
     # Not all alike: that would be orthogonal to every direction of centred rows.
     vector = [1.0 + 0.5 * math.sin(3.0 * place) for place in range(len(matrix))]
-    value = 0.0
+    length = value = 0.0
     for _ in range(_ITERATIONS):
         grown = [_dot(row, vector) for row in matrix]
         length = math.sqrt(_dot(grown, grown))

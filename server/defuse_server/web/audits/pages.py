@@ -1,6 +1,7 @@
 """The list of audits, and one audit: its figures, regions, map, corrections and verdict."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, cast
 
 from defuse.v1.audit_service_pb2 import Audit, Region
@@ -67,7 +68,7 @@ class AuditPages:
             badge=job_badge(audit.state),
             report=await self._labels.report(audit.name),
             map=await self._map(audit),
-            name_of=lambda label: class_name(names, label),
+            name_of=partial(class_name, names),
             corrections=[(one, job_badge(one.state), curves(one)) for one in corrections],
             evaluations=[(one, _verdict(one), job_badge(one.state)) for one in evaluations],
             **await self._cards(audit.name, names, evaluations, ""),

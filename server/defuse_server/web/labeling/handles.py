@@ -1,4 +1,4 @@
-"""A lease as a page holds it: sealed text that is good for one annotator, and fit for the address of an image."""
+"""A lease as a page holds it: sealed text, good for one annotator, and fit for the address of an image."""
 
 from dataclasses import dataclass
 

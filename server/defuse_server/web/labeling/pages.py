@@ -61,7 +61,7 @@ class LabelPages:
         return page("label_choice.html", sets=shown, **await self._base(session, "/label"))
 
     async def label(self, request: Request) -> Response:
-        """The page to label one set; its tasks are leased by a request of its own, so that loading is safe."""
+        """The page to label one set; it leases its tasks by another request, so that loading is safe."""
         session = cast("Session | None", request.state.session)
         if session is None or not session.annotator:
             return sign_in_first(request)

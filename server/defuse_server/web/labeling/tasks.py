@@ -91,7 +91,7 @@ class LabelTasks:
         return await sheet_answer(self._backend.store, shown.nearest_sheet)
 
     async def nearest(self, request: Request) -> Response:
-        """The nearest items, without their labels: most bear the label of the seeds, which is not to be told."""
+        """The nearest items, without their labels: most bear that of the seeds, which is not to be told."""
         shown = await self._labels.shown((await self._opened(request)).region)
         audit_id, handle = request.path_params["audit"], request.path_params["handle"]
         address = f"/label/{audit_id}/nearest/{handle}.png"
