@@ -2,20 +2,22 @@
 --
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label:for:votes"
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
---       5 set: numbers of regions whose label a correction used   6 set: "number:annotator" of those who have had it
+--       5 set: numbers of regions whose label a correction used   6 set: "number:annotator" of those who have had it,
+--       "again:number:annotator" of those who gave a gold task back
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
 --       9 hash, audit -> time of the last change that no worker has judged   10 set: names of regions to be split
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
 --          "gold": known vote (gold tasks only),
---          "leases": [{"token", "annotator", "lease_ms", "expire_ms"}],
+--          "leases": [{"token", "annotator", "lease_ms", "expire_ms", "like": votes (gold tasks only)}],
 --          "answers": [{"token", "annotator", "vote", "note", "lease_ms", "time_ms", "reply"}],
 --          "skips": [{"token", "annotator", "reason", "time_ms"}],
 --          "verdict": {"version", "vote"} (dawid_skene only)}
 -- with vote "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell"; `reply` is what the annotator was answered;
 -- `version` counts the changes of the answers. A verdict is the worker's, of the answers of its version: a vote, ""
--- (ask one more), or "majority". A gold task has places for everyone, and stands in neither 2 nor 3.
+-- (ask one more), or "majority". A gold task has places for everyone, and stands in neither 2 nor 3. It is shown as if
+-- it had the answers of the region that would have come in its place: those votes are `like`.
 
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -75,6 +77,15 @@ local function standing(task)
   return states[vote] or LABELED, count, vote
 end
 
+-- A gold task as an annotator shall see it, beside the answers and leases that are given.
+local function in_disguise(task, lease, answers, leases)
+  local shown = {wanted = task.wanted, limit = task.limit, method = task.method, version = 1}
+  shown.answers, shown.leases = {}, leases
+  for _, vote in ipairs(lease.like) do table.insert(shown.answers, {vote = vote}) end
+  for _, answer in ipairs(answers) do table.insert(shown.answers, answer) end
+  return shown
+end
+
 -- Tells who waits for it that a region was decided, or is open again.
 local function notice(number, state)
   local before = tonumber((redis.call('HGET', STATES, number) or '0'):match('^%d+'))
@@ -85,7 +96,7 @@ local function notice(number, state)
   redis.call('PUBLISH', CHANGED, name)
 end
 
--- Returns the state and how many answers are wanted; of a gold task those of a region that nobody else has seen.
+-- Returns the state and how many answers are wanted; of a gold task those of a region that nobody has answered.
 local function write_task(number, task)
   redis.call('HSET', TASKS, number, cjson.encode(task))
   if task.gold then return UNLABELED, task.wanted end
@@ -123,9 +134,15 @@ local function end_lease(number, task, at)
   return table.remove(task.leases, at)
 end
 
+-- Lets an annotator have a task again: a gold one at once, as happens with the region that has the largest harm.
+local function hand_back(number, task, annotator)
+  redis.call('SREM', SEEN, number .. ':' .. annotator)
+  if task.gold then redis.call('SADD', SEEN, 'again:' .. number .. ':' .. annotator) end
+end
+
 -- Ends a lease of which nothing came.
 local function take_back(number, task, at)
-  redis.call('SREM', SEEN, number .. ':' .. end_lease(number, task, at).annotator)
+  hand_back(number, task, end_lease(number, task, at).annotator)
 end
 
 -- Changes the list of what an annotator answered, the last one last.
