@@ -1,9 +1,9 @@
 """How soon the label page answers, and how soon a key shows the next task, with a thousand regions open.
 
-`defuse-server web` as operators run it, on a Valkey of its own. The first figures are what one client sees, over
-one connection; `key_to_next_ms` is measured in a headless Chromium, from the key's event to the frame after the next
-task and its picture are in the page, and counts only keys that had the next task loaded, as people's pace leaves the
-time for; it is None where there is no Chromium.
+`defuse-server web` as operators run it, on a Valkey of its own. The first figures are what one client
+sees, over one connection. `key_to_next_ms` is measured in a headless Chromium, from the key's event to the
+frame after the next task and its picture are in the page. The browser waits for the next task to be loaded
+before it presses a key, as people's pace leaves the time for. It is None where there is no Chromium.
 """
 
 from __future__ import annotations

@@ -63,10 +63,16 @@ async def test_an_audit_shows_regions_labels_warnings_and_people(
     (task,) = await backend.labels.lease(audit, "<ann>", 1, 60)
     from defuse.v1.label_service_pb2 import LabelAnswer
 
-    await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=3), "")
+    hostile = "<script>alert(1)</script>"
+    await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=3), hostile)
+    (second,) = await backend.labels.lease(audit, "ben", 1, 60)
+    await backend.labels.skip(second.region, second.lease_token, "too <dark>")
     shown = (await (await browse()).get(f"/{audit}")).text
     assert "confirmed bug" in shown
     assert "&lt;ann&gt;" in shown
+    assert hostile not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "too &lt;dark&gt;" in shown
     assert "the data is &lt;small&gt;" in shown
     assert "class 3</span>" in shown
     assert "class 4</span>" in shown

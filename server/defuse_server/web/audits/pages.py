@@ -19,6 +19,7 @@ from defuse_server.names import region_name
 from defuse_server.web.audits.cards import cards, class_name, is_unfinished, job_badge
 from defuse_server.web.audits.curve import curves
 from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
+from defuse_server.web.audits.remarks import remarks
 from defuse_server.web.labeling.pages import audit_name
 from defuse_server.web.pictures import sheet_answer
 from defuse_server.web.rendering import page
@@ -67,6 +68,7 @@ class AuditPages:
             unfinished=is_unfinished(audit),
             badge=job_badge(audit.state),
             report=await self._labels.report(audit.name),
+            remarks=remarks(await self._labels.tasks(audit.name), names),
             map=await self._map(audit),
             name_of=partial(class_name, names),
             corrections=[(one, job_badge(one.state), curves(one)) for one in corrections],
