@@ -10,14 +10,14 @@
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
 --          "gold": known vote (gold tasks only),
---          "leases": [{"token", "annotator", "lease_ms", "expire_ms", "like": votes (gold tasks only)}],
+--          "leases": [{"token", "annotator", "lease_ms", "expire_ms"}],
 --          "answers": [{"token", "annotator", "vote", "note", "lease_ms", "time_ms", "reply"}],
 --          "skips": [{"token", "annotator", "reason", "time_ms"}],
 --          "verdict": {"version", "vote"} (dawid_skene only)}
 -- with vote "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell"; `reply` is what the annotator was answered;
 -- `version` counts the changes of the answers. A verdict is the worker's, of the answers of its version: a vote, ""
 -- (ask one more), or "majority". A gold task has places for everyone, and stands in neither 2 nor 3. It is shown as if
--- it had the answers of the region that would have come in its place: those votes are `like`.
+-- it had the answers of the region that would have come in its place: the votes in its lease's list "like".
 
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
