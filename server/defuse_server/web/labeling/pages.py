@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.label_service_pb2 import LabelingProgress
+from defuse.v1.audit_service_pb2 import Audit, RegionState
 from defuse.v1.registry_service_pb2 import Dataset
+from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,6 +21,7 @@ from defuse_server.web.sessions import Session, Sessions
 from defuse_server.web.sign_in import sign_in_first
 
 _SETS_SHOWN: Final = 50
+_OPEN: Final = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
 @dataclass(frozen=True)
@@ -29,18 +30,10 @@ class LabelSet:
 
     id: str
     name: str
-    made: Any
-    progress: LabelingProgress
-
-    @property
-    def open_count(self) -> int:
-        """How many regions wait for annotators."""
-        return self.progress.unlabeled_count + self.progress.leased_count
-
-    @property
-    def done_count(self) -> int:
-        """How many regions have their answers."""
-        return self.progress.region_count - self.open_count
+    made: Timestamp
+    count: int
+    open_count: int
+    """How many of its regions wait for annotators."""
 
 
 class LabelPages:
@@ -81,9 +74,14 @@ class LabelPages:
 
     async def _set(self, audit: Audit) -> LabelSet:
         dataset = cast("Dataset", await self._backend.resources.get(audit.dataset))
-        progress = await self._backend.labels.progress(audit.name)
-        name = dataset.display_name or "Unnamed images"
-        return LabelSet(audit_id(audit.name), name, audit.times.create_time, progress)
+        labels = (await self._backend.labels.labels(audit.name)).values()
+        return LabelSet(
+            id=audit_id(audit.name),
+            name=dataset.display_name or "Unnamed images",
+            made=audit.times.create_time,
+            count=len(labels),
+            open_count=sum(label.state in _OPEN for label in labels),
+        )
 
     async def _class_names(self, audit: str) -> Sequence[str]:
         record = cast("Audit", await self._backend.resources.get(audit))

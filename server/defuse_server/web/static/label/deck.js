@@ -5,11 +5,13 @@ const SETTLE_MS = 150;
 const RETRY_MS = 2000;
 
 export class Deck {
-  constructor(current, next, empty, changed) {
+  // `kept` is told whenever other tasks are held, `shown` when another one is seen.
+  constructor(current, next, empty, { kept, shown }) {
     this.current = current;
     this.next = next;
     this.empty = empty;
-    this.changed = changed;
+    this.kept = kept;
+    this.shown = shown;
     this.cards = [];
   }
 
@@ -39,11 +41,12 @@ export class Deck {
   show() {
     const [first, ...rest] = this.cards;
     this.next.replaceChildren(...rest.map((card) => card.element));
-    const shown = first ? first.element : this.empty;
-    if (this.current.firstElementChild === shown && this.current.childElementCount === 1) return;
-    this.current.replaceChildren(shown);
+    this.kept(this.handles);
+    const seen = first ? first.element : this.empty;
+    if (this.current.firstElementChild === seen && this.current.childElementCount === 1) return;
+    this.current.replaceChildren(seen);
     if (first) this.settle(first);
-    this.changed(first || null);
+    this.shown(first || null);
   }
 
   async settle(card) {

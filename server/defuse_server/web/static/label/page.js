@@ -7,6 +7,7 @@ import { ClassSearch } from "./search.js";
 import { Refused, server } from "./server.js";
 
 const AHEAD = 2;
+const MOST_HELD = 4;
 const EMPTY_RETRY_MS = 5000;
 const UNREACHED_RETRY_MS = 1000;
 
@@ -20,7 +21,10 @@ const empty = at("empty");
 const undoButton = main.querySelector("[data-command=undo]");
 const buttons = [...main.querySelectorAll(".answers button[data-key]")];
 
-const deck = new Deck(at("current"), at("next"), empty, onShown);
+const deck = new Deck(at("current"), at("next"), empty, {
+  kept: (handles) => remember("held", handles),
+  shown: onShown,
+});
 const outbox = new Outbox(place, (entry) => post("answer", entry), {
   saved: onSaved,
   refused: (entry, error) => tell(`An answer did not count. ${error.message}`, "bad"),
@@ -70,7 +74,7 @@ async function ask(want, first, unseen) {
   clearTimeout(askAgain);
   const held = unseen ? remembered("held") : deck.handles;
   try {
-    const { lost, tasks, progress } = await post("tasks", { held: held.slice(0, 4), want, unseen });
+    const { lost, tasks, progress } = await post("tasks", { held: held.slice(0, MOST_HELD), want, unseen });
     const wasSeen = deck.remove(lost);
     if (wasSeen) tell("This page gave no sign of life for too long, so the group went to somebody else. Here is the next.", "bad");
     deck.add(tasks, first);
@@ -88,7 +92,6 @@ async function ask(want, first, unseen) {
 }
 
 function onShown(card) {
-  remember("held", deck.handles);
   if (card && !document.querySelector("dialog[open]")) card.element.focus({ preventScroll: true });
 }
 
@@ -102,7 +105,7 @@ async function undo() {
     answered.pop();
     showProgress(progress);
     tell("Your last answer is taken back. Here is the group again.", "good");
-    await refill({ want: deck.cards.length + 1, first: true });
+    await refill({ want: Math.min(deck.cards.length + 1, MOST_HELD), first: true });
   } catch (error) {
     if (error instanceof Refused && !error.isSession) answered.pop();
     tell(error.message, "bad");
