@@ -29,7 +29,9 @@ FOLDER = REPOSITORY / "out" / "screenshots"
 DOCS = REPOSITORY / "docs"
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 WIDTH, HEIGHT = 1280, 800
-AUDIT_HEIGHT = 2000
+AUDIT_HEIGHT = 3200
+"""Tall enough for the first regions' pictures to be loaded; cut off below them."""
+CARDS_SHOWN = 3
 
 
 def main() -> None:
@@ -78,6 +80,10 @@ def _shoot_list(browser: Browser, url: str) -> None:
 def _shoot_audit(browser: Browser, address: str) -> None:
     page = _page(browser, address, AUDIT_HEIGHT)
     page.wait_for_load_state("networkidle")
+    last = page.locator(".region").nth(CARDS_SHOWN - 1).bounding_box()
+    if last is None:
+        raise RuntimeError(f"expected {CARDS_SHOWN} regions at {address}")
+    page.set_viewport_size({"width": WIDTH, "height": round(last["y"] + last["height"] + 24)})
     _take(page, "audit")
 
 

@@ -19,6 +19,8 @@ COLOURS: Final = 8
 WIDTH, HEIGHT = 640, 420
 _MARGIN: Final = 28
 _RADIUS: Final = (6.0, 18.0)
+_NAMED_FROM: Final = 9.0
+_TEXT_RADIUS: Final = 6.0
 _ITERATIONS: Final = 300
 _TOLERANCE: Final = 1e-9
 
@@ -45,6 +47,8 @@ class Dot:
     seed_label: int
     predicted_class: int
     harm: float
+    named: bool
+    """Whether its number fits on it, and no other dot covers that."""
 
 
 @dataclass(frozen=True)
@@ -75,26 +79,31 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
     legend = _legend(shown)
     colours = {(entry.seed_label, entry.predicted_class): entry.colour for entry in legend}
     places, radii = _fitted(projection.points), _radii([region.harm.value for region in shown])
-    dots = [
-        Dot(
-            number=int(region.name.rpartition("/")[2]),
-            x=x,
-            y=y,
-            radius=radius,
-            colour=colours.get((region.seed_label, region.predicted_class), COLOURS),
-            seed_label=region.seed_label,
-            predicted_class=region.predicted_class,
-            harm=region.harm.value,
-        )
-        for region, (x, y), radius in zip(shown, places, radii, strict=True)
-    ]
     # The small ones last, so that none lies hidden.
-    return LatentMap(sorted(dots, key=lambda dot: -dot.radius), legend, projection.shares)
+    order = sorted(range(len(shown)), key=lambda place: -radii[place])
+    dots: list[Dot] = []
+    for rank, place in enumerate(order):
+        region, (x, y) = shown[place], places[place]
+        later = [(places[other], radii[other]) for other in order[rank + 1 :]]
+        dots.append(
+            Dot(
+                number=int(region.name.rpartition("/")[2]),
+                x=x,
+                y=y,
+                radius=radii[place],
+                colour=colours.get((region.seed_label, region.predicted_class), COLOURS),
+                seed_label=region.seed_label,
+                predicted_class=region.predicted_class,
+                harm=region.harm.value,
+                named=radii[place] >= _NAMED_FROM and not _is_covered((x, y), later),
+            )
+        )
+    return LatentMap(dots, legend, projection.shares)
 
 
 def project(means: Sequence[Vector]) -> Projection:
     """The means (n, D) on their first two principal components; always the same way round."""
-    columns = [[value - sum(column) / len(column) for value in column] for column in zip(*means, strict=True)]
+    columns = [_centred(column) for column in zip(*means, strict=True)]
     rows = [list(row) for row in zip(*columns, strict=True)]
     total = sum(_dot(column, column) for column in columns)
     if total <= 0:
@@ -149,6 +158,11 @@ def _dot(one: Sequence[float], other: Sequence[float]) -> float:
     return sum(map(mul, one, other))
 
 
+def _centred(column: Sequence[float]) -> Vector:
+    mean = sum(column) / len(column)
+    return [value - mean for value in column]
+
+
 def _less(column: Vector, score: Vector, factor: float) -> Vector:
     return [value - factor * part for value, part in zip(column, score, strict=True)]
 
@@ -171,6 +185,11 @@ def _fitted(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     )
     middle_x, middle_y = (left + right) / 2, (low + high) / 2
     return [(WIDTH / 2 + scale * (x - middle_x), HEIGHT / 2 - scale * (y - middle_y)) for x, y in points]
+
+
+def _is_covered(place: tuple[float, float], later: Sequence[tuple[tuple[float, float], float]]) -> bool:
+    """Whether a dot that is drawn later covers the number at this place."""
+    return any(math.dist(place, other) <= radius + _TEXT_RADIUS for other, radius in later)
 
 
 def _radii(harms: Sequence[float]) -> list[float]:
