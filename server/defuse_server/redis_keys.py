@@ -111,6 +111,11 @@ def label_frozen(audit: str) -> str:
     return f"{PREFIX}label-frozen:{audit}"
 
 
+def label_imports(audit: str) -> str:
+    """Hash, id of an annotation that was imported -> `{region number}:{vote}`; its entries stay."""
+    return f"{PREFIX}label-imports:{audit}"
+
+
 def label_seen(audit: str) -> str:
     """Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
 
@@ -162,7 +167,8 @@ def _label_keys_of(audit: str) -> list[str]:
 
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
-    return [referrers(name), chunks(name), regions(name), predictions(name), *_label_keys_of(name)]
+    published = [chunks(name), regions(name), predictions(name)]
+    return [referrers(name), *published, *_label_keys_of(name), label_imports(name)]
 
 
 def upload(name: str) -> str:
