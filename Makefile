@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTO_VENV := out/proto-venv
 PROTOS := $(wildcard proto/defuse/v1/*.proto)
 
-.PHONY: help setup demo test lint format proto lock bench docs clean
+.PHONY: help setup demo test lint format proto lock bench docs screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -58,6 +58,9 @@ bench: setup ## Run the benchmark NAME, or all of them
 
 docs: $(PROTO_VENV)/.ready ## Write docs/api.md from the comments in proto/
 	$(PROTO_VENV)/bin/python scripts/api_docs.py
+
+screenshots: setup ## Take docs/label.png, audit.png and audits.png of real audits; needs chromium
+	$(BIN)/python scripts/screenshots.py
 
 clean: ## Remove the environment and everything generated
 	rm -rf $(VENV) out

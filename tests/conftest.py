@@ -18,3 +18,11 @@ def tiny_models() -> ModuleType:
     import tiny_models
 
     return tiny_models
+
+
+@pytest.fixture(scope="session")
+def pictured_regions() -> ModuleType:
+    """Publishes audits with pictures to label."""
+    import pictured_regions
+
+    return pictured_regions

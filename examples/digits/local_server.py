@@ -31,6 +31,7 @@ def local_server(folder: Path, **settings: str) -> Generator[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEFUSE_")}
     ours = {
         "DEFUSE_ADDRESS": "127.0.0.1:0",
+        "DEFUSE_WEB_ADDRESS": "127.0.0.1:0",
         "DEFUSE_STATE_DIR": str(folder / "state"),
         "DEFUSE_STORE_URL": str(folder / "store"),
         "DEFUSE_THREADS": "1",  # models this small are no faster with more

@@ -24,8 +24,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
-        "`up` is all of it in one command, for one machine. In production run `api` and `worker` with the "
-        "same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
+        "`up` is all of it in one command, for one machine. In production run `api`, `web` and `worker` with "
+        "the same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
         "Every setting is an environment variable DEFUSE_*; options override it. The token that clients "
         "must show is DEFUSE_TOKEN only: command lines can be read by every user of the machine."
     ),
@@ -36,6 +36,13 @@ Address = Annotated[
     typer.Option(
         help="Where the API listens, host:port; port 0 takes a free one. Beyond loopback it needs TLS and "
         "a token. [DEFUSE_ADDRESS; 127.0.0.1:50151]"
+    ),
+]
+WebAddress = Annotated[
+    str | None,
+    typer.Option(
+        help="Where the pages are served, host:port; port 0 takes a free one. Beyond loopback they need TLS "
+        "and a token. [DEFUSE_WEB_ADDRESS; 127.0.0.1:50180]"
     ),
 ]
 TlsCert = Annotated[Path | None, typer.Option(help="Certificate chain, PEM. [DEFUSE_TLS_CERT]")]
@@ -62,6 +69,7 @@ Device = Annotated[
 @app.command()
 def up(
     address: Address = None,
+    web_address: WebAddress = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     redis_url: RedisUrl = None,
@@ -69,13 +77,14 @@ def up(
     state_dir: StateDir = None,
     device: Device = None,
 ) -> None:
-    """Run everything on this machine: the API, one worker, and without a Redis URL a Valkey of its own.
+    """Run everything on this machine: API, pages, one worker, and without a Redis URL a Valkey of its own.
 
-    Prints `ready: ADDRESS` once it serves. SIGTERM and Ctrl-C drain it. What was acknowledged survives a
-    crash: start it again with the same folders.
+    Prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. What was
+    acknowledged survives a crash: start it again with the same folders.
     """
     settings = _settings(
         address=address,
+        web_address=web_address,
         tls_cert=tls_cert,
         tls_key=tls_key,
         redis_url=redis_url,
@@ -108,6 +117,27 @@ def api(
     from defuse_server.serve import serve_api
 
     _run(serve_api(settings))
+
+
+@app.command()
+def web(
+    web_address: WebAddress = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    redis_url: RedisUrl = None,
+    store_url: StoreUrl = None,
+) -> None:
+    """Run the pages alone, for annotators (/label) and for those who run audits (/audits).
+
+    Prints `web: URL` once it serves. Pages that are open while it restarts go on where they were.
+    """
+    settings = _settings(
+        web_address=web_address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
+    )
+    _require_redis(settings)
+    from defuse_server.serve import serve_web
+
+    _run(serve_web(settings))
 
 
 @app.command()

@@ -127,6 +127,15 @@ class Resources:
         token = await self.sealer.seal(purpose, str(found[size - 1][1])) if len(found) > size else ""
         return [cast("R", record.resource) for record in records], token
 
+    async def referring(self, name: str, kind: type[R]) -> builtins.list[R]:
+        """Return the resources of this kind that refer to `name`, the newest first; none where it is gone."""
+        collection = kind_of_type(kind).collection
+        members = await cast("Any", self._redis.smembers(redis_keys.referrers(name)))
+        # Ids sort by the time of their making.
+        names = sorted((member.decode() for member in members), reverse=True)
+        records = await self._records([one for one in names if one.startswith(f"{collection}/")])
+        return [cast("R", record.resource) for record in records]
+
     async def delete(self, name: str) -> None:
         """Delete a resource with what belongs to it (regions, labels, references to chunks).
 

@@ -29,14 +29,30 @@ async def serve_api(settings: Settings) -> None:
             _log.info("stopping")
 
 
+async def serve_web(settings: Settings) -> None:
+    """The pages alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
+    listen.check(settings, settings.web_address)
+    # Imported here, as the API does without it.
+    from defuse_server.web.server import WebServer
+
+    with _stop_event() as stop:
+        async with open_backend(settings) as backend, WebServer(backend) as web:
+            _announce_web(web.url)
+            await stop.wait()
+            _log.info("stopping")
+
+
 async def serve_all(settings: Settings) -> None:
-    """The API, a worker, and a Valkey of its own where no Redis is given, until SIGTERM or SIGINT.
+    """The API, the pages, a worker, and a Valkey of its own where no Redis is given, until SIGTERM or SIGINT.
 
     Raises UnsafeListen, OSError, and BackendUnavailable where another one has the state folder or the Valkey
     ended.
     """
     # First of all: what can't be served must not start a database.
     listen.check(settings)
+    listen.check(settings, settings.web_address)
+    from defuse_server.web.server import WebServer
+
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(_stop_event())
         ended: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -48,7 +64,9 @@ async def serve_all(settings: Settings) -> None:
         await stack.enter_async_context(WorkerProcess(settings))
         backend = await stack.enter_async_context(open_backend(settings))
         api = await stack.enter_async_context(ApiServer(backend))
+        web = await stack.enter_async_context(WebServer(backend))
         _announce(settings, api.port)
+        _announce_web(web.url)
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise BackendUnavailable(
@@ -81,4 +99,10 @@ def _announce(settings: Settings, port: int) -> None:
     _log.info("ready", address=address)
     # Scripts that start the service wait for this line.
     sys.stdout.write(f"ready: {address}\n")
+    sys.stdout.flush()
+
+
+def _announce_web(url: str) -> None:
+    _log.info("web.ready", url=url)
+    sys.stdout.write(f"web: {url}\n")
     sys.stdout.flush()

@@ -16,6 +16,10 @@ class Settings(BaseSettings):
 
     address: str = "127.0.0.1:50151"
     """Where the API listens, host:port. Beyond loopback it needs TLS and a token."""
+    web_address: str = "127.0.0.1:50180"
+    """Where the pages are served, host:port. Beyond loopback they need TLS and a token."""
+    web_lease_s: float = Field(default=120.0, ge=1, le=3600)
+    """A task whose label page has given no sign of life for so long goes to another annotator."""
     token: SecretStr | None = None
     """What clients show as bearer token; none: no authentication."""
     tls_cert: Path | None = None

@@ -15,7 +15,7 @@ from defuse_server.settings import Settings
 _LAUNCHER = Path(__file__).with_name("dies_with_parent.py")
 _RESTART_S = 1.0
 _STOP_PATIENCE_S = 20.0
-_API_ONLY = {"address", "token", "tls_cert", "tls_key"}
+_API_ONLY = {"address", "web_address", "web_lease_s", "token", "tls_cert", "tls_key"}
 
 _log = structlog.get_logger(__name__)
 

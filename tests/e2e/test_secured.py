@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import defuse
+import httpx
 import pytest
 
 from examples.digits.local_server import local_server
@@ -28,9 +31,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def secured_address(certificate: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def secured_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("secured")
+
+
+@pytest.fixture(scope="module")
+def secured_address(certificate: Path, secured_folder: Path) -> Iterator[str]:
     files = {"tls_cert": str(certificate), "tls_key": str(certificate.with_name("key.pem"))}
-    with local_server(tmp_path_factory.mktemp("secured"), token=TOKEN, **files) as address:
+    with local_server(secured_folder, token=TOKEN, **files) as address:
         yield address
 
 
@@ -59,3 +67,21 @@ def test_a_client_without_tls_finds_no_server(secured_address: str) -> None:
         pytest.raises(defuse.Unavailable),
     ):
         list(client.list_audits())
+
+
+def test_the_pages_ask_for_the_token_over_tls(
+    secured_address: str, secured_folder: Path, certificate: Path
+) -> None:
+    log = (secured_folder / "server.log").read_text()
+    (page,) = re.findall(r"^web: (https://\S+)$", log, re.MULTILINE)
+    with httpx.Client(base_url=page, verify=ssl.create_default_context(cafile=str(certificate))) as browser:
+        asked = browser.get("/audits", follow_redirects=True)
+        assert asked.url.path == "/sign-in"
+        assert "Secure" in asked.headers["set-cookie"]
+        (csrf,) = re.findall(r'name="csrf" value="([^"]+)"', asked.text)
+        fields = {"csrf": csrf, "annotator": "ann", "next": "/audits"}
+        for token, status, path in (("wrong", 401, "/sign-in"), (TOKEN, 200, "/audits")):
+            answer = browser.post(
+                "/sign-in", data={**fields, "token": token}, headers={"origin": page}, follow_redirects=True
+            )
+            assert (answer.status_code, answer.url.path) == (status, path)

@@ -49,3 +49,15 @@ def test_the_wheel_brings_the_whole_contract(wheel: Path, repository: Path) -> N
         for path in (repository / "proto").rglob("*.proto")
     }
     assert shipped == written
+
+
+def test_the_wheel_brings_what_the_pages_are_made_of(wheel: Path, repository: Path) -> None:
+    server = repository / "server"
+    made_of = {
+        str(path.relative_to(server))
+        for folder in ("static", "templates")
+        for path in (server / "defuse_server" / "web" / folder).rglob("*")
+        if path.is_file()
+    }
+    assert len(made_of) > 20
+    assert made_of <= set(zipfile.ZipFile(wheel).namelist())

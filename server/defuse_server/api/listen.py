@@ -11,8 +11,12 @@ class UnsafeListen(Exception):
     """The settings would open the API to a network without protection, or contradict each other."""
 
 
-def check(settings: Settings) -> None:
-    """Raises UnsafeListen for half a TLS setting, and beyond loopback for a lack of TLS or of a token."""
+def check(settings: Settings, address: str | None = None) -> None:
+    """Raises UnsafeListen for half a TLS setting, and beyond loopback for a lack of TLS or of a token.
+
+    `address` is the API's, unless another is given.
+    """
+    address = address or settings.address
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise UnsafeListen("TLS needs both --tls-cert and --tls-key, got one of them")
     missing = [
@@ -23,9 +27,9 @@ def check(settings: Settings) -> None:
         )
         if value is None
     ]
-    if missing and not is_loopback(settings.address):
+    if missing and not is_loopback(address):
         raise UnsafeListen(
-            f"{settings.address} can be reached from other machines: that needs TLS and a token; missing: "
+            f"{address} can be reached from other machines: that needs TLS and a token; missing: "
             f"{', '.join(missing)}. Set them, or listen on 127.0.0.1"
         )
 

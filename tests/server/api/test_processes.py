@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -85,7 +86,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 def up(start, folder: Path) -> Server:
     return start(
-        "up", "--address", "127.0.0.1:0", "--state-dir", str(folder), "--store-url", f"{folder}/store"
+        *("up", "--address", "127.0.0.1:0", "--web-address", "127.0.0.1:0"),
+        *("--state-dir", str(folder), "--store-url", f"{folder}/store"),
     )
 
 
@@ -97,16 +99,19 @@ def eventually(condition: Callable[[], Any], patience_s: float = 20.0) -> Any:
     return holds
 
 
-def test_the_api_imports_no_numbers(redis_url):
+@pytest.mark.parametrize(
+    "modules", ["defuse_server.serve, defuse_server.backend", "defuse_server.web.server"]
+)
+def test_the_api_and_the_pages_import_no_numbers(modules):
     code = (
-        "import sys, json; import defuse_server.serve, defuse_server.cli, defuse_server.backend; "
+        f"import sys, json; import defuse_server.cli, {modules}; "
         f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["worker"]])
+@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"]])
 def test_every_command_helps(command):
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
@@ -117,7 +122,10 @@ def test_every_command_helps(command):
     ("arguments", "environment", "told"),
     [
         (["up", "--address", "0.0.0.0:0"], {}, "TLS and a token"),
+        (["up", "--web-address", "0.0.0.0:0"], {}, "TLS and a token"),
+        (["web", "--web-address", "0.0.0.0:0"], {"DEFUSE_REDIS_URL": "redis://x"}, "TLS and a token"),
         (["worker"], {}, "DEFUSE_REDIS_URL"),
+        (["web"], {}, "DEFUSE_REDIS_URL"),
         (["up"], {"DEFUSE_THREADS": "many"}, "threads"),
     ],
 )
@@ -141,6 +149,11 @@ def test_up_serves_inspects_and_survives_its_worker(start, tmp_path, tiny_models
         (worker,) = eventually(lambda: server.children("defuse_server"))
         worker.kill()
         eventually(lambda: [w for w in server.children("defuse_server") if w.pid != worker.pid])
+
+        page = server.process.stdout.readline()
+        assert page.startswith("web: http://127.0.0.1:")
+        with urllib.request.urlopen(page.removeprefix("web: ").strip() + "/audits") as answer:
+            assert "No audit yet" in answer.read().decode()
 
         registry = RegistryServiceStub(channel)
         good = register(channel, tiny_models.classifier())

@@ -1,0 +1,1 @@
+"""The web pages: one for annotators, one for those who run audits."""

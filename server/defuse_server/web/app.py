@@ -1,0 +1,86 @@
+"""The pages' addresses."""
+
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from defuse_server.backend import Backend
+from defuse_server.errors import DefuseError
+from defuse_server.redis_client import UNREACHABLE
+from defuse_server.web.audits.pages import AuditPages
+from defuse_server.web.guard import Guard
+from defuse_server.web.labeling.pages import LabelPages
+from defuse_server.web.labeling.tasks import LabelTasks
+from defuse_server.web.problems import PageProblem, answer_http_problem, answer_problem
+from defuse_server.web.rendering import page
+from defuse_server.web.sessions import Sessions
+from defuse_server.web.sign_in import SignIn
+
+STATIC: Final = Path(__file__).parent / "static"
+
+
+def create_app(backend: Backend) -> Starlette:
+    """All pages over one backend."""
+    settings = backend.settings
+    sessions = Sessions(backend.resources.sealer, settings.token)
+    sign_in = SignIn(sessions, secure=settings.tls_cert is not None)
+    routes: list[BaseRoute] = [
+        Route("/", _home),
+        Route("/healthz", _healthy),
+        Route("/sign-in", sign_in.show),
+        Route("/sign-in", sign_in.submit, methods=["POST"]),
+        Route("/sign-out", sign_in.leave, methods=["POST"]),
+        *_label_routes(backend, sessions),
+        *_audit_routes(backend, sessions),
+        Mount("/static", StaticFiles(directory=STATIC)),
+    ]
+    return Starlette(
+        routes=routes,
+        middleware=[Middleware(Guard, sessions=sessions)],
+        exception_handlers={
+            **dict.fromkeys((DefuseError, PageProblem, *UNREACHABLE, Exception), answer_problem),
+            HTTPException: answer_http_problem,
+        },
+    )
+
+
+def _label_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
+    pages, tasks = LabelPages(backend, sessions), LabelTasks(backend, sessions)
+    return [
+        Route("/label", pages.choose),
+        Route("/label/{audit}", pages.label),
+        Route("/label/{audit}/tasks", tasks.hold, methods=["POST"]),
+        Route("/label/{audit}/answer", tasks.answer, methods=["POST"]),
+        Route("/label/{audit}/skip", tasks.skip, methods=["POST"]),
+        Route("/label/{audit}/undo", tasks.undo, methods=["POST"]),
+        Route("/label/{audit}/samples/{handle}.png", tasks.samples),
+        Route("/label/{audit}/nearest/{handle}.png", tasks.nearest_picture),
+        Route("/label/{audit}/nearest/{handle}", tasks.nearest),
+    ]
+
+
+def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
+    pages = AuditPages(backend, sessions)
+    return [
+        Route("/audits", pages.list),
+        Route("/audits/rows", pages.rows),
+        Route("/audits/{audit}", pages.show),
+        Route("/audits/{audit}/live", pages.live),
+        Route("/audits/{audit}/regions", pages.more),
+        Route("/audits/{audit}/regions/{number:int}/sheet.png", pages.sheet),
+    ]
+
+
+async def _home(_request: Request) -> Response:
+    return page("home.html")
+
+
+async def _healthy(_request: Request) -> Response:
+    return PlainTextResponse("ok")

@@ -1,0 +1,154 @@
+"""The list of audits, and one audit: its figures, regions, map, corrections and verdict."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Final, cast
+
+from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.correction_service_pb2 import Correction
+from defuse.v1.models_pb2 import JobState
+from defuse.v1.promotion_service_pb2 import Evaluation, Verdict
+from defuse.v1.registry_service_pb2 import Classifier, Dataset
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from defuse_server.backend import Backend
+from defuse_server.errors import NotFound
+from defuse_server.names import region_name
+from defuse_server.web.audits.cards import cards, class_name, is_unfinished, job_badge
+from defuse_server.web.audits.curve import curves
+from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
+from defuse_server.web.audits.remarks import remarks
+from defuse_server.web.labeling.pages import audit_name
+from defuse_server.web.pictures import sheet_answer
+from defuse_server.web.rendering import page
+from defuse_server.web.sessions import Session, Sessions
+from defuse_server.web.sign_in import sign_in_first
+
+_AUDITS_A_PAGE: Final = 25
+_CARDS_A_PAGE: Final = 24
+_MAPS_KEPT: Final = 32
+
+
+class AuditPages:
+    """Pages for those who run audits: they show what the classifier says, and read only."""
+
+    def __init__(self, backend: Backend, sessions: Sessions) -> None:
+        self._resources = backend.resources
+        self._regions = backend.regions
+        self._labels = backend.labels
+        self._store = backend.store
+        self._sessions = sessions
+        self._maps: dict[tuple[str, int], LatentMap | None] = {}
+
+    async def list(self, request: Request) -> Response:
+        """The audits, newest first."""
+        return await self._listed(request, "audits.html")
+
+    async def rows(self, request: Request) -> Response:
+        """The list alone, for the page that looks again."""
+        return await self._listed(request, "audit_rows.html")
+
+    async def show(self, request: Request) -> Response:
+        """One audit, with all that came of it."""
+        if not self._admitted(request):
+            return sign_in_first(request)
+        audit = await self._audit(request)
+        dataset = cast("Dataset", await self._resources.get(audit.dataset))
+        classifier = cast("Classifier | None", await self._found(audit.classifier))
+        corrections = await self._resources.referring(audit.name, Correction)
+        evaluations = await self._resources.referring(audit.name, Evaluation)
+        names = list(dataset.class_names)
+        return page(
+            "audit.html",
+            audit=audit,
+            dataset=dataset,
+            classifier=classifier,
+            unfinished=is_unfinished(audit),
+            badge=job_badge(audit.state),
+            report=await self._labels.report(audit.name),
+            remarks=remarks(await self._labels.tasks(audit.name), names),
+            map=await self._map(audit),
+            name_of=partial(class_name, names),
+            corrections=[(one, job_badge(one.state), curves(one)) for one in corrections],
+            evaluations=[(one, _verdict(one), job_badge(one.state)) for one in evaluations],
+            **await self._cards(audit.name, names, evaluations, ""),
+        )
+
+    async def live(self, request: Request) -> Response:
+        """How far an audit is; once it has ended, the whole page is to be loaded again."""
+        if not self._admitted(request):
+            return sign_in_first(request)
+        audit = await self._audit(request)
+        unfinished = is_unfinished(audit)
+        answer = page("audit_live.html", audit=audit, unfinished=unfinished, badge=job_badge(audit.state))
+        if not unfinished:
+            answer.headers["HX-Refresh"] = "true"
+        return answer
+
+    async def more(self, request: Request) -> Response:
+        """The next page of regions."""
+        if not self._admitted(request):
+            return sign_in_first(request)
+        audit = await self._audit(request)
+        dataset = cast("Dataset", await self._resources.get(audit.dataset))
+        evaluations = await self._resources.referring(audit.name, Evaluation)
+        token = request.query_params.get("page", "")
+        return page(
+            "audit_cards.html",
+            audit=audit,
+            **await self._cards(audit.name, list(dataset.class_names), evaluations, token),
+        )
+
+    async def sheet(self, request: Request) -> Response:
+        """The picture of a region's samples."""
+        if not self._admitted(request):
+            return sign_in_first(request)
+        region = await self._regions.get(region_name(audit_name(request), request.path_params["number"]))
+        return await sheet_answer(self._store, region.sheet)
+
+    def _admitted(self, request: Request) -> bool:
+        session = cast("Session | None", request.state.session)
+        return not self._sessions.asks_for_token or (session is not None and session.admitted)
+
+    async def _listed(self, request: Request, template: str) -> Response:
+        if not self._admitted(request):
+            return sign_in_first(request)
+        token = request.query_params.get("page", "")
+        audits, older = await self._resources.list(Audit, _AUDITS_A_PAGE, token)
+        rows = [(audit, job_badge(audit.state), is_unfinished(audit)) for audit in audits]
+        return page(template, rows=rows, page=token, older=older, live=any(row[2] for row in rows))
+
+    async def _audit(self, request: Request) -> Audit:
+        return cast("Audit", await self._resources.get(audit_name(request)))
+
+    async def _found(self, name: str) -> Any:
+        try:
+            return await self._resources.get(name) if name else None
+        except NotFound:
+            return None
+
+    async def _cards(
+        self, audit: str, class_names: Sequence[str], evaluations: Sequence[Evaluation], token: str
+    ) -> dict[str, Any]:
+        regions, older = await self._regions.list(audit, _CARDS_A_PAGE, token)
+        done = (one for one in evaluations if one.state == JobState.JOB_STATE_SUCCEEDED)
+        return {"cards": cards(regions, class_names, next(done, None)), "more": older}
+
+    async def _map(self, audit: Audit) -> LatentMap | None:
+        """Regions never move: the map is computed once for each number of them."""
+        key = (audit.name, audit.region_count)
+        if key not in self._maps:
+            regions: Sequence[Region] = await self._regions.range(audit.name, 0, REGIONS_SHOWN)
+            while len(self._maps) >= _MAPS_KEPT:
+                del self._maps[next(iter(self._maps))]
+            self._maps[key] = await run_in_threadpool(latent_map, regions)
+        return self._maps[key]
+
+
+def _verdict(evaluation: Evaluation) -> str:
+    """PASS, FAIL or INCONCLUSIVE; empty until there is one."""
+    if evaluation.state != JobState.JOB_STATE_SUCCEEDED:
+        return ""
+    return Verdict.Name(evaluation.verdict).removeprefix("VERDICT_")

@@ -1,0 +1,41 @@
+"""What annotators wrote: notes with their answers, and why they skipped."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from defuse_server.labels.answers import KeptTask
+from defuse_server.web.audits.cards import class_name
+
+REMARKS_SHOWN: Final = 100
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One of them, with the answer that it goes with; `number` is the region's, None at a gold task."""
+
+    number: int | None
+    annotator: str
+    said: str
+    text: str
+    time_ms: int
+
+
+def remarks(tasks: Sequence[KeptTask], class_names: Sequence[str]) -> list[Remark]:
+    """The newest ones, the last one first."""
+    found = (remark for task in tasks for remark in _of(task, class_names))
+    return sorted(found, key=lambda remark: -remark.time_ms)[:REMARKS_SHOWN]
+
+
+def _of(task: KeptTask, class_names: Sequence[str]) -> Iterator[Remark]:
+    number = task.number if task.gold is None else None
+    for answer in task.answers:
+        if answer.note:
+            said = (
+                class_name(class_names, int(answer.vote))
+                if answer.vote.isdigit()
+                else answer.vote.replace("_", " ")
+            )
+            yield Remark(number, answer.annotator, said, answer.note, answer.time_ms)
+    for skip in task.skips:
+        yield Remark(number, skip.annotator, "skipped", skip.reason, skip.time_ms)

@@ -1,0 +1,83 @@
+"""What every request passes: its host, its origin, its session; and what every answer says to browsers."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from defuse_server.api.listen import is_loopback
+from defuse_server.web.sessions import COOKIE, Sessions
+
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    # Not no-referrer: forms would then come from the origin `null`.
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
+
+
+class Guard:
+    """Refuses what comes from other sites, and gives each request the session of its cookie.
+
+    Without a token the pages trust whoever is on this machine; a foreign name that was made to resolve to it
+    (DNS rebinding) is not.
+    """
+
+    def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
+        self._app = app
+        self._sessions = sessions
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers 403, or hands the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        connection = HTTPConnection(scope)
+        if refusal := self._refusal(connection, scope["method"]):
+            await PlainTextResponse(refusal, 403)(scope, receive, _hardened(send))
+            return
+        if not scope["path"].startswith("/static/"):
+            session = await self._sessions.read(connection.cookies.get(COOKIE))
+            scope.setdefault("state", {})["session"] = session
+        await self._app(scope, receive, _hardened(send))
+
+    def _refusal(self, connection: HTTPConnection, method: str) -> str:
+        host = connection.headers.get("host", "")
+        if not self._sessions.asks_for_token and not is_loopback(_with_port(host)):
+            return (
+                f"expected a loopback name as host, got {host[:100]!r}: without a token this server "
+                "answers to its own machine alone"
+            )
+        if method in _SAFE_METHODS:
+            return ""
+        origin = connection.headers.get("origin", "")
+        if urlsplit(origin).netloc != host:
+            return f"cross-site request refused: expected the origin {host[:100]!r}, got {origin[:100]!r}"
+        if connection.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return "cross-site request refused"
+        return ""
+
+
+def _with_port(host: str) -> str:
+    return host if host.rpartition(":")[2].isdigit() else f"{host}:0"
+
+
+def _hardened(send: Send) -> Send:
+    async def sent(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers[name] = value
+            headers.setdefault("Cache-Control", "no-store")
+        await send(message)
+
+    return sent

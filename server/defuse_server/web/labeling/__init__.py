@@ -1,0 +1,1 @@
+"""The annotators' page: tasks under opaque handles, and no prediction anywhere."""

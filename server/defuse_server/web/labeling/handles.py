@@ -1,0 +1,41 @@
+"""A lease as a page holds it: sealed text, good for one annotator, and fit for the address of an image."""
+
+from dataclasses import dataclass
+
+from defuse_server.errors import LeaseLost
+from defuse_server.names import parse_region_name
+from defuse_server.sealed import Sealer
+
+_LONGEST = 500
+
+
+@dataclass(frozen=True)
+class Held:
+    """A region and the token of a lease of it."""
+
+    region: str
+    token: str
+
+
+class Handles:
+    """Seals leases for annotators, and opens what it sealed for the same annotator only."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    async def seal(self, annotator: str, region: str, token: str) -> str:
+        """The handle of a lease."""
+        return await self._sealer.seal(_purpose(annotator), f"{region} {token}")
+
+    async def open(self, annotator: str, audit: str, handle: str) -> Held:
+        """The lease behind a handle; raises LeaseLost where it is another annotator's or another audit's."""
+        position = await self._sealer.open(_purpose(annotator), handle) if len(handle) <= _LONGEST else None
+        if position is not None:
+            region, _, token = position.partition(" ")
+            if parse_region_name(region)[0] == audit:
+                return Held(region, token)
+        raise LeaseLost("this task is not yours, or of another set: load the page again")
+
+
+def _purpose(annotator: str) -> str:
+    return f"web-task:{annotator}"

@@ -1,0 +1,170 @@
+"""What the label page asks for while somebody works on it: tasks, and what becomes of them."""
+
+from collections.abc import Sequence
+from typing import Any, Final, cast
+
+from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
+from defuse.v1.models_pb2 import ContactSheet
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from defuse_server.api import validation
+from defuse_server.api.labels import NOTE_CHARACTERS
+from defuse_server.api.validation import Violations
+from defuse_server.backend import Backend
+from defuse_server.errors import InvalidRequest, LeaseLost, NotFound
+from defuse_server.web.bodies import read_json, text_of, texts_of
+from defuse_server.web.labeling.handles import Handles, Held
+from defuse_server.web.labeling.pages import audit_name
+from defuse_server.web.pictures import sheet_answer
+from defuse_server.web.problems import SignedOut
+from defuse_server.web.rendering import page, render
+from defuse_server.web.sessions import Session, Sessions
+
+HELD_MOST: Final = 4
+"""How many tasks a page may hold: the one to see, the next, and what was taken back."""
+_REASON_CHARACTERS: Final = 500
+_VERDICTS: Final = {
+    "mixed": LabelVerdict.LABEL_VERDICT_MIXED,
+    "invalid": LabelVerdict.LABEL_VERDICT_INVALID,
+    "cannot_tell": LabelVerdict.LABEL_VERDICT_CANNOT_TELL,
+}
+
+
+class LabelTasks:
+    """Leases tasks to a page, keeps them leased while it is open, and takes its answers."""
+
+    def __init__(self, backend: Backend, sessions: Sessions) -> None:
+        self._backend = backend
+        self._labels = backend.labels
+        self._sessions = sessions
+        self._handles = Handles(backend.resources.sealer)
+
+    async def hold(self, request: Request) -> Response:
+        """Extends what the page holds, says what it has lost, and leases up to `want` tasks in all.
+
+        `unseen`: the page lost its content (it was loaded again), and needs that of the tasks it holds, too.
+        """
+        audit, annotator, content = await self._asked(request)
+        handles = texts_of(content, "held", HELD_MOST)
+        want = content.get("want", 2)
+        if not isinstance(want, int) or not 0 <= want <= HELD_MOST:
+            raise InvalidRequest([("want", f"expected 0 to {HELD_MOST}, got {str(want)[:20]}")])
+        lost = [handle for handle in handles if not await self._extended(audit, annotator, handle)]
+        kept = [handle for handle in handles if handle not in lost]
+        tasks = await self._again(audit, annotator, kept) if content.get("unseen") is True else []
+        if len(kept) < want:
+            tasks += await self._leased(audit, annotator, want - len(kept))
+        return JSONResponse({"lost": lost, "tasks": tasks, "progress": await self._progress(audit)})
+
+    async def answer(self, request: Request) -> Response:
+        """Counts an answer; the same again is answered like the first."""
+        audit, annotator, content = await self._asked(request)
+        held = await self._handles.open(annotator, audit, text_of(content, "handle"))
+        note = _checked(content, "note", NOTE_CHARACTERS)
+        await self._labels.submit(held.region, held.token, _answer_of(content.get("answer")), note)
+        return JSONResponse({"progress": await self._progress(audit)})
+
+    async def skip(self, request: Request) -> Response:
+        """Gives a task back for good, and says why."""
+        audit, annotator, content = await self._asked(request)
+        held = await self._handles.open(annotator, audit, text_of(content, "handle"))
+        reason = _checked(content, "reason", _REASON_CHARACTERS, least=1)
+        await self._labels.skip(held.region, held.token, reason)
+        return JSONResponse({"progress": await self._progress(audit)})
+
+    async def undo(self, request: Request) -> Response:
+        """Takes an answer of this annotator back."""
+        audit, annotator, content = await self._asked(request)
+        held = await self._handles.open(annotator, audit, text_of(content, "handle"))
+        await self._labels.undo(held.region, annotator)
+        return JSONResponse({"progress": await self._progress(audit)})
+
+    async def samples(self, request: Request) -> Response:
+        """The picture of a task's samples."""
+        shown = await self._labels.shown((await self._opened(request)).region)
+        return await sheet_answer(self._backend.store, shown.sheet)
+
+    async def nearest_picture(self, request: Request) -> Response:
+        """The picture of the dataset's items nearest to a task's samples."""
+        shown = await self._labels.shown((await self._opened(request)).region)
+        return await sheet_answer(self._backend.store, shown.nearest_sheet)
+
+    async def nearest(self, request: Request) -> Response:
+        """The nearest items, without their labels: most bear that of the seeds, which is not to be told."""
+        shown = await self._labels.shown((await self._opened(request)).region)
+        audit_id, handle = request.path_params["audit"], request.path_params["handle"]
+        address = f"/label/{audit_id}/nearest/{handle}.png"
+        return page("label_nearest.html", sheet=shown.nearest_sheet, address=address)
+
+    async def _asked(self, request: Request) -> tuple[str, str, dict[str, Any]]:
+        content = await read_json(request, self._sessions)
+        return audit_name(request), _annotator(request), content
+
+    async def _opened(self, request: Request) -> Held:
+        return await self._handles.open(
+            _annotator(request), audit_name(request), request.path_params["handle"]
+        )
+
+    async def _extended(self, audit: str, annotator: str, handle: str) -> bool:
+        try:
+            held = await self._handles.open(annotator, audit, handle)
+            await self._labels.extend(held.region, held.token, self._backend.settings.web_lease_s)
+        except (LeaseLost, NotFound):
+            return False
+        return True
+
+    async def _leased(self, audit: str, annotator: str, count: int) -> list[dict[str, str]]:
+        leased = await self._labels.lease(audit, annotator, count, self._backend.settings.web_lease_s)
+        return [
+            _task(audit, await self._handles.seal(annotator, task.region, task.lease_token), task.sheet)
+            for task in leased
+        ]
+
+    async def _again(self, audit: str, annotator: str, handles: Sequence[str]) -> list[dict[str, str]]:
+        tasks: list[dict[str, str]] = []
+        for handle in handles:
+            held = await self._handles.open(annotator, audit, handle)
+            shown = await self._labels.shown(held.region)
+            tasks.append(_task(audit, handle, shown.sheet))
+        return tasks
+
+    async def _progress(self, audit: str) -> dict[str, int]:
+        counts = await self._labels.progress(audit)
+        left = counts.unlabeled_count + counts.leased_count
+        return {"total": counts.region_count, "left": left}
+
+
+def _annotator(request: Request) -> str:
+    session = cast("Session | None", request.state.session)
+    if session is None or not session.annotator:
+        raise SignedOut("expected an annotator who has signed in")
+    return session.annotator
+
+
+def _task(audit: str, handle: str, sheet: ContactSheet) -> dict[str, str]:
+    address = f"/label/{audit.partition('/')[2]}/samples/{handle}.png"
+    nearest = f"/label/{audit.partition('/')[2]}/nearest/{handle}"
+    content = render("label_task.html", sheet=sheet, address=address, nearest=nearest, handle=handle)
+    return {"handle": handle, "picture": address, "html": content}
+
+
+def _answer_of(answer: Any) -> LabelAnswer:
+    """The answer `{"label": 3}` or `{"verdict": "mixed"}`; raises InvalidRequest."""
+    if isinstance(answer, dict):
+        given = cast("dict[str, Any]", answer)
+        label, verdict = given.get("label"), given.get("verdict")
+        if isinstance(label, int) and not isinstance(label, bool) and -(2**31) <= label < 2**31:
+            return LabelAnswer(label=label)
+        if isinstance(verdict, str) and verdict in _VERDICTS:
+            return LabelAnswer(verdict=_VERDICTS[verdict])
+    expected = "expected a label, a number, or one of the verdicts mixed, invalid, cannot_tell"
+    raise InvalidRequest([("answer", f"{expected}; got {str(answer)[:100]!r}")])
+
+
+def _checked(content: dict[str, Any], field: str, most: int, least: int = 0) -> str:
+    text = text_of(content, field)
+    violations = Violations()
+    validation.text(violations, field, text, most, least)
+    violations.check()
+    return text

@@ -1,0 +1,23 @@
+"""Serves contact sheets from the artifact store."""
+
+from typing import Final
+
+from defuse.v1.models_pb2 import ContactSheet
+from starlette.responses import Response
+
+from defuse_server.errors import NotFound
+from defuse_server.names import artifact_sha256
+from defuse_server.store.artifacts import ArtifactStore
+
+# The content of an address never changes; `private`, as it needs a session.
+_CACHE: Final = "private, max-age=3600, immutable"
+
+
+async def sheet_answer(store: ArtifactStore, sheet: ContactSheet) -> Response:
+    """The PNG of a contact sheet, without its digest; raises NotFound."""
+    if not sheet.artifact:
+        raise NotFound("the contact sheet")
+    sha256 = artifact_sha256(sheet.artifact)
+    stored = await store.stat(sha256)
+    data = await store.read(sha256, 0, stored.size_bytes)
+    return Response(data, media_type="image/png", headers={"Cache-Control": _CACHE})

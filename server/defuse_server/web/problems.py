@@ -1,0 +1,88 @@
+"""What goes wrong, as an answer that a page or a person can use."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import grpc
+from defuse.v1.error_reason_pb2 import ErrorReason
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from defuse_server.api.errors import CODES, known
+from defuse_server.errors import DefuseError
+from defuse_server.web.rendering import page
+
+_STATUS: Final[Mapping[grpc.StatusCode, int]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.FAILED_PRECONDITION: 409,
+    grpc.StatusCode.UNAVAILABLE: 503,
+}
+_TITLES: Final = {
+    400: "This request makes no sense here",
+    401: "Sign in first",
+    403: "Refused",
+    404: "There is nothing here",
+    409: "That is not possible any more",
+    413: "Too long",
+    503: "The service can't be reached",
+}
+
+
+class PageProblem(Exception):
+    """A request that only browsers make, and that is refused."""
+
+    status = 400
+    reason = "INVALID_FIELD"
+
+
+class SignedOut(PageProblem):
+    """No session, or one that is not signed in."""
+
+    status = 401
+    reason = "UNAUTHENTICATED"
+
+
+class Forbidden(PageProblem):
+    """Another site's, or another session's request."""
+
+    status = 403
+    reason = "CROSS_SITE"
+
+
+class TooLong(PageProblem):
+    """A body beyond the limit."""
+
+    status = 413
+    reason = "TOO_LARGE"
+
+
+def answer_problem(request: Request, error: Exception) -> Response:
+    """The answer to a request that failed: JSON for scripts, a page for people."""
+    if isinstance(error, PageProblem):
+        return _answer(request, error.status, error.reason, str(error))
+    problem = known(error)
+    return _answer(request, _status(problem), _reason(problem), problem.message)
+
+
+def _status(problem: DefuseError) -> int:
+    return _STATUS.get(CODES[problem.reason], 500)
+
+
+def _reason(problem: DefuseError) -> str:
+    return ErrorReason.Name(problem.reason).removeprefix("ERROR_REASON_")
+
+
+def _answer(request: Request, status: int, reason: str, message: str) -> Response:
+    if request.method == "GET" and "text/html" in request.headers.get("accept", "*/*"):
+        title = _TITLES.get(status, "Something went wrong")
+        return page("problem.html", status_code=status, title=title, message=message)
+    return JSONResponse({"reason": reason, "message": message}, status)
+
+
+def answer_http_problem(request: Request, error: Exception) -> Response:
+    """The answer where no page is, or not by this method."""
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return _answer(request, status, "RESOURCE_NOT_FOUND", f"no page at {request.url.path[:200]}")

@@ -1,0 +1,99 @@
+"""Signing in: a name, and the server's token where it has one."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from defuse_server.api import validation
+from defuse_server.api.labels import ANNOTATOR_CHARACTERS
+from defuse_server.api.validation import Violations
+from defuse_server.errors import InvalidRequest
+from defuse_server.web.bodies import read_form
+from defuse_server.web.rendering import page
+from defuse_server.web.sessions import COOKIE, LIFETIME_S, Session, Sessions
+
+HOME: Final = "/"
+
+
+class SignIn:
+    """The page on which annotators give their name."""
+
+    def __init__(self, sessions: Sessions, *, secure: bool) -> None:
+        self._sessions = sessions
+        self._secure = secure
+
+    async def show(self, request: Request) -> Response:
+        """The form, and a session of nobody for it."""
+        session = request.state.session or self._sessions.fresh()
+        return await self._form(request, session, _local(request.query_params.get("next", HOME)), "")
+
+    async def submit(self, request: Request) -> Response:
+        """Signs in, or shows the form again and says why not."""
+        fields = await read_form(request, self._sessions)
+        name, target = fields.get("annotator", "").strip(), _local(fields.get("next", HOME))
+        if not self._sessions.admits(fields.get("token", "").strip()):
+            told = "This is not the server's token. Whoever started the server has it (DEFUSE_TOKEN)."
+            return await self._form(request, request.state.session, target, told, 401)
+        violations = Violations()
+        validation.text(violations, "Name", name, ANNOTATOR_CHARACTERS, least=1)
+        try:
+            violations.check()
+        except InvalidRequest as error:
+            return await self._form(request, request.state.session, target, error.message, 400)
+        return await self._with_cookie(RedirectResponse(target, 303), self._sessions.signed_in(name))
+
+    async def leave(self, request: Request) -> Response:
+        """Signs out."""
+        fields = await read_form(request, self._sessions)
+        where = f"/sign-in?{urlencode({'next': _local(fields.get('next', HOME))})}"
+        return await self._with_cookie(RedirectResponse(where, 303), self._sessions.fresh())
+
+    async def _form(
+        self, request: Request, session: Session, target: str, told: str, status: int = 200
+    ) -> Response:
+        shown = page(
+            "sign_in.html",
+            status_code=status,
+            csrf=await self._sessions.csrf_token(session),
+            next=target,
+            told=told,
+            annotator=session.annotator,
+            asks_for_token=self._sessions.asks_for_token,
+            name_characters=ANNOTATOR_CHARACTERS,
+        )
+        return await self._with_cookie(shown, session)
+
+    async def _with_cookie(self, response: Response, session: Session) -> Response:
+        response.set_cookie(
+            COOKIE,
+            await self._sessions.cookie(session),
+            max_age=LIFETIME_S,
+            httponly=True,
+            samesite="strict",
+            secure=self._secure,
+        )
+        return response
+
+
+def sign_in_first(request: Request) -> Response:
+    """Sends to the form, and back from there.
+
+    A link from another site brings no SameSite=Strict cookie, though the visitor may be signed in: such a
+    visit is made to load once more, from here.
+    """
+    where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return HTMLResponse(
+            '<!doctype html><meta http-equiv="refresh" content="0"><title>Defuse</title>'
+            "<p>One moment: this page loads again, to know you.</p>"
+        )
+    return RedirectResponse(f"/sign-in?{urlencode({'next': where})}", 303)
+
+
+def _local(target: str) -> str:
+    """The target of a redirect, where it is a path here; never another site."""
+    if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable():
+        return target
+    return HOME

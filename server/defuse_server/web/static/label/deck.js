@@ -1,0 +1,83 @@
+// The tasks that the page holds: the one to see, and behind it the next, loaded with its picture.
+
+// A key that comes sooner was meant for the task before: nobody judges pictures in so short a time.
+const SETTLE_MS = 150;
+const RETRY_MS = 2000;
+
+export class Deck {
+  // `kept` is told whenever other tasks are held, `shown` when another one is seen.
+  constructor(current, next, empty, { kept, shown }) {
+    this.current = current;
+    this.next = next;
+    this.empty = empty;
+    this.kept = kept;
+    this.shown = shown;
+    this.cards = [];
+  }
+
+  get handles() {
+    return this.cards.map((card) => card.handle);
+  }
+
+  // The task that can be answered now: seen, with its picture; null while there is none.
+  get answerable() {
+    const card = this.cards[0];
+    return card && card.settled ? card : null;
+  }
+
+  add(tasks, first) {
+    const cards = tasks.map(makeCard);
+    this.cards = first ? [...cards, ...this.cards] : [...this.cards, ...cards];
+    this.show();
+  }
+
+  remove(handles) {
+    const gone = this.cards[0] && handles.includes(this.cards[0].handle);
+    this.cards = this.cards.filter((card) => !handles.includes(card.handle));
+    this.show();
+    return gone;
+  }
+
+  show() {
+    const [first, ...rest] = this.cards;
+    this.next.replaceChildren(...rest.map((card) => card.element));
+    this.kept(this.handles);
+    const seen = first ? first.element : this.empty;
+    if (this.current.firstElementChild === seen && this.current.childElementCount === 1) return;
+    this.current.replaceChildren(seen);
+    if (first) this.settle(first);
+    this.shown(first || null);
+  }
+
+  async settle(card) {
+    card.settled = false;
+    delete card.element.dataset.ready;
+    await Promise.all([card.loaded, new Promise((done) => setTimeout(done, SETTLE_MS))]);
+    card.settled = true;
+    card.element.dataset.ready = "true";
+  }
+}
+
+function makeCard(task) {
+  const holder = document.createElement("template");
+  holder.innerHTML = task.html;
+  const element = holder.content.firstElementChild;
+  window.htmx.process(element);
+  return { handle: task.handle, element, loaded: loaded(task.picture, element), settled: false };
+}
+
+async function loaded(address, element) {
+  for (;;) {
+    const picture = new Image();
+    picture.src = address;
+    try {
+      await picture.decode();
+      element.dataset.loaded = "true";
+      return;
+    } catch {
+      element.dataset.loaded = "false";
+      await new Promise((done) => setTimeout(done, RETRY_MS));
+      for (const image of element.querySelectorAll("image")) image.setAttribute("href", address);
+    }
+  }
+}

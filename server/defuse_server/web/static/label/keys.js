@@ -1,0 +1,20 @@
+// One key, one button: a key presses the button that shows it. Keys in a field or a dialog are text.
+
+export function listenToKeys(isOn, keys) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (document.querySelector("dialog[open]")) return;
+    if (isField(event.target)) {
+      if (event.key === "Escape") keys.leaveField();
+      return;
+    }
+    // A key that is held down answers once.
+    if (event.repeat || !isOn()) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    if (keys.press(key)) event.preventDefault();
+  });
+}
+
+function isField(element) {
+  return element instanceof HTMLElement && element.matches("input:not([type=checkbox]), textarea, select");
+}

@@ -1,0 +1,41 @@
+// Speaks with the server: what it refuses is final, what does not reach it can be sent again.
+
+export class Unreached extends Error {}
+
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.message || `The server refused this (${status}).`);
+    this.status = status;
+    this.reason = problem.reason || "";
+  }
+
+  // Signing in again, in another tab, makes the same request succeed.
+  get isSession() {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+const PATIENCE_MS = 15000;
+
+export function server(audit, csrf) {
+  return async function post(what, content) {
+    let response;
+    try {
+      response = await fetch(`/label/${audit}/${what}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "x-csrf-token": csrf },
+        body: JSON.stringify(content),
+        signal: AbortSignal.timeout(PATIENCE_MS),
+      });
+    } catch {
+      throw new Unreached("The server can’t be reached.");
+    }
+    if (response.status >= 500) throw new Unreached(`The server has a problem (${response.status}).`);
+    const answer = await response.json().catch(() => null);
+    if (answer === null) throw new Unreached("The answer got lost.");
+    if (!response.ok) throw new Refused(response.status, answer);
+    return answer;
+  };
+}
+
+export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));

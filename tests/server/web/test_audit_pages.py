@@ -1,0 +1,173 @@
+"""The pages for those who run audits."""
+
+from __future__ import annotations
+
+import math
+import random
+import uuid
+from typing import Any
+
+import numpy as np
+import pytest
+from defuse.v1 import models_pb2
+from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
+from defuse.v1.models_pb2 import Interval, JobState
+from defuse.v1.promotion_service_pb2 import Check, Evaluation, RegionAccuracy, Verdict
+from defuse.v1.registry_service_pb2 import Dataset
+from defuse_server import redis_keys
+from defuse_server.backend import Backend
+from defuse_server.web.audits.curve import curves
+from defuse_server.web.audits.latent_map import COLOURS, HEIGHT, WIDTH, latent_map, project
+
+
+async def put(backend: Backend, message: Any, state: int, *references: str) -> Any:
+    made, _ = await backend.resources.create(message, str(uuid.uuid4()), b"", references=references)
+    await backend.redis.hset(redis_keys.resource(made.name), "state", state)
+    return made
+
+
+async def test_the_list_says_what_to_do_where_there_is_none(browse: Any) -> None:
+    assert "defuse audit start" in (await (await browse()).get("/audits")).text
+
+
+async def test_the_list_follows_what_runs(browse: Any, backend: Backend) -> None:
+    dataset, _ = await backend.resources.create(Dataset(), str(uuid.uuid4()), b"")
+    audit = await put(
+        backend, Audit(dataset=dataset.name, display_name="<i>new</i>"), JobState.JOB_STATE_RUNNING
+    )
+    browser = await browse()
+    shown = (await browser.get("/audits")).text
+    assert "&lt;i&gt;new&lt;/i&gt;" in shown
+    assert 'hx-trigger="every 2s"' in shown
+    live = await browser.get(f"/{audit.name}/live")
+    assert "running" in live.text
+    assert "hx-refresh" not in live.headers
+    await backend.redis.hset(redis_keys.resource(audit.name), "state", JobState.JOB_STATE_FAILED)
+    assert (await browser.get(f"/{audit.name}/live")).headers["hx-refresh"] == "true"
+    assert 'hx-trigger="every 10s"' in (await browser.get("/audits/rows")).text
+
+
+async def test_an_audit_shows_regions_labels_warnings_and_people(
+    browse: Any, publish: Any, backend: Backend
+) -> None:
+    audit = await publish([3, 4], wanted=1)
+    await backend.redis.hset(
+        redis_keys.resource(audit),
+        "body",
+        Audit(
+            dataset=(await backend.resources.get(audit)).dataset,
+            warnings=[models_pb2.Warning(reason="X", message="the data is <small>")],
+        ).SerializeToString(),
+    )
+    (task,) = await backend.labels.lease(audit, "<ann>", 1, 60)
+    from defuse.v1.label_service_pb2 import LabelAnswer
+
+    hostile = "<script>alert(1)</script>"
+    await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=3), hostile)
+    (second,) = await backend.labels.lease(audit, "ben", 1, 60)
+    await backend.labels.skip(second.region, second.lease_token, "too <dark>")
+    shown = (await (await browse()).get(f"/{audit}")).text
+    assert "confirmed bug" in shown
+    assert "&lt;ann&gt;" in shown
+    assert hostile not in shown
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in shown
+    assert "too &lt;dark&gt;" in shown
+    assert "the data is &lt;small&gt;" in shown
+    assert "class 3</span>" in shown
+    assert "class 4</span>" in shown
+    assert "Where the regions lie" in shown
+
+
+async def test_regions_come_in_pages_with_their_pictures(browse: Any, publish: Any) -> None:
+    audit = await publish([n % 10 for n in range(30)])
+    browser = await browse()
+    shown = (await browser.get(f"/{audit}")).text
+    assert shown.count('class="card region"') == 24
+    more = shown.split('hx-get="')[-1].split('"')[0]
+    assert (await browser.get(more)).text.count('class="card region"') == 6
+    picture = await browser.get(f"/{audit}/regions/29/sheet.png")
+    assert picture.headers["content-type"] == "image/png"
+    assert (await browser.get(f"/{audit}/regions/30/sheet.png")).status_code == 404
+    assert (await browser.get(f"/{audit}/regions?page=rubbish")).status_code == 400
+
+
+async def test_corrections_and_the_verdict_are_shown_with_their_evidence(
+    browse: Any, publish: Any, backend: Backend
+) -> None:
+    audit = await publish([3])
+    points = [point(0.1, 0.7, 0.96), point(1.0, 0.93, 0.95, chosen=True), point(10.0, 0.99, 0.8)]
+    correction = Correction(audit=audit, baseline=point(0, 0.1, 0.97), curve=points)
+    await put(backend, correction, JobState.JOB_STATE_SUCCEEDED, audit)
+    check = Check(
+        check="clean_accuracy",
+        verdict=Verdict.VERDICT_FAIL,
+        value=-0.02,
+        bound=-0.005,
+        explanation="2 points lost",
+    )
+    accuracy = RegionAccuracy(region=f"{audit}/regions/0", accuracy_before=0.04, accuracy_after=0.97)
+    evaluation = Evaluation(audit=audit, verdict=Verdict.VERDICT_FAIL, checks=[check], regions=[accuracy])
+    await put(backend, evaluation, JobState.JOB_STATE_SUCCEEDED, audit)
+    shown = (await (await browse()).get(f"/{audit}")).text
+    assert "may not be promoted" in shown
+    assert "2 points lost" in shown
+    assert 'value="0.97"' in shown
+    assert shown.count("<polyline") == 2
+
+
+def point(weight: float, region: float, validation: float, *, chosen: bool = False) -> CorrectionPoint:
+    figures = {"lambda": weight, "region_accuracy": region, "validation_accuracy": validation}
+    return CorrectionPoint(**figures, chosen=chosen)
+
+
+def test_the_curve_rises_where_the_share_does_and_leaves_out_what_diverged() -> None:
+    points = [point(10.0, 0.9, 0.9), point(0.1, 0.5, 0.95), CorrectionPoint(diverged=True)]
+    drawn, _ = curves(Correction(baseline=point(0, 0.2, 0.96), curve=points))
+    assert [one.weight for one in drawn.points] == [0.1, 10.0]
+    assert drawn.points[0].x < drawn.points[1].x
+    assert drawn.before_y > drawn.points[0].y > drawn.points[1].y
+    assert curves(Correction(curve=[CorrectionPoint(diverged=True)])) == []
+    assert len(curves(Correction(curve=[point(1.0, 1.0, 1.0)]))) == 2
+
+
+@pytest.mark.parametrize(("count", "dimensions"), [(2, 5), (30, 8), (12, 40), (200, 16)])
+def test_the_map_is_the_principal_components(count: int, dimensions: int) -> None:
+    draw = random.Random(count)
+    scales = [math.exp(-0.4 * place) for place in range(dimensions)]
+    means = [[draw.gauss(3.0, scale) for scale in scales] for _ in range(count)]
+    projection = project(means)
+    centred = np.array(means) - np.mean(means, axis=0)
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    expected = left[:, :2] * values[:2]
+    ours = np.array(projection.points)
+    for axis in range(2):
+        sign = np.sign((ours[:, axis] * expected[:, axis]).sum()) or 1.0
+        np.testing.assert_allclose(sign * ours[:, axis], expected[:, axis], atol=0.02 * values[0])
+    np.testing.assert_allclose(projection.shares, values[:2] ** 2 / (values**2).sum(), atol=0.01)
+
+
+def test_the_map_of_one_region_or_of_equal_ones_is_a_point() -> None:
+    assert project([[1.0, 2.0]]).points == [(0.0, 0.0)]
+    assert project([[1.0, 2.0]] * 3).shares == (0.0, 0.0)
+    assert latent_map([]) is None
+    assert latent_map([Region(name="audits/a/regions/0")]) is None
+
+
+def test_every_region_is_within_the_map_and_in_the_legend() -> None:
+    regions = [
+        Region(
+            name=f"audits/a/regions/{n}",
+            mean=[math.sin(n), math.cos(2 * n), n],
+            seed_label=n % 4,
+            predicted_class=n % 5 + 4,
+            harm=Interval(value=10.0**-n),
+        )
+        for n in range(40)
+    ]
+    drawn = latent_map(regions)
+    assert drawn is not None
+    assert sum(entry.count for entry in drawn.legend) == 40
+    assert drawn.legend[-1].seed_label is None
+    assert all(0 < dot.x < WIDTH and 0 < dot.y < HEIGHT and dot.colour <= COLOURS for dot in drawn.dots)
+    assert next(dot for dot in drawn.dots if dot.number == 0).radius == max(dot.radius for dot in drawn.dots)
