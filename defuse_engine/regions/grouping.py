@@ -144,6 +144,40 @@ def halves(region: Region, codes: Codes, random_state: int, device: str) -> list
     ]
 
 
+def cut(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
+    """A region's members in two equal parts, across their longest axis; none where they are too few.
+
+    For a region that no mixture takes apart.
+    """
+    if len(region.members) < 2 * LEAST_CODES:
+        return []
+    points = codes[region.members].astype(np.float64)
+    longest = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))[1][:, -1]
+    parts: list[Region] = []
+    for rows in np.array_split(np.argsort(points @ longest, kind="stable"), 2):
+        members = np.sort(region.members[rows])
+        mixture = fit_mixture(codes[members], 1, _MAX_FITTED, random_state % 2**32, device=device)
+        parts.append(
+            replace(
+                region,
+                weight=region.weight * len(members) / len(region.members),
+                mean=mixture.means[0],
+                covariance=mixture.covariances[0],
+                members=members,
+            )
+        )
+    return parts
+
+
+def with_majorities(region: Region, found: Misclassifications) -> Region:
+    """The region with the seed label and the predicted class that most of its members have."""
+    return replace(
+        region,
+        seed_label=_majority(found.seed_label[region.members]),
+        predicted_class=_majority(found.predicted_class[region.members]),
+    )
+
+
 def _pairs(found: Misclassifications) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:
     """Each pair of seed label and predicted class that has codes enough for a region, with its rows."""
     pairs, inverse = np.unique(
