@@ -24,10 +24,10 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from defuse_server.backend import Backend
 from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.jobs.folder import JobInputs, JobPlan
-from defuse_server.jobs.transcode import delimited_chunk, region_message
-from defuse_server.jobs.work import REGIONS_ARTIFACT, Work, fetch, warnings_of
+from defuse_server.jobs.transcode import delimited_chunk, region_message, stored_sheets
+from defuse_server.jobs.work import Work, fetch, warnings_of
 from defuse_server.names import artifact_name
-from defuse_server.regions import Chunk
+from defuse_server.regions import REGIONS_ARTIFACT, Chunk
 
 _SETTINGS = (
     "max_seeds",
@@ -60,14 +60,8 @@ class AuditWork(Work[Audit]):
             config=audit_config_json(audit.config),
             seed=audit.config.seed,
             device=audit.config.device,
-            finished_chunks=await self._finished_chunks(),
+            finished_chunks=await finished_chunks(audit.name, self.backend),
         )
-
-    async def _finished_chunks(self) -> dict[int, str]:
-        finished: dict[int, str] = {}
-        while page := await self.backend.chunks.list(self.message.name, len(finished), _CHUNKS_PAGE):
-            finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
-        return finished
 
     async def on_preflight(self, event: Preflight) -> None:
         """Show the figures, whatever comes of them."""
@@ -110,10 +104,7 @@ class AuditWork(Work[Audit]):
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
         for region in result["regions"]:
-            sheets = {
-                sheet["file"]: (await self.backend.store.put_file(folder / sheet["file"])).name
-                for sheet in (region["sheet"], region["nearest_sheet"])
-            }
+            sheets = await stored_sheets(self.backend.store, region, folder)
             message = region_message(audit.name, region, sheets.__getitem__, regions_file.name)
             await self.backend.regions.publish(audit.name, message, self.attempt.number)
         numbers = [region["index"] for region in result["regions"]]
@@ -127,6 +118,14 @@ async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
     inputs.vae(await fetch(backend, audit.vae, Vae))
     inputs.dataset(await fetch(backend, audit.dataset, Dataset))
     return inputs
+
+
+async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
+    """An audit's finished shards, in their order, with the artifacts of the engine's files."""
+    finished: dict[int, str] = {}
+    while page := await backend.chunks.list(audit, len(finished), _CHUNKS_PAGE):
+        finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
+    return finished
 
 
 def audit_config_json(config: AuditConfig) -> dict[str, Any]:

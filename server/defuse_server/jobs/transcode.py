@@ -21,6 +21,9 @@ from defuse.v1.audit_service_pb2 import (
 )
 from defuse.v1.models_pb2 import ContactSheet, Interval
 
+from defuse_server.names import region_name
+from defuse_server.store.artifacts import ArtifactStore
+
 MESSAGE_RECORDS = 500
 """Misclassifications in one message: with 64-dimensional codes about 140 KB."""
 
@@ -74,10 +77,16 @@ def _delimited(message: bytes) -> bytes:
     return bytes(prefix) + message
 
 
+async def stored_sheets(store: ArtifactStore, region: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Store both sheets of an entry of `regions`; returns file -> name of the artifact."""
+    files = [region[sheet]["file"] for sheet in ("sheet", "nearest_sheet")]
+    return {file: (await store.put_file(folder / file)).name for file in files}
+
+
 def region_message(
     audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
 ) -> Region:
-    """One entry of an audit result's `regions` as the message that clients get, without any label yet."""
+    """One entry of a result's `regions` as the message that clients get, without any label yet."""
     return Region(
         name=f"{audit}/regions/{region['index']}",
         state=REGION_STATE_UNLABELED,
@@ -100,6 +109,7 @@ def region_message(
         regions_artifact=regions_artifact,
         bug_probability=region["bug_probability"],
         harm=Interval(**region["harm"]),
+        parent=region_name(audit, region["parent"]) if "parent" in region else "",
     )
 
 

@@ -98,7 +98,7 @@ class LabelQueue:
         audit, number = parse_region_name(region, "region")
         vote = vote_of(answer, len(await self._class_names(audit)))
         outcome, state, answers, wanted = await self._submit(
-            redis_keys.label_keys(audit), [number, token, vote, note]
+            redis_keys.label_keys(audit), [number, token, vote, note, region]
         )
         _check_lease(region, outcome)
         return SubmitLabelResponse(state=state, answer_count=answers, wanted_count=wanted)
@@ -106,11 +106,13 @@ class LabelQueue:
     async def undo(self, region: str, annotator: str) -> RegionState:
         """Take an annotator's answer back; raises NotFound (region or answer), RegionClosed."""
         audit, number = parse_region_name(region, "region")
-        outcome, state = await self._undo(redis_keys.label_keys(audit), [number, annotator])
+        outcome, state = await self._undo(redis_keys.label_keys(audit), [number, annotator, region])
         if outcome == b"missing":
             raise NotFound(f"an answer of {annotator!r} to {region}")
         if outcome == b"closed":
-            raise RegionClosed(f"{region} has its consensus, or a correction used it: the answer stays")
+            raise RegionClosed(
+                f"{region} has its consensus, or a correction or a split used it: the answer stays"
+            )
         return cast("RegionState", state)
 
     async def release(self, region: str, token: str) -> RegionState:

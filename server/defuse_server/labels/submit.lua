@@ -1,6 +1,6 @@
 -- Counts an answer and ends its lease; the same again is answered like the first.
 --
--- ARGV  1 region number   2 token   3 vote   4 note
+-- ARGV  1 region number   2 token   3 vote   4 note   5 name of the region
 -- Returns {outcome, state, answers, wanted}: counted, missing, lost.
 
 local number, token, vote, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -19,5 +19,5 @@ local answer = {token = token, annotator = task.leases[at].annotator, vote = vot
 end_lease(number, task, at)
 table.insert(task.answers, answer)
 answer.state, answer.count = standing(task), #task.answers
-write_task(number, task)
+if write_task(number, task) == MIXED then redis.call('SADD', MIXED_ONES, ARGV[5]) end
 return {'counted', answer.state, answer.count, task.wanted}

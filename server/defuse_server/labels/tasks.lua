@@ -2,14 +2,14 @@
 --
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label"
 --       3 sorted set: numbers of regions with a free place   4 sorted set, "number:token" -> end in ms
---       5 set: numbers of regions whose label a correction used
+--       5 set: numbers of regions whose label a correction or a split used   6 set: names of regions to be split
 --
 -- A task: {"wanted": 3, "leases": [{"token", "annotator", "expire_ms"}],
 --          "answers": [{"token", "annotator", "vote", "note", "state", "count", "time_ms"}]}
 -- with vote "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell"; `state` and `count` are what the
 -- annotator was answered. Places that are neither leased nor answered are free.
 
-local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local TASKS, STATES, PLACES, LEASES, FROZEN, MIXED_ONES = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 -- Numbers of defuse.v1.RegionState.
 local UNLABELED, LEASED, LABELED, MIXED, INVALID, SET_ASIDE = 1, 2, 3, 4, 5, 6
 

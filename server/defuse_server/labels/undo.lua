@@ -1,7 +1,7 @@
--- Takes an annotator's answer back: before the consensus, or where no other vote stands behind it and no correction
--- used it.
+-- Takes an annotator's answer back: before the consensus, or where no other vote stands behind it and neither a
+-- correction nor a split used it.
 --
--- ARGV  1 region number   2 annotator
+-- ARGV  1 region number   2 annotator   3 name of the region
 -- Returns {outcome, state}: undone, missing (the region or the answer), closed.
 
 local task = read_task(ARGV[1])
@@ -14,4 +14,5 @@ if #task.answers >= task.wanted then
   end
 end
 table.remove(task.answers, at)
+redis.call('SREM', MIXED_ONES, ARGV[3])
 return {'undone', write_task(ARGV[1], task)}
