@@ -15,6 +15,7 @@ from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
 from defuse_engine.regions import distill
+from defuse_engine.regions.gold import write_gold_sheets
 from defuse_engine.search.assembly import latent_spread, open_judge, open_search
 from defuse_engine.search.found import concatenate
 from defuse_engine.search.identify import Search
@@ -65,6 +66,7 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
         "saturation": [point.to_json() for point in saturation.curve],
         "calibration": None if judge is None else judge.calibration.to_json(),
         "regions": regions,
+        "gold": write_gold_sheets(resources, codes, config, job.seed, job.folder, lines),
         "warnings": lines.warnings,
     }
 

@@ -53,6 +53,8 @@ class AuditConfig:
     max_components: int = 100
     tau: float = 0.1
     sheet_samples: int = 25
+    gold_sheets: int = 0
+    """Sheets of validation items for each class, to test annotators with."""
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> AuditConfig:
@@ -79,6 +81,7 @@ class AuditConfig:
             max_components=fields.integer("max_components", base.max_components, 1, 10_000),
             tau=fields.number("tau", base.tau, 0.0, 100.0, above=True),
             sheet_samples=fields.integer("sheet_samples", base.sheet_samples, 1, 400),
+            gold_sheets=fields.integer("gold_sheets", base.gold_sheets, 0, 100),
         )
         fields.finish()
         config._refuse_what_the_preset_fixes(where)

@@ -113,6 +113,7 @@ class Loop:
             seed=self._seed,
             candidates_per_seed=CANDIDATES_PER_SEED,
             kept_per_seed=KEPT_PER_SEED,
+            annotators_per_region=1,
         )
         pool = ThreadPoolExecutor(2)
         try:

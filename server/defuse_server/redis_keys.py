@@ -39,7 +39,7 @@ REQUEST_TTL_S = 48 * 3600
 """A create can be repeated with the same answer for so long."""
 
 CHANGED = PREFIX + "changed"
-"""Channel: the name of each resource that changed."""
+"""Channel: the name of each resource that changed, and of each region that was decided or is open again."""
 
 QUEUE = PREFIX + "queue"
 """Sorted set, name -> sequence number: what waits for a worker (QUEUED or INSPECTING and never claimed). Made
@@ -91,17 +91,17 @@ def predictions(audit: str) -> str:
 
 
 def label_tasks(audit: str) -> str:
-    """Hash, region number -> JSON of its leases and answers (see labels/tasks.lua)."""
+    """Hash, number of a region or gold task -> JSON of its leases and answers (see labels/tasks.lua)."""
     return f"{PREFIX}label-tasks:{audit}"
 
 
 def label_states(audit: str) -> str:
-    """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}`."""
+    """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
     return f"{PREFIX}label-states:{audit}"
 
 
 def label_places(audit: str) -> str:
-    """Sorted set, region number -> region number, of the regions with a free place."""
+    """Sorted set, region number (nine digits) -> minus its harm, of the regions with a free place."""
     return f"{PREFIX}label-places:{audit}"
 
 
@@ -115,10 +115,31 @@ def label_frozen(audit: str) -> str:
     return f"{PREFIX}label-frozen:{audit}"
 
 
+def label_seen(audit: str) -> str:
+    """Set of `{number}:{annotator}`: who holds, answered or skipped a task, and does not get it again."""
+    return f"{PREFIX}label-seen:{audit}"
+
+
+def label_history(audit: str) -> str:
+    """Hash, annotator -> JSON list of the numbers of the tasks that they answered, the last one last."""
+    return f"{PREFIX}label-history:{audit}"
+
+
+def label_gold(audit: str) -> str:
+    """Hash, number of a gold task -> serialized Region with nothing but its name and its sheets."""
+    return f"{PREFIX}label-gold:{audit}"
+
+
+LABEL_UNJUDGED = PREFIX + "label-unjudged"
+"""Hash, audit -> Redis time in us of the last change of its answers, where a worker has not judged it
+(Dawid-Skene only). Submit and undo set it; the worker's verdicts remove an audit whose time is still the one
+that they saw."""
+
 LABEL_MIXED = PREFIX + "label-mixed"
 """Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, the
-one that takes that back removes it, both in the same step as the state. Who has split a region removes its
-name. A deleted audit's names stay until somebody looks for them in vain."""
+one that takes that back removes it, both in the same step as the state, and both publish the region's name on
+`CHANGED` (as every decision on a region does). Who has split a region removes its name. A deleted audit's
+names stay until somebody looks for them in vain."""
 
 
 def splits(audit: str) -> str:
@@ -128,7 +149,7 @@ def splits(audit: str) -> str:
 
 def label_keys(audit: str) -> list[str]:
     """Return what the label scripts take, in their order."""
-    return [*_label_keys_of(audit), LABEL_MIXED]
+    return [*_label_keys_of(audit), LABEL_UNJUDGED, LABEL_MIXED]
 
 
 def _label_keys_of(audit: str) -> list[str]:
@@ -138,6 +159,9 @@ def _label_keys_of(audit: str) -> list[str]:
         label_places(audit),
         label_leases(audit),
         label_frozen(audit),
+        label_seen(audit),
+        label_history(audit),
+        label_gold(audit),
     ]
 
 

@@ -195,6 +195,7 @@ def _labeled(
         if label.label is not None:
             region.label = label.label
         region.confirmed = label.confirms(region.predicted_class)
+        region.agreement = label.agreement
         if split := splits.get(number):
             region.parts.extend(region_name(audit, part) for part in split.parts)
             region.unsplit_reason = split.reason

@@ -54,6 +54,7 @@ def registered(defuse: Defuse, models_folder: Path) -> dict[str, str]:
 def audit(defuse: Defuse, registered: dict[str, str]) -> dict[str, Any]:
     """A finished audit."""
     options = [f"--{kind}={name}" for kind, name in registered.items()]
+    options += ["--annotators-per-region", "1"]
     name = document(defuse("audit", "start", *options, "--json"))["name"]
     assert defuse("audit", "watch", name).returncode == 0
     return document(defuse("audit", "status", name, "--json"))
@@ -157,6 +158,7 @@ def test_a_classifier_without_gradient_is_audited_and_its_correction_names_the_o
     (tmp_path / "rounded.onnx").write_bytes(tiny_models.rounded_classifier())
     classifier = document(defuse("push", "classifier", str(tmp_path / "rounded.onnx"), "--json"))["name"]
     options = ["--classifier", classifier, "--vae", registered["vae"], "--dataset", registered["dataset"]]
+    options += ["--annotators-per-region", "1"]
     name = document(defuse("audit", "start", *options, "--json"))["name"]
     assert defuse("audit", "watch", name).returncode == 0
     assert defuse("label", name, answers="right\n" * 10).returncode == 0

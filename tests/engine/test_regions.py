@@ -185,6 +185,44 @@ def test_an_audit_reports_the_stripe_that_is_wrong_as_its_regions(make_job, do_j
     assert harms[0] > 0.0
 
 
+def tiles_of(folder: Path, sheet) -> list[bytes]:
+    """Each tile of a sheet, as a PNG of its own."""
+    height, width = sheet["tile_height"], sheet["tile_width"]
+    with Image.open(folder / sheet["file"]) as picture:
+        corners = [divmod(index, sheet["columns"]) for index in range(sheet["count"])]
+        boxes = [(c * width, r * height, (c + 1) * width, (r + 1) * height) for r, c in corners]
+        return [png_of(picture.crop(box)) for box in boxes]
+
+
+def png_of(picture: Image.Image) -> bytes:
+    with io.BytesIO() as stream:
+        picture.save(stream, format="PNG")
+        return stream.getvalue()
+
+
+def test_gold_sheets_show_validation_items_of_one_class(make_job, do_job):
+    folder = make_job(config={"gold_sheets": 2, "sheet_samples": 4})
+    gold = do_job(folder)["gold"]
+    assert [one["label"] for one in gold] == [0, 0, 1, 1]
+    with np.load(folder / "inputs/dataset.npz") as data:
+        images, labels, train = data["x_validation"], data["y_validation"], data["x_train"]
+    low, high = float(train.min()), float(train.max())
+    for one in gold:
+        assert one["sheet"]["count"] == one["nearest_sheet"]["count"] == 4
+        # Every tile is an item of the class, to the last pixel, and they differ.
+        known = {contact_sheet(item[None], low, high).png for item in images[labels == one["label"]]}
+        tiles = tiles_of(folder, one["sheet"])
+        assert set(tiles) <= known
+        assert len(set(tiles)) > 1
+        assert tiles_of(folder, one["nearest_sheet"])
+
+
+def test_without_being_asked_for_there_are_no_gold_sheets(make_job, do_job):
+    folder = make_job()
+    assert do_job(folder)["gold"] == []
+    assert not list((folder / "output/sheets").glob("gold*"))
+
+
 def test_the_arrays_of_regions_are_those_of_the_result(make_job, do_job):
     folder = make_job()
     result = do_job(folder)

@@ -2,11 +2,11 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.audit_service_pb2 import Audit, AuditConfig, LabelingConfig, Region
 from defuse.v1.models_pb2 import ContactSheet, JobState
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
@@ -79,16 +79,38 @@ class AuditPublisher:
         self._labels = labels
 
     async def __call__(
-        self, region_count: int, *, wanted: int = 1, classes: int = 3, predicted_class: int = 0
+        self,
+        region_count: int,
+        *,
+        wanted: int = 1,
+        limit: int = 0,
+        method: str = "majority",
+        gold_rate: float = 0.0,
+        classes: int = 3,
+        predicted_class: int = 0,
+        harms: Sequence[float] = (),
     ) -> str:
-        """Return the audit's name; its regions all have the same prediction."""
+        """Return the audit's name; its regions all have the same prediction.
+
+        Without `limit`, no more than `wanted` are asked.
+        """
         names = [f"class {label}" for label in range(classes)]
         dataset, _ = await self._resources.create(Dataset(class_names=names), str(uuid.uuid4()), b"")
-        audit, _ = await self._resources.create(Audit(dataset=dataset.name), str(uuid.uuid4()), b"")
+        labeling = LabelingConfig(
+            method=f"CONSENSUS_METHOD_{method.upper()}",
+            max_annotators_per_region=limit or wanted,
+            gold_rate=gold_rate,
+        )
+        config = AuditConfig(annotators_per_region=wanted, labeling=labeling)
+        audit, _ = await self._resources.create(
+            Audit(dataset=dataset.name, config=config), str(uuid.uuid4()), b""
+        )
         running = {"state": JobState.JOB_STATE_RUNNING, "attempt": 1}
         await self._redis.hset(redis_keys.resource(audit.name), mapping=running)
         for number in range(region_count):
-            await self._regions.publish(audit.name, self.region(audit.name, number, predicted_class), 1)
+            region = self.region(audit.name, number, predicted_class)
+            region.harm.value = harms[number] if harms else 0.0
+            await self._regions.publish(audit.name, region, 1)
         await self._labels.open(audit.name, range(region_count), wanted)
         return audit.name
 

@@ -40,20 +40,21 @@ steps = st.one_of(
     st.tuples(st.just("submit"), tokens, st.sampled_from(sorted(VOTES))),
     st.tuples(st.just("submit again"), tokens, st.just("")),
     st.tuples(st.just("release"), tokens, st.just("")),
+    st.tuples(st.just("skip"), tokens, st.sampled_from(["blurred", ""])),
     st.tuples(st.just("undo"), annotators, numbers),
     st.tuples(st.just("freeze"), st.just(""), st.just("")),
 )
 
 
-def consensus(votes: list[str]) -> tuple[int, int | None]:
+def winner(votes: list[str], limit: int) -> str | None:
     """The rule once more, in other words."""
     cast = [vote for vote in votes if vote != "cannot_tell"]
-    winner = next((vote for vote, count in Counter(cast).items() if count > len(cast) / 2), None)
-    if winner is None:
-        return RegionState.REGION_STATE_SET_ASIDE, None
-    if winner == "mixed":
-        return RegionState.REGION_STATE_MIXED, None
-    return RegionState.REGION_STATE_LABELED, int(winner)
+    if len(cast) < len(votes) / 2 and len(votes) < limit:
+        return None
+    return next((vote for vote, count in Counter(cast).items() if count > len(cast) / 2), None)
+
+
+STATES = {"mixed": RegionState.REGION_STATE_MIXED, None: RegionState.REGION_STATE_SET_ASIDE}
 
 
 @dataclass
@@ -61,15 +62,28 @@ class Model:
     """What the queue must be like, kept in the plainest way."""
 
     wanted: int
+    limit: int
     answers: list[dict[str, str]] = field(default_factory=lambda: [{} for _ in range(REGIONS)])
     leases: list[dict[str, str]] = field(default_factory=lambda: [{} for _ in range(REGIONS)])
+    skips: list[dict[str, tuple[str, str]]] = field(default_factory=lambda: [{} for _ in range(REGIONS)])
+    """Token -> annotator and reason."""
     frozen: set[int] = field(default_factory=set[int])
 
+    def asked(self, number: int) -> int:
+        """How many answers are wanted so far."""
+        votes = list(self.answers[number].values())
+        if len(votes) < self.wanted:
+            return self.wanted
+        if self.leases[number]:
+            return len(votes) + len(self.leases[number])
+        more = winner(votes, self.limit) is None and len(votes) < self.limit
+        return len(votes) + more
+
     def free(self, number: int) -> int:
-        return self.wanted - len(self.answers[number]) - len(self.leases[number])
+        return self.asked(number) - len(self.answers[number]) - len(self.leases[number])
 
     def decided(self, number: int) -> bool:
-        return len(self.answers[number]) == self.wanted
+        return not self.leases[number] and len(self.answers[number]) == self.asked(number)
 
     def leasable(self, annotator: str) -> list[int]:
         return [
@@ -78,6 +92,7 @@ class Model:
             if self.free(number) > 0
             and annotator not in self.answers[number]
             and annotator not in self.leases[number].values()
+            and annotator not in {who for who, _ in self.skips[number].values()}
         ]
 
     def may_undo(self, number: int, annotator: str) -> bool:
@@ -87,21 +102,29 @@ class Model:
 
     def standing(self, number: int) -> RegionLabel:
         state: int = RegionState.REGION_STATE_UNLABELED
-        label = None
+        votes = list(self.answers[number].values())
+        vote = winner(votes, self.limit) if self.decided(number) else None
         if self.decided(number):
-            state, label = consensus(list(self.answers[number].values()))
+            state = STATES.get(vote, RegionState.REGION_STATE_LABELED)
         elif self.leases[number]:
             state = RegionState.REGION_STATE_LEASED
-        return RegionLabel(state, label, len(self.answers[number]), self.wanted)  # pyright: ignore[reportArgumentType]
+        cast = Counter(vote for vote in votes if vote != "cannot_tell")
+        return RegionLabel(
+            state=state,  # pyright: ignore[reportArgumentType]
+            label=int(vote) if vote and vote.isdecimal() else None,
+            answers=len(votes),
+            wanted=self.asked(number),
+            agreement=max(cast.values()) / cast.total() if cast else 0.0,
+        )
 
 
 class Play:
     """Does each step to the queue and to the model, and compares what comes of it."""
 
-    def __init__(self, labels: LabelQueue, audit: str, wanted: int) -> None:
+    def __init__(self, labels: LabelQueue, audit: str, wanted: int, limit: int) -> None:
         self.labels = labels
         self.audit = audit
-        self.model = Model(wanted)
+        self.model = Model(wanted, limit)
         self.handed_out: list[tuple[int, str, str]] = []
         self.counted: dict[str, str] = {}
 
@@ -121,6 +144,8 @@ class Play:
             number, token, annotator = self.handed_out[first % len(self.handed_out)]
             if kind == "release":
                 await self.release(number, token)
+            elif kind == "skip":
+                await self.skip(number, token, annotator, second)
             else:
                 await self.submit(number, token, annotator, second or self.counted.get(token, "0"))
 
@@ -154,6 +179,16 @@ class Play:
         else:
             await self.labels.release(region, token)
 
+    async def skip(self, number: int, token: str, annotator: str, reason: str) -> None:
+        region = region_name(self.audit, number)
+        if self.model.leases[number].pop(token, None) is not None:
+            self.model.skips[number][token] = (annotator, reason)
+        elif self.model.skips[number].get(token) != (annotator, reason):
+            with pytest.raises(LeaseLost):
+                await self.labels.skip(region, token, reason)
+            return
+        await self.labels.skip(region, token, reason)
+
     async def undo(self, annotator: str, number: int) -> None:
         region = region_name(self.audit, number)
         if annotator not in self.model.answers[number]:
@@ -172,6 +207,8 @@ class Play:
     async def compare(self) -> None:
         standing = await self.labels.labels(self.audit)
         assert standing == {number: self.model.standing(number) for number in range(REGIONS)}
+        mixed = [n for n, label in standing.items() if label.state == RegionState.REGION_STATE_MIXED]
+        assert await self.labels.mixed() == {region_name(self.audit, number) for number in mixed}
 
 
 async def votes_in(redis: Redis, audit: str) -> dict[int, dict[str, str]]:
@@ -182,9 +219,9 @@ async def votes_in(redis: Redis, audit: str) -> dict[int, dict[str, str]]:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(wanted=st.integers(1, 3), sequence=st.lists(steps, max_size=40))
+@given(wanted=st.integers(1, 3), more=st.integers(0, 2), sequence=st.lists(steps, max_size=40))
 def test_any_sequence_of_steps_keeps_every_vote_once(
-    redis_url: str, make_publisher: Any, wanted: int, sequence: list[tuple[str, Any, Any]]
+    redis_url: str, make_publisher: Any, wanted: int, more: int, sequence: list[tuple[str, Any, Any]]
 ) -> None:
     async def play() -> None:
         async with connect(redis_url) as redis:
@@ -192,11 +229,16 @@ def test_any_sequence_of_steps_keeps_every_vote_once(
             resources = Resources(redis)
             labels = LabelQueue(redis, resources)
             publisher = make_publisher(redis, resources, Regions(redis, labels), labels)
-            game = Play(labels, await publisher(REGIONS, wanted=wanted), wanted)
+            audit = await publisher(REGIONS, wanted=wanted, limit=wanted + more)
+            game = Play(labels, audit, wanted, wanted + more)
             for step in sequence:
                 await game.step(*step)
                 await game.compare()
             assert await votes_in(redis, game.audit) == dict(enumerate(game.model.answers))
+            for annotator in ANNOTATORS:
+                answered = {task.region for task in await labels.history(audit, annotator)}
+                had = [number for number, votes in enumerate(game.model.answers) if annotator in votes]
+                assert answered == {region_name(audit, number) for number in had}
 
     asyncio.run(play())
 

@@ -29,6 +29,12 @@ class StopReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STOP_REASON_CANDIDATE_BUDGET: _ClassVar[StopReason]
     STOP_REASON_TIME_BUDGET: _ClassVar[StopReason]
 
+class ConsensusMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CONSENSUS_METHOD_UNSPECIFIED: _ClassVar[ConsensusMethod]
+    CONSENSUS_METHOD_MAJORITY: _ClassVar[ConsensusMethod]
+    CONSENSUS_METHOD_DAWID_SKENE: _ClassVar[ConsensusMethod]
+
 class RegionState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     REGION_STATE_UNSPECIFIED: _ClassVar[RegionState]
@@ -50,6 +56,9 @@ STOP_REASON_SEEDS_EXHAUSTED: StopReason
 STOP_REASON_SATURATED: StopReason
 STOP_REASON_CANDIDATE_BUDGET: StopReason
 STOP_REASON_TIME_BUDGET: StopReason
+CONSENSUS_METHOD_UNSPECIFIED: ConsensusMethod
+CONSENSUS_METHOD_MAJORITY: ConsensusMethod
+CONSENSUS_METHOD_DAWID_SKENE: ConsensusMethod
 REGION_STATE_UNSPECIFIED: RegionState
 REGION_STATE_UNLABELED: RegionState
 REGION_STATE_LEASED: RegionState
@@ -59,7 +68,7 @@ REGION_STATE_INVALID: RegionState
 REGION_STATE_SET_ASIDE: RegionState
 
 class AuditConfig(_message.Message):
-    __slots__ = ("preset", "seed", "device", "max_seeds", "candidates_per_seed", "kept_per_seed", "noise_scale", "neighbours", "agreement_threshold", "tau", "annotators_per_region", "methods", "max_candidates", "budget_s", "patience_shards", "belief_threshold")
+    __slots__ = ("preset", "seed", "device", "max_seeds", "candidates_per_seed", "kept_per_seed", "noise_scale", "neighbours", "agreement_threshold", "tau", "annotators_per_region", "methods", "max_candidates", "budget_s", "patience_shards", "belief_threshold", "labeling")
     PRESET_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
@@ -76,6 +85,7 @@ class AuditConfig(_message.Message):
     BUDGET_S_FIELD_NUMBER: _ClassVar[int]
     PATIENCE_SHARDS_FIELD_NUMBER: _ClassVar[int]
     BELIEF_THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    LABELING_FIELD_NUMBER: _ClassVar[int]
     preset: Preset
     seed: int
     device: str
@@ -92,7 +102,18 @@ class AuditConfig(_message.Message):
     budget_s: float
     patience_shards: int
     belief_threshold: float
-    def __init__(self, preset: _Optional[_Union[Preset, str]] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., max_seeds: _Optional[int] = ..., candidates_per_seed: _Optional[int] = ..., kept_per_seed: _Optional[int] = ..., noise_scale: _Optional[float] = ..., neighbours: _Optional[int] = ..., agreement_threshold: _Optional[float] = ..., tau: _Optional[float] = ..., annotators_per_region: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[SearchMethod, str]]] = ..., max_candidates: _Optional[int] = ..., budget_s: _Optional[float] = ..., patience_shards: _Optional[int] = ..., belief_threshold: _Optional[float] = ...) -> None: ...
+    labeling: LabelingConfig
+    def __init__(self, preset: _Optional[_Union[Preset, str]] = ..., seed: _Optional[int] = ..., device: _Optional[str] = ..., max_seeds: _Optional[int] = ..., candidates_per_seed: _Optional[int] = ..., kept_per_seed: _Optional[int] = ..., noise_scale: _Optional[float] = ..., neighbours: _Optional[int] = ..., agreement_threshold: _Optional[float] = ..., tau: _Optional[float] = ..., annotators_per_region: _Optional[int] = ..., methods: _Optional[_Iterable[_Union[SearchMethod, str]]] = ..., max_candidates: _Optional[int] = ..., budget_s: _Optional[float] = ..., patience_shards: _Optional[int] = ..., belief_threshold: _Optional[float] = ..., labeling: _Optional[_Union[LabelingConfig, _Mapping]] = ...) -> None: ...
+
+class LabelingConfig(_message.Message):
+    __slots__ = ("method", "max_annotators_per_region", "gold_rate")
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    MAX_ANNOTATORS_PER_REGION_FIELD_NUMBER: _ClassVar[int]
+    GOLD_RATE_FIELD_NUMBER: _ClassVar[int]
+    method: ConsensusMethod
+    max_annotators_per_region: int
+    gold_rate: float
+    def __init__(self, method: _Optional[_Union[ConsensusMethod, str]] = ..., max_annotators_per_region: _Optional[int] = ..., gold_rate: _Optional[float] = ...) -> None: ...
 
 class SaturationPoint(_message.Message):
     __slots__ = ("candidates", "misclassifications", "regions")
@@ -215,7 +236,7 @@ class NearestItem(_message.Message):
     def __init__(self, split: _Optional[str] = ..., index: _Optional[int] = ..., label: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
 
 class Region(_message.Message):
-    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm", "parts", "unsplit_reason")
+    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm", "agreement", "parts", "unsplit_reason")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -235,6 +256,7 @@ class Region(_message.Message):
     REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     BUG_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     HARM_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     UNSPLIT_REASON_FIELD_NUMBER: _ClassVar[int]
     name: str
@@ -256,9 +278,10 @@ class Region(_message.Message):
     regions_artifact: str
     bug_probability: float
     harm: _models_pb2.Interval
+    agreement: float
     parts: _containers.RepeatedScalarFieldContainer[str]
     unsplit_reason: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., agreement: _Optional[float] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ...) -> None: ...
 
 class RegionSplit(_message.Message):
     __slots__ = ("name", "state", "failure", "progress", "regions", "warnings", "times")

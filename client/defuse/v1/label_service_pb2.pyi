@@ -136,6 +136,22 @@ class ReleaseLabelTaskResponse(_message.Message):
     state: _audit_service_pb2.RegionState
     def __init__(self, state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ...) -> None: ...
 
+class SkipLabelTaskRequest(_message.Message):
+    __slots__ = ("region", "lease_token", "reason")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    LEASE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    lease_token: str
+    reason: str
+    def __init__(self, region: _Optional[str] = ..., lease_token: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class SkipLabelTaskResponse(_message.Message):
+    __slots__ = ("state",)
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    state: _audit_service_pb2.RegionState
+    def __init__(self, state: _Optional[_Union[_audit_service_pb2.RegionState, str]] = ...) -> None: ...
+
 class ListLabelTasksRequest(_message.Message):
     __slots__ = ("audit", "page_size", "page_token", "state")
     AUDIT_FIELD_NUMBER: _ClassVar[int]
@@ -181,3 +197,59 @@ class LabelingProgress(_message.Message):
     set_aside_count: int
     confirmed_count: int
     def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., leased_count: _Optional[int] = ..., labeled_count: _Optional[int] = ..., mixed_count: _Optional[int] = ..., invalid_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., confirmed_count: _Optional[int] = ...) -> None: ...
+
+class GetLabelingReportRequest(_message.Message):
+    __slots__ = ("audit",)
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    def __init__(self, audit: _Optional[str] = ...) -> None: ...
+
+class LabelingReport(_message.Message):
+    __slots__ = ("progress", "alpha", "overlap_count", "answer_count", "annotators", "skips")
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    ALPHA_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATORS_FIELD_NUMBER: _ClassVar[int]
+    SKIPS_FIELD_NUMBER: _ClassVar[int]
+    progress: LabelingProgress
+    alpha: float
+    overlap_count: int
+    answer_count: int
+    annotators: _containers.RepeatedCompositeFieldContainer[AnnotatorRecord]
+    skips: _containers.RepeatedCompositeFieldContainer[LabelSkip]
+    def __init__(self, progress: _Optional[_Union[LabelingProgress, _Mapping]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., answer_count: _Optional[int] = ..., annotators: _Optional[_Iterable[_Union[AnnotatorRecord, _Mapping]]] = ..., skips: _Optional[_Iterable[_Union[LabelSkip, _Mapping]]] = ...) -> None: ...
+
+class AnnotatorRecord(_message.Message):
+    __slots__ = ("annotator", "answer_count", "cannot_tell_count", "compared_count", "agreed_count", "gold_count", "gold_right_count", "skip_count", "median_answer_s")
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CANNOT_TELL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    AGREED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GOLD_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GOLD_RIGHT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SKIP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    MEDIAN_ANSWER_S_FIELD_NUMBER: _ClassVar[int]
+    annotator: str
+    answer_count: int
+    cannot_tell_count: int
+    compared_count: int
+    agreed_count: int
+    gold_count: int
+    gold_right_count: int
+    skip_count: int
+    median_answer_s: float
+    def __init__(self, annotator: _Optional[str] = ..., answer_count: _Optional[int] = ..., cannot_tell_count: _Optional[int] = ..., compared_count: _Optional[int] = ..., agreed_count: _Optional[int] = ..., gold_count: _Optional[int] = ..., gold_right_count: _Optional[int] = ..., skip_count: _Optional[int] = ..., median_answer_s: _Optional[float] = ...) -> None: ...
+
+class LabelSkip(_message.Message):
+    __slots__ = ("region", "annotator", "reason", "time")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    region: str
+    annotator: str
+    reason: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, region: _Optional[str] = ..., annotator: _Optional[str] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

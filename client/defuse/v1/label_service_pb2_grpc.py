@@ -64,6 +64,11 @@ class LabelServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_label__service__pb2.ReleaseLabelTaskRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_label__service__pb2.ReleaseLabelTaskResponse.FromString,
                 _registered_method=True)
+        self.SkipLabelTask = channel.unary_unary(
+                '/defuse.v1.LabelService/SkipLabelTask',
+                request_serializer=defuse_dot_v1_dot_label__service__pb2.SkipLabelTaskRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_label__service__pb2.SkipLabelTaskResponse.FromString,
+                _registered_method=True)
         self.ListLabelTasks = channel.unary_unary(
                 '/defuse.v1.LabelService/ListLabelTasks',
                 request_serializer=defuse_dot_v1_dot_label__service__pb2.ListLabelTasksRequest.SerializeToString,
@@ -73,6 +78,11 @@ class LabelServiceStub(object):
                 '/defuse.v1.LabelService/GetLabelingProgress',
                 request_serializer=defuse_dot_v1_dot_label__service__pb2.GetLabelingProgressRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_label__service__pb2.LabelingProgress.FromString,
+                _registered_method=True)
+        self.GetLabelingReport = channel.unary_unary(
+                '/defuse.v1.LabelService/GetLabelingReport',
+                request_serializer=defuse_dot_v1_dot_label__service__pb2.GetLabelingReportRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_label__service__pb2.LabelingReport.FromString,
                 _registered_method=True)
 
 
@@ -85,8 +95,9 @@ class LabelServiceServicer(object):
     """
 
     def LeaseLabelTasks(self, request, context):
-        """Leases up to `max_tasks` tasks of an audit, the worst regions first. Nobody gets a region twice. Answers with
-        no tasks when there is nothing left for this annotator.
+        """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
+        Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
+        there is nothing left for this annotator.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
         """
@@ -130,6 +141,16 @@ class LabelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SkipLabelTask(self, request, context):
+        """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
+        again is answered like the first.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListLabelTasks(self, request, context):
         """Lists the tasks of an audit as they stand, for dashboards; without tokens.
 
@@ -141,6 +162,16 @@ class LabelServiceServicer(object):
 
     def GetLabelingProgress(self, request, context):
         """Errors: NOT_FOUND (the audit).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetLabelingReport(self, request, context):
+        """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
+        For those who run audits; annotators should not see it.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +205,11 @@ def add_LabelServiceServicer_to_server(servicer, server):
                     request_deserializer=defuse_dot_v1_dot_label__service__pb2.ReleaseLabelTaskRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_label__service__pb2.ReleaseLabelTaskResponse.SerializeToString,
             ),
+            'SkipLabelTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.SkipLabelTask,
+                    request_deserializer=defuse_dot_v1_dot_label__service__pb2.SkipLabelTaskRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_label__service__pb2.SkipLabelTaskResponse.SerializeToString,
+            ),
             'ListLabelTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.ListLabelTasks,
                     request_deserializer=defuse_dot_v1_dot_label__service__pb2.ListLabelTasksRequest.FromString,
@@ -183,6 +219,11 @@ def add_LabelServiceServicer_to_server(servicer, server):
                     servicer.GetLabelingProgress,
                     request_deserializer=defuse_dot_v1_dot_label__service__pb2.GetLabelingProgressRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_label__service__pb2.LabelingProgress.SerializeToString,
+            ),
+            'GetLabelingReport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLabelingReport,
+                    request_deserializer=defuse_dot_v1_dot_label__service__pb2.GetLabelingReportRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_label__service__pb2.LabelingReport.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -336,6 +377,33 @@ class LabelService(object):
             _registered_method=True)
 
     @staticmethod
+    def SkipLabelTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.LabelService/SkipLabelTask',
+            defuse_dot_v1_dot_label__service__pb2.SkipLabelTaskRequest.SerializeToString,
+            defuse_dot_v1_dot_label__service__pb2.SkipLabelTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListLabelTasks(request,
             target,
             options=(),
@@ -379,6 +447,33 @@ class LabelService(object):
             '/defuse.v1.LabelService/GetLabelingProgress',
             defuse_dot_v1_dot_label__service__pb2.GetLabelingProgressRequest.SerializeToString,
             defuse_dot_v1_dot_label__service__pb2.LabelingProgress.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLabelingReport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.LabelService/GetLabelingReport',
+            defuse_dot_v1_dot_label__service__pb2.GetLabelingReportRequest.SerializeToString,
+            defuse_dot_v1_dot_label__service__pb2.LabelingReport.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,8 +39,9 @@ class LabelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabelServiceAsyncStub: ...
     LeaseLabelTasks: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.LeaseLabelTasksRequest, _label_service_pb2.LeaseLabelTasksResponse]
-    """Leases up to `max_tasks` tasks of an audit, the worst regions first. Nobody gets a region twice. Answers with
-    no tasks when there is nothing left for this annotator.
+    """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
+    Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
+    there is nothing left for this annotator.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
     """
@@ -62,6 +63,12 @@ class LabelServiceStub:
     """
     ReleaseLabelTask: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.ReleaseLabelTaskRequest, _label_service_pb2.ReleaseLabelTaskResponse]
     """Gives a task back unanswered. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
+    SkipLabelTask: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.SkipLabelTaskRequest, _label_service_pb2.SkipLabelTaskResponse]
+    """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
+    again is answered like the first.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+    """
     ListLabelTasks: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.ListLabelTasksRequest, _label_service_pb2.ListLabelTasksResponse]
     """Lists the tasks of an audit as they stand, for dashboards; without tokens.
 
@@ -69,6 +76,12 @@ class LabelServiceStub:
     """
     GetLabelingProgress: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingProgressRequest, _label_service_pb2.LabelingProgress]
     """Errors: NOT_FOUND (the audit)."""
+    GetLabelingReport: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingReportRequest, _label_service_pb2.LabelingReport]
+    """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
+    For those who run audits; annotators should not see it.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+    """
 
 @_typing.type_check_only
 class LabelServiceAsyncStub(LabelServiceStub):
@@ -81,8 +94,9 @@ class LabelServiceAsyncStub(LabelServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LeaseLabelTasks: _aio.UnaryUnaryMultiCallable[_label_service_pb2.LeaseLabelTasksRequest, _label_service_pb2.LeaseLabelTasksResponse]  # type: ignore[assignment]
-    """Leases up to `max_tasks` tasks of an audit, the worst regions first. Nobody gets a region twice. Answers with
-    no tasks when there is nothing left for this annotator.
+    """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
+    Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
+    there is nothing left for this annotator.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
     """
@@ -104,6 +118,12 @@ class LabelServiceAsyncStub(LabelServiceStub):
     """
     ReleaseLabelTask: _aio.UnaryUnaryMultiCallable[_label_service_pb2.ReleaseLabelTaskRequest, _label_service_pb2.ReleaseLabelTaskResponse]  # type: ignore[assignment]
     """Gives a task back unanswered. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
+    SkipLabelTask: _aio.UnaryUnaryMultiCallable[_label_service_pb2.SkipLabelTaskRequest, _label_service_pb2.SkipLabelTaskResponse]  # type: ignore[assignment]
+    """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
+    again is answered like the first.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+    """
     ListLabelTasks: _aio.UnaryUnaryMultiCallable[_label_service_pb2.ListLabelTasksRequest, _label_service_pb2.ListLabelTasksResponse]  # type: ignore[assignment]
     """Lists the tasks of an audit as they stand, for dashboards; without tokens.
 
@@ -111,6 +131,12 @@ class LabelServiceAsyncStub(LabelServiceStub):
     """
     GetLabelingProgress: _aio.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingProgressRequest, _label_service_pb2.LabelingProgress]  # type: ignore[assignment]
     """Errors: NOT_FOUND (the audit)."""
+    GetLabelingReport: _aio.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingReportRequest, _label_service_pb2.LabelingReport]  # type: ignore[assignment]
+    """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
+    For those who run audits; annotators should not see it.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+    """
 
 class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
@@ -126,8 +152,9 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.LeaseLabelTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.LeaseLabelTasksResponse, _abc.Awaitable[_label_service_pb2.LeaseLabelTasksResponse]]:
-        """Leases up to `max_tasks` tasks of an audit, the worst regions first. Nobody gets a region twice. Answers with
-        no tasks when there is nothing left for this annotator.
+        """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
+        Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
+        there is nothing left for this annotator.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
         """
@@ -175,6 +202,18 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives a task back unanswered. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
 
     @_abc_1.abstractmethod
+    def SkipLabelTask(
+        self,
+        request: _label_service_pb2.SkipLabelTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_label_service_pb2.SkipLabelTaskResponse, _abc.Awaitable[_label_service_pb2.SkipLabelTaskResponse]]:
+        """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
+        again is answered like the first.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+        """
+
+    @_abc_1.abstractmethod
     def ListLabelTasks(
         self,
         request: _label_service_pb2.ListLabelTasksRequest,
@@ -192,5 +231,17 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.LabelingProgress, _abc.Awaitable[_label_service_pb2.LabelingProgress]]:
         """Errors: NOT_FOUND (the audit)."""
+
+    @_abc_1.abstractmethod
+    def GetLabelingReport(
+        self,
+        request: _label_service_pb2.GetLabelingReportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_label_service_pb2.LabelingReport, _abc.Awaitable[_label_service_pb2.LabelingReport]]:
+        """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
+        For those who run audits; annotators should not see it.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+        """
 
 def add_LabelServiceServicer_to_server(servicer: LabelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

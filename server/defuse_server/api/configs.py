@@ -3,7 +3,13 @@
 import math
 from typing import Final
 
-from defuse.v1.audit_service_pb2 import AuditConfig, Preset, SearchMethod
+from defuse.v1.audit_service_pb2 import (
+    AuditConfig,
+    ConsensusMethod,
+    LabelingConfig,
+    Preset,
+    SearchMethod,
+)
 from defuse.v1.correction_service_pb2 import CorrectionConfig, CorrectionPreset
 from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
 from defuse.v1.promotion_service_pb2 import EvaluationConfig
@@ -11,6 +17,7 @@ from defuse.v1.registry_service_pb2 import VaeTrainingConfig
 
 from defuse_server.api import validation
 from defuse_server.api.validation import Violations
+from defuse_server.labels.rule import ANNOTATORS, LIMIT_MAX
 
 LAMBDAS_MAX: Final = 20
 LATENT_SIZES_MAX: Final = 8
@@ -37,9 +44,26 @@ def audit_config(found: Violations, config: AuditConfig) -> None:
     validation.share(found, "config.belief_threshold", config.belief_threshold)
     _budget(found, config)
     _methods(found, config)
+    _labeling(found, config.labeling, config.annotators_per_region or ANNOTATORS)
     if config.preset == Preset.PRESET_PAPER:
         for field in _DEFAULT_PRESET_ONLY:
             found.require(not getattr(config, field), f"config.{field}", "PRESET_PAPER does not have it")
+
+
+def _labeling(found: Violations, labeling: LabelingConfig, wanted: int) -> None:
+    validation.member(found, "config.labeling.method", labeling.method, ConsensusMethod)
+    validation.between(
+        found,
+        "config.labeling.max_annotators_per_region",
+        labeling.max_annotators_per_region,
+        wanted,
+        LIMIT_MAX,
+    )
+    found.require(
+        0 <= labeling.gold_rate <= 0.5,
+        "config.labeling.gold_rate",
+        f"expected 0 to 0.5 (0 for no gold tasks), got {labeling.gold_rate}",
+    )
 
 
 def _budget(found: Violations, config: AuditConfig) -> None:

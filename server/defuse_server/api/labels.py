@@ -7,8 +7,10 @@ from defuse.v1.label_service_pb2 import (
     ExtendLeaseRequest,
     ExtendLeaseResponse,
     GetLabelingProgressRequest,
+    GetLabelingReportRequest,
     LabelAnswer,
     LabelingProgress,
+    LabelingReport,
     LabelVerdict,
     LeaseLabelTasksRequest,
     LeaseLabelTasksResponse,
@@ -16,6 +18,8 @@ from defuse.v1.label_service_pb2 import (
     ListLabelTasksResponse,
     ReleaseLabelTaskRequest,
     ReleaseLabelTaskResponse,
+    SkipLabelTaskRequest,
+    SkipLabelTaskResponse,
     SubmitLabelRequest,
     SubmitLabelResponse,
     UndoLabelRequest,
@@ -39,7 +43,7 @@ class LabelService:
         self._labels = backend.labels
 
     async def lease_label_tasks(self, request: LeaseLabelTasksRequest) -> LeaseLabelTasksResponse:
-        """Leases tasks, the worst regions first."""
+        """Leases tasks, those with the largest harm first."""
         violations = Violations()
         validation.name(violations, "audit", request.audit, "audits")
         validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
@@ -81,6 +85,14 @@ class LabelService:
         _leased(request).check()
         return ReleaseLabelTaskResponse(state=await self._labels.release(request.region, request.lease_token))
 
+    async def skip_label_task(self, request: SkipLabelTaskRequest) -> SkipLabelTaskResponse:
+        """Gives a task back for good."""
+        violations = _leased(request)
+        validation.text(violations, "reason", request.reason, NOTE_CHARACTERS)
+        violations.check()
+        state = await self._labels.skip(request.region, request.lease_token, request.reason)
+        return SkipLabelTaskResponse(state=state)
+
     async def list_label_tasks(self, request: ListLabelTasksRequest) -> ListLabelTasksResponse:
         """A page of an audit's tasks, without tokens."""
         names.audit_id(request.audit, "audit")
@@ -95,8 +107,15 @@ class LabelService:
         names.audit_id(request.audit, "audit")
         return await self._labels.progress(request.audit)
 
+    async def get_labeling_report(self, request: GetLabelingReportRequest) -> LabelingReport:
+        """Agreement, annotators' records and skips."""
+        names.audit_id(request.audit, "audit")
+        return await self._labels.report(request.audit)
 
-def _leased(request: ExtendLeaseRequest | SubmitLabelRequest | ReleaseLabelTaskRequest) -> Violations:
+
+def _leased(
+    request: ExtendLeaseRequest | SubmitLabelRequest | ReleaseLabelTaskRequest | SkipLabelTaskRequest,
+) -> Violations:
     violations = Violations()
     validation.region_name(violations, "region", request.region)
     violations.require(request.lease_token != "", "lease_token", "expected the task's token, got none")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import (
@@ -24,8 +24,16 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from defuse_server.backend import Backend
 from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.jobs.folder import JobInputs, JobPlan
-from defuse_server.jobs.transcode import delimited_chunk, region_message, stored_sheets
+from defuse_server.jobs.transcode import (
+    SHEETS,
+    contact_sheet_message,
+    delimited_chunk,
+    region_message,
+    stored_sheets,
+)
 from defuse_server.jobs.work import Work, fetch, warnings_of
+from defuse_server.labels import rule as labeling
+from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import artifact_name
 from defuse_server.regions import REGIONS_ARTIFACT, Chunk
 
@@ -44,6 +52,7 @@ _SETTINGS = (
 )
 """Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
 _CHUNKS_PAGE = 1000
+GOLD_SHEETS_PER_CLASS: Final = 3
 
 
 class AuditWork(Work[Audit]):
@@ -57,7 +66,7 @@ class AuditWork(Work[Audit]):
         return JobPlan(
             "audit",
             await audit_inputs(audit, self.backend),
-            config=audit_config_json(audit.config),
+            config={**audit_config_json(audit.config), "gold_sheets": self._gold_sheets()},
             seed=audit.config.seed,
             device=audit.config.device,
             finished_chunks=await finished_chunks(audit.name, self.backend),
@@ -105,10 +114,19 @@ class AuditWork(Work[Audit]):
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
         for region in result["regions"]:
             sheets = await stored_sheets(self.backend.store, region, folder)
-            message = region_message(audit.name, region, sheets.__getitem__, regions_file.name)
+            message = region_message(audit.name, region, sheets, regions_file.name)
             await self.backend.regions.publish(audit.name, message, self.attempt.number)
         numbers = [region["index"] for region in result["regions"]]
         await self.backend.labels.open(audit.name, numbers, audit.config.annotators_per_region)
+        golds = [await self._gold(gold, folder) for gold in result["gold"]]
+        await self.backend.labels.open_gold(audit.name, golds)
+
+    def _gold_sheets(self) -> int:
+        return GOLD_SHEETS_PER_CLASS if self.message.config.labeling.gold_rate > 0 else 0
+
+    async def _gold(self, gold: Mapping[str, Any], folder: Path) -> GoldSheets:
+        sheets = await stored_sheets(self.backend.store, gold, folder)
+        return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in SHEETS))
 
 
 async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
@@ -146,7 +164,7 @@ def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) 
     for name in used["methods"]:
         config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
     config.device = config.device or default_device
-    config.annotators_per_region = config.annotators_per_region or 1
+    labeling.fill_in(config)
 
 
 def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:

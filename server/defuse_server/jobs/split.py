@@ -57,7 +57,7 @@ class SplitWork(Work[RegionSplit]):
         parts: list[Region] = []
         for region in result["regions"]:
             sheets = await stored_sheets(store, region, folder)
-            parts.append(region_message(audit.name, region, sheets.__getitem__, file.name))
+            parts.append(region_message(audit.name, region, sheets, file.name))
         artifact = file.name if parts else ""
         await self.backend.splits.publish(
             self.message.name, self.attempt.number, _outcomes(result), parts, artifact

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from defuse.v1.audit_service_pb2 import (
@@ -26,6 +26,9 @@ from defuse_server.store.artifacts import ArtifactStore
 
 MESSAGE_RECORDS = 500
 """Misclassifications in one message: with 64-dimensional codes about 140 KB."""
+
+SHEETS: Final = ("sheet", "nearest_sheet")
+"""What a region, or a gold task, is shown with."""
 
 Artifacts = Callable[[str], str]
 """Turns a file of the job folder into the name of the artifact that it became."""
@@ -77,10 +80,11 @@ def _delimited(message: bytes) -> bytes:
     return bytes(prefix) + message
 
 
-async def stored_sheets(store: ArtifactStore, region: Mapping[str, Any], folder: Path) -> dict[str, str]:
-    """Store both sheets of an entry of `regions`; returns file -> name of the artifact."""
-    files = [region[sheet]["file"] for sheet in ("sheet", "nearest_sheet")]
-    return {file: (await store.put_file(folder / file)).name for file in files}
+async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
+    """Store the sheets of a region or a gold task; returns which artifact each file is."""
+    files = [shown[kind]["file"] for kind in SHEETS]
+    stored = {file: (await store.put_file(folder / file)).name for file in files}
+    return stored.__getitem__
 
 
 def region_message(

@@ -15,10 +15,12 @@ import structlog
 from docket import Worker
 
 from defuse_server.backend import Backend, open_backend
+from defuse_server.ending import end
 from defuse_server.jobs.fence import Fence
 from defuse_server.jobs.queue import TASK
 from defuse_server.jobs.run import Supervisor
 from defuse_server.jobs.work_folders import worker_folder
+from defuse_server.labels.judging import judge_for_ever
 from defuse_server.redis_client import UNREACHABLE
 from defuse_server.settings import Settings
 
@@ -55,7 +57,11 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
         schedule_automatic_tasks=False,
     ) as worker:
         working = asyncio.ensure_future(worker.run_forever())
-        recovering = asyncio.ensure_future(_recover(backend, lease_s / 2))
+        helpers = [
+            asyncio.ensure_future(_recover(backend, lease_s / 2)),
+            # Beside the jobs: annotators don't wait for an audit that runs.
+            asyncio.ensure_future(judge_for_ever(backend.labels)),
+        ]
 
         def stop() -> None:
             supervisor.stop()
@@ -66,8 +72,7 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
             _log.info("worker.ready", worker=name)
             with contextlib.suppress(asyncio.CancelledError):
                 await working
-        recovering.cancel()
-        await asyncio.gather(recovering, return_exceptions=True)
+        await end(*helpers)
     _log.info("worker.stopped", worker=name)
 
 

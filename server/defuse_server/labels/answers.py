@@ -1,14 +1,76 @@
-"""An annotator's answer as the vote that the scripts count."""
+"""Annotators' answers: as the votes that the scripts count, and as they are kept in a task."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
 
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 
 from defuse_server.errors import InvalidRequest, LabelUnknown
 
+CANNOT_TELL: Final = "cannot_tell"
 _VERDICTS = {
     LabelVerdict.LABEL_VERDICT_MIXED: "mixed",
     LabelVerdict.LABEL_VERDICT_INVALID: "invalid",
-    LabelVerdict.LABEL_VERDICT_CANNOT_TELL: "cannot_tell",
+    LabelVerdict.LABEL_VERDICT_CANNOT_TELL: CANNOT_TELL,
 }
+
+
+@dataclass(frozen=True)
+class KeptAnswer:
+    """An answer as it counts; times are Redis times in ms."""
+
+    annotator: str
+    vote: str
+    note: str
+    lease_ms: int
+    time_ms: int
+
+    @property
+    def abstains(self) -> bool:
+        """Whether it is no vote."""
+        return self.vote == CANNOT_TELL
+
+
+@dataclass(frozen=True)
+class KeptSkip:
+    """A task that an annotator gave back for good."""
+
+    annotator: str
+    reason: str
+    time_ms: int
+
+
+@dataclass(frozen=True)
+class KeptTask:
+    """A task with all that was answered; `gold` is the known vote of a gold task, None of a region."""
+
+    number: int
+    version: int
+    wanted: int
+    limit: int
+    gold: str | None
+    answers: tuple[KeptAnswer, ...]
+    skips: tuple[KeptSkip, ...]
+
+    @classmethod
+    def from_json(cls, number: int, text: bytes) -> "KeptTask":
+        """Read a task as labels/tasks.lua writes it."""
+        task: Mapping[str, Any] = json.loads(text)
+        # Lua writes an empty list as {}.
+        return cls(
+            number=number,
+            version=task["version"],
+            wanted=task["wanted"],
+            limit=task["limit"],
+            gold=task.get("gold"),
+            answers=tuple(
+                KeptAnswer(a["annotator"], a["vote"], a["note"], int(a["lease_ms"]), int(a["time_ms"]))
+                for a in task["answers"]
+            ),
+            skips=tuple(KeptSkip(s["annotator"], s["reason"], int(s["time_ms"])) for s in task["skips"]),
+        )
 
 
 def vote_of(answer: LabelAnswer, class_count: int) -> str:
@@ -28,3 +90,9 @@ def vote_of(answer: LabelAnswer, class_count: int) -> str:
             [("answer", "expected a label, or one of the verdicts MIXED, INVALID, CANNOT_TELL")]
         )
     return _VERDICTS[answer.verdict]
+
+
+def answer_of(vote: str) -> LabelAnswer:
+    """Return the answer that has this vote."""
+    verdict = next((verdict for verdict, name in _VERDICTS.items() if name == vote), None)
+    return LabelAnswer(label=int(vote)) if verdict is None else LabelAnswer(verdict=verdict)

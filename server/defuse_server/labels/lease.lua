@@ -1,18 +1,49 @@
--- Leases free places to an annotator, the lowest region numbers first, never two of one region.
+-- Leases tasks to an annotator, those with the largest harm first, never one that they have had. Gold tasks are mixed in.
 --
--- ARGV  1 annotator   2 duration in ms   3... as many tokens as tasks are wanted at most
--- Returns a list of {region number, token, end in ms, state, answers, wanted}.
+-- ARGV  1 annotator   2 duration in ms   3 share of gold tasks
+--       4... a token and a random number in [0, 1), as often as tasks are wanted at most
+-- Returns a list of {number, token, end in ms, state, answers, wanted}.
 
-local annotator, expire_ms = ARGV[1], now_ms + tonumber(ARGV[2])
+local annotator, gold_rate = ARGV[1], tonumber(ARGV[3])
+local most = (#ARGV - 3) / 2
 local leased = {}
-for _, number in ipairs(redis.call('ZRANGE', PLACES, 0, -1)) do
-  if #leased == #ARGV - 2 then break end
-  local task = read_task(number)
-  if not position(task.leases, 'annotator', annotator) and not position(task.answers, 'annotator', annotator) then
-    local token = ARGV[3 + #leased]
-    table.insert(task.leases, {token = token, annotator = annotator, expire_ms = expire_ms})
-    redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
-    table.insert(leased, {number, token, expire_ms, write_task(number, task), #task.answers, task.wanted})
+
+-- Those of some numbers that the annotator has not had.
+local function unseen(numbers)
+  local fresh = {}
+  for first = 1, #numbers, 500 do
+    local members = {}
+    for i = first, math.min(first + 499, #numbers) do
+      table.insert(members, string.format('%d:%s', numbers[i], annotator))
+    end
+    for i, seen in ipairs(redis.call('SMISMEMBER', SEEN, unpack(members))) do
+      if seen == 0 then table.insert(fresh, string.format('%d', numbers[first + i - 1])) end
+    end
+  end
+  return fresh
+end
+
+local function hand_out(number)
+  local task, token = read_task(number), ARGV[4 + 2 * #leased]
+  local expire_ms = now_ms + tonumber(ARGV[2])
+  table.insert(task.leases, {token = token, annotator = annotator, lease_ms = now_ms, expire_ms = expire_ms})
+  redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
+  redis.call('SADD', SEEN, number .. ':' .. annotator)
+  local _, wanted = write_task(number, task)
+  table.insert(leased, {number, token, expire_ms, LEASED, task.gold and 0 or #task.answers, wanted})
+end
+
+local regions = unseen(redis.call('ZRANGE', PLACES, 0, -1))
+local golds = gold_rate > 0 and unseen(redis.call('HKEYS', GOLD)) or {}
+local next_region = 1
+-- No gold task comes where no region is left.
+while #leased < most and regions[next_region] do
+  local draw = tonumber(ARGV[5 + 2 * #leased])
+  if draw < gold_rate and #golds > 0 then
+    hand_out(table.remove(golds, 1 + math.floor(draw / gold_rate * #golds)))
+  else
+    hand_out(regions[next_region])
+    next_region = next_region + 1
   end
 end
 return leased

@@ -1,9 +1,11 @@
--- Makes the tasks that are not there yet.
+-- Makes the tasks of regions that are not there yet.
 --
--- ARGV  1 how many answers are wanted   2... region numbers
+-- ARGV  1 how many answers are wanted   2 how many at most   3 method   4... region number and harm, by turns
 
-for i = 2, #ARGV do
+for i = 4, #ARGV, 2 do
   if redis.call('HEXISTS', TASKS, ARGV[i]) == 0 then
-    write_task(ARGV[i], {wanted = tonumber(ARGV[1]), leases = {}, answers = {}})
+    local task = {wanted = tonumber(ARGV[1]), limit = tonumber(ARGV[2]), method = ARGV[3], harm = ARGV[i + 1]}
+    task.version, task.leases, task.answers, task.skips = 0, {}, {}, {}
+    write_task(ARGV[i], task)
   end
 end

@@ -1,7 +1,7 @@
 -- Reads where the labeling of all regions stands.
 --
 -- ARGV  1 "freeze": marks the decided ones as used, so that their answers stay; "": only reads
--- Returns a list: region number, "state:answers:wanted:label", ...
+-- Returns a list: region number, "state:answers:wanted:label:for:votes", ...
 
 local states = redis.call('HGETALL', STATES)
 if ARGV[1] == 'freeze' then

@@ -1,6 +1,6 @@
 -- Counts an answer and ends its lease; the same again is answered like the first.
 --
--- ARGV  1 region number   2 token   3 vote   4 note   5 name of the region
+-- ARGV  1 number   2 token   3 vote   4 note
 -- Returns {outcome, state, answers, wanted}: counted, missing, lost.
 
 local number, token, vote, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -10,14 +10,23 @@ local before = position(task.answers, 'token', token)
 if before then
   local answer = task.answers[before]
   if answer.vote ~= vote or answer.note ~= note then return {'lost', 0, 0, 0} end
-  return {'counted', answer.state, answer.count, task.wanted}
+  return {'counted', unpack(answer.reply)}
 end
 local at = position(task.leases, 'token', token)
 if not at then return {'lost', 0, 0, 0} end
 
-local answer = {token = token, annotator = task.leases[at].annotator, vote = vote, note = note, time_ms = now_ms}
-end_lease(number, task, at)
+local lease = end_lease(number, task, at)
+local answer = {token = token, annotator = lease.annotator, vote = vote, note = note}
+answer.lease_ms, answer.time_ms = lease.lease_ms, now_ms
 table.insert(task.answers, answer)
-answer.state, answer.count = standing(task), #task.answers
-if write_task(number, task) == MIXED then redis.call('SADD', MIXED_ONES, ARGV[5]) end
-return {'counted', answer.state, answer.count, task.wanted}
+outdate(task)
+remember(lease.annotator, number, true)
+-- A gold task is answered as a region would be whose first annotator this is.
+local shown = task
+if task.gold then
+  shown = {wanted = task.wanted, limit = task.limit, method = task.method, version = 1, leases = {}, answers = {answer}}
+end
+local state, wanted = standing(shown)
+answer.reply = {state, #shown.answers, wanted}
+write_task(number, task)
+return {'counted', unpack(answer.reply)}

@@ -2,6 +2,7 @@
 
 import pytest
 from defuse.v1.audit_service_pb2 import (
+    CONSENSUS_METHOD_MAJORITY,
     PRESET_DEFAULT,
     REGION_STATE_UNLABELED,
     STOP_REASON_CANDIDATE_BUDGET,
@@ -29,7 +30,9 @@ async def test_an_audit_publishes_all_that_it_finds(done, backend, settings):
     assert done.config.max_seeds > 0
     assert done.config.neighbours > 0
     assert 0 < done.config.agreement_threshold <= 1
-    assert done.config.annotators_per_region == 1
+    assert done.config.annotators_per_region == 3
+    assert done.config.labeling.method == CONSENSUS_METHOD_MAJORITY
+    assert (done.config.labeling.max_annotators_per_region, done.config.labeling.gold_rate) == (5, 0)
     assert done.config.device == "cpu"
     assert done.config.methods
     assert 0 < done.config.belief_threshold <= 1

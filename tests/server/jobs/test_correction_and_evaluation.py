@@ -17,7 +17,7 @@ RIGHT = 1
 @pytest.fixture
 async def audit(tiny, start_worker):
     start_worker()
-    audit = await tiny.ended((await tiny.audit()).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1)).name)
     assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
     return audit
 

@@ -29,7 +29,7 @@ LABELS = "test"
 @pytest.fixture
 async def audit(tiny, start_worker) -> Audit:
     start_worker()
-    audit = await tiny.ended((await tiny.audit()).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1)).name)
     assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
     return audit
 
@@ -138,7 +138,7 @@ async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backe
 
 async def test_a_split_whose_worker_is_killed_is_done_by_another_once(tiny, backend, start_worker):
     worker = start_worker()
-    audit = await tiny.ended((await tiny.audit()).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1)).name)
     await answer(backend, audit, {0: MIXED})
     split = split_name(audit.name)
     await until(lambda: backend.redis.exists(redis_keys.resource(split)))

@@ -1,0 +1,90 @@
+"""The worker's judgement of answers, for audits whose consensus is Dawid and Skene's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import structlog
+
+from defuse_server.labels.answers import KeptTask
+from defuse_server.labels.dawid_skene import Votes, dawid_skene
+from defuse_server.labels.queue import LabelQueue, Verdict
+from defuse_server.redis_client import UNREACHABLE
+
+LEAST_POSTERIOR: Final = 0.9
+"""An answer that is at least so probable decides; else one more annotator is asked."""
+OVERLAP_REGIONS: Final = 10
+"""So many regions must have two votes or more; with fewer nothing can be learned of the annotators."""
+_INTERVAL_S: Final = 0.5
+
+_log = structlog.get_logger(__name__)
+
+
+async def judge_for_ever(labels: LabelQueue) -> None:
+    """Judge answers soon after they come; whatever comes meanwhile is judged together, next."""
+    while True:
+        try:
+            await judge_once(labels)
+        except UNREACHABLE:
+            pass
+        except Exception:
+            # The answers stay marked: the next round, or another worker, judges them.
+            _log.exception("labels.not_judged")
+        await asyncio.sleep(_INTERVAL_S)
+
+
+async def judge_once(labels: LabelQueue) -> None:
+    """Judge the answers of all audits that have new ones."""
+    for audit, seen in (await labels.unjudged()).items():
+        tasks = await labels.tasks(audit)
+        if not tasks:
+            await labels.forget_unjudged(audit)
+            continue
+        verdicts = await asyncio.to_thread(judgement, tasks)
+        taken = await labels.judge(audit, seen, verdicts)
+        _log.info("labels.judged", audit=audit, verdicts=len(verdicts), taken=taken)
+
+
+def judgement(tasks: Sequence[KeptTask]) -> list[Verdict]:
+    """Return a verdict on each region that has its answers; gold tasks tell of the annotators alone."""
+    due = [task for task in tasks if task.gold is None and len(task.answers) >= task.wanted]
+    overlap = sum(_vote_count(task) >= 2 for task in tasks if task.gold is None)
+    if overlap < OVERLAP_REGIONS:
+        return [Verdict(task.number, task.version, "majority") for task in due]
+    probable = _most_probable(tasks)
+    return [Verdict(task.number, task.version, probable.get(task.number, "")) for task in due]
+
+
+def _vote_count(task: KeptTask) -> int:
+    return sum(not answer.abstains for answer in task.answers)
+
+
+def _most_probable(tasks: Sequence[KeptTask]) -> dict[int, str]:
+    """Region number -> the vote that is probable enough; none for others."""
+    tasks = [task for task in tasks if _vote_count(task)]
+    given = [(row, one) for row, task in enumerate(tasks) for one in task.answers if not one.abstains]
+    golds = {row: task.gold for row, task in enumerate(tasks) if task.gold is not None}
+    votes = sorted({answer.vote for _, answer in given} | set(golds.values()))
+    people = sorted({answer.annotator for _, answer in given})
+    category = {vote: index for index, vote in enumerate(votes)}
+    person = {name: index for index, name in enumerate(people)}
+    estimate = dawid_skene(
+        Votes(
+            items=np.array([row for row, _ in given], np.int64),
+            annotators=np.array([person[answer.annotator] for _, answer in given], np.int64),
+            categories=np.array([category[answer.vote] for _, answer in given], np.int64),
+            item_count=len(tasks),
+            annotator_count=len(people),
+            category_count=len(votes),
+        ),
+        {row: category[gold] for row, gold in golds.items()},
+    )
+    best = estimate.posteriors.argmax(axis=1)
+    return {
+        task.number: votes[best[row]]
+        for row, task in enumerate(tasks)
+        if estimate.posteriors[row, best[row]] >= LEAST_POSTERIOR
+    }
