@@ -23,6 +23,7 @@ from defuse.v1.audit_service_pb2 import (
     RegionState,
     WatchAuditRequest,
 )
+from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse.v1.models_pb2 import ImageShape, JobState, Layout, Preprocessing, Progress, TensorSpec
 
 UNKNOWN = "0" * 18
