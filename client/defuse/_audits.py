@@ -11,12 +11,14 @@ from defuse._requests import Named, enum_value, job_state, name_of, new_request_
 from defuse.v1.audit_service_pb2 import (
     Audit,
     AuditConfig,
+    ConsensusMethod,
     CreateAuditRequest,
     DeleteAuditRequest,
     DeleteAuditResponse,
     GetAuditRequest,
     GetRegionRequest,
     GetRegionSplitRequest,
+    LabelingConfig,
     ListAuditsRequest,
     ListAuditsResponse,
     ListRegionsRequest,
@@ -33,6 +35,15 @@ from defuse.v1.audit_service_pb2 import (
     StreamRegionsResponse,
 )
 from defuse.v1.models_pb2 import JobState
+
+
+class LabelingSettings(TypedDict, total=False):
+    """The fields of LabelingConfig."""
+
+    method: ConsensusMethod | str
+    """`majority` or `dawid_skene`."""
+    max_annotators_per_region: int
+    gold_rate: float
 
 
 class AuditSettings(TypedDict, total=False):
@@ -55,6 +66,7 @@ class AuditSettings(TypedDict, total=False):
     budget_s: float
     patience_shards: int
     belief_threshold: float
+    labeling: LabelingSettings
 
 
 def start_audit(
@@ -86,10 +98,22 @@ def start_audit(
 
 
 def _audit_config(settings: AuditSettings) -> AuditConfig:
-    fields = {name: value for name, value in settings.items() if name not in ("preset", "methods")}
+    apart = ("preset", "methods", "labeling")
+    fields = {name: value for name, value in settings.items() if name not in apart}
     preset = enum_value(Preset, "PRESET_", settings.get("preset"))
     methods = [enum_value(SearchMethod, "SEARCH_METHOD_", method) for method in settings.get("methods", ())]
-    return AuditConfig(preset=preset, methods=methods, **cast(Any, fields))
+    labeling = _labeling_config(settings.get("labeling", {}))
+    return AuditConfig(preset=preset, methods=methods, labeling=labeling, **cast(Any, fields))
+
+
+def _labeling_config(settings: LabelingSettings) -> LabelingConfig | None:
+    if not settings:
+        return None
+    return LabelingConfig(
+        method=enum_value(ConsensusMethod, "CONSENSUS_METHOD_", settings.get("method")),
+        max_annotators_per_region=settings.get("max_annotators_per_region", 0),
+        gold_rate=settings.get("gold_rate", 0.0),
+    )
 
 
 def get_audit(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Audit]:

@@ -11,8 +11,10 @@ from defuse.v1.label_service_pb2 import (
     ExtendLeaseRequest,
     ExtendLeaseResponse,
     GetLabelingProgressRequest,
+    GetLabelingReportRequest,
     LabelAnswer,
     LabelingProgress,
+    LabelingReport,
     LabelTask,
     LabelVerdict,
     LeaseLabelTasksRequest,
@@ -21,6 +23,8 @@ from defuse.v1.label_service_pb2 import (
     ListLabelTasksResponse,
     ReleaseLabelTaskRequest,
     ReleaseLabelTaskResponse,
+    SkipLabelTaskRequest,
+    SkipLabelTaskResponse,
     SubmitLabelRequest,
     SubmitLabelResponse,
     UndoLabelRequest,
@@ -36,7 +40,7 @@ def lease_tasks(
     lease_s: float | None = None,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
 ) -> Flow[list[LabelTask]]:
-    """Lease regions to look at, the worst first; an empty list when nothing is left for this annotator.
+    """Lease tasks to look at, the worst first; an empty list when nothing is left for this annotator.
 
     Each carries a token that the other calls show, good for `lease_s` seconds (5 minutes). Raises NotFound.
     """
@@ -95,6 +99,14 @@ def release_task(
     return unary("LabelService/ReleaseLabelTask", request, ReleaseLabelTaskResponse, timeout_s)
 
 
+def skip_task(
+    task: LabelTask, reason: str = "", *, timeout_s: float | None = DEFAULT_TIMEOUT_S
+) -> Flow[SkipLabelTaskResponse]:
+    """Give a task back for good: its annotator does not get it again. Raises FailedPrecondition."""
+    request = SkipLabelTaskRequest(region=task.region, lease_token=task.lease_token, reason=reason)
+    return unary("LabelService/SkipLabelTask", request, SkipLabelTaskResponse, timeout_s)
+
+
 def list_tasks(
     audit: Named,
     *,
@@ -119,3 +131,9 @@ def get_labeling_progress(
     """Count an audit's regions by state. Raises NotFound."""
     request = GetLabelingProgressRequest(audit=name_of(audit))
     return unary("LabelService/GetLabelingProgress", request, LabelingProgress, timeout_s)
+
+
+def get_labeling_report(audit: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[LabelingReport]:
+    """Say how far labels can be trusted: agreement, annotators' records, skips. Raises NotFound."""
+    request = GetLabelingReportRequest(audit=name_of(audit))
+    return unary("LabelService/GetLabelingReport", request, LabelingReport, timeout_s)

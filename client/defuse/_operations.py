@@ -50,8 +50,10 @@ class Operations:
     submit_label = Operation(_labels.submit_label)
     undo_label = Operation(_labels.undo_label)
     release_task = Operation(_labels.release_task)
+    skip_task = Operation(_labels.skip_task)
     list_tasks = StreamOperation(_labels.list_tasks)
     get_labeling_progress = Operation(_labels.get_labeling_progress)
+    get_labeling_report = Operation(_labels.get_labeling_report)
 
     correct = Operation(_corrections.correct)
     get_correction = Operation(_corrections.get_correction)

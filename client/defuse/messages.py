@@ -5,6 +5,8 @@ from defuse.v1.audit_service_pb2 import (
     Audit,
     AuditConfig,
     CalibrationFigures,
+    ConsensusMethod,
+    LabelingConfig,
     Misclassification,
     NearestItem,
     PreflightFigures,
@@ -18,7 +20,15 @@ from defuse.v1.audit_service_pb2 import (
 )
 from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig, CorrectionPoint, CorrectionPreset
 from defuse.v1.error_reason_pb2 import ErrorReason
-from defuse.v1.label_service_pb2 import LabelAnswer, LabelingProgress, LabelTask, LabelVerdict
+from defuse.v1.label_service_pb2 import (
+    AnnotatorRecord,
+    LabelAnswer,
+    LabelingProgress,
+    LabelingReport,
+    LabelSkip,
+    LabelTask,
+    LabelVerdict,
+)
 from defuse.v1.models_pb2 import (
     ContactSheet,
     Failure,
@@ -55,6 +65,7 @@ from defuse.v1.registry_service_pb2 import (
 )
 
 __all__ = [
+    "AnnotatorRecord",
     "Artifact",
     "Audit",
     "AuditConfig",
@@ -62,6 +73,7 @@ __all__ = [
     "Check",
     "ClassAccuracy",
     "Classifier",
+    "ConsensusMethod",
     "ContactSheet",
     "Correction",
     "CorrectionConfig",
@@ -78,9 +90,12 @@ __all__ = [
     "JobState",
     "JobTimes",
     "LabelAnswer",
+    "LabelSkip",
     "LabelTask",
     "LabelVerdict",
+    "LabelingConfig",
     "LabelingProgress",
+    "LabelingReport",
     "Layout",
     "Lineage",
     "Misclassification",

@@ -116,7 +116,11 @@ def label_frozen(audit: str) -> str:
 
 
 def label_seen(audit: str) -> str:
-    """Set of `{number}:{annotator}`: who holds, answered or skipped a task, and does not get it again."""
+    """Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
+
+    The first are those who hold, answered or skipped a task, and don't get it again; the second those who
+    gave a gold task or their answer to it back, and get it next.
+    """
     return f"{PREFIX}label-seen:{audit}"
 
 

@@ -6,7 +6,16 @@ import time
 import defuse
 import grpc
 from defuse.cli.leases import HeldLeases
-from defuse.messages import Artifact, ContactSheet, LabelingProgress, LabelTask, RegionState
+from defuse.messages import (
+    AnnotatorRecord,
+    Artifact,
+    ContactSheet,
+    LabelingProgress,
+    LabelingReport,
+    LabelSkip,
+    LabelTask,
+    RegionState,
+)
 from defuse.v1.artifact_service_pb2 import DownloadResponse
 from defuse.v1.label_service_pb2 import (
     ExtendLeaseResponse,
@@ -144,3 +153,42 @@ def test_leases_are_extended_until_they_are_lost_or_answered(server, refusal):
     assert "answered" not in extended
     released = [request.lease_token for request in server.asked("LabelService/ReleaseLabelTask")]
     assert released == ["kept"]
+
+
+def test_the_report_shows_agreement_records_and_skips_as_they_are_written(command, server):
+    report = LabelingReport(
+        progress=LabelingProgress(region_count=9, labeled_count=6, set_aside_count=2),
+        alpha=0.8125,
+        overlap_count=7,
+        answer_count=21,
+        annotators=[
+            AnnotatorRecord(
+                annotator="[red]ann[/red]",
+                answer_count=9,
+                cannot_tell_count=1,
+                compared_count=8,
+                agreed_count=6,
+                gold_count=4,
+                gold_right_count=1,
+                skip_count=2,
+                median_answer_s=3.5,
+            )
+        ],
+        skips=[LabelSkip(region="audits/a/regions/3", annotator="ann", reason="[bold]too dark[/bold]")],
+    )
+    server.on("LabelService/GetLabelingReport", report)
+    ran = command("label-report", "audits/a")
+    assert ran.code == 0
+    for text in ("0.812", "7 regions", "6 of 9", "6 of 8 (75.0%)", "1 of 4 (25.0%)", "3.5 s"):
+        assert text in ran.out
+    # Other people's text is text, not markup.
+    assert "[red]ann[/red]" in ran.out
+    assert "[bold]too dark[/bold]" in ran.out
+    assert command("label-report", "audits/a", "--json").json[0]["alpha"] == 0.8125
+
+
+def test_without_answers_the_report_says_so(command, server):
+    server.on("LabelService/GetLabelingReport", LabelingReport())
+    ran = command("label-report", "audits/a")
+    assert "unknown" in ran.out
+    assert "Nobody has answered" in ran.out

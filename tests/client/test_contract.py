@@ -32,7 +32,7 @@ def operations(path):
         yield from (c.watch(name), c.cancel(name))
     yield from (c.lease_tasks("a", "me"), c.extend_lease(TASK), c.release_task(TASK), c.undo_label("r", "me"))
     yield from (c.submit_label(TASK, 3), c.submit_label(TASK, "mixed"), c.list_tasks("a"))
-    yield c.get_labeling_progress("a")
+    yield from (c.get_labeling_progress("a"), c.get_labeling_report("a"), c.skip_task(TASK, "blurred"))
     yield from (c.correct("a", wait=False, lambdas=[1]), c.get_correction("c"), c.list_corrections())
     yield from (c.evaluate("b", "c", "a", wait=False), c.get_evaluation("e"), c.list_evaluations())
 

@@ -11,7 +11,9 @@ import pytest
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse_server import redis_keys
+from defuse_server.ending import end
 from defuse_server.errors import LeaseLost, NotFound, RegionClosed
+from defuse_server.labels.judging import judge_for_ever
 from defuse_server.labels.queue import LabelQueue, RegionLabel
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.redis_client import connect
@@ -271,3 +273,43 @@ async def test_many_annotators_at_once_fill_every_place_exactly_once(
     held = await votes_in(redis, audit)
     assert {number: len(votes) for number, votes in held.items()} == dict.fromkeys(range(regions), wanted)
     assert Counter(accepted) == Counter((who, number) for number, votes in held.items() for who in votes)
+
+
+async def test_answers_that_come_while_others_are_judged_are_judged_next(
+    labels: LabelQueue, redis: Redis, publish_audit: Any
+) -> None:
+    regions, wanted, limit = 20, 2, 4
+    audit = await publish_audit(regions, wanted=wanted, limit=limit, method="dawid_skene")
+    accepted: list[tuple[str, int]] = []
+    judging = [asyncio.ensure_future(judge_for_ever(labels, interval_s=0.001)) for _ in range(2)]
+
+    async def decided() -> bool:
+        standing = await labels.labels(audit)
+        return all(label.state >= RegionState.REGION_STATE_LABELED for label in standing.values())
+
+    async def annotate(annotator: str, random_stream: random.Random) -> None:
+        while not await decided():
+            for task in await labels.lease(audit, annotator, 2, 60):
+                await asyncio.sleep(random_stream.random() * 0.004)
+                number = parse_region_name(task.region)[1]
+                vote = LabelAnswer(label=number % 3 if random_stream.random() < 0.8 else 0)
+                await labels.submit(task.region, task.lease_token, vote, "")
+                # Some think again; where it is judged already, the answer stays.
+                if random_stream.random() < 0.2:
+                    try:
+                        await labels.undo(task.region, annotator)
+                        continue
+                    except RegionClosed:
+                        pass
+                accepted.append((annotator, number))
+
+    try:
+        async with asyncio.timeout(120):
+            await asyncio.gather(*(annotate(f"annotator {n}", random.Random(n)) for n in range(8)))
+            while await labels.unjudged():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        await end(*judging)
+    held = await votes_in(redis, audit)
+    assert Counter(accepted) == Counter((who, number) for number, votes in held.items() for who in votes)
+    assert all(wanted <= len(votes) <= limit for votes in held.values())

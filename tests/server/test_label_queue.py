@@ -3,7 +3,7 @@ import uuid
 from typing import Any
 
 import pytest
-from defuse.v1.audit_service_pb2 import RegionState
+from defuse.v1.audit_service_pb2 import AuditConfig, LabelingConfig, RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelTask, LabelVerdict
 from defuse.v1.registry_service_pb2 import Vae
 from defuse_server import redis_keys
@@ -16,6 +16,7 @@ from defuse_server.errors import (
     RegionClosed,
 )
 from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.rule import labeling_rule
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.resources import Resources
 from redis.asyncio import Redis
@@ -74,6 +75,132 @@ async def test_tasks_come_in_the_order_of_the_regions(labels: LabelQueue, publis
     assert [number_of(task) for task in tasks] == list(range(11))
     assert number_of(await lease_one(labels, audit, "ben")) == 11
     assert await labels.lease(audit, "cem", 5, 60) == []
+
+
+async def test_the_largest_expected_harm_comes_first_whatever_its_number(
+    labels: LabelQueue, publish_audit: Any
+) -> None:
+    # Harms are tiny numbers, and regions that were split come with high numbers.
+    audit = await publish_audit(5, harms=[1e-9, 3e-300, 2e-9, 0.0, 5e-9])
+    tasks = await labels.lease(audit, "ann", 5, 60)
+    assert [number_of(task) for task in tasks] == [4, 2, 0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "limit", "answers", "state", "asked"),
+    [
+        (2, 4, [a(1), a(2)], UNLABELED, 3),
+        (2, 4, [a(1), a(2), a(1)], LABELED, 3),
+        (2, 4, [a(1), a(2), M, a(0)], SET_ASIDE, 4),
+        (1, 3, [X], UNLABELED, 2),
+        (1, 3, [X, a(1)], LABELED, 2),
+        (1, 3, [X, X, X], SET_ASIDE, 3),
+        # One voice among three: too few to say so, until nobody more may be asked.
+        (3, 5, [a(1), X, X], UNLABELED, 4),
+        (3, 5, [a(1), X, X, a(1)], LABELED, 4),
+        (3, 4, [a(1), X, X, X], LABELED, 4),
+        (3, 5, [a(1), a(1), X], LABELED, 3),
+        (1, 1, [X], SET_ASIDE, 1),
+    ],
+)
+async def test_ties_and_few_votes_ask_for_one_more_annotator_up_to_the_limit(
+    labels: LabelQueue,
+    publish_audit: Any,
+    wanted: int,
+    limit: int,
+    answers: list[LabelAnswer],
+    state: int,
+    asked: int,
+) -> None:
+    audit = await publish_audit(1, wanted=wanted, limit=limit)
+    for n, given in enumerate(answers):
+        await answer(labels, audit, f"annotator {n}", given)
+    standing = (await labels.labels(audit))[0]
+    assert (standing.state, standing.wanted) == (state, asked)
+    # One more, and one alone.
+    more = [await labels.lease(audit, f"other {n}", 1, 60) for n in range(3)]
+    assert sum(map(len, more)) == asked - len(answers)
+    assert (await labels.progress(audit)).set_aside_count == (state == SET_ASIDE)
+
+
+async def test_by_default_two_more_than_wanted_are_asked(
+    labels: LabelQueue, resources: Resources, publish_audit: Any
+) -> None:
+    assert labeling_rule(AuditConfig()).wanted == 3
+    assert labeling_rule(AuditConfig()).limit == 5
+    assert labeling_rule(AuditConfig(annotators_per_region=1)).limit == 3
+    assert labeling_rule(AuditConfig()).gold_rate == 0
+    # A region that is opened later, for more annotators than the audit's limit, can still be decided.
+    limited = AuditConfig(annotators_per_region=1, labeling=LabelingConfig(max_annotators_per_region=2))
+    assert labeling_rule(limited, 4).limit == 4
+
+
+async def test_a_skipped_task_goes_to_others_alone_and_the_same_skip_again_is_the_same(
+    labels: LabelQueue, publish_audit: Any
+) -> None:
+    audit = await publish_audit(1, wanted=2)
+    task = await lease_one(labels, audit, "ann")
+    assert await labels.skip(task.region, task.lease_token, "blurred") == UNLABELED
+    assert await labels.skip(task.region, task.lease_token, "blurred") == UNLABELED
+    assert await labels.lease(audit, "ann", 1, 60) == []
+    for call in (
+        labels.skip(task.region, task.lease_token, "another reason"),
+        labels.skip(task.region, "foreign", "blurred"),
+        labels.submit(task.region, task.lease_token, a(0), ""),
+        labels.extend(task.region, task.lease_token, 60),
+    ):
+        with pytest.raises(LeaseLost):
+            await call
+    for annotator in ("ben", "cem"):
+        await answer(labels, audit, annotator, a(1))
+    assert (await labels.labels(audit))[0].label == 1
+    with pytest.raises(NotFound):
+        await labels.skip(region_name(audit, 7), "token", "")
+
+
+async def test_a_task_is_found_again_by_its_token_as_long_as_its_lease_lasts(
+    labels: LabelQueue, publish_audit: Any
+) -> None:
+    audit = await publish_audit(1, wanted=2)
+    task = await lease_one(labels, audit, "ann")
+    assert await labels.held(task.region, task.lease_token) == task
+    await labels.submit(task.region, task.lease_token, a(0), "")
+    for region, token, error in (
+        (task.region, task.lease_token, LeaseLost),
+        (task.region, "foreign", LeaseLost),
+        (region_name(audit, 7), "token", NotFound),
+    ):
+        with pytest.raises(error):
+            await labels.held(region, token)
+
+
+async def test_what_is_shown_of_a_task_is_its_sheets_alone(labels: LabelQueue, publish_audit: Any) -> None:
+    audit = await publish_audit(1, predicted_class=1)
+    shown = await labels.shown(region_name(audit, 0))
+    assert {field.name for field, _ in shown.ListFields()} == {"name", "sheet", "nearest_sheet"} - (
+        set() if shown.HasField("nearest_sheet") else {"nearest_sheet"}
+    )
+    assert (shown.predicted_class, shown.seed_label) == (0, 0)
+    with pytest.raises(NotFound):
+        await labels.shown(region_name(audit, 7))
+
+
+async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(
+    labels: LabelQueue, resources: Resources, publish_audit: Any
+) -> None:
+    audit = await publish_audit(2)
+    mixed = region_name(audit, 0)
+    with resources.changes.subscribed(mixed) as told:
+        await asyncio.sleep(0.3)  # until it listens
+        told.clear()
+        assert await answer(labels, audit, "ann", M) == MIXED
+        await asyncio.wait_for(told.wait(), 20)
+        assert await labels.mixed() == {mixed}
+        told.clear()
+        await labels.undo(mixed, "ann")
+        await asyncio.wait_for(told.wait(), 20)
+    assert await labels.mixed() == set()
+    await resources.aclose()
 
 
 async def test_two_annotators_never_hold_the_same_place(labels: LabelQueue, publish_audit: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli import audit, correct, gate, jobs, label, push, transfer, vae
+from defuse.cli import audit, correct, gate, jobs, label, label_report, push, transfer, vae
 from defuse.cli.session import Server
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.add_typer(vae.app, name="vae")
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("label")(label.label)
+app.command("label-report")(label_report.label_report)
 app.command("correct")(correct.correct)
 app.command("gate")(gate.gate)
 app.command("download")(transfer.download)

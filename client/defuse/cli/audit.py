@@ -35,6 +35,13 @@ class MethodName(StrEnum):
     GRADIENT = "gradient"
 
 
+class ConsensusName(StrEnum):
+    """How annotators' answers become labels."""
+
+    MAJORITY = "majority"
+    DAWID_SKENE = "dawid-skene"
+
+
 @app.command()
 def start(
     context: typer.Context,
@@ -53,7 +60,16 @@ def start(
     neighbours: int = 0,
     agreement_threshold: float = 0.0,
     tau: float = 0.0,
-    annotators_per_region: int = 0,
+    annotators_per_region: Annotated[int, typer.Option(help="0: 3.")] = 0,
+    max_annotators_per_region: Annotated[
+        int, typer.Option(help="So many at most, where they don't agree; 0: two more.")
+    ] = 0,
+    consensus: Annotated[
+        ConsensusName, typer.Option(help="How answers become labels.")
+    ] = ConsensusName.MAJORITY,
+    gold_rate: Annotated[
+        float, typer.Option(help="Share of tasks with a known answer, 0 to 0.5, to find careless annotators.")
+    ] = 0.0,
     method: Annotated[
         list[MethodName] | None,
         typer.Option(help="How candidates are made (repeat the option); default: the preset's."),
@@ -91,6 +107,11 @@ def start(
             budget_s=budget_s,
             patience_shards=patience_shards,
             belief_threshold=belief_threshold,
+            labeling={
+                "method": consensus.value.replace("-", "_"),
+                "max_annotators_per_region": max_annotators_per_region,
+                "gold_rate": gold_rate,
+            },
         )
         if watch:
             jobs.follow(client, audit.name, json)

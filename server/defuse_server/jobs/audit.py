@@ -66,7 +66,7 @@ class AuditWork(Work[Audit]):
         return JobPlan(
             "audit",
             await audit_inputs(audit, self.backend),
-            config={**audit_config_json(audit.config), "gold_sheets": self._gold_sheets()},
+            config={**audit_config_json(audit.config), **_gold_sheets(audit.config)},
             seed=audit.config.seed,
             device=audit.config.device,
             finished_chunks=await finished_chunks(audit.name, self.backend),
@@ -121,9 +121,6 @@ class AuditWork(Work[Audit]):
         golds = [await self._gold(gold, folder) for gold in result["gold"]]
         await self.backend.labels.open_gold(audit.name, golds)
 
-    def _gold_sheets(self) -> int:
-        return GOLD_SHEETS_PER_CLASS if self.message.config.labeling.gold_rate > 0 else 0
-
     async def _gold(self, gold: Mapping[str, Any], folder: Path) -> GoldSheets:
         sheets = await stored_sheets(self.backend.store, gold, folder)
         return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in SHEETS))
@@ -154,6 +151,11 @@ def audit_config_json(config: AuditConfig) -> dict[str, Any]:
         names = (SearchMethod.Name(method) for method in config.methods)
         json["methods"] = [name.removeprefix("SEARCH_METHOD_").lower() for name in names]
     return {"preset": "paper" if config.preset == PRESET_PAPER else "default", **json}
+
+
+def _gold_sheets(config: AuditConfig) -> dict[str, Any]:
+    """What the audit's own job has beside its search: jobs that repeat the search need no gold tasks."""
+    return {"gold_sheets": GOLD_SHEETS_PER_CLASS} if config.labeling.gold_rate > 0 else {}
 
 
 def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) -> None:

@@ -23,7 +23,7 @@ _INTERVAL_S: Final = 0.5
 _log = structlog.get_logger(__name__)
 
 
-async def judge_for_ever(labels: LabelQueue) -> None:
+async def judge_for_ever(labels: LabelQueue, interval_s: float = _INTERVAL_S) -> None:
     """Judge answers soon after they come; whatever comes meanwhile is judged together, next."""
     while True:
         try:
@@ -33,7 +33,7 @@ async def judge_for_ever(labels: LabelQueue) -> None:
         except Exception:
             # The answers stay marked: the next round, or another worker, judges them.
             _log.exception("labels.not_judged")
-        await asyncio.sleep(_INTERVAL_S)
+        await asyncio.sleep(interval_s)
 
 
 async def judge_once(labels: LabelQueue) -> None:

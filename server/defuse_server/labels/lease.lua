@@ -8,19 +8,19 @@ local annotator, gold_rate = ARGV[1], tonumber(ARGV[3])
 local most = (#ARGV - 3) / 2
 local leased = {}
 
--- Those of some numbers that the annotator has not had.
-local function unseen(numbers)
-  local fresh = {}
+-- Those of some numbers for which SEEN has an entry of the annotator (1), or has none (0).
+local function among(numbers, prefix, wanted)
+  local found = {}
   for first = 1, #numbers, 500 do
     local members = {}
     for i = first, math.min(first + 499, #numbers) do
-      table.insert(members, string.format('%d:%s', numbers[i], annotator))
+      table.insert(members, string.format('%s%d:%s', prefix, numbers[i], annotator))
     end
     for i, seen in ipairs(redis.call('SMISMEMBER', SEEN, unpack(members))) do
-      if seen == 0 then table.insert(fresh, string.format('%d', numbers[first + i - 1])) end
+      if seen == wanted then table.insert(found, string.format('%d', numbers[first + i - 1])) end
     end
   end
-  return fresh
+  return found
 end
 
 local function hand_out(number)
@@ -29,14 +29,19 @@ local function hand_out(number)
   table.insert(task.leases, {token = token, annotator = annotator, lease_ms = now_ms, expire_ms = expire_ms})
   redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
   redis.call('SADD', SEEN, number .. ':' .. annotator)
+  redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator)
   local _, wanted = write_task(number, task)
   table.insert(leased, {number, token, expire_ms, LEASED, task.gold and 0 or #task.answers, wanted})
 end
 
-local regions = unseen(redis.call('ZRANGE', PLACES, 0, -1))
-local golds = gold_rate > 0 and unseen(redis.call('HKEYS', GOLD)) or {}
+local regions = among(redis.call('ZRANGE', PLACES, 0, -1), '', 0)
+local golds = among(redis.call('HKEYS', GOLD), '', 0)
+for _, number in ipairs(among(golds, 'again:', 1)) do
+  if #leased < most then hand_out(number) end
+end
+golds = among(golds, '', 0)
 local next_region = 1
--- No gold task comes where no region is left.
+-- No new gold task comes where no region is left.
 while #leased < most and regions[next_region] do
   local draw = tonumber(ARGV[5 + 2 * #leased])
   if draw < gold_rate and #golds > 0 then

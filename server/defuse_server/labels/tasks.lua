@@ -2,7 +2,9 @@
 --
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label:for:votes"
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
---       5 set: numbers of regions whose label a correction or a split used   6 set: "number:annotator" of those who have had it
+--       5 set: numbers of regions whose label a correction or a split used
+--       6 set: "number:annotator" of those who have had it,
+--       "again:number:annotator" of those who gave a gold task back
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
 --       9 hash, audit -> time of the last change that no worker has judged   10 set: names of regions to be split
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
@@ -123,9 +125,15 @@ local function end_lease(number, task, at)
   return table.remove(task.leases, at)
 end
 
+-- Lets an annotator have a task again: a gold one at once, as happens with the region that has the largest harm.
+local function hand_back(number, task, annotator)
+  redis.call('SREM', SEEN, number .. ':' .. annotator)
+  if task.gold then redis.call('SADD', SEEN, 'again:' .. number .. ':' .. annotator) end
+end
+
 -- Ends a lease of which nothing came.
 local function take_back(number, task, at)
-  redis.call('SREM', SEEN, number .. ':' .. end_lease(number, task, at).annotator)
+  hand_back(number, task, end_lease(number, task, at).annotator)
 end
 
 -- Changes the list of what an annotator answered, the last one last.

@@ -16,6 +16,6 @@ if not task.gold and standing(task) >= LABELED then
 end
 table.remove(task.answers, at)
 outdate(task)
-redis.call('SREM', SEEN, number .. ':' .. annotator)
+hand_back(number, task, annotator)
 remember(annotator, number, false)
 return {'undone', (write_task(number, task))}

@@ -18,6 +18,7 @@ from defuse.v1.audit_service_pb2 import (
     GetAuditRequest,
     GetRegionRequest,
     GetRegionSplitRequest,
+    LabelingConfig,
     ListAuditsRequest,
     ListRegionsRequest,
     RegionState,
@@ -92,6 +93,22 @@ async def test_queued_audits_know_their_place(stubs, records):
         (AuditConfig(agreement_threshold=1.1), "agreement_threshold"),
         (AuditConfig(tau=float("inf")), "tau"),
         (AuditConfig(annotators_per_region=16), "annotators_per_region"),
+        (AuditConfig(labeling=LabelingConfig(method=3)), "labeling.method"),
+        (
+            AuditConfig(labeling=LabelingConfig(max_annotators_per_region=2)),
+            "labeling.max_annotators_per_region",
+        ),
+        (
+            AuditConfig(annotators_per_region=5, labeling=LabelingConfig(max_annotators_per_region=4)),
+            "labeling.max_annotators_per_region",
+        ),
+        (
+            AuditConfig(labeling=LabelingConfig(max_annotators_per_region=31)),
+            "labeling.max_annotators_per_region",
+        ),
+        (AuditConfig(labeling=LabelingConfig(gold_rate=-0.1)), "labeling.gold_rate"),
+        (AuditConfig(labeling=LabelingConfig(gold_rate=0.51)), "labeling.gold_rate"),
+        (AuditConfig(labeling=LabelingConfig(gold_rate=float("nan"))), "labeling.gold_rate"),
         (AuditConfig(preset=PRESET_PAPER, noise_scale=0.1), "noise_scale"),
         (AuditConfig(preset=PRESET_PAPER, belief_threshold=0.5), "belief_threshold"),
         (AuditConfig(belief_threshold=1.01), "belief_threshold"),
@@ -135,6 +152,12 @@ async def test_configs_out_of_range(stubs, refused, config, wrong):
             belief_threshold=1.0,
         ),
         AuditConfig(preset=PRESET_PAPER, methods=[SEARCH_METHOD_PAPER], max_candidates=1, patience_shards=3),
+        AuditConfig(
+            annotators_per_region=1,
+            labeling=LabelingConfig(
+                method="CONSENSUS_METHOD_DAWID_SKENE", max_annotators_per_region=1, gold_rate=0.5
+            ),
+        ),
     ],
 )
 async def test_methods_and_budgets_in_range_are_kept(stubs, records, config):

@@ -6,11 +6,13 @@ from defuse.v1.audit_service_pb2 import GetRegionRequest, RegionState
 from defuse.v1.label_service_pb2 import (
     ExtendLeaseRequest,
     GetLabelingProgressRequest,
+    GetLabelingReportRequest,
     LabelAnswer,
     LabelVerdict,
     LeaseLabelTasksRequest,
     ListLabelTasksRequest,
     ReleaseLabelTaskRequest,
+    SkipLabelTaskRequest,
     SubmitLabelRequest,
     UndoLabelRequest,
 )
@@ -52,6 +54,24 @@ async def test_leases_are_extended_and_given_back(stubs, records, refused):
     with refused() as problem:
         await stubs.labels.ReleaseLabelTask(held)
     assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "LEASE_LOST")
+
+
+async def test_skips_show_with_their_reason_in_the_report(stubs, records, refused):
+    audit = await records.audit(regions=2)
+    task = await lease(stubs, audit.name)
+    skip = SkipLabelTaskRequest(region=task.region, lease_token=task.lease_token, reason="<script>")
+    for _ in range(2):
+        assert (await stubs.labels.SkipLabelTask(skip)).state == RegionState.REGION_STATE_UNLABELED
+    assert (await lease(stubs, audit.name)).region == f"{audit.name}/regions/1"
+    report = await stubs.labels.GetLabelingReport(GetLabelingReportRequest(audit=audit.name))
+    assert [(one.region, one.annotator, one.reason) for one in report.skips] == [
+        (task.region, "ann", "<script>")
+    ]
+    assert report.progress.region_count == 2
+    skip.reason = "x" * 2001
+    with refused() as problem:
+        await stubs.labels.SkipLabelTask(skip)
+    assert problem.fields == ("reason",)
 
 
 async def test_listed_tasks_show_no_token(stubs, records):
@@ -111,6 +131,8 @@ async def test_what_is_not_there(stubs, refused, records):
         (stubs.labels.LeaseLabelTasks, LeaseLabelTasksRequest(audit=UNKNOWN, annotator="ann")),
         (stubs.labels.ListLabelTasks, ListLabelTasksRequest(audit=UNKNOWN)),
         (stubs.labels.GetLabelingProgress, GetLabelingProgressRequest(audit=UNKNOWN)),
+        (stubs.labels.GetLabelingReport, GetLabelingReportRequest(audit=UNKNOWN)),
+        (stubs.labels.SkipLabelTask, SkipLabelTaskRequest(region=region, lease_token="t")),
         (stubs.labels.ExtendLease, ExtendLeaseRequest(region=region, lease_token="t")),
         (stubs.labels.ReleaseLabelTask, ReleaseLabelTaskRequest(region=region, lease_token="t")),
         (stubs.labels.UndoLabel, UndoLabelRequest(region=region, annotator="ann")),

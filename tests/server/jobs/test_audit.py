@@ -7,6 +7,7 @@ from defuse.v1.audit_service_pb2 import (
     REGION_STATE_UNLABELED,
     STOP_REASON_CANDIDATE_BUDGET,
     STOP_REASON_SEEDS_EXHAUSTED,
+    LabelingConfig,
     StreamMisclassificationsResponse,
 )
 from defuse.v1.error_reason_pb2 import ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
@@ -96,6 +97,20 @@ async def test_an_audit_publishes_all_that_it_finds(done, backend, settings):
 
     # Nothing is left behind.
     assert not list((settings.state_dir / "work").glob("*/*"))
+
+
+async def test_gold_tasks_show_dataset_items_where_an_audit_asks_for_them(tiny, start_worker, backend):
+    start_worker()
+    audit = await tiny.ended((await tiny.audit(labeling=LabelingConfig(gold_rate=0.5))).name)
+    assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
+    golds = [task for task in await backend.labels.tasks(audit.name) if task.gold is not None]
+    assert sorted(task.gold for task in golds) == ["0", "0", "0", "1", "1", "1"]
+    for task in golds:
+        shown = await backend.labels.shown(f"{audit.name}/regions/{task.number}")
+        for sheet in (shown.sheet, shown.nearest_sheet):
+            content = await backend.store.read(sheet.artifact.removeprefix("artifacts/"), 0, 8)
+            assert content == b"\x89PNG\r\n\x1a\n"
+    assert (await backend.labels.progress(audit.name)).region_count == audit.region_count
 
 
 async def test_a_search_ends_with_its_budget_and_says_so(tiny, start_worker):

@@ -64,6 +64,7 @@ def result(**fields) -> dict:
         "seeds": 40,
         "warnings": [],
         "regions": [],
+        "gold": [],
         "saturation": [
             {"candidates": 400, "misclassifications": 12, "regions": 1},
             {"candidates": 800, "misclassifications": 20, "regions": 1},
