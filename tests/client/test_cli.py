@@ -247,11 +247,13 @@ def test_regions_say_what_they_come_from_and_what_they_were_split_into(command, 
         Region(name=names[1], state=mixed, unsplit_reason="it has 12 codes"),
         Region(name=names[2], parent=names[0]),
         Region(name=names[3], parent=names[0]),
+        Region(name="audits/a/regions/4", state=mixed),
     ]
     server.on("AuditService/ListRegions", ListRegionsResponse(regions=found))
     lines = command("audit", "regions", "audits/a").out.splitlines()
     assert lines[1].split()[-3:] == ["into", "2,", "3"]
     assert lines[3].split()[-2:] == lines[4].split()[-2:] == ["from", "0"]
+    assert lines[5].split()[-2:] == ["to", "come"]
     assert lines[-1] == f"{names[1]} stays MIXED: it has 12 codes"
 
 

@@ -37,7 +37,7 @@ def three_classes(graphs):
 def make_split(make_job):
     """Write the folder of a split of an audit's regions, or of others put in their place."""
 
-    def make(audit: Path, regions: Regions, numbers: list[int], name: str = "split", **job) -> Path:
+    def make(audit: Path, regions: Regions, numbers, name: str = "split", config=None, **job) -> Path:
         folder = make_job("split", name, **job)
         write_regions(folder / "inputs/regions.npz", regions)
         chunks = sorted((audit / "output/chunks").iterdir())
@@ -46,7 +46,7 @@ def make_split(make_job):
         document = json.loads((folder / "job.json").read_text())
         document["inputs"]["regions"] = {"file": "inputs/regions.npz"}
         document["inputs"]["misclassifications"] = {"files": [f"inputs/{chunk.name}" for chunk in chunks]}
-        document["config"] = {"regions": numbers, "audit": {}}
+        document["config"] = {"regions": numbers, "audit": config or {}}
         (folder / "job.json").write_text(json.dumps(document))
         return folder
 
@@ -115,6 +115,20 @@ def test_two_mistakes_given_as_one_come_back_as_two(make_job, make_split, do_job
     shared = [set(members(grown, number)) for number in range(2, len(grown))]
     assert set.union(*shared) <= set(members(given, 1))
     assert sum(len(part) for part in shared) == len(set.union(*shared))
+
+
+def test_parts_of_a_region_that_nobody_judged_show_what_most_of_their_codes_show(
+    make_job, make_split, do_job, three_classes
+):
+    audit = make_job(**three_classes)
+    do_job(audit)
+    regions = read_regions(audit / "output/regions.npz")
+    one = int(np.flatnonzero(regions.predicted_classes == ABOVE)[0])
+    other = int(np.flatnonzero(regions.predicted_classes == BELOW)[0])
+    given = merged(regions, found_codes(audit), one, other)
+    result = do_job(make_split(audit, given, [1], config={"preset": "paper"}, **three_classes))
+    assert sorted(part["predicted_class"] for part in result["regions"]) == [ABOVE, BELOW]
+    assert sum(part["size"] for part in result["regions"]) == given.sizes[1]
 
 
 def test_what_comes_of_a_region_does_not_depend_on_its_company(make_job, make_split, do_job):

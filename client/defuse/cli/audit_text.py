@@ -148,7 +148,9 @@ def write_regions(regions: Sequence[Region]) -> None:
 
 
 def _split(region: Region) -> str:
-    """Which region it comes from, and which ones it was split into; their numbers alone."""
+    """Which region it comes from (its number), which ones it was split into, or that this is to come."""
+    if region.state == RegionState.REGION_STATE_MIXED and not region.parts and not region.unsplit_reason:
+        return "to come"
     into = ", ".join(_number(part) for part in region.parts)
     said = [f"from {_number(region.parent)}" if region.parent else "", f"into {into}" if into else ""]
     return " ".join(filter(None, said))

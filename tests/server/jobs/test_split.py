@@ -70,10 +70,16 @@ async def until_split(backend, audit: Audit, number: int) -> Region:
     return await backend.regions.get(name)
 
 
-async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correction(audit, tiny, backend):
+async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correction(
+    tiny, backend, start_worker
+):
+    start_worker()
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=2)).name)
     before = await backend.regions.artifact(audit.name)
     count = audit.region_count
-    await answer(backend, audit, {0: MIXED})
+    await answer(backend, audit, {0: MIXED}, "one")
+    assert await backend.splits.begin() == []
+    await answer(backend, audit, {0: MIXED}, "another")
     parent = await until_split(backend, audit, 0)
 
     # The parent stays MIXED, and names its parts; they stand behind all others, the largest harm first.
@@ -103,10 +109,15 @@ async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correctio
     assert split.state == JOB_STATE_SUCCEEDED, split.failure
     assert list(split.regions) == [parent.name]
     with pytest.raises(RegionClosed):
-        await backend.labels.undo(parent.name, LABELS)
+        await backend.labels.undo(parent.name, "one")
 
-    # Annotators get them; their labels alone are enough for a correction, which keeps the file that it used.
-    await answer(backend, audit, {count: LabelAnswer(label=1)})
+    # As many annotators get them as the others; their labels alone are enough for a correction, which keeps
+    # the file that it used.
+    tasks, _ = await backend.labels.list(audit.name, 100, "")
+    wanted = {task.region: task.wanted_count for task in tasks}
+    assert [wanted[part.name] for part in parts] == [2] * len(parts)
+    for annotator in ("one", "another"):
+        await answer(backend, audit, {count: LabelAnswer(label=1)}, annotator)
     assert (await backend.regions.get(parts[0].name)).state == REGION_STATE_LABELED
     labels = await label_use.for_correction(backend, audit.name)
     assert (labels.labeled_region_count, labels.confirmed_region_count) == (1, 1)
