@@ -123,13 +123,15 @@ def _group_all(
     return Grouping(tuple(regions), 1, int(mixture.converged))
 
 
-def halves(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
+def halves(
+    region: Region, codes: Codes, random_state: int, device: str, least_codes: int = LEAST_CODES
+) -> list[Region]:
     """A region's members in two, by a mixture of two components; halves with too few codes are left out."""
-    if len(region.members) < 2 * LEAST_CODES:
+    if len(region.members) < 2 * least_codes:
         return []
     mixture = fit_mixture(codes[region.members], 2, _MAX_FITTED, random_state % 2**32, device=device)
     parts = [
-        (component, members) for component, members in _components(mixture) if len(members) >= LEAST_CODES
+        (component, members) for component, members in _components(mixture) if len(members) >= least_codes
     ]
     return [
         replace(
@@ -145,12 +147,10 @@ def halves(region: Region, codes: Codes, random_state: int, device: str) -> list
 
 
 def cut(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
-    """A region's members in two equal parts, across their longest axis; none where they are too few.
+    """A region's members, at least four, in two equal parts, across their longest axis.
 
     For a region that no mixture takes apart.
     """
-    if len(region.members) < 2 * LEAST_CODES:
-        return []
     points = codes[region.members].astype(np.float64)
     longest = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))[1][:, -1]
     parts: list[Region] = []

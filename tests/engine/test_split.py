@@ -154,7 +154,7 @@ def test_a_region_of_too_few_codes_stays_whole_and_says_why(make_job, make_split
     audit = make_job()
     do_job(audit)
     regions = read_regions(audit / "output/regions.npz")
-    sizes = np.append(regions.sizes[:-1], 15)
+    sizes = np.append(regions.sizes[:-1], 9)
     short = replace(
         regions,
         sizes=sizes,
@@ -166,8 +166,33 @@ def test_a_region_of_too_few_codes_stays_whole_and_says_why(make_job, make_split
     assert result["regions"] == []
     (unsplit,) = result["unsplit"]
     assert unsplit["region"] == len(short) - 1
-    assert "15 codes" in unsplit["reason"]
+    assert "9 codes" in unsplit["reason"]
     assert len(read_regions(folder / "output/regions.npz")) == len(short)
+
+
+def test_a_region_of_as_few_codes_as_the_search_takes_comes_apart(
+    make_job, make_split, do_job, three_classes
+):
+    audit = make_job(**three_classes)
+    do_job(audit)
+    regions = read_regions(audit / "output/regions.npz")
+    one = int(np.flatnonzero(regions.predicted_classes == ABOVE)[0])
+    other = int(np.flatnonzero(regions.predicted_classes == BELOW)[0])
+    rows = np.concatenate([members(regions, one)[:6], members(regions, other)[:6]])
+    points = found_codes(audit)[rows].astype(np.float64)
+    few = Regions(
+        weights=regions.weights[[one]],
+        means=points.mean(axis=0, keepdims=True),
+        covariances=np.cov(points.T)[None],
+        seed_labels=regions.seed_labels[[one]],
+        predicted_classes=regions.predicted_classes[[one]],
+        sizes=np.array([12]),
+        member_offsets=np.array([0, 12]),
+        members=rows,
+        tau=regions.tau,
+    )
+    result = do_job(make_split(audit, few, [0], **three_classes))
+    assert {part["predicted_class"] for part in result["regions"]} == {ABOVE, BELOW}
 
 
 def test_a_cloud_that_no_mixture_takes_apart_is_cut_across_its_longest_axis():
@@ -179,7 +204,6 @@ def test_a_cloud_that_no_mixture_takes_apart_is_cut_across_its_longest_axis():
     assert sorted([*first.members, *second.members]) == list(range(60))
     assert abs(first.mean[1] - second.mean[1]) > 4
     assert first.weight == second.weight == 0.25
-    assert cut(replace(region, members=np.arange(19)), codes, 0, "cpu") == []
 
 
 def test_regions_and_misclassifications_of_different_audits_are_refused(make_job, make_split, do_job):
