@@ -29,8 +29,8 @@ from defuse_engine.seeding import stream_seed
 from defuse_engine.types import Misclassifications, Regions
 
 _LEAST_CODES = 5
-"""Codes that a part needs at least. A search's groups need more, because nobody has looked at them. Most regions
-have less than twenty codes: on Fashion-MNIST 96 of a hundred."""
+"""Codes that a part needs at least. A search's groups need more, because nobody has looked at them. Most
+regions have less than twenty codes: on Fashion-MNIST 96 of a hundred."""
 
 
 @dataclass(frozen=True)
