@@ -72,7 +72,7 @@ async def test_where_too_few_regions_overlap_the_majority_decides(
     audit = await publish_audit(OVERLAP_REGIONS - 1, wanted=3, limit=3, method="dawid_skene")
     for annotator, label in (("ann", 1), ("ben", 1), ("cem", 2)):
         await answer_all(labels, audit, annotator, dict.fromkeys(range(OVERLAP_REGIONS), label))
-    verdicts = judgement(await labels.tasks(audit))
+    verdicts = judgement(await labels.tasks(audit), range(OVERLAP_REGIONS))
     assert {verdict.vote for verdict in verdicts} == {"majority"}
     await judge_once(labels)
     assert {label.label for label in (await labels.labels(audit)).values()} == {1}
@@ -84,7 +84,7 @@ async def test_a_verdict_on_answers_that_have_changed_is_not_taken(
     audit = await publish_audit(1, wanted=1, limit=2, method="dawid_skene")
     await answer_all(labels, audit, "ann", {0: 1})
     (seen,) = (await labels.unjudged()).values()
-    (verdict,) = judgement(await labels.tasks(audit))
+    (verdict,) = judgement(await labels.tasks(audit), {0})
     # Meanwhile.
     await labels.undo(region_name(audit, 0), "ann")
     await answer_all(labels, audit, "ben", {0: 2})
@@ -121,3 +121,19 @@ async def test_answers_are_judged_soon_after_they_come_and_a_deleted_audit_is_fo
                 await asyncio.sleep(0.05)
     finally:
         await end(judging)
+
+
+async def test_an_audit_that_can_not_be_judged_keeps_no_other_waiting(
+    labels: LabelQueue, publish_audit: Any, redis: Redis
+) -> None:
+    broken, audit = await publish_audit(1, method="dawid_skene"), await publish_audit(1, method="dawid_skene")
+    for name in (broken, audit):
+        await answer_all(labels, name, "ann", {0: 1})
+    text = await redis.hget(redis_keys.label_tasks(broken), "0")  # pyright: ignore[reportGeneralTypeIssues]
+    await redis.hset(redis_keys.label_tasks(broken), "0", b"no JSON")  # pyright: ignore[reportGeneralTypeIssues]
+    await judge_once(labels)
+    assert set(await labels.unjudged()) == {broken}
+    assert (await labels.labels(audit))[0].state == LABELED
+    await redis.hset(redis_keys.label_tasks(broken), "0", text)  # pyright: ignore[reportGeneralTypeIssues]
+    await judge_once(labels)
+    assert (await labels.labels(broken))[0].state == LABELED

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import numpy as np
 import structlog
+from defuse.v1.audit_service_pb2 import RegionState
 
 from defuse_server.labels.answers import KeptTask
 from defuse_server.labels.dawid_skene import Votes, dawid_skene
@@ -26,31 +28,42 @@ _log = structlog.get_logger(__name__)
 async def judge_for_ever(labels: LabelQueue, interval_s: float = _INTERVAL_S) -> None:
     """Judge answers soon after they come; whatever comes meanwhile is judged together, next."""
     while True:
-        try:
+        with contextlib.suppress(*UNREACHABLE):
             await judge_once(labels)
-        except UNREACHABLE:
-            pass
-        except Exception:
-            # The answers stay marked: the next round, or another worker, judges them.
-            _log.exception("labels.not_judged")
         await asyncio.sleep(interval_s)
 
 
 async def judge_once(labels: LabelQueue) -> None:
     """Judge the answers of all audits that have new ones."""
     for audit, seen in (await labels.unjudged()).items():
-        tasks = await labels.tasks(audit)
-        if not tasks:
-            await labels.forget_unjudged(audit)
-            continue
-        verdicts = await asyncio.to_thread(judgement, tasks)
-        taken = await labels.judge(audit, seen, verdicts)
-        _log.info("labels.judged", audit=audit, verdicts=len(verdicts), taken=taken)
+        try:
+            await _judge(labels, audit, seen)
+        except UNREACHABLE:
+            raise
+        except Exception:
+            # The audit stays marked: the next round, or another worker, judges it. Others don't wait for it.
+            _log.exception("labels.not_judged", audit=audit)
 
 
-def judgement(tasks: Sequence[KeptTask]) -> list[Verdict]:
-    """Return a verdict on each region that has its answers; gold tasks tell of the annotators alone."""
-    due = [task for task in tasks if task.gold is None and len(task.answers) >= task.wanted]
+async def _judge(labels: LabelQueue, audit: str, seen: str) -> None:
+    # States first: what is decided after this is refused by the script.
+    standing = await labels.labels(audit)
+    tasks = await labels.tasks(audit)
+    if not tasks:
+        await labels.forget_unjudged(audit)
+        return
+    open_numbers = {n for n, label in standing.items() if label.state < RegionState.REGION_STATE_LABELED}
+    verdicts = await asyncio.to_thread(judgement, tasks, open_numbers)
+    taken = await labels.judge(audit, seen, verdicts)
+    _log.info("labels.judged", audit=audit, verdicts=len(verdicts), taken=taken)
+
+
+def judgement(tasks: Sequence[KeptTask], open_numbers: Collection[int]) -> list[Verdict]:
+    """Return a verdict on each region of `open_numbers` that has its answers.
+
+    The answers to all tasks tell of the annotators, those to gold tasks too.
+    """
+    due = [task for task in tasks if task.number in open_numbers and len(task.answers) >= task.wanted]
     overlap = sum(_vote_count(task) >= 2 for task in tasks if task.gold is None)
     if overlap < OVERLAP_REGIONS:
         return [Verdict(task.number, task.version, "majority") for task in due]

@@ -27,35 +27,13 @@ from defuse_server.labels.answers import KeptTask, answer_of, vote_of
 from defuse_server.labels.gold import gold_number, is_gold
 from defuse_server.labels.report import labeling_report
 from defuse_server.labels.rule import labeling_rule
+from defuse_server.labels.standing import NOT_OPENED, RegionLabel, read_states
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.paging import checked_page_size, opened_page_token
 from defuse_server.redis_client import Script
 from defuse_server.resources import Resources
 
 _FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class RegionLabel:
-    """Where the labeling of a region stands; `label` is the agreed class when LABELED.
-
-    `agreement` is the share of the votes that are for the consensus, or without one for the most frequent
-    answer.
-    """
-
-    state: RegionState
-    label: int | None
-    answers: int
-    wanted: int
-    agreement: float = 0.0
-
-    def confirms(self, predicted_class: int) -> bool:
-        """Whether it says that the classifier's prediction there is a bug."""
-        return self.label is not None and self.label != predicted_class
-
-
-NOT_OPENED = RegionLabel(RegionState.REGION_STATE_UNLABELED, None, 0, 0)
-"""Of a region that is published, and not yet open to annotators."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +65,7 @@ class Verdict:
 
 
 class LabelQueue:
-    """The label tasks of all audits. Every method first takes back the leases that have ended."""
+    """The label tasks of all audits. Every script first takes back the leases that have ended."""
 
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
@@ -278,11 +256,11 @@ class LabelQueue:
 
     async def labels(self, audit: str) -> dict[int, RegionLabel]:
         """Return where the labeling of each region stands."""
-        return _read_states(await self._call(self._states, audit, ""))
+        return read_states(await self._call(self._states, audit, ""))
 
     async def freeze(self, audit: str) -> dict[int, RegionLabel]:
         """As `labels`, and in the same step marks the decided ones as used: they can't be undone any more."""
-        return _read_states(await self._call(self._states, audit, "freeze"))
+        return read_states(await self._call(self._states, audit, "freeze"))
 
     async def tasks(self, audit: str) -> builtins.list[KeptTask]:
         """Return all tasks with their answers, gold ones too, in the order of their numbers."""
@@ -380,20 +358,6 @@ def _ms(duration_s: float) -> int:
 
 def _time(time_ms: int) -> datetime.datetime:
     return datetime.datetime.fromtimestamp(time_ms / 1000, datetime.UTC)
-
-
-def _read_states(reply: Sequence[bytes]) -> dict[int, RegionLabel]:
-    labels: dict[int, RegionLabel] = {}
-    for number, text in zip(reply[::2], reply[1::2], strict=True):
-        state, answers, wanted, label, agreeing, votes = text.decode().split(":")
-        labels[int(number)] = RegionLabel(
-            state=cast("RegionState", int(state)),
-            label=int(label) if label else None,
-            answers=int(answers),
-            wanted=int(wanted),
-            agreement=int(agreeing) / int(votes) if int(votes) else 0.0,
-        )
-    return labels
 
 
 def _check_lease(region: str, outcome: bytes) -> None:
