@@ -51,10 +51,11 @@ class Point:
         return {"lambda": fields.pop("region_weight"), **fields}
 
 
-def choose(points: list[Point], baseline: Point) -> int:
+def choose(points: list[Point], baseline: Point, control: Point | None = None) -> int:
     """The number of the point to return.
 
-    Points that keep the baseline's validation accuracy (`keeps`) come first: of those within
+    Points that keep the baseline's validation accuracy (`keeps`) come first, and of these the ones that reach
+    that of the same fine-tuning without regions, within its standard error: of those within
     `REGION_TOLERANCE` of the best region accuracy the one with the best validation accuracy. Where none keeps
     it, the best sum of both accuracies of those that improve the regions and give up at most `MOST_GIVEN_UP`.
     Where there is none of those either it raises CORRECTION_DIVERGED: what a correction broke is never
@@ -62,8 +63,9 @@ def choose(points: list[Point], baseline: Point) -> int:
     """
     kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
     if kept:
-        least = max(points[i].region_accuracy for i in kept) - REGION_TOLERANCE
-        eligible = [i for i in kept if points[i].region_accuracy >= least]
+        level = [i for i in kept if control is None or _is_level(points[i], control)] or kept
+        least = max(points[i].region_accuracy for i in level) - REGION_TOLERANCE
+        eligible = [i for i in level if points[i].region_accuracy >= least]
         return max(eligible, key=lambda i: (points[i].validation_accuracy, points[i].region_accuracy))
     sound = [
         i
@@ -92,20 +94,17 @@ def contenders(points: list[Point], baseline: Point) -> set[int]:
         return set()
 
 
-def choose_mined(points: list[Point], baseline: Point) -> int:
-    """The number of the point to return of a curve whose last one trained on mined misclassifications.
+def holds(last: Point, incumbent: Point, baseline: Point) -> bool:
+    """Whether a point that trained on mined misclassifications takes the place of the best so far.
 
-    That one, where it keeps what was known and is no worse than the best of the others within the standard
-    error: what it gains lies where neither validation items nor region samples are.
+    It keeps what was known, and is no worse than the incumbent within the standard error: what it gains lies
+    where neither validation items nor region samples are.
     """
-    mined = len(points) - 1
-    best = points[choose(points[:mined], baseline)]
-    alike = (
-        keeps(points[mined], baseline)
-        and points[mined].region_accuracy >= best.region_accuracy - REGION_TOLERANCE
-        and points[mined].validation_accuracy >= best.validation_accuracy - points[mined].validation_error
+    return (
+        keeps(last, baseline)
+        and last.region_accuracy >= incumbent.region_accuracy - REGION_TOLERANCE
+        and last.validation_accuracy >= incumbent.validation_accuracy - last.validation_error
     )
-    return mined if alike else choose(points[:mined], baseline)
 
 
 def keeps(point: Point, baseline: Point) -> bool:
@@ -121,6 +120,10 @@ def keeps(point: Point, baseline: Point) -> bool:
         and point.validation_accuracy >= baseline.validation_accuracy - point.validation_error
         and _repairs(point, baseline)
     )
+
+
+def _is_level(point: Point, control: Point) -> bool:
+    return point.validation_accuracy >= control.validation_accuracy - control.validation_error
 
 
 def _outdoes(points: list[Point], one: int, other: int) -> bool:

@@ -49,6 +49,8 @@ class Tuning:
     batch_size: int
     baseline_loss: float
     """Clean cross-entropy of the classifier as it came."""
+    mined_count: int = 0
+    """Samples of the last pool, where it was mined."""
 
     def steps(self, epochs: int) -> int:
         """Steps of gradient descent for so many passes, within bounds that `preset: paper` does not know."""

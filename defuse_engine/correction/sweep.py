@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, choose_mined, contenders, keeps
+from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, contenders, holds, keeps
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.mining import Miner
@@ -24,7 +24,11 @@ _SLOWER = 0.1
 """The learning rate falls by this factor after a round of all lambdas that kept nothing."""
 _ROUNDS = 3
 _LONGER = 3
-"""Times the passes of the best lambda, tried last."""
+"""Times the passes of the first round, in all that follows."""
+_FASTER = 2.0
+"""Times the learning rate, tried with the best lambda beside it."""
+_SETTLING = 0.3
+"""Times learning rate and lambda of the last stage: what the regions cost elsewhere is won back."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Measure:
     baseline_right: Right
     """Which items of the validation split the classifier as it came gets right."""
 
-    def point(self, tuned: Tuned, setting: Setting | None, epochs: int) -> Point:
+    def point(self, tuned: Tuned, setting: Setting | None, epochs: int, mined_count: int = 0) -> Point:
         """Measure a model; a setting of None is the classifier as it came."""
         preprocessing = self.resources.classifier.preprocessing
         right = fine_tuning.right(tuned.model, preprocessing, self.resources.dataset.validation)
@@ -53,6 +57,7 @@ class Measure:
             diverged=tuned.diverged,
             worst_class_change=change,
             worst_class_fall=fall,
+            mined_count=mined_count,
         )
 
     def _worst_class(self, right: Right) -> tuple[float, float]:
@@ -84,6 +89,10 @@ class Swept:
         return next(point for point in self.curve if point.chosen)
 
 
+_Path = tuple[Setting, ...]
+"""Stages of fine-tuning, each going on from the one before."""
+
+
 class Sweep:
     """Tries settings one after another, with the same batches: the curve shows settings, not luck."""
 
@@ -103,7 +112,7 @@ class Sweep:
         self._original, self._miner = original, miner
         self._seed, self._reporter = seed, reporter
         self._steps_done = 0
-        self._settings: list[Setting] = []
+        self._paths: list[_Path] = []
         self._points: list[Point] = []
         self._models: dict[int, DifferentiableModel] = {}
         """By the number of the point; of those alone that can still be chosen."""
@@ -111,38 +120,36 @@ class Sweep:
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
         """Every lambda; the best one longer; all more slowly while none keeps what was known.
 
-        `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be returned.
+        Then two stages go on from the best: on what it still gets wrong, and gently, with clean data in the
+        lead. `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be kept.
         """
-        alone = self._tuning.preset == "paper"
         for region_weight in lambdas:
-            self._try(Setting(region_weight, learning_rate, epochs))
-        if not alone:
+            self._try((Setting(region_weight, learning_rate, epochs),))
+        if self._tuning.preset == "paper":
+            number = choose(self._points, self._baseline)
+        else:
             self._lengthen(learning_rate, epochs)
             self._slow_down(lambdas, learning_rate, epochs)
-        number = choose(self._points, self._baseline)
-        if not alone and self._tries_mined(number):
-            number = choose_mined(self._points, self._baseline)
-        chosen = self._points[number]
-        self._warn(chosen)
+            number = self._settled(self._mined(choose(self._points, self._baseline)))
+        self._warn(self._points[number])
         curve = [
             dataclasses.replace(point, chosen=index == number) for index, point in enumerate(self._points)
         ]
-        control = Setting(0.0, chosen.learning_rate, self._settings[number].epochs)
-        tuned = self._tuned(control, self._model)
-        if chosen.mined_count:
-            tuned = self._tuned(control, tuned.model)
-        point = dataclasses.replace(self._measured(tuned, control), epochs=chosen.epochs)
-        return Swept(curve, self._models[number], point, tuned.model)
+        control, tuned = self._control(self._paths[number])
+        return Swept(curve, self._models[number], control, tuned.model)
 
     def _lengthen(self, learning_rate: float, epochs: int) -> None:
-        """The best lambda longer."""
+        """The best lambda longer, at two learning rates."""
+        control, _ = self._control((Setting(0.0, learning_rate, epochs),))
         try:
-            region_weight = self._settings[choose(self._points, self._baseline)].region_weight
+            number = choose(self._points, self._baseline, control)
         except CorrectionFailed:
             return
+        region_weight = self._paths[number][0].region_weight
         # Of a large dataset a pass is as long as a run may be.
         if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
-            self._try(Setting(region_weight, learning_rate, _LONGER * epochs))
+            self._try((Setting(region_weight, learning_rate, _LONGER * epochs),))
+        self._try((Setting(region_weight, _FASTER * learning_rate, _LONGER * epochs),))
 
     def _slow_down(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> None:
         """All lambdas more slowly, while nothing keeps what was known."""
@@ -150,20 +157,42 @@ class Sweep:
             if any(keeps(point, self._baseline) for point in self._points):
                 return
             for region_weight in lambdas:
-                self._try(Setting(region_weight, learning_rate * _SLOWER**number, epochs))
+                self._try((Setting(region_weight, learning_rate * _SLOWER**number, epochs),))
 
-    def _try(self, setting: Setting, start: DifferentiableModel | None = None) -> None:
-        # Not after it: `choose_mined` may take a last point that `choose` would not.
-        self._models = {number: self._models[number] for number in contenders(self._points, self._baseline)}
-        tuned = self._tuned(setting, start or self._model)
+    def _try(self, path: _Path, start: int | None = None) -> None:
+        """Do the last stage of a path, from the point `start` (None: from the classifier as it came)."""
+        alive = contenders(self._points, self._baseline) | ({start} if start is not None else set())
+        self._models = {number: self._models[number] for number in alive}
+        tuned = self._tuned(path[-1], self._model if start is None else self._models[start])
         self._models[len(self._points)] = tuned.model
-        self._settings.append(setting)
-        self._points.append(self._measured(tuned, setting))
+        self._paths.append(path)
+        self._points.append(self._measured(tuned, path))
 
-    def _tries_mined(self, number: int) -> bool:
-        """Go on from a point with its setting, on what it and the original get wrong, if there is any."""
+    def _mined(self, number: int) -> int:
+        """Go on from a point with its setting, on what it and the original get wrong; the better of both."""
+        mined = self._miner.mine([self._measure.resources.classifier, self._as_classifier(number)])
+        if len(mined.labels) == 0:
+            return number
+        before = self._tuning
+        pools = (*before.pools, mined)
+        self._tuning = dataclasses.replace(before, pools=pools, mined_count=len(mined.labels))
+        self._try((*self._paths[number], self._paths[number][-1]), number)
+        if holds(self._points[-1], self._points[number], self._baseline):
+            return len(self._points) - 1
+        self._tuning = before
+        return number
+
+    def _settled(self, number: int) -> int:
+        """Go on from a point gently, with less weight on the regions; the better of both."""
+        last = self._paths[number][-1]
+        gentle = Setting(_SETTLING * last.region_weight, _SETTLING * last.learning_rate, last.epochs)
+        self._try((*self._paths[number], gentle), number)
+        both = (number, len(self._points) - 1)
+        return both[choose([self._points[one] for one in both], self._baseline)]
+
+    def _as_classifier(self, number: int) -> Classifier:
         classifier = self._measure.resources.classifier
-        tuned = Classifier(
+        return Classifier(
             write_back(self._original, self._models[number]),
             classifier.preprocessing,
             classifier.output_kind,
@@ -171,20 +200,18 @@ class Sweep:
             "the tuned classifier",
             classifier.output.name,
         )
-        mined = self._miner.mine([classifier, tuned])
-        if len(mined.labels) == 0:
-            return False
-        self._tuning = dataclasses.replace(self._tuning, pools=(*self._tuning.pools, mined))
-        self._try(self._settings[number], self._models[number])
-        self._points[-1] = dataclasses.replace(
-            self._points[-1],
-            epochs=self._points[number].epochs + self._points[-1].epochs,
-            mined_count=len(mined.labels),
-        )
-        return True
 
-    def _measured(self, tuned: Tuned, setting: Setting) -> Point:
-        return self._measure.point(tuned, setting, self._tuning.walked_epochs(setting.epochs))
+    def _control(self, path: _Path) -> tuple[Point, Tuned]:
+        """The same stages without regions."""
+        path = tuple(dataclasses.replace(setting, region_weight=0.0) for setting in path)
+        tuned = self._tuned(path[0], self._model)
+        for setting in path[1:]:
+            tuned = self._tuned(setting, tuned.model)
+        return dataclasses.replace(self._measured(tuned, path), mined_count=0), tuned
+
+    def _measured(self, tuned: Tuned, path: _Path) -> Point:
+        epochs = sum(self._tuning.walked_epochs(setting.epochs) for setting in path)
+        return self._measure.point(tuned, path[-1], epochs, self._tuning.mined_count)
 
     def _tuned(self, setting: Setting, start: DifferentiableModel) -> Tuned:
         before = self._steps_done

@@ -11,7 +11,7 @@ from onnx import helper
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.correction.company import no_company
-from defuse_engine.correction.curve import Point, choose, contenders
+from defuse_engine.correction.curve import Point, choose, contenders, holds
 from defuse_engine.correction.fine_tuning import Setting, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
@@ -83,13 +83,19 @@ def test_what_the_regions_gave_is_told_from_what_the_fine_tuning_gave(follow_up,
     assert control["training_loss"] != chosen["training_loss"]
 
 
-def test_the_best_lambda_is_tried_longer_too(follow_up, do_job):
+def test_the_best_lambda_is_tried_longer_and_two_stages_go_on_from_the_best(follow_up, do_job):
     curve = do_job(follow_up("correct", "correct", CONFIG))["curve"]
-    *sweep, longer, _ = curve
-    assert len(sweep) == 2
-    assert longer["lambda"] in {point["lambda"] for point in sweep}
-    assert longer["epochs"] > sweep[0]["epochs"]
-    assert longer["learning_rate"] == sweep[0]["learning_rate"]
+    first, second, longer, faster, mined, settled = curve
+    assert [first["lambda"], second["lambda"]] == CONFIG["lambdas"]
+    assert longer["lambda"] == faster["lambda"] in CONFIG["lambdas"]
+    assert longer["epochs"] == faster["epochs"] > first["epochs"]
+    assert longer["learning_rate"] == first["learning_rate"] < faster["learning_rate"]
+    assert (first["mined_count"], longer["mined_count"]) == (0, 0)
+    assert mined["mined_count"] > 0
+    assert mined["epochs"] > longer["epochs"]
+    assert settled["lambda"] < longer["lambda"]
+    assert settled["learning_rate"] < longer["learning_rate"]
+    assert settled["epochs"] > longer["epochs"]
 
 
 def test_preset_paper_is_the_published_fine_tuning(follow_up, do_job):
@@ -209,6 +215,23 @@ def point(validation, region, diverged=False, error=0.0, class_fall=0.0):
 
 
 BASELINE = Point(None, 0.0, 0, 0.90, 0.0, 0.40, 0.1, diverged=False)
+
+
+def test_of_lambdas_those_that_reach_the_control_come_first():
+    weak, strong = point(0.905, 0.80), point(0.901, 0.95)
+    assert choose([weak, strong], BASELINE) == 1
+    assert choose([weak, strong], BASELINE, point(0.909, 0.5, error=0.005)) == 0
+    # Where none reaches it, what kept the baseline's accuracy is good enough.
+    assert choose([weak, strong], BASELINE, point(0.95, 0.5, error=0.001)) == 1
+
+
+@pytest.mark.parametrize(
+    ("last", "held"),
+    [((0.901, 0.98), True), ((0.8995, 0.98), False), ((0.901, 0.90), False), ((0.85, 1.0), False)],
+    ids=["within the error", "costs more than the error", "regions lost", "what was known lost"],
+)
+def test_a_mined_point_takes_the_best_ones_place_where_it_costs_nothing(last, held):
+    assert holds(point(*last, error=0.005), point(0.905, 0.97), BASELINE) is held
 
 
 @pytest.mark.parametrize(
