@@ -12,7 +12,8 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced, NotFound
-from defuse_server.labels.queue import NOT_OPENED, LabelQueue, RegionLabel
+from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.standing import NOT_OPENED, RegionLabel
 from defuse_server.names import audit_id, parse_region_name, region_name
 from defuse_server.paging import checked_page_size, opened_page_token
 from defuse_server.redis_client import Script
