@@ -98,6 +98,26 @@ async def test_an_annotator_can_not_tell_them_from_regions(
             await regions.get(name)
 
 
+async def test_one_shows_as_many_answers_as_the_region_in_whose_place_it_comes(
+    labels: LabelQueue, publish_audit: Any
+) -> None:
+    audit = await publish_audit(40, wanted=3, gold_rate=0.5)
+    await labels.open_gold(audit, golds(30))
+    for annotator in ("ann", "ben"):
+        while tasks := await labels.lease(audit, annotator, 10, 60):
+            for task in tasks:
+                await labels.submit(task.region, task.lease_token, LabelAnswer(label=2), "")
+    tasks = await labels.lease(audit, "cem", 20, 60)
+    mixed_in = gold_ones(tasks)
+    assert {(task.answer_count, task.wanted_count) for task in tasks} == {(2, 3)}
+    for task in mixed_in:
+        assert await labels.held(task.region, task.lease_token) == task
+        response = await labels.submit(task.region, task.lease_token, LabelAnswer(label=1), "")
+        # Two said 2 to those regions, so that one more does not change it.
+        assert (response.state, response.answer_count, response.wanted_count) == (LABELED, 3, 3)
+    assert len(mixed_in) > 0
+
+
 async def test_their_answers_stand_in_the_record_and_nowhere_else(
     labels: LabelQueue, publish_audit: Any
 ) -> None:

@@ -7,6 +7,7 @@ local task = read_task(ARGV[1])
 if not task then return {'missing', 0, 0, 0} end
 local at = position(task.leases, 'token', ARGV[2])
 if not at then return {'lost', 0, 0, 0} end
-if task.gold then return {'held', task.leases[at].expire_ms, 0, task.wanted} end
-local _, wanted = standing(task)
-return {'held', task.leases[at].expire_ms, #task.answers, wanted}
+local lease = task.leases[at]
+local shown = task.gold and in_disguise(task, lease, {}, {lease}) or task
+local _, wanted = standing(shown)
+return {'held', lease.expire_ms, #shown.answers, wanted}

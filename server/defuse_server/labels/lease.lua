@@ -23,21 +23,29 @@ local function among(numbers, prefix, wanted)
   return found
 end
 
-local function hand_out(number)
+-- `instead`: of a gold task, the number of the region that it comes in the place of, if there is one.
+local function hand_out(number, instead)
   local task, token = read_task(number), ARGV[4 + 2 * #leased]
   local expire_ms = now_ms + tonumber(ARGV[2])
-  table.insert(task.leases, {token = token, annotator = annotator, lease_ms = now_ms, expire_ms = expire_ms})
+  local lease = {token = token, annotator = annotator, lease_ms = now_ms, expire_ms = expire_ms}
+  if task.gold then
+    lease.like = {}
+    for _, answer in ipairs(instead and read_task(instead).answers or {}) do table.insert(lease.like, answer.vote) end
+  end
+  table.insert(task.leases, lease)
   redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
   redis.call('SADD', SEEN, number .. ':' .. annotator)
   redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator)
-  local _, wanted = write_task(number, task)
-  table.insert(leased, {number, token, expire_ms, LEASED, task.gold and 0 or #task.answers, wanted})
+  write_task(number, task)
+  local shown = task.gold and in_disguise(task, lease, {}, {lease}) or task
+  local _, wanted = standing(shown)
+  table.insert(leased, {number, token, expire_ms, LEASED, #shown.answers, wanted})
 end
 
 local regions = among(redis.call('ZRANGE', PLACES, 0, -1), '', 0)
 local golds = among(redis.call('HKEYS', GOLD), '', 0)
 for _, number in ipairs(among(golds, 'again:', 1)) do
-  if #leased < most then hand_out(number) end
+  if #leased < most then hand_out(number, regions[1]) end
 end
 golds = among(golds, '', 0)
 local next_region = 1
@@ -45,7 +53,7 @@ local next_region = 1
 while #leased < most and regions[next_region] do
   local draw = tonumber(ARGV[5 + 2 * #leased])
   if draw < gold_rate and #golds > 0 then
-    hand_out(table.remove(golds, 1 + math.floor(draw / gold_rate * #golds)))
+    hand_out(table.remove(golds, 1 + math.floor(draw / gold_rate * #golds)), regions[next_region])
   else
     hand_out(regions[next_region])
     next_region = next_region + 1

@@ -27,7 +27,9 @@ from defuse_server.labels.answers import KeptTask, answer_of, vote_of
 from defuse_server.labels.gold import gold_number, is_gold
 from defuse_server.labels.report import labeling_report
 from defuse_server.labels.rule import labeling_rule
-from defuse_server.labels.standing import NOT_OPENED, RegionLabel, read_states
+from defuse_server.labels.standing import NOT_OPENED as NOT_OPENED
+from defuse_server.labels.standing import RegionLabel as RegionLabel
+from defuse_server.labels.standing import read_states
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.paging import checked_page_size, opened_page_token
 from defuse_server.redis_client import Script

@@ -17,7 +17,8 @@
 --          "verdict": {"version", "vote"} (dawid_skene only)}
 -- with vote "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell"; `reply` is what the annotator was answered;
 -- `version` counts the changes of the answers. A verdict is the worker's, of the answers of its version: a vote, ""
--- (ask one more), or "majority". A gold task has places for everyone, and stands in neither 2 nor 3.
+-- (ask one more), or "majority". A gold task has places for everyone, and stands in neither 2 nor 3. It is shown as if
+-- it had the answers of the region that would have come in its place: the votes in its lease's list "like".
 
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
@@ -77,6 +78,15 @@ local function standing(task)
   return states[vote] or LABELED, count, vote
 end
 
+-- A gold task as an annotator shall see it, beside the answers and leases that are given.
+local function in_disguise(task, lease, answers, leases)
+  local shown = {wanted = task.wanted, limit = task.limit, method = task.method, version = 1}
+  shown.answers, shown.leases = {}, leases
+  for _, vote in ipairs(lease.like) do table.insert(shown.answers, {vote = vote}) end
+  for _, answer in ipairs(answers) do table.insert(shown.answers, answer) end
+  return shown
+end
+
 -- Tells who waits for it that a region was decided, or is open again.
 local function notice(number, state)
   local before = tonumber((redis.call('HGET', STATES, number) or '0'):match('^%d+'))
@@ -87,7 +97,7 @@ local function notice(number, state)
   redis.call('PUBLISH', CHANGED, name)
 end
 
--- Returns the state and how many answers are wanted; of a gold task those of a region that nobody else has seen.
+-- Returns the state and how many answers are wanted; of a gold task those of a region that nobody has answered.
 local function write_task(number, task)
   redis.call('HSET', TASKS, number, cjson.encode(task))
   if task.gold then return UNLABELED, task.wanted end
