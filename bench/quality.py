@@ -40,7 +40,7 @@ FIGURES = (
     "candidates",
     "bugs_per_s",
 )
-WORK = Path(__file__).parent.parent / "out" / "bench" / "quality"
+WORK = Path(__file__).parent.parent / "out" / "bench" / "quality" / (os.environ.get("DATASET") or "digits")
 
 
 @dataclass(frozen=True)

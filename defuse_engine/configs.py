@@ -46,7 +46,7 @@ class AuditConfig:
     """Nearest train codes that are asked for their labels; a small dataset gives fewer."""
     agreement_threshold: float = 0.7
     """Least share of them, around the candidate's input encoded again, that bear the seed's label."""
-    belief_threshold: float = 0.95
+    belief_threshold: float = 0.97
     """Least probability of being a bug."""
     shard_seeds: int = 500
     batch_size: int = 256

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from defuse import _audits, _corrections, _jobs, _labels, _registry, _transfer, _vae_trainings
+from defuse import _audits, _corrections, _jobs, _label_files, _labels, _registry, _transfer, _vae_trainings
 from defuse._operation import Operation, StreamOperation
 
 
@@ -54,6 +54,8 @@ class Operations:
     list_tasks = StreamOperation(_labels.list_tasks)
     get_labeling_progress = Operation(_labels.get_labeling_progress)
     get_labeling_report = Operation(_labels.get_labeling_report)
+    export_label_tasks = Operation(_label_files.export_label_tasks)
+    import_labels = Operation(_label_files.import_labels)
 
     correct = Operation(_corrections.correct)
     get_correction = Operation(_corrections.get_correction)

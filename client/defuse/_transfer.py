@@ -156,8 +156,7 @@ def download(
                 f"{name}: expected the digest {described.sha256}, the bytes have {digest}; try again",
                 reason=ErrorReason.ERROR_REASON_DIGEST_MISMATCH,
             )
-        os.chmod(part, 0o666 & ~_umask())
-        os.replace(part, target)
+        put_in_place(part, target)
     finally:
         Path(part).unlink(missing_ok=True)
     return target
@@ -228,7 +227,9 @@ def _reporter(path: Path, total_bytes: int, on_progress: OnTransfer | None) -> C
     return lambda done_bytes: on_progress(TransferProgress(path, done_bytes, total_bytes))
 
 
-def _umask() -> int:
+def put_in_place(part: str, target: Path) -> None:
+    """Give a finished temporary file its name, and the mode that a new file has."""
     mask = os.umask(0)
     os.umask(mask)
-    return mask
+    os.chmod(part, 0o666 & ~mask)
+    os.replace(part, target)

@@ -2,6 +2,7 @@
 
     DefuseError
       InvalidRequest  LabelUnknown  CursorUnknown  PageTokenInvalid  RequestIdReused  TooLarge  SizeMismatch
+        ImportUnreadable
       NotFound
       WrongState  ResourceInUse  Mismatched  OffsetMismatch  LeaseLost  RegionClosed  NoConfirmedBug
         NotDifferentiable
@@ -127,7 +128,7 @@ class OffsetMismatch(DefuseError):
 
 
 class TooLarge(DefuseError):
-    """The upload is larger than this server takes."""
+    """The upload, or the file of answers, is larger than this server takes."""
 
     reason = ErrorReason.ERROR_REASON_TOO_LARGE
 
@@ -154,6 +155,12 @@ class LabelUnknown(DefuseError):
     """The label is none of the dataset's classes."""
 
     reason = ErrorReason.ERROR_REASON_LABEL_UNKNOWN
+
+
+class ImportUnreadable(DefuseError):
+    """The file of answers is not of the format that the import names."""
+
+    reason = ErrorReason.ERROR_REASON_IMPORT_UNREADABLE
 
 
 class RegionClosed(DefuseError):

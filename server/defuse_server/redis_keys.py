@@ -115,6 +115,11 @@ def label_frozen(audit: str) -> str:
     return f"{PREFIX}label-frozen:{audit}"
 
 
+def label_imports(audit: str) -> str:
+    """Hash, id of an annotation that was imported -> `{region number}:{vote}`; its entries stay."""
+    return f"{PREFIX}label-imports:{audit}"
+
+
 def label_seen(audit: str) -> str:
     """Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
 
@@ -171,8 +176,9 @@ def _label_keys_of(audit: str) -> list[str]:
 
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
-    own = [referrers(name), chunks(name), regions(name), predictions(name), *_label_keys_of(name)]
-    return [*own, splits(name), resource(split_name(name))]
+    published = [chunks(name), regions(name), predictions(name), splits(name)]
+    labeling = [*_label_keys_of(name), label_imports(name)]
+    return [referrers(name), *published, *labeling, resource(split_name(name))]
 
 
 def upload(name: str) -> str:

@@ -8,78 +8,25 @@ import grpc
 from defuse.cli.leases import HeldLeases
 from defuse.messages import (
     AnnotatorRecord,
-    Artifact,
-    ContactSheet,
     LabelingProgress,
     LabelingReport,
     LabelSkip,
     LabelTask,
-    RegionState,
 )
-from defuse.v1.artifact_service_pb2 import DownloadResponse
 from defuse.v1.label_service_pb2 import (
     ExtendLeaseResponse,
-    LeaseLabelTasksResponse,
     ReleaseLabelTaskResponse,
-    SubmitLabelResponse,
-    UndoLabelResponse,
 )
 
 PNG = b"\x89PNG of nothing"
 PNG_SHA256 = hashlib.sha256(PNG).hexdigest()
 
 
-class Labeling:
-    """Hands out regions in their order, as long as they have no answer and no lease."""
-
-    def __init__(self, server, count):
-        self.free = list(range(count))
-        self.answers = {}
-        self.released = []
-        sheet = Artifact(name=f"artifacts/{PNG_SHA256}", sha256=PNG_SHA256, size_bytes=len(PNG))
-        server.on("ArtifactService/GetArtifact", sheet)
-        server.on("ArtifactService/Download", lambda request: iter([DownloadResponse(data=PNG)]))
-        server.on("LabelService/LeaseLabelTasks", self.lease)
-        server.on("LabelService/SubmitLabel", self.submit)
-        server.on("LabelService/UndoLabel", self.undo)
-        server.on("LabelService/ReleaseLabelTask", self.release)
-        server.on("LabelService/GetLabelingProgress", LabelingProgress(region_count=count))
-
-    def lease(self, request):
-        leased = [self.free.pop(0)] if self.free else []
-        tasks = [
-            LabelTask(
-                region=f"audits/a/regions/{number}",
-                sheet=ContactSheet(artifact=f"artifacts/{PNG_SHA256}", count=4),
-                class_names=["cat", "dog"],
-                lease_token=f"token-{number}",
-            )
-            for number in leased
-        ]
-        return LeaseLabelTasksResponse(tasks=tasks)
-
-    def submit(self, request):
-        number = int(request.region.rpartition("/")[2])
-        assert request.lease_token == f"token-{number}"
-        self.answers[number] = str(request.answer).strip()
-        return SubmitLabelResponse(state=RegionState.REGION_STATE_LABELED, answer_count=1, wanted_count=1)
-
-    def undo(self, request):
-        number = int(request.region.rpartition("/")[2])
-        del self.answers[number]
-        self.free.insert(0, number)
-        return UndoLabelResponse()
-
-    def release(self, request):
-        self.released.append(request.region)
-        return ReleaseLabelTaskResponse()
-
-
-def test_labeling_takes_numbers_names_and_letters(command, server, tmp_path):
-    labeling = Labeling(server, 5)
+def test_labeling_takes_numbers_names_and_letters(command, server, tmp_path, labeling):
+    session = labeling(server, 5, PNG)
     ran = command("label", "audits/a", "--sheets", str(tmp_path), stdin="1\ncat\nm\ni\n?\n")
     assert ran.code == 0
-    assert labeling.answers == {
+    assert session.answers == {
         0: "label: 1",
         1: "label: 0",
         2: "verdict: LABEL_VERDICT_MIXED",
@@ -92,40 +39,54 @@ def test_labeling_takes_numbers_names_and_letters(command, server, tmp_path):
     assert "5 answered" in ran.out
 
 
-def test_a_slip_of_the_finger_is_asked_again(command, server):
-    labeling = Labeling(server, 1)
+def test_a_slip_of_the_finger_is_asked_again(command, server, labeling):
+    session = labeling(server, 1, PNG)
     ran = command(
         "label",
         "audits/a",
         stdin="7\nx\n\ndog\n",
     )
-    assert labeling.answers == {0: "label: 1"}
+    assert session.answers == {0: "label: 1"}
     assert "'7' is none of the classes" in ran.err
 
 
-def test_undo_takes_the_last_answer_back_and_asks_again(command, server):
-    labeling = Labeling(server, 3)
+def test_undo_takes_the_last_answer_back_and_asks_again(command, server, labeling):
+    session = labeling(server, 3, PNG)
     ran = command("label", "audits/a", "--json", stdin="0\nu\n1\n0\nm\n")
-    assert labeling.answers == {0: "label: 1", 1: "label: 0", 2: "verdict: LABEL_VERDICT_MIXED"}
+    assert session.answers == {0: "label: 1", 1: "label: 0", 2: "verdict: LABEL_VERDICT_MIXED"}
     regions = [line["region"].rpartition("/")[2] for line in ran.json]
     assert regions == ["0", "0", "1", "2"]
 
 
-def test_skipped_and_open_regions_are_given_back_at_the_end(command, server):
-    labeling = Labeling(server, 3)
-    command("label", "audits/a", stdin="s\n1\nq\n")
-    assert labeling.answers == {1: "label: 1"}
-    assert sorted(labeling.released) == ["audits/a/regions/0", "audits/a/regions/2"]
+def test_open_regions_are_given_back_at_the_end(command, server, labeling):
+    session = labeling(server, 3, PNG)
+    command("label", "audits/a", stdin="1\nq\n")
+    assert session.answers == {0: "label: 1"}
+    assert session.released == ["audits/a/regions/1"]
 
 
-def test_the_end_of_the_input_ends_the_labeling(command, server):
-    labeling = Labeling(server, 1)
+def test_skips_leave_a_region_to_others_with_the_reason(command, server, labeling, refusal):
+    session = labeling(server, 4, PNG)
+    command("label", "audits/a", stdin="s\ns too dark to see\n1\nq\n")
+    assert session.skipped == {"audits/a/regions/0": "", "audits/a/regions/1": "too dark to see"}
+    assert session.answers == {2: "label: 1"}
+    assert session.released == ["audits/a/regions/3"]
+    lost = refusal(grpc.StatusCode.FAILED_PRECONDITION, "the lease has ended", reason="LEASE_LOST")
+    labeling(server, 2, PNG)
+    server.on("LabelService/SkipLabelTask", lost)
+    ran = command("label", "audits/a", stdin="s\nq\n")
+    assert ran.code == 0
+    assert "Not skipped: the lease has ended" in ran.err
+
+
+def test_the_end_of_the_input_ends_the_labeling(command, server, labeling):
+    session = labeling(server, 1, PNG)
     assert command("label", "audits/a", stdin="").code == 0
-    assert labeling.released == ["audits/a/regions/0"]
+    assert session.released == ["audits/a/regions/0"]
 
 
-def test_a_download_lands_in_the_file(command, server, tmp_path):
-    Labeling(server, 0)
+def test_a_download_lands_in_the_file(command, server, tmp_path, labeling):
+    labeling(server, 0, PNG)
     out = tmp_path / "sheet.png"
     ran = command("download", f"artifacts/{PNG_SHA256}", str(out), "--json")
     assert ran.json == [{"name": f"artifacts/{PNG_SHA256}", "path": str(out), "size_bytes": str(len(PNG))}]

@@ -2,7 +2,7 @@
 
 import defuse
 import pytest
-from defuse._flow import Blocking, OpenStream, UnaryCall
+from defuse._flow import Blocking, OpenStream, SendStream, UnaryCall
 from defuse.messages import Classifier, Dataset, JobState, LabelTask, RegistrationState, Vae
 
 TASK = LabelTask(region="audits/a/regions/0", lease_token="t")
@@ -33,6 +33,7 @@ def operations(path):
     yield from (c.lease_tasks("a", "me"), c.extend_lease(TASK), c.release_task(TASK), c.undo_label("r", "me"))
     yield from (c.submit_label(TASK, 3), c.submit_label(TASK, "mixed"), c.list_tasks("a"))
     yield from (c.get_labeling_progress("a"), c.get_labeling_report("a"), c.skip_task(TASK, "blurred"))
+    yield from (c.export_label_tasks("a", path, format="csv"), c.import_labels("a", path, format="csv"))
     yield from (c.correct("a", wait=False, lambdas=[1]), c.get_correction("c"), c.list_corrections())
     yield from (c.evaluate("b", "c", "a", wait=False), c.get_evaluation("e"), c.list_evaluations())
 
@@ -63,7 +64,7 @@ def steps(flow):
 def calls(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"bytes")
-    kinds = (UnaryCall, OpenStream)
+    kinds = (UnaryCall, OpenStream, SendStream)
     return [step for flow in operations(path) for step in steps(flow) if isinstance(step, kinds)]
 
 
@@ -73,9 +74,11 @@ def test_every_call_of_the_contract_is_made_with_its_own_messages(calls, service
     for call in calls:
         service, method = call.method.split("/")
         described = services[service].methods_by_name[method]
-        assert call.request.DESCRIPTOR is described.input_type, call.method
+        request = next(call.requests) if isinstance(call, SendStream) else call.request
+        assert request.DESCRIPTOR is described.input_type, call.method
         assert call.response.DESCRIPTOR is described.output_type, call.method
         assert isinstance(call, OpenStream) == described.server_streaming, call.method
+        assert isinstance(call, SendStream) == described.client_streaming, call.method
         reached.add(call.method)
     assert reached == {
         f"{name}/{method}" for name, service in services.items() for method in service.methods_by_name

@@ -1,29 +1,34 @@
-"""`defuse label`: label regions in the terminal."""
+"""`defuse label`: label regions in the terminal, or with other tools."""
 
 from __future__ import annotations
 
 import getpass
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from defuse.cli import label_files
+from defuse.cli.default_command import DEFAULT, DefaultCommandGroup
+from defuse.cli.label_files import AuditName
+from defuse.cli.label_session import LabelSession
 from defuse.cli.leases import HeldLeases
-from defuse.cli.output import Json, errors, people, write_json
+from defuse.cli.output import Json, people
 from defuse.cli.session import connect
-from defuse.client import Client
-from defuse.errors import FailedPrecondition, NotFound
-from defuse.messages import LabelTask, RegionState
 
-VERDICTS = {"m": "mixed", "i": "invalid", "?": "cannot_tell"}
+app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help=f"Say what an audit's regions show. `defuse label AUDIT` is `defuse label {DEFAULT} AUDIT`.",
+)
+app.command("export")(label_files.export)
+app.command("import")(label_files.import_)
 
 
-def label(
+@app.command(DEFAULT)
+def annotate(
     context: typer.Context,
-    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID")],
+    audit: AuditName,
     annotator: Annotated[str, typer.Option(help="Who labels; default: your user name.")] = "",
     lease_s: Annotated[
         float, typer.Option(min=3, max=3600, help="How long a region stays yours without a sign from here.")
@@ -33,7 +38,7 @@ def label(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Label an audit's regions: one answer fixes a whole region."""
+    """Label an audit's regions here, in the terminal: one answer fixes a whole region."""
     with tempfile.TemporaryDirectory(prefix="defuse-") as scratch, connect(context) as client:
         folder = sheets or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,116 +53,3 @@ def label(
             f"{session.answer_count} answered. Of {progress.region_count} regions {progress.labeled_count} "
             f"have a label, {progress.confirmed_count} of them are bugs."
         )
-
-
-@dataclass
-class LabelSession:
-    """One annotator at one terminal."""
-
-    client: Client
-    leases: HeldLeases
-    audit: str
-    annotator: str
-    lease_s: float
-    folder: Path
-    json: bool
-    answer_count: int = 0
-    just_undone: bool = False
-    answered: list[LabelTask] = field(default_factory=list[LabelTask])
-    set_back: list[LabelTask] = field(default_factory=list[LabelTask])
-
-    def run(self) -> None:
-        """Ask about region after region until none is left or the annotator quits."""
-        while (task := self._next()) is not None:
-            try:
-                if not self._ask(task):
-                    return
-            except (EOFError, KeyboardInterrupt):
-                errors.print()
-                return
-        errors.print("No region is left for you.")
-
-    def _next(self) -> LabelTask | None:
-        if self.set_back and not self.just_undone:
-            return self.set_back.pop()
-        self.just_undone = False
-        tasks = self.client.lease_tasks(self.audit, self.annotator, lease_s=self.lease_s)
-        if tasks:
-            self.leases.hold(tasks[0])
-            return tasks[0]
-        return self.set_back.pop() if self.set_back else None
-
-    def _ask(self, task: LabelTask) -> bool:
-        self._show(task)
-        while True:
-            answer = errors.input(
-                "class, m mixed, i invalid, ? cannot tell, s skip, u undo, q quit: "
-            ).strip()
-            match answer:
-                case "q":
-                    return False
-                case "s":
-                    # Kept until the end: given back now, it would be the next that the server hands out.
-                    return True
-                case "u":
-                    if self._undo():
-                        self.set_back.append(task)
-                        self.just_undone = True
-                        return True
-                case _:
-                    parsed = parse_answer(answer, task.class_names)
-                    if parsed is not None:
-                        self._submit(task, parsed)
-                        return True
-                    errors.print(f"{answer!r} is none of the classes and none of the letters.", markup=False)
-
-    def _show(self, task: LabelTask) -> None:
-        sheet = self.folder / f"{task.region.replace('/', '-')}.png"
-        self.client.download(task.sheet.artifact, sheet)
-        errors.print(f"\n{task.region}: {task.sheet.count} samples in {sheet}", markup=False)
-        names = "  ".join(f"{number} {name}" for number, name in enumerate(task.class_names))
-        errors.print(names, markup=False)
-
-    def _submit(self, task: LabelTask, answer: int | str) -> None:
-        try:
-            result = self.client.submit_label(task, answer)
-        except FailedPrecondition as error:
-            errors.print(f"Not taken: {error.message}", markup=False)
-            self.leases.drop(task)
-            return
-        self.leases.drop(task)
-        self.answered.append(task)
-        self.answer_count += 1
-        state = RegionState.Name(result.state)
-        if self.json:
-            write_json({"region": task.region, "answer": answer, "state": state})
-        else:
-            label = state.removeprefix("REGION_STATE_")
-            errors.print(f"{label}, {result.answer_count} of {result.wanted_count} answers")
-
-    def _undo(self) -> bool:
-        if not self.answered:
-            errors.print("There is nothing to undo.")
-            return False
-        task = self.answered[-1]
-        try:
-            self.client.undo_label(task.region, self.annotator)
-        except (FailedPrecondition, NotFound) as error:
-            errors.print(f"Not undone: {error.message}", markup=False)
-            return False
-        self.answered.pop()
-        self.answer_count -= 1
-        errors.print(f"Took back the answer to {task.region}.", markup=False)
-        return True
-
-
-def parse_answer(text: str, class_names: Sequence[str]) -> int | str | None:
-    """Return a class's number, a verdict's name, or None. A class's own name goes before a letter."""
-    names = [name.lower() for name in class_names]
-    lowered = text.lower()
-    # Names first: classes of digits may be named by numbers that are not their labels.
-    if lowered in names:
-        return names.index(lowered)
-    if text in VERDICTS:
-        return VERDICTS[text]
-    return int(text) if text.isdecimal() and int(text) < len(names) else None

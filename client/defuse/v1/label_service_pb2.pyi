@@ -19,10 +19,42 @@ class LabelVerdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     LABEL_VERDICT_MIXED: _ClassVar[LabelVerdict]
     LABEL_VERDICT_INVALID: _ClassVar[LabelVerdict]
     LABEL_VERDICT_CANNOT_TELL: _ClassVar[LabelVerdict]
+
+class LabelFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_FORMAT_UNSPECIFIED: _ClassVar[LabelFormat]
+    LABEL_FORMAT_LABEL_STUDIO: _ClassVar[LabelFormat]
+    LABEL_FORMAT_CSV: _ClassVar[LabelFormat]
+
+class ImportProblemReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    IMPORT_PROBLEM_REASON_UNSPECIFIED: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_MALFORMED: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_OTHER_AUDIT: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_REGION_UNKNOWN: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_REGION_CHANGED: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_LABEL_UNKNOWN: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_ALREADY_ANSWERED: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_REGION_CLOSED: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_REGION_LEASED: _ClassVar[ImportProblemReason]
+    IMPORT_PROBLEM_REASON_ANNOTATION_CHANGED: _ClassVar[ImportProblemReason]
 LABEL_VERDICT_UNSPECIFIED: LabelVerdict
 LABEL_VERDICT_MIXED: LabelVerdict
 LABEL_VERDICT_INVALID: LabelVerdict
 LABEL_VERDICT_CANNOT_TELL: LabelVerdict
+LABEL_FORMAT_UNSPECIFIED: LabelFormat
+LABEL_FORMAT_LABEL_STUDIO: LabelFormat
+LABEL_FORMAT_CSV: LabelFormat
+IMPORT_PROBLEM_REASON_UNSPECIFIED: ImportProblemReason
+IMPORT_PROBLEM_REASON_MALFORMED: ImportProblemReason
+IMPORT_PROBLEM_REASON_OTHER_AUDIT: ImportProblemReason
+IMPORT_PROBLEM_REASON_REGION_UNKNOWN: ImportProblemReason
+IMPORT_PROBLEM_REASON_REGION_CHANGED: ImportProblemReason
+IMPORT_PROBLEM_REASON_LABEL_UNKNOWN: ImportProblemReason
+IMPORT_PROBLEM_REASON_ALREADY_ANSWERED: ImportProblemReason
+IMPORT_PROBLEM_REASON_REGION_CLOSED: ImportProblemReason
+IMPORT_PROBLEM_REASON_REGION_LEASED: ImportProblemReason
+IMPORT_PROBLEM_REASON_ANNOTATION_CHANGED: ImportProblemReason
 
 class LabelTask(_message.Message):
     __slots__ = ("region", "sheet", "class_names", "lease_token", "lease_expire_time", "state", "answer_count", "wanted_count")
@@ -253,3 +285,77 @@ class LabelSkip(_message.Message):
     reason: str
     time: _timestamp_pb2.Timestamp
     def __init__(self, region: _Optional[str] = ..., annotator: _Optional[str] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ExportLabelTasksRequest(_message.Message):
+    __slots__ = ("audit", "format", "image_base_url", "include_closed")
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_BASE_URL_FIELD_NUMBER: _ClassVar[int]
+    INCLUDE_CLOSED_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    format: LabelFormat
+    image_base_url: str
+    include_closed: bool
+    def __init__(self, audit: _Optional[str] = ..., format: _Optional[_Union[LabelFormat, str]] = ..., image_base_url: _Optional[str] = ..., include_closed: bool = ...) -> None: ...
+
+class ExportLabelTasksResponse(_message.Message):
+    __slots__ = ("header", "data")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    header: ExportLabelTasksHeader
+    data: bytes
+    def __init__(self, header: _Optional[_Union[ExportLabelTasksHeader, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ExportLabelTasksHeader(_message.Message):
+    __slots__ = ("task_count", "labeling_config")
+    TASK_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABELING_CONFIG_FIELD_NUMBER: _ClassVar[int]
+    task_count: int
+    labeling_config: str
+    def __init__(self, task_count: _Optional[int] = ..., labeling_config: _Optional[str] = ...) -> None: ...
+
+class ImportLabelsRequest(_message.Message):
+    __slots__ = ("header", "data")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    header: ImportLabelsHeader
+    data: bytes
+    def __init__(self, header: _Optional[_Union[ImportLabelsHeader, _Mapping]] = ..., data: _Optional[bytes] = ...) -> None: ...
+
+class ImportLabelsHeader(_message.Message):
+    __slots__ = ("audit", "format", "annotator")
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    format: LabelFormat
+    annotator: str
+    def __init__(self, audit: _Optional[str] = ..., format: _Optional[_Union[LabelFormat, str]] = ..., annotator: _Optional[str] = ...) -> None: ...
+
+class ImportLabelsResponse(_message.Message):
+    __slots__ = ("imported_count", "known_count", "unanswered_count", "problem_count", "problems")
+    IMPORTED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    KNOWN_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNANSWERED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEM_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROBLEMS_FIELD_NUMBER: _ClassVar[int]
+    imported_count: int
+    known_count: int
+    unanswered_count: int
+    problem_count: int
+    problems: _containers.RepeatedCompositeFieldContainer[ImportProblem]
+    def __init__(self, imported_count: _Optional[int] = ..., known_count: _Optional[int] = ..., unanswered_count: _Optional[int] = ..., problem_count: _Optional[int] = ..., problems: _Optional[_Iterable[_Union[ImportProblem, _Mapping]]] = ...) -> None: ...
+
+class ImportProblem(_message.Message):
+    __slots__ = ("row", "region", "annotator", "reason", "message")
+    ROW_FIELD_NUMBER: _ClassVar[int]
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    row: int
+    region: str
+    annotator: str
+    reason: ImportProblemReason
+    message: str
+    def __init__(self, row: _Optional[int] = ..., region: _Optional[str] = ..., annotator: _Optional[str] = ..., reason: _Optional[_Union[ImportProblemReason, str]] = ..., message: _Optional[str] = ...) -> None: ...

@@ -84,6 +84,16 @@ class LabelServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_label__service__pb2.GetLabelingReportRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_label__service__pb2.LabelingReport.FromString,
                 _registered_method=True)
+        self.ExportLabelTasks = channel.unary_stream(
+                '/defuse.v1.LabelService/ExportLabelTasks',
+                request_serializer=defuse_dot_v1_dot_label__service__pb2.ExportLabelTasksRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_label__service__pb2.ExportLabelTasksResponse.FromString,
+                _registered_method=True)
+        self.ImportLabels = channel.stream_unary(
+                '/defuse.v1.LabelService/ImportLabels',
+                request_serializer=defuse_dot_v1_dot_label__service__pb2.ImportLabelsRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_label__service__pb2.ImportLabelsResponse.FromString,
+                _registered_method=True)
 
 
 class LabelServiceServicer(object):
@@ -177,6 +187,31 @@ class LabelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportLabelTasks(self, request, context):
+        """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
+        header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+        anybody's answer.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportLabels(self, request_iterator, context):
+        """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
+        are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
+        its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
+        since, so a call that broke may be repeated.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
+        more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
+        counted anything.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LabelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -224,6 +259,16 @@ def add_LabelServiceServicer_to_server(servicer, server):
                     servicer.GetLabelingReport,
                     request_deserializer=defuse_dot_v1_dot_label__service__pb2.GetLabelingReportRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_label__service__pb2.LabelingReport.SerializeToString,
+            ),
+            'ExportLabelTasks': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportLabelTasks,
+                    request_deserializer=defuse_dot_v1_dot_label__service__pb2.ExportLabelTasksRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_label__service__pb2.ExportLabelTasksResponse.SerializeToString,
+            ),
+            'ImportLabels': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportLabels,
+                    request_deserializer=defuse_dot_v1_dot_label__service__pb2.ImportLabelsRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_label__service__pb2.ImportLabelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -474,6 +519,60 @@ class LabelService(object):
             '/defuse.v1.LabelService/GetLabelingReport',
             defuse_dot_v1_dot_label__service__pb2.GetLabelingReportRequest.SerializeToString,
             defuse_dot_v1_dot_label__service__pb2.LabelingReport.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportLabelTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/defuse.v1.LabelService/ExportLabelTasks',
+            defuse_dot_v1_dot_label__service__pb2.ExportLabelTasksRequest.SerializeToString,
+            defuse_dot_v1_dot_label__service__pb2.ExportLabelTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportLabels(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/defuse.v1.LabelService/ImportLabels',
+            defuse_dot_v1_dot_label__service__pb2.ImportLabelsRequest.SerializeToString,
+            defuse_dot_v1_dot_label__service__pb2.ImportLabelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -82,6 +82,23 @@ class LabelServiceStub:
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
     """
+    ExportLabelTasks: _grpc.UnaryStreamMultiCallable[_label_service_pb2.ExportLabelTasksRequest, _label_service_pb2.ExportLabelTasksResponse]
+    """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
+    header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+    anybody's answer.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
+    """
+    ImportLabels: _grpc.StreamUnaryMultiCallable[_label_service_pb2.ImportLabelsRequest, _label_service_pb2.ImportLabelsResponse]
+    """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
+    are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
+    its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
+    since, so a call that broke may be repeated.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
+    more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
+    counted anything.
+    """
 
 @_typing.type_check_only
 class LabelServiceAsyncStub(LabelServiceStub):
@@ -136,6 +153,23 @@ class LabelServiceAsyncStub(LabelServiceStub):
     For those who run audits; annotators should not see it.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+    """
+    ExportLabelTasks: _aio.UnaryStreamMultiCallable[_label_service_pb2.ExportLabelTasksRequest, _label_service_pb2.ExportLabelTasksResponse]  # type: ignore[assignment]
+    """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
+    header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+    anybody's answer.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
+    """
+    ImportLabels: _aio.StreamUnaryMultiCallable[_label_service_pb2.ImportLabelsRequest, _label_service_pb2.ImportLabelsResponse]  # type: ignore[assignment]
+    """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
+    are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
+    its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
+    since, so a call that broke may be repeated.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
+    more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
+    counted anything.
     """
 
 class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -242,6 +276,35 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         For those who run audits; annotators should not see it.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+        """
+
+    @_abc_1.abstractmethod
+    def ExportLabelTasks(
+        self,
+        request: _label_service_pb2.ExportLabelTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_label_service_pb2.ExportLabelTasksResponse], _abc.AsyncIterator[_label_service_pb2.ExportLabelTasksResponse]]:
+        """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
+        header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+        anybody's answer.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
+        """
+
+    @_abc_1.abstractmethod
+    def ImportLabels(
+        self,
+        request_iterator: _MaybeAsyncIterator[_label_service_pb2.ImportLabelsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_label_service_pb2.ImportLabelsResponse, _abc.Awaitable[_label_service_pb2.ImportLabelsResponse]]:
+        """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
+        are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
+        its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
+        since, so a call that broke may be repeated.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
+        more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
+        counted anything.
         """
 
 def add_LabelServiceServicer_to_server(servicer: LabelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -47,6 +47,7 @@ CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = MappingProxyType(
         ErrorReason.ERROR_REASON_LEASE_LOST: grpc.StatusCode.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_LABEL_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
         ErrorReason.ERROR_REASON_REGION_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_IMPORT_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
     }
 )
 

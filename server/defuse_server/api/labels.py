@@ -1,13 +1,17 @@
 """LabelService."""
 
+from collections.abc import AsyncIterator
 from typing import Final
 
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import (
+    ExportLabelTasksRequest,
     ExtendLeaseRequest,
     ExtendLeaseResponse,
     GetLabelingProgressRequest,
     GetLabelingReportRequest,
+    ImportLabelsRequest,
+    ImportLabelsResponse,
     LabelAnswer,
     LabelingProgress,
     LabelingReport,
@@ -27,7 +31,8 @@ from defuse.v1.label_service_pb2 import (
 )
 
 from defuse_server import names
-from defuse_server.api import validation
+from defuse_server.api import label_files, validation
+from defuse_server.api.rpc import Write
 from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
 
@@ -40,6 +45,7 @@ class LabelService:
     """Hands regions to annotators and collects their answers; see label_service.proto."""
 
     def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._labels = backend.labels
 
     async def lease_label_tasks(self, request: LeaseLabelTasksRequest) -> LeaseLabelTasksResponse:
@@ -111,6 +117,14 @@ class LabelService:
         """Agreement, annotators' records and skips."""
         names.audit_id(request.audit, "audit")
         return await self._labels.report(request.audit)
+
+    async def export_label_tasks(self, request: ExportLabelTasksRequest, write: Write) -> None:
+        """An audit's tasks as a file for another tool."""
+        await label_files.export(self._backend, request, write)
+
+    async def import_labels(self, requests: AsyncIterator[ImportLabelsRequest]) -> ImportLabelsResponse:
+        """Counts the answers of a file."""
+        return await label_files.take_back(self._backend, requests)
 
 
 def _leased(

@@ -19,7 +19,7 @@ _VERDICTS = {
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """An answer as it counts; times are Redis times in ms."""
+    """An answer as it counts; times are Redis times in ms, `lease_ms` 0 where it was imported."""
 
     annotator: str
     vote: str

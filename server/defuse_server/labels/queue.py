@@ -83,6 +83,7 @@ class LabelQueue:
         self._held = self._script("held")
         self._judge = self._script("judge")
         self._states = self._script("states")
+        self._import = self._script("import")
 
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
         """Make tasks of published regions, for `wanted` (>= 1) annotators each; known ones stay.
@@ -189,6 +190,17 @@ class LabelQueue:
         outcome, state = await self._call(self._skip, audit, number, token, reason)
         _check_lease(region, outcome)
         return cast("RegionState", state)
+
+    async def count_imported(
+        self, audit: str, number: int, annotation: str, annotator: str, vote: str, note: str
+    ) -> str:
+        """Count a vote that was given elsewhere, once for each `annotation`.
+
+        Returns what became of it, in the words of import.lua.
+        """
+        keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
+        arguments: builtins.list[str | bytes | int] = [audit, redis_keys.CHANGED, number, annotation]
+        return (await self._import(keys, [*arguments, annotator, vote, note])).decode()
 
     async def history(self, audit: str, annotator: str, limit: int = 20) -> builtins.list[Answered]:
         """Return the last tasks that an annotator answered and did not take back, the last one first."""

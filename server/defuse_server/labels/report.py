@@ -63,7 +63,8 @@ def _records(tasks: Sequence[KeptTask], labels: Mapping[int, Standing]) -> list[
         for skip in task.skips:
             of(skip.annotator).skip_count += 1
     for annotator, given in answers.items():
-        records[annotator].median_answer_s = statistics.median(_durations_s(given))
+        durations_s = list(_durations_s(given))
+        records[annotator].median_answer_s = statistics.median(durations_s) if durations_s else 0.0
     return [records[annotator] for annotator in sorted(records)]
 
 
@@ -87,9 +88,13 @@ def _consensus(label: Standing | None) -> str | None:
 
 
 def _durations_s(answers: Iterable[KeptAnswer]) -> Iterator[float]:
-    """How long each answer took: tasks that are leased together are answered one after the other."""
+    """How long each answer took: tasks that are leased together are answered one after the other.
+
+    Imported answers are left out: nobody saw how long they took.
+    """
     before_ms = 0
-    for answer in sorted(answers, key=lambda answer: answer.time_ms):
+    here = [answer for answer in answers if answer.lease_ms]
+    for answer in sorted(here, key=lambda answer: answer.time_ms):
         yield (answer.time_ms - max(before_ms, answer.lease_ms)) / 1000
         before_ms = answer.time_ms
 

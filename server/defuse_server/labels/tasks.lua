@@ -12,7 +12,7 @@
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
 --          "gold": known vote (gold tasks only),
 --          "leases": [{"token", "annotator", "lease_ms", "expire_ms"}],
---          "answers": [{"token", "annotator", "vote", "note", "lease_ms", "time_ms", "reply"}],
+--          "answers": [{"token", "annotator", "vote", "note", "lease_ms" (0: imported), "time_ms", "reply"}],
 --          "skips": [{"token", "annotator", "reason", "time_ms"}],
 --          "verdict": {"version", "vote"} (dawid_skene only)}
 -- with vote "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell"; `reply` is what the annotator was answered;
