@@ -240,6 +240,32 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class SplitConfig:
+    """Which regions of an audit are split; the job's seed is the audit's."""
+
+    regions: tuple[int, ...]
+    audit: AuditConfig
+    """That of the audit that found the regions: its parts are judged and shown as its regions were."""
+
+    @classmethod
+    def from_json(cls, value: object, where: str = "config") -> SplitConfig:
+        """Read a config object; only `regions` is required."""
+        fields = Fields(value, where)
+        config = cls(
+            regions=tuple(integer(number, at, 0, 10**9) for at, number in fields.items("regions")),
+            audit=AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit")),
+        )
+        fields.finish()
+        if len(set(config.regions)) != len(config.regions):
+            raise JobInvalid(f"{where}.regions names a region twice: split each region once")
+        return config
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, as `from_json` reads it."""
+        return {"regions": list(self.regions), "audit": self.audit.to_json()}
+
+
+@dataclass(frozen=True)
 class VaeTrainingConfig:
     """How a VAE is trained, with every default."""
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from defuse_engine import audit, inspection, verify
-from defuse_engine.configs import AuditConfig, CorrectionConfig, EvaluationConfig, VaeTrainingConfig
+from defuse_engine.configs import (
+    AuditConfig,
+    CorrectionConfig,
+    EvaluationConfig,
+    SplitConfig,
+    VaeTrainingConfig,
+)
 from defuse_engine.correction import correct
 from defuse_engine.errors import JobInvalid
 from defuse_engine.inputs.resources import open_classifier, open_dataset, open_resources
@@ -13,6 +19,7 @@ from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import write_json
 from defuse_engine.models.device import Runtime, open_runtime
+from defuse_engine.regions import split
 from defuse_engine.vae import train
 
 _BATCH_SIZE = 256
@@ -33,6 +40,8 @@ def _run(job: Job, lines: Lines) -> dict[str, Any]:
             config = AuditConfig.from_json(job.config)
             runtime = _open_runtime(job, lines, config.batch_size)
             return audit.run(job, config, open_resources(job.inputs, runtime), lines)
+        case "split":
+            return _split(job, SplitConfig.from_json(job.config), lines)
         case "correct":
             return _correct(job, CorrectionConfig.from_json(job.config), lines)
         case "evaluate":
@@ -41,6 +50,12 @@ def _run(job: Job, lines: Lines) -> dict[str, Any]:
             return _train_vae(job, VaeTrainingConfig.from_json(job.config), lines)
         case _:
             return _inspect(job, lines)
+
+
+def _split(job: Job, config: SplitConfig, lines: Lines) -> dict[str, Any]:
+    runtime = _open_runtime(job, lines, config.audit.batch_size)
+    part = split.run(job, config, open_resources(job.inputs, runtime), lines)
+    return {"device": runtime.device, **part, "warnings": lines.warnings}
 
 
 def _correct(job: Job, config: CorrectionConfig, lines: Lines) -> dict[str, Any]:

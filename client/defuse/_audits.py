@@ -17,6 +17,7 @@ from defuse.v1.audit_service_pb2 import (
     DeleteAuditResponse,
     GetAuditRequest,
     GetRegionRequest,
+    GetRegionSplitRequest,
     LabelingConfig,
     ListAuditsRequest,
     ListAuditsResponse,
@@ -25,6 +26,7 @@ from defuse.v1.audit_service_pb2 import (
     Misclassification,
     Preset,
     Region,
+    RegionSplit,
     RegionState,
     SearchMethod,
     StreamMisclassificationsRequest,
@@ -195,6 +197,15 @@ def regions(audit: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Str
 def get_region(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Region]:
     """Return a region as it stands. Raises NotFound."""
     return unary("AuditService/GetRegion", GetRegionRequest(name=name_of(name)), Region, timeout_s)
+
+
+def get_region_split(audit: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[RegionSplit]:
+    """Return how the latest split of an audit's MIXED regions stands.
+
+    Raises NotFound: also where no region of it was MIXED yet.
+    """
+    request = GetRegionSplitRequest(name=f"{name_of(audit)}/split")
+    return unary("AuditService/GetRegionSplit", request, RegionSplit, timeout_s)
 
 
 def list_regions(

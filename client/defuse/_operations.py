@@ -38,6 +38,7 @@ class Operations:
     misclassification_batches = StreamOperation(_audits.misclassification_batches)
     regions = StreamOperation(_audits.regions)
     get_region = Operation(_audits.get_region)
+    get_region_split = Operation(_audits.get_region_split)
     list_regions = StreamOperation(_audits.list_regions)
 
     watch = StreamOperation(_jobs.watch)

@@ -12,13 +12,21 @@ from defuse_engine.strict_json import Fields
 from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing, VaeTensors
 
 Kind = Literal[
-    "inspect_classifier", "inspect_vae", "inspect_dataset", "audit", "correct", "evaluate", "train_vae"
+    "inspect_classifier",
+    "inspect_vae",
+    "inspect_dataset",
+    "audit",
+    "split",
+    "correct",
+    "evaluate",
+    "train_vae",
 ]
 KINDS: tuple[Kind, ...] = (
     "inspect_classifier",
     "inspect_vae",
     "inspect_dataset",
     "audit",
+    "split",
     "correct",
     "evaluate",
     "train_vae",
@@ -28,6 +36,7 @@ _INPUTS: dict[Kind, tuple[str, ...]] = {
     "inspect_vae": ("vae",),
     "inspect_dataset": ("dataset",),
     "audit": ("classifier", "vae", "dataset"),
+    "split": ("classifier", "vae", "dataset", "regions", "misclassifications"),
     "correct": ("classifier", "vae", "dataset", "regions"),
     "evaluate": ("classifier", "vae", "dataset", "regions", "candidate"),
     "train_vae": ("classifier", "dataset"),
@@ -84,6 +93,8 @@ class Inputs:
     vae: VaeInput | None = None
     dataset: DatasetInput | None = None
     regions: Path | None = None
+    misclassifications: tuple[Path, ...] = ()
+    """An audit's chunk files, in shard order."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +160,9 @@ def _inputs(value: object, kind: Kind, folder: Path) -> Inputs:
         vae=_vae(given["vae"], folder) if "vae" in given else None,
         dataset=_dataset(given["dataset"], folder) if "dataset" in given else None,
         regions=_file(given["regions"], "file", folder) if "regions" in given else None,
+        misclassifications=_files(given["misclassifications"], "files", folder)
+        if "misclassifications" in given
+        else (),
     )
     for entry in (fields, *given.values()):
         entry.finish()
@@ -199,10 +213,17 @@ def _preprocessing(fields: Fields) -> Preprocessing:
 
 
 def _file(fields: Fields, key: str, folder: Path) -> Path:
-    text = fields.text(key)
+    return _inside(fields.text(key), fields.path(key), folder)
+
+
+def _files(fields: Fields, key: str, folder: Path) -> tuple[Path, ...]:
+    return tuple(_inside(_name(where, value), where, folder) for where, value in fields.items(key))
+
+
+def _inside(text: str, where: str, folder: Path) -> Path:
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts:
-        raise JobInvalid(f"{fields.path(key)} must lie inside the job folder, got {text!r}")
+        raise JobInvalid(f"{where} must lie inside the job folder, got {text!r}")
     if not (folder / path).is_file():
-        raise JobInvalid(f"{fields.path(key)} names {text!r}, which is no file in the job folder")
+        raise JobInvalid(f"{where} names {text!r}, which is no file in the job folder")
     return folder / path

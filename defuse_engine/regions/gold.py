@@ -11,7 +11,7 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.regions.distill import nearest_items, value_range
+from defuse_engine.regions.gallery import nearest_items, value_range
 from defuse_engine.search.seeds import encode_split
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes

@@ -123,13 +123,15 @@ def _group_all(
     return Grouping(tuple(regions), 1, int(mixture.converged))
 
 
-def halves(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
+def halves(
+    region: Region, codes: Codes, random_state: int, device: str, least_codes: int = LEAST_CODES
+) -> list[Region]:
     """A region's members in two, by a mixture of two components; halves with too few codes are left out."""
-    if len(region.members) < 2 * LEAST_CODES:
+    if len(region.members) < 2 * least_codes:
         return []
     mixture = fit_mixture(codes[region.members], 2, _MAX_FITTED, random_state % 2**32, device=device)
     parts = [
-        (component, members) for component, members in _components(mixture) if len(members) >= LEAST_CODES
+        (component, members) for component, members in _components(mixture) if len(members) >= least_codes
     ]
     return [
         replace(
@@ -142,6 +144,38 @@ def halves(region: Region, codes: Codes, random_state: int, device: str) -> list
         for component, members in parts
         if len(members) < len(region.members)
     ]
+
+
+def cut(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
+    """A region's members, at least four, in two equal parts, across their longest axis.
+
+    For a region that no mixture takes apart.
+    """
+    points = codes[region.members].astype(np.float64)
+    longest = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))[1][:, -1]
+    parts: list[Region] = []
+    for rows in np.array_split(np.argsort(points @ longest, kind="stable"), 2):
+        members = np.sort(region.members[rows])
+        mixture = fit_mixture(codes[members], 1, _MAX_FITTED, random_state % 2**32, device=device)
+        parts.append(
+            replace(
+                region,
+                weight=region.weight * len(members) / len(region.members),
+                mean=mixture.means[0],
+                covariance=mixture.covariances[0],
+                members=members,
+            )
+        )
+    return parts
+
+
+def with_majorities(region: Region, found: Misclassifications) -> Region:
+    """The region with the seed label and the predicted class that most of its members have."""
+    return replace(
+        region,
+        seed_label=_majority(found.seed_label[region.members]),
+        predicted_class=_majority(found.predicted_class[region.members]),
+    )
 
 
 def _pairs(found: Misclassifications) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:

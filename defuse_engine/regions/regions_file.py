@@ -43,3 +43,15 @@ def read_regions(path: Path) -> Regions:
         shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
         raise JobInvalid(f"arrays of {path.name} must agree on the number of regions, got {shapes}")
     return Regions(**arrays, tau=tau)
+
+
+def joined(first: Regions, second: Regions) -> Regions:
+    """The regions of both, the second's numbered behind the first's; tau is the first's."""
+    per_region = ("weights", "means", "covariances", "seed_labels", "predicted_classes", "sizes", "members")
+    return Regions(
+        **{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in per_region},
+        member_offsets=np.concatenate(
+            [first.member_offsets, first.member_offsets[-1] + second.member_offsets[1:]]
+        ),
+        tau=first.tau,
+    )

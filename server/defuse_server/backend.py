@@ -12,6 +12,7 @@ from defuse_server.redis_client import connect
 from defuse_server.regions import Chunks, Regions
 from defuse_server.resources import Resources
 from defuse_server.settings import Settings
+from defuse_server.splits import Splits
 from defuse_server.store.artifacts import ArtifactStore
 from defuse_server.store.uploads import Uploads
 
@@ -28,6 +29,7 @@ class Backend:
     labels: LabelQueue
     regions: Regions
     chunks: Chunks
+    splits: Splits
     jobs: Jobs
 
 
@@ -55,5 +57,6 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
             labels=labels,
             regions=Regions(redis, labels),
             chunks=Chunks(redis),
+            splits=Splits(redis),
             jobs=Jobs(redis, resources, docket),
         )

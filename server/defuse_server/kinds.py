@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass
 
-from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.audit_service_pb2 import Audit, RegionSplit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, RegistrationState, Vae, VaeTraining
 from google.protobuf.message import Message
 
-from defuse_server.names import collection_of
+from defuse_server.names import SPLITS, collection_of
 
-JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings")
+JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", SPLITS)
 """The collections of long work, with a JobState and a Progress; the others have a RegistrationState."""
 
 
@@ -55,6 +55,7 @@ KINDS = (
     _job("corrections", Correction),
     _job("evaluations", Evaluation),
     _job("vaeTrainings", VaeTraining),
+    _job(SPLITS, RegionSplit),
 )
 
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}

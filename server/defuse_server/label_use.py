@@ -14,6 +14,8 @@ class FrozenLabels:
     """A set of labels that is in the store under its digest, and what it holds."""
 
     digest: str
+    regions_artifact: str
+    """The regions that the labels are of."""
     labeled_region_count: int
     confirmed_region_count: int
 
@@ -41,6 +43,8 @@ async def _kept(backend: Backend, audit: str, frozen: tuple[str, list[tuple[int,
     predicted = await _predicted_classes(backend, audit)
     return FrozenLabels(
         digest=digest,
+        # Read behind the labels: regions only ever join, so it has all that were labeled by then.
+        regions_artifact=await backend.regions.artifact(audit),
         labeled_region_count=len(pairs),
         confirmed_region_count=sum(predicted[number] != label for number, label in pairs),
     )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.audit_service_pb2 import Audit, RegionSplit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import Failure, JobState, Progress
 from defuse.v1.promotion_service_pb2 import Evaluation
@@ -12,8 +12,8 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
 from defuse_server.kinds import kind_of
 
-Resource = Classifier | Vae | Dataset | Audit | Correction | Evaluation | VaeTraining
-Job = Audit | Correction | Evaluation | VaeTraining
+Resource = Classifier | Vae | Dataset | Audit | RegionSplit | Correction | Evaluation | VaeTraining
+Job = Audit | RegionSplit | Correction | Evaluation | VaeTraining
 
 _WORKED_ON = (JobState.JOB_STATE_RUNNING, JobState.JOB_STATE_CANCELLING)
 _COUNTS = ("candidate_count", "misclassification_count", "region_count")

@@ -1,7 +1,8 @@
 """Every Redis key, by type and lifetime. Nothing else makes up a key.
 
 Scripts get their keys from here, in the order that their first lines document. `{name}` is a resource's name
-such as `audits/01j...`; `{audit}` is an audit's name.
+such as `audits/01j...`; `{audit}` is an audit's name. An audit's split, `audits/01j.../split`, has such a
+hash, too: it is queued again whenever regions wait (splits_begin.lua).
 
 The hash of a resource (`resource(name)`) has the fields
 
@@ -19,7 +20,8 @@ The hash of a resource (`resource(name)`) has the fields
     start_ms, end_ms         Redis time                                   the job's fence
     deaths                   number of workers that died of it            the job's fence (claim)
     released                 set where its worker gave it back unharmed   the job's fence
-    regions_artifact         of an audit, once published                  the job's fence
+    regions_artifact         of an audit, once published; grows with      the job's fence, its split's fence
+                             each split
     references               names that it refers to, joined by spaces    create
     candidate_count,         of an audit, so far                          publishing chunks
     misclassification_count
@@ -28,6 +30,8 @@ The hash of a resource (`resource(name)`) has the fields
 A script that changes one of them increments `revision` and publishes the resource's name on `CHANGED` (but
 not for a heartbeat: its age changes all the time).
 """
+
+from defuse_server.names import split_name
 
 PREFIX = "defuse:"
 
@@ -107,7 +111,7 @@ def label_leases(audit: str) -> str:
 
 
 def label_frozen(audit: str) -> str:
-    """Set of the numbers of regions whose label a correction used."""
+    """Set of the numbers of regions whose label a correction or a split used."""
     return f"{PREFIX}label-frozen:{audit}"
 
 
@@ -147,6 +151,11 @@ one that takes that back removes it, both in the same step as the state, and bot
 names stay until somebody looks for them in vain."""
 
 
+def splits(audit: str) -> str:
+    """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that were split."""
+    return f"{PREFIX}splits:{audit}"
+
+
 def label_keys(audit: str) -> list[str]:
     """Return what the label scripts take, in their order."""
     return [*_label_keys_of(audit), LABEL_UNJUDGED, LABEL_MIXED]
@@ -167,8 +176,9 @@ def _label_keys_of(audit: str) -> list[str]:
 
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
-    published = [chunks(name), regions(name), predictions(name)]
-    return [referrers(name), *published, *_label_keys_of(name), label_imports(name)]
+    published = [chunks(name), regions(name), predictions(name), splits(name)]
+    labeling = [*_label_keys_of(name), label_imports(name)]
+    return [referrers(name), *published, *labeling, resource(split_name(name))]
 
 
 def upload(name: str) -> str:

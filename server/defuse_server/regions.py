@@ -12,11 +12,16 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced, NotFound
-from defuse_server.labels.queue import NOT_OPENED, LabelQueue, RegionLabel
-from defuse_server.names import audit_id, parse_region_name
+from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.standing import NOT_OPENED, RegionLabel
+from defuse_server.names import audit_id, parse_region_name, region_name
 from defuse_server.paging import checked_page_size, opened_page_token
 from defuse_server.redis_client import Script
 from defuse_server.sealed import Sealer
+from defuse_server.splits import SplitOutcome
+
+REGIONS_ARTIFACT = "regions_artifact"
+"""Field of an audit's hash (redis_keys)."""
 
 _READ_BATCH = 200
 
@@ -120,9 +125,17 @@ class Regions:
         """Return how many regions are published."""
         return int(await cast("Any", self._redis.hlen(redis_keys.regions(audit))))
 
+    async def artifact(self, audit: str) -> str:
+        """Return the name of the file of all regions, which is there for no regions too; raises NotFound."""
+        name = await cast("Any", self._redis.hget(redis_keys.resource(audit), REGIONS_ARTIFACT))
+        if name is None:
+            raise NotFound(f"{audit}'s file of regions")
+        return name.decode()
+
     async def range(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
         """Return up to `limit` regions from number `first` on, with their labels, in order."""
-        return _labeled(await self._read(audit, first, limit), await self._labels.labels(audit))
+        regions = await self._read(audit, first, limit)
+        return _labeled(regions, await self._labels.labels(audit), await self._splits(audit))
 
     async def list(
         self, audit: str, page_size: int, page_token: str, *, state: int = 0, confirmed_only: bool = False
@@ -151,15 +164,19 @@ class Regions:
     async def _find(
         self, audit: str, first: int, count: int, wanted: Callable[[Region], bool]
     ) -> builtins.list[Region]:
-        labels = await self._labels.labels(audit)
+        labels, splits = await self._labels.labels(audit), await self._splits(audit)
         found: list[Region] = []
         while len(found) < count:
-            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels)
+            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, splits)
             found += [region for region in regions if wanted(region)]
             if len(regions) < _READ_BATCH:
                 break
             first += _READ_BATCH
         return found[:count]
+
+    async def _splits(self, audit: str) -> dict[int, SplitOutcome]:
+        fields = await cast("Any", self._redis.hgetall(redis_keys.splits(audit)))
+        return {int(number): SplitOutcome.from_json(outcome) for number, outcome in fields.items()}
 
     async def _read(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
         fields = [str(number) for number in range(first, first + limit)]
@@ -167,15 +184,20 @@ class Regions:
         return [Region.FromString(body) for body in bodies if body is not None]
 
 
-def _labeled(regions: Iterable[Region], labels: dict[int, RegionLabel]) -> list[Region]:
-    """Set `state`, `label`, `confirmed` and `agreement` of regions of one audit, and return them."""
+def _labeled(
+    regions: Iterable[Region], labels: dict[int, RegionLabel], splits: dict[int, SplitOutcome]
+) -> list[Region]:
+    """Set of regions of one audit what became of them since they were found, and return them."""
     regions = list(regions)
     for region in regions:
-        _, number = parse_region_name(region.name)
+        audit, number = parse_region_name(region.name)
         label = labels.get(number, NOT_OPENED)
         region.state = label.state
         if label.label is not None:
             region.label = label.label
         region.confirmed = label.confirms(region.predicted_class)
         region.agreement = label.agreement
+        if split := splits.get(number):
+            region.parts.extend(region_name(audit, part) for part in split.parts)
+            region.unsplit_reason = split.reason
     return regions

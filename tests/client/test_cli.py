@@ -68,7 +68,7 @@ def test_help_is_no_error(command):
 
 
 def test_no_server_is_69(command):
-    ran = command("--address", "127.0.0.1:1", "--timeout-s", "0.3", "audit", "list")
+    ran = command("--address", "127.0.0.1:1", "--timeout-s", "2", "audit", "list")
     assert ran.code == 69
     assert ran.out == ""
     assert "trying again" in ran.err
@@ -237,6 +237,24 @@ def test_findings_are_lines(command, server):
         "2",
     ]
     assert len(command("audit", "findings", "audits/a", "--limit", "2").out.splitlines()) == 2
+
+
+def test_regions_say_what_they_come_from_and_what_they_were_split_into(command, server):
+    names = [f"audits/a/regions/{number}" for number in range(4)]
+    mixed = RegionState.REGION_STATE_MIXED
+    found = [
+        Region(name=names[0], state=mixed, parts=names[2:]),
+        Region(name=names[1], state=mixed, unsplit_reason="it has 12 codes"),
+        Region(name=names[2], parent=names[0]),
+        Region(name=names[3], parent=names[0]),
+        Region(name="audits/a/regions/4", state=mixed),
+    ]
+    server.on("AuditService/ListRegions", ListRegionsResponse(regions=found))
+    lines = command("audit", "regions", "audits/a").out.splitlines()
+    assert lines[1].split()[-3:] == ["into", "2,", "3"]
+    assert lines[3].split()[-2:] == lines[4].split()[-2:] == ["from", "0"]
+    assert lines[5].split()[-2:] == ["to", "come"]
+    assert lines[-1] == f"{names[1]} stays MIXED: it has 12 codes"
 
 
 def test_regions_are_a_table_or_one_document(command, server):

@@ -124,6 +124,7 @@ def write_regions(regions: Sequence[Region]) -> None:
             _interval(region.misclassification_rate),
             _harm(region.harm) if region.HasField("harm") else "",
             share(region.bug_probability) if region.bug_probability else "",
+            _split(region),
         )
         for region in sorted(regions, key=lambda region: -region.harm.value)
     ]
@@ -138,8 +139,25 @@ def write_regions(regions: Sequence[Region]) -> None:
         "misclassified",
         "harm",
         "bug probability",
+        "split",
     )
     write_table(columns, rows, "There is no region.")
+    for region in regions:
+        if region.unsplit_reason:
+            people.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
+
+
+def _split(region: Region) -> str:
+    """Which region it comes from (its number), which ones it was split into, or that this is to come."""
+    if region.state == RegionState.REGION_STATE_MIXED and not region.parts and not region.unsplit_reason:
+        return "to come"
+    into = ", ".join(_number(part) for part in region.parts)
+    said = [f"from {_number(region.parent)}" if region.parent else "", f"into {into}" if into else ""]
+    return " ".join(filter(None, said))
+
+
+def _number(region: str) -> str:
+    return region.rpartition("/")[2]
 
 
 def _interval(rate: Interval) -> str:

@@ -236,7 +236,7 @@ class NearestItem(_message.Message):
     def __init__(self, split: _Optional[str] = ..., index: _Optional[int] = ..., label: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
 
 class Region(_message.Message):
-    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm", "agreement")
+    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm", "agreement", "parts", "unsplit_reason")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -257,6 +257,8 @@ class Region(_message.Message):
     BUG_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
     HARM_FIELD_NUMBER: _ClassVar[int]
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    UNSPLIT_REASON_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: RegionState
     weight: float
@@ -277,7 +279,27 @@ class Region(_message.Message):
     bug_probability: float
     harm: _models_pb2.Interval
     agreement: float
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., agreement: _Optional[float] = ...) -> None: ...
+    parts: _containers.RepeatedScalarFieldContainer[str]
+    unsplit_reason: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., agreement: _Optional[float] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ...) -> None: ...
+
+class RegionSplit(_message.Message):
+    __slots__ = ("name", "state", "failure", "progress", "regions", "warnings", "times")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    FAILURE_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: _models_pb2.JobState
+    failure: _models_pb2.Failure
+    progress: _models_pb2.Progress
+    regions: _containers.RepeatedScalarFieldContainer[str]
+    warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
+    times: _models_pb2.JobTimes
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., regions: _Optional[_Iterable[str]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ...) -> None: ...
 
 class CreateAuditRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "classifier", "vae", "dataset", "config")
@@ -384,6 +406,12 @@ class StreamRegionsResponse(_message.Message):
     def __init__(self, regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class GetRegionRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class GetRegionSplitRequest(_message.Message):
     __slots__ = ("name",)
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str

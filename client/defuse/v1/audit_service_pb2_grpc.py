@@ -86,6 +86,11 @@ class AuditServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsResponse.FromString,
                 _registered_method=True)
+        self.GetRegionSplit = channel.unary_unary(
+                '/defuse.v1.AuditService/GetRegionSplit',
+                request_serializer=defuse_dot_v1_dot_audit__service__pb2.GetRegionSplitRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_audit__service__pb2.RegionSplit.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer(object):
@@ -162,6 +167,8 @@ class AuditServiceServicer(object):
         """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
         are sent. Cursors as in StreamMisclassifications.
 
+        Regions that MIXED ones are split into may come later: read again from the last cursor.
+
         Errors: as StreamMisclassifications.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -178,6 +185,15 @@ class AuditServiceServicer(object):
     def ListRegions(self, request, context):
         """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
         INVALID_FIELD).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRegionSplit(self, request, context):
+        """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,6 +251,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.ListRegions,
                     request_deserializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsResponse.SerializeToString,
+            ),
+            'GetRegionSplit': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRegionSplit,
+                    request_deserializer=defuse_dot_v1_dot_audit__service__pb2.GetRegionSplitRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_audit__service__pb2.RegionSplit.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -509,6 +530,33 @@ class AuditService(object):
             '/defuse.v1.AuditService/ListRegions',
             defuse_dot_v1_dot_audit__service__pb2.ListRegionsRequest.SerializeToString,
             defuse_dot_v1_dot_audit__service__pb2.ListRegionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRegionSplit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.AuditService/GetRegionSplit',
+            defuse_dot_v1_dot_audit__service__pb2.GetRegionSplitRequest.SerializeToString,
+            defuse_dot_v1_dot_audit__service__pb2.RegionSplit.FromString,
             options,
             channel_credentials,
             insecure,

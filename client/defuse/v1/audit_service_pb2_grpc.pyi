@@ -74,6 +74,8 @@ class AuditServiceStub:
     """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
     are sent. Cursors as in StreamMisclassifications.
 
+    Regions that MIXED ones are split into may come later: read again from the last cursor.
+
     Errors: as StreamMisclassifications.
     """
     GetRegion: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionRequest, _audit_service_pb2.Region]
@@ -81,6 +83,11 @@ class AuditServiceStub:
     ListRegions: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListRegionsRequest, _audit_service_pb2.ListRegionsResponse]
     """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
     INVALID_FIELD).
+    """
+    GetRegionSplit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionSplitRequest, _audit_service_pb2.RegionSplit]
+    """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
     """
 
 @_typing.type_check_only
@@ -129,6 +136,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
     are sent. Cursors as in StreamMisclassifications.
 
+    Regions that MIXED ones are split into may come later: read again from the last cursor.
+
     Errors: as StreamMisclassifications.
     """
     GetRegion: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionRequest, _audit_service_pb2.Region]  # type: ignore[assignment]
@@ -136,6 +145,11 @@ class AuditServiceAsyncStub(AuditServiceStub):
     ListRegions: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListRegionsRequest, _audit_service_pb2.ListRegionsResponse]  # type: ignore[assignment]
     """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
     INVALID_FIELD).
+    """
+    GetRegionSplit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionSplitRequest, _audit_service_pb2.RegionSplit]  # type: ignore[assignment]
+    """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
+
+    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -229,6 +243,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
         are sent. Cursors as in StreamMisclassifications.
 
+        Regions that MIXED ones are split into may come later: read again from the last cursor.
+
         Errors: as StreamMisclassifications.
         """
 
@@ -248,6 +264,17 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.ListRegionsResponse, _abc.Awaitable[_audit_service_pb2.ListRegionsResponse]]:
         """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
         INVALID_FIELD).
+        """
+
+    @_abc_1.abstractmethod
+    def GetRegionSplit(
+        self,
+        request: _audit_service_pb2.GetRegionSplitRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.RegionSplit, _abc.Awaitable[_audit_service_pb2.RegionSplit]]:
+        """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
+
+        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

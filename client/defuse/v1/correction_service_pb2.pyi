@@ -59,7 +59,7 @@ class CorrectionPoint(_message.Message):
     def __init__(self, learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., validation_accuracy: _Optional[float] = ..., region_accuracy: _Optional[float] = ..., training_loss: _Optional[float] = ..., diverged: bool = ..., chosen: bool = ..., worst_class_change: _Optional[float] = ..., mined_count: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Correction(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control", "regions_artifact")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -77,6 +77,7 @@ class Correction(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -94,7 +95,8 @@ class Correction(_message.Message):
     warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
     times: _models_pb2.JobTimes
     control: CorrectionPoint
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ...) -> None: ...
+    regions_artifact: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., regions_artifact: _Optional[str] = ...) -> None: ...
 
 class CreateCorrectionRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "audit", "config")

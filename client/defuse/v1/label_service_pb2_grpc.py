@@ -135,7 +135,7 @@ class LabelServiceServicer(object):
 
     def UndoLabel(self, request, context):
         """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-        it and no correction used it. The region then may be leased again, to the same annotator too.
+        it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
         (REGION_CLOSED).

@@ -56,7 +56,7 @@ class LabelServiceStub:
     """
     UndoLabel: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.UndoLabelRequest, _label_service_pb2.UndoLabelResponse]
     """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-    it and no correction used it. The region then may be leased again, to the same annotator too.
+    it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
     (REGION_CLOSED).
@@ -128,7 +128,7 @@ class LabelServiceAsyncStub(LabelServiceStub):
     """
     UndoLabel: _aio.UnaryUnaryMultiCallable[_label_service_pb2.UndoLabelRequest, _label_service_pb2.UndoLabelResponse]  # type: ignore[assignment]
     """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-    it and no correction used it. The region then may be leased again, to the same annotator too.
+    it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
     (REGION_CLOSED).
@@ -221,7 +221,7 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.UndoLabelResponse, _abc.Awaitable[_label_service_pb2.UndoLabelResponse]]:
         """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-        it and no correction used it. The region then may be leased again, to the same annotator too.
+        it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
         (REGION_CLOSED).

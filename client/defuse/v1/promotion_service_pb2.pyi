@@ -80,7 +80,7 @@ class SecondSearch(_message.Message):
     def __init__(self, seed_count: _Optional[int] = ..., candidates_before: _Optional[int] = ..., candidates_after: _Optional[int] = ..., misclassifications_before: _Optional[int] = ..., misclassifications_after: _Optional[int] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "rule", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "rule", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +105,7 @@ class Evaluation(_message.Message):
     SECOND_SEARCH_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
+    REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -129,7 +130,8 @@ class Evaluation(_message.Message):
     second_search: SecondSearch
     warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
     times: _models_pb2.JobTimes
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., rule: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ...) -> None: ...
+    regions_artifact: str
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., rule: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ...) -> None: ...
 
 class EvaluationConfig(_message.Message):
     __slots__ = ("seed", "device")

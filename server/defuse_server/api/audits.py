@@ -11,11 +11,13 @@ from defuse.v1.audit_service_pb2 import (
     DeleteAuditResponse,
     GetAuditRequest,
     GetRegionRequest,
+    GetRegionSplitRequest,
     ListAuditsRequest,
     ListAuditsResponse,
     ListRegionsRequest,
     ListRegionsResponse,
     Region,
+    RegionSplit,
     RegionState,
     StreamMisclassificationsRequest,
     StreamRegionsRequest,
@@ -116,6 +118,11 @@ class AuditService:
             confirmed_only=request.confirmed_only,
         )
         return ListRegionsResponse(regions=regions, next_page_token=token)
+
+    async def get_region_split(self, request: GetRegionSplitRequest) -> RegionSplit:
+        """How an audit's latest split stands."""
+        names.audit_of_split(request.name)
+        return cast("RegionSplit", await self._resources.get(request.name))
 
 
 def _check_create(request: CreateAuditRequest) -> None:

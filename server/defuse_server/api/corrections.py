@@ -43,6 +43,7 @@ class CorrectionService:
             audit=audit.name,
             config=request.config,
             label_set_digest=labels.digest,
+            regions_artifact=labels.regions_artifact,
             labeled_region_count=labels.labeled_region_count,
             confirmed_region_count=labels.confirmed_region_count,
         )

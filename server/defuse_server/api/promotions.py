@@ -53,6 +53,7 @@ class PromotionService:
             candidate_sha256=names.artifact_sha256(candidate.artifact),
             dataset_sha256=names.artifact_sha256(dataset.artifact),
             label_set_digest=labels.digest,
+            regions_artifact=labels.regions_artifact,
             rule=RULE,
         )
         references = [baseline.name, candidate.name, audit.name]

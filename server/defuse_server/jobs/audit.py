@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -24,12 +24,18 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from defuse_server.backend import Backend
 from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.jobs.folder import JobInputs, JobPlan
-from defuse_server.jobs.transcode import contact_sheet_message, delimited_chunk, region_message
-from defuse_server.jobs.work import REGIONS_ARTIFACT, Work, fetch, warnings_of
+from defuse_server.jobs.transcode import (
+    SHEETS,
+    contact_sheet_message,
+    delimited_chunk,
+    region_message,
+    stored_sheets,
+)
+from defuse_server.jobs.work import Work, fetch, warnings_of
 from defuse_server.labels import rule as labeling
 from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import artifact_name
-from defuse_server.regions import Chunk
+from defuse_server.regions import REGIONS_ARTIFACT, Chunk
 
 _SETTINGS = (
     "max_seeds",
@@ -47,7 +53,6 @@ _SETTINGS = (
 """Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
 _CHUNKS_PAGE = 1000
 GOLD_SHEETS_PER_CLASS: Final = 3
-_SHEETS = ("sheet", "nearest_sheet")
 
 
 class AuditWork(Work[Audit]):
@@ -64,14 +69,8 @@ class AuditWork(Work[Audit]):
             config={**audit_config_json(audit.config), **_gold_sheets(audit.config)},
             seed=audit.config.seed,
             device=audit.config.device,
-            finished_chunks=await self._finished_chunks(),
+            finished_chunks=await finished_chunks(audit.name, self.backend),
         )
-
-    async def _finished_chunks(self) -> dict[int, str]:
-        finished: dict[int, str] = {}
-        while page := await self.backend.chunks.list(self.message.name, len(finished), _CHUNKS_PAGE):
-            finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
-        return finished
 
     async def on_preflight(self, event: Preflight) -> None:
         """Show the figures, whatever comes of them."""
@@ -114,7 +113,7 @@ class AuditWork(Work[Audit]):
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
         for region in result["regions"]:
-            sheets = await self._stored_sheets(region, folder)
+            sheets = await stored_sheets(self.backend.store, region, folder)
             message = region_message(audit.name, region, sheets, regions_file.name)
             await self.backend.regions.publish(audit.name, message, self.attempt.number)
         numbers = [region["index"] for region in result["regions"]]
@@ -123,14 +122,8 @@ class AuditWork(Work[Audit]):
         await self.backend.labels.open_gold(audit.name, golds)
 
     async def _gold(self, gold: Mapping[str, Any], folder: Path) -> GoldSheets:
-        sheets = await self._stored_sheets(gold, folder)
-        return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in _SHEETS))
-
-    async def _stored_sheets(self, shown: Mapping[str, Any], folder: Path) -> Callable[[str], str]:
-        """Store the sheets of a region or a gold task; returns which artifact each file is."""
-        files = [shown[kind]["file"] for kind in _SHEETS]
-        stored = {file: (await self.backend.store.put_file(folder / file)).name for file in files}
-        return stored.__getitem__
+        sheets = await stored_sheets(self.backend.store, gold, folder)
+        return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in SHEETS))
 
 
 async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
@@ -140,6 +133,14 @@ async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
     inputs.vae(await fetch(backend, audit.vae, Vae))
     inputs.dataset(await fetch(backend, audit.dataset, Dataset))
     return inputs
+
+
+async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
+    """An audit's finished shards, in their order, with the artifacts of the engine's files."""
+    finished: dict[int, str] = {}
+    while page := await backend.chunks.list(audit, len(finished), _CHUNKS_PAGE):
+        finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
+    return finished
 
 
 def audit_config_json(config: AuditConfig) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from defuse_server.jobs.audit import audit_config_json, audit_inputs
 from defuse_server.jobs.engine_events import EngineWarning
 from defuse_server.jobs.folder import JobPlan
 from defuse_server.jobs.registering import registered
-from defuse_server.jobs.work import Work, fetch, regions_artifact, warnings_of
+from defuse_server.jobs.work import Work, fetch, warnings_of
 
 _SETTINGS = ("learning_rate", "epochs", "samples_per_region")
 """Fields of CorrectionConfig that a job.json has under the same name; 0 stands for the default."""
@@ -36,7 +36,7 @@ class CorrectionWork(Work[Correction]):
         del correction.warnings[:]
         audit = await fetch(self.backend, correction.audit, Audit)
         inputs = await audit_inputs(audit, self.backend)
-        inputs.regions(await regions_artifact(self.backend, audit.name))
+        inputs.regions(correction.regions_artifact or await self.backend.regions.artifact(audit.name))
         settings = {name: getattr(correction.config, name) for name in _SETTINGS}
         config: dict[str, Any] = {name: value for name, value in settings.items() if value}
         if correction.config.preset == CORRECTION_PRESET_PAPER:

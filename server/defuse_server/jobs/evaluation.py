@@ -16,7 +16,7 @@ from defuse_server.jobs import label_set
 from defuse_server.jobs.audit import audit_config_json, audit_inputs
 from defuse_server.jobs.engine_events import EngineWarning
 from defuse_server.jobs.folder import JobPlan
-from defuse_server.jobs.work import Work, fetch, regions_artifact, warnings_of
+from defuse_server.jobs.work import Work, fetch, warnings_of
 from defuse_server.names import artifact_sha256, region_name
 
 _SECOND_SEARCH = {
@@ -45,7 +45,7 @@ class EvaluationWork(Work[Evaluation]):
         inputs = await audit_inputs(audit, self.backend)
         inputs.classifier("classifier", baseline)
         inputs.classifier("candidate", candidate)
-        inputs.regions(await regions_artifact(self.backend, audit.name))
+        inputs.regions(evaluation.regions_artifact or await self.backend.regions.artifact(audit.name))
         config = {
             "labels": await label_set.labels_json(self.backend.store, evaluation.label_set_digest),
             "audit": audit_config_json(audit.config),

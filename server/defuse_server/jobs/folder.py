@@ -81,6 +81,11 @@ class JobInputs:
         """Add an audit's file of regions."""
         self.entries["regions"] = {"file": self._file("regions.npz", artifact)}
 
+    def misclassifications(self, chunks: Mapping[int, str]) -> None:
+        """Add an audit's chunk files: shard -> artifact, in shard order."""
+        files = [self._file(f"misclassifications-{shard:05d}.npz", name) for shard, name in chunks.items()]
+        self.entries["misclassifications"] = {"files": files}
+
     def _file(self, name: str, artifact: str) -> str:
         path = f"inputs/{name}"
         self.files[path] = artifact

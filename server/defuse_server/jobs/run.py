@@ -35,9 +35,10 @@ from defuse_server.jobs.fence import DEATHS_MAX, Attempt, CancelRequested, Claim
 from defuse_server.jobs.folder import build_folder
 from defuse_server.jobs.inspection import ClassifierInspection, DatasetInspection, VaeInspection
 from defuse_server.jobs.patience import patiently
+from defuse_server.jobs.split import SplitWork
 from defuse_server.jobs.vae_training import VaeTrainingWork
 from defuse_server.jobs.work import JobRefused, Work
-from defuse_server.names import collection_of
+from defuse_server.names import SPLITS, collection_of
 from defuse_server.redis_client import UNREACHABLE
 
 HEARTBEAT_S = 0.5
@@ -51,6 +52,7 @@ _WORK: Final[Mapping[str, type[Work[Any]]]] = {
     "corrections": CorrectionWork,
     "evaluations": EvaluationWork,
     "vaeTrainings": VaeTrainingWork,
+    SPLITS: SplitWork,
 }
 _log = structlog.get_logger(__name__)
 
@@ -98,6 +100,7 @@ class Supervisor:
             if failure is None:
                 await patiently(lambda: attempt.succeed(work.message))
             else:
+                await patiently(lambda: work.give_up(failure))
                 await patiently(lambda: attempt.fail(work.message, failure))
             _log.info("job.ended", failure=failure.message if failure else None)
         except CancelRequested:
@@ -154,6 +157,8 @@ class Supervisor:
         try:
             settings = self._backend.settings
             plan = await patiently(work.plan)
+            if plan is None:
+                return
             await patiently(lambda: build_folder(folder, plan, self._backend.store, settings))
             async with running_engine(
                 folder, memory_limit_bytes=settings.job_memory_bytes, threads=settings.threads

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from defuse.v1.audit_service_pb2 import (
@@ -21,8 +21,14 @@ from defuse.v1.audit_service_pb2 import (
 )
 from defuse.v1.models_pb2 import ContactSheet, Interval
 
+from defuse_server.names import region_name
+from defuse_server.store.artifacts import ArtifactStore
+
 MESSAGE_RECORDS = 500
 """Misclassifications in one message: with 64-dimensional codes about 140 KB."""
+
+SHEETS: Final = ("sheet", "nearest_sheet")
+"""What a region, or a gold task, is shown with."""
 
 Artifacts = Callable[[str], str]
 """Turns a file of the job folder into the name of the artifact that it became."""
@@ -74,10 +80,17 @@ def _delimited(message: bytes) -> bytes:
     return bytes(prefix) + message
 
 
+async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
+    """Store the sheets of a region or a gold task; returns which artifact each file is."""
+    files = [shown[kind]["file"] for kind in SHEETS]
+    stored = {file: (await store.put_file(folder / file)).name for file in files}
+    return stored.__getitem__
+
+
 def region_message(
     audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
 ) -> Region:
-    """One entry of an audit result's `regions` as the message that clients get, without any label yet."""
+    """One entry of a result's `regions` as the message that clients get, without any label yet."""
     return Region(
         name=f"{audit}/regions/{region['index']}",
         state=REGION_STATE_UNLABELED,
@@ -100,6 +113,7 @@ def region_message(
         regions_artifact=regions_artifact,
         bug_probability=region["bug_probability"],
         harm=Interval(**region["harm"]),
+        parent=region_name(audit, region["parent"]) if "parent" in region else "",
     )
 
 

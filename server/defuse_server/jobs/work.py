@@ -5,26 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Generic, Protocol, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar
 
 from defuse.v1 import models_pb2
-from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.audit_service_pb2 import Audit, RegionSplit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import Failure, ImageShape
 from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
-from defuse_server import redis_keys
 from defuse_server.backend import Backend
-from defuse_server.errors import NotFound
 from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.jobs.fence import Attempt
 from defuse_server.jobs.folder import JobPlan
 
-REGIONS_ARTIFACT: Final = "regions_artifact"
-"""Field of an audit's hash (redis_keys)."""
-
-M = TypeVar("M", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
+M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
 
 class RunsJobs(Protocol):
@@ -53,8 +48,11 @@ class Work(ABC, Generic[M]):
         self.supervisor = supervisor
 
     @abstractmethod
-    async def plan(self) -> JobPlan:
-        """What the engine shall do; raises `NotFound` where something that the record names is gone."""
+    async def plan(self) -> JobPlan | None:
+        """What the engine shall do; None: nothing, and the job has succeeded.
+
+        Raises `NotFound` where something that the record names is gone.
+        """
 
     async def on_preflight(self, event: Preflight) -> None:
         """Take down the preflight's figures."""
@@ -72,6 +70,9 @@ class Work(ABC, Generic[M]):
         It may be called again by a later attempt, and must not publish twice. Raises `Fenced`, `JobRefused`.
         """
 
+    async def give_up(self, failure: Failure) -> None:
+        """Publish, beside the record, that there will be no result; a later attempt may call it again."""
+
 
 async def fetch(backend: Backend, name: str, kind: type[M]) -> M:
     """Return the resource with this name, which is of this kind; raises `NotFound`."""
@@ -79,14 +80,6 @@ async def fetch(backend: Backend, name: str, kind: type[M]) -> M:
     if not isinstance(resource, kind):
         raise TypeError(f"{name} is a {type(resource).__name__}, expected a {kind.__name__}")
     return resource
-
-
-async def regions_artifact(backend: Backend, audit: str) -> str:
-    """Name of an audit's file of regions, which is there for no regions too; raises `NotFound`."""
-    name = await cast("Any", backend.redis.hget(redis_keys.resource(audit), REGIONS_ARTIFACT))
-    if name is None:
-        raise NotFound(f"{audit}'s file of regions")
-    return name.decode()
 
 
 def warnings_of(result: Mapping[str, Any]) -> Iterable[models_pb2.Warning]:

@@ -17,7 +17,7 @@ from docket import Worker
 from defuse_server.backend import Backend, open_backend
 from defuse_server.ending import end
 from defuse_server.jobs.fence import Fence
-from defuse_server.jobs.queue import TASK, Jobs
+from defuse_server.jobs.queue import TASK
 from defuse_server.jobs.run import Supervisor
 from defuse_server.jobs.work_folders import worker_folder
 from defuse_server.labels.judging import judge_for_ever
@@ -58,7 +58,7 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     ) as worker:
         working = asyncio.ensure_future(worker.run_forever())
         helpers = [
-            asyncio.ensure_future(_recover(backend.jobs, lease_s / 2)),
+            asyncio.ensure_future(_recover(backend, lease_s / 2)),
             # Beside the jobs: annotators don't wait for an audit that runs.
             asyncio.ensure_future(judge_for_ever(backend.labels)),
         ]
@@ -76,10 +76,13 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     _log.info("worker.stopped", worker=name)
 
 
-async def _recover(jobs: Jobs, interval_s: float) -> None:
+async def _recover(backend: Backend, interval_s: float) -> None:
+    """Put back what the queue lost, and begin the splits of regions that became MIXED."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
-            if recovered := await jobs.recover():
+            for split in await backend.splits.begin():
+                await backend.jobs.submit(split)
+            if recovered := await backend.jobs.recover():
                 _log.info("jobs.recovered", count=recovered)
         await asyncio.sleep(interval_s)
 

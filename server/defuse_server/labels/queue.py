@@ -169,7 +169,9 @@ class LabelQueue:
         if outcome == b"missing":
             raise NotFound(f"an answer of {annotator!r} to {region}")
         if outcome == b"closed":
-            raise RegionClosed(f"{region} has its consensus, or a correction used it: the answer stays")
+            raise RegionClosed(
+                f"{region} has its consensus, or a correction or a split used it: the answer stays"
+            )
         return cast("RegionState", state)
 
     async def release(self, region: str, token: str) -> RegionState:

@@ -2,7 +2,8 @@
 --
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label:for:votes"
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
---       5 set: numbers of regions whose label a correction used   6 set: "number:annotator" of those who have had it,
+--       5 set: numbers of regions whose label a correction or a split used
+--       6 set: "number:annotator" of those who have had it,
 --       "again:number:annotator" of those who gave a gold task back
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
 --       9 hash, audit -> time of the last change that no worker has judged   10 set: names of regions to be split

@@ -1,5 +1,5 @@
--- Takes an annotator's answer back: before the consensus, or where no other vote stands behind it and no correction
--- used it.
+-- Takes an annotator's answer back: before the consensus, or where no other vote stands behind it and neither a
+-- correction nor a split used it.
 --
 -- ARGV  1 number   2 annotator
 -- Returns {outcome, state}: undone, missing (the region or the answer), closed.

@@ -27,7 +27,7 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import Backend, open_backend
 from defuse_server.jobs.fence import Attempt, Fence
-from defuse_server.regions import Chunk
+from defuse_server.regions import REGIONS_ARTIFACT, Chunk
 from defuse_server.settings import Settings
 from google.protobuf.internal.encoder import _VarintBytes
 from google.rpc import error_details_pb2, status_pb2
@@ -194,6 +194,7 @@ class Records:
         for number in range(regions):
             await self.publish_region(attempt, number)
         await self.backend.labels.open(audit.name, range(regions), 1)
+        await attempt.remember(REGIONS_ARTIFACT, await self.artifact(b"regions"))
         await attempt.succeed(audit)
         return await self.backend.resources.get(audit.name)
 

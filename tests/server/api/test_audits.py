@@ -17,12 +17,14 @@ from defuse.v1.audit_service_pb2 import (
     DeleteAuditRequest,
     GetAuditRequest,
     GetRegionRequest,
+    GetRegionSplitRequest,
     LabelingConfig,
     ListAuditsRequest,
     ListRegionsRequest,
     RegionState,
     WatchAuditRequest,
 )
+from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse.v1.models_pb2 import ImageShape, JobState, Layout, Preprocessing, Progress, TensorSpec
 
 UNKNOWN = "0" * 18
@@ -297,6 +299,25 @@ async def test_an_audit_is_deleted_with_its_regions_once_it_has_ended(stubs, rec
         with refused() as problem:
             await call(request)
         assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_split_is_read_once_a_region_was_mixed(stubs, records, backend, refused):
+    audit = await records.audit(regions=1)
+    for name, code in (
+        (f"{audit.name}/split", grpc.StatusCode.NOT_FOUND),
+        (audit.name, grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        with refused() as problem:
+            await stubs.audits.GetRegionSplit(GetRegionSplitRequest(name=name))
+        assert problem.code == code
+    (task,) = await backend.labels.lease(audit.name, "ann", 1, 60)
+    mixed = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED)
+    await backend.labels.submit(task.region, task.lease_token, mixed, "")
+    await backend.splits.begin()
+    split = await stubs.audits.GetRegionSplit(GetRegionSplitRequest(name=f"{audit.name}/split"))
+    assert (split.name, split.state) == (f"{audit.name}/split", JobState.JOB_STATE_QUEUED)
+    region = await stubs.audits.GetRegion(GetRegionRequest(name=task.region))
+    assert (list(region.parts), region.unsplit_reason) == ([], "")
 
 
 async def test_regions_are_listed_in_order(stubs, records, refused):

@@ -39,6 +39,7 @@ async def test_a_correction_freezes_the_labels_as_they_are(stubs, labeled, backe
     assert correction.state == JobState.JOB_STATE_QUEUED
     assert correction.label_set_digest == hashlib.sha256(b"[[0,0],[1,1]]").hexdigest()
     assert (correction.labeled_region_count, correction.confirmed_region_count) == (2, 1)
+    assert correction.regions_artifact == await backend.regions.artifact(labeled.name)
     assert await label_set.load(backend.store, correction.label_set_digest) == [(0, 0), (1, 1)]
     with refused() as problem:
         await stubs.labels.UndoLabel(UndoLabelRequest(region=f"{labeled.name}/regions/0", annotator="ann"))

@@ -1,0 +1,88 @@
+"""What regions are shown with: contact sheets of their samples and of the nearest dataset items."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+
+from defuse_engine.configs import AuditConfig
+from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.job_folder.contact_sheet import contact_sheet
+from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.regions.rated import RatedRegion
+from defuse_engine.types import Codes, Images, Misclassifications
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """What regions are shown with, and where."""
+
+    decoder: Decoder
+    dataset: Dataset
+    train_codes: Codes
+    value_range: tuple[float, float]
+    config: AuditConfig
+    folder: Path
+
+    def _sheet(self, images: Images, file: str) -> dict[str, str | int]:
+        return contact_sheet(images, *self.value_range).write(self.folder, f"output/sheets/{file}.png")
+
+    def describe(self, index: int, rated: RatedRegion, found: Misclassifications) -> dict[str, Any]:
+        """Write both contact sheets of region `index`; returns the region as `result.json` has it."""
+        region, shown, train = rated.region, self.config.sheet_samples, self.dataset.train
+        nearest, distances = nearest_items(region.mean, self.train_codes, shown)
+        return {
+            "index": index,
+            "weight": region.weight,
+            "size": len(region.members),
+            "seed_label": region.seed_label,
+            "predicted_class": region.predicted_class,
+            "confidence": float(found.confidence[region.members].mean(dtype=np.float64)),
+            "bug_probability": float(found.bug_probability[region.members].mean(dtype=np.float64)),
+            "misclassification_rate": asdict(rated.misclassification_rate),
+            "harm": asdict(rated.harm),
+            "mean": region.mean.tolist(),
+            "tau": self.config.tau,
+            "sheet": self._sheet(self.decoder(rated.impression.codes[:shown]), f"region-{index:03d}"),
+            "nearest_sheet": self._sheet(train.images(nearest), f"nearest-{index:03d}"),
+            "nearest": [
+                {
+                    "split": "train",
+                    "index": int(item),
+                    "label": int(train.labels[item]),
+                    "distance": float(distance),
+                }
+                for item, distance in zip(nearest, distances, strict=True)
+            ],
+        }
+
+
+def open_gallery(resources: Resources, train_codes: Codes, config: AuditConfig, folder: Path) -> Gallery:
+    """A gallery that writes below `folder`, the job's; `train_codes` are those of the train split."""
+    return Gallery(
+        resources.decoder, resources.dataset, train_codes, value_range(resources.dataset), config, folder
+    )
+
+
+def nearest_items(
+    mean: Float[np.ndarray, " d"], codes: Codes, count: int
+) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
+    """The items whose codes are nearest to a mean: indices and Euclidean distances, the nearest first."""
+    offsets = codes - mean.astype(np.float32)
+    squares = np.einsum("nd,nd->n", offsets, offsets)
+    nearest = np.argpartition(squares, min(count, len(squares)) - 1)[:count]
+    nearest = nearest[np.argsort(squares[nearest], kind="stable")]
+    return nearest.astype(np.int64), np.sqrt(squares[nearest])
+
+
+def value_range(dataset: Dataset) -> tuple[float, float]:
+    """What is shown as black and as white."""
+    if dataset.train.pixels.dtype == np.uint8:
+        return 0.0, 1.0
+    low, high = float(dataset.train.pixels.min()), float(dataset.train.pixels.max())
+    return (0.0, 1.0) if low >= 0.0 and high <= 1.0 else (low, high)

@@ -1,0 +1,66 @@
+"""Regions rated for people: how wrong the classifier is there, and what harm that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from defuse_engine.inputs.resources import Resources
+from defuse_engine.intervals import wilson
+from defuse_engine.regions.grouping import Region
+from defuse_engine.regions.harm import aggregate_posterior, expected_harm
+from defuse_engine.regions.impression import Impression
+from defuse_engine.seeding import numpy_generator
+from defuse_engine.types import Interval, Regions
+
+
+@dataclass(frozen=True)
+class RatedRegion:
+    """A region, fresh samples of it, how many of them are misclassified, and what harm is expected of it."""
+
+    impression: Impression
+    misclassification_rate: Interval
+    """Share of fresh samples that are classified as anything but the seed label."""
+    harm: Interval
+
+    @property
+    def region(self) -> Region:
+        """The region itself."""
+        return self.impression.region
+
+
+def rate(
+    impressions: Sequence[Impression], resources: Resources, seed: int, on_rated: Callable[[int], None]
+) -> list[RatedRegion]:
+    """Rates regions, in their order; `seed` is the job's. `on_rated(count)` says how many are done."""
+    rng = numpy_generator(seed, "distill/aggregate-posterior")
+    production = aggregate_posterior(resources.encoder, resources.dataset.train, rng)
+    rated: list[RatedRegion] = []
+    for impression in impressions:
+        wrong = wilson(int(impression.wrong.sum()), len(impression.wrong))
+        harm = expected_harm(impression.region, wrong, production, resources.runtime.device)
+        rated.append(RatedRegion(impression, wrong, harm))
+        on_rated(len(rated))
+    return rated
+
+
+def as_arrays(rated: list[RatedRegion], tau: float, latent_size: int) -> Regions:
+    """The arrays of `regions.npz`, in the order of the list."""
+    regions = [one.region for one in rated]
+    sizes = np.array([len(region.members) for region in regions], np.int64)
+    empty = np.zeros(0, np.int64)
+    return Regions(
+        weights=np.array([region.weight for region in regions], np.float64),
+        means=np.array([region.mean for region in regions], np.float64).reshape(-1, latent_size),
+        covariances=np.array([region.covariance for region in regions], np.float64).reshape(
+            -1, latent_size, latent_size
+        ),
+        seed_labels=np.array([region.seed_label for region in regions], np.int32),
+        predicted_classes=np.array([region.predicted_class for region in regions], np.int32),
+        sizes=sizes,
+        member_offsets=np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        members=np.concatenate([empty, *(region.members for region in regions)]),
+        tau=tau,
+    )
