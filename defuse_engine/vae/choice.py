@@ -18,6 +18,7 @@ from jaxtyping import Bool
 
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.vae.loss import Setting
+from defuse_engine.vae.networks import Vae
 
 Right = Bool[np.ndarray, " n"]
 
@@ -40,6 +41,15 @@ class Measured:
     divergence: float
     """Mean over items, in nats."""
     steps: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The VAE of the chosen setting, and all that was tried on the way."""
+
+    vae: Vae
+    points: list[Measured]
+    chosen: Setting
 
 
 def settings(latent_sizes: Sequence[int], image_shape: ImageShape) -> list[Setting]:

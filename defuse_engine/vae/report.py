@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,12 +17,9 @@ from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Decoder, Encoder
 from defuse_engine.seeding import torch_generator
 from defuse_engine.types import Images, Preprocessing
-from defuse_engine.vae.choice import Measured, Right
+from defuse_engine.vae.choice import Measured, Right, Trained
 from defuse_engine.vae.networks import Vae, Values
 from defuse_engine.vae.readers import Reader
-
-if TYPE_CHECKING:
-    from defuse_engine.vae.train import Trained
 
 _SHEET_COLUMNS = 10
 _SHEET_PAIRS = 30

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.vae import choice, report
 from defuse_engine.vae.budget import Budget
-from defuse_engine.vae.choice import Measured
+from defuse_engine.vae.choice import Measured, Trained
 from defuse_engine.vae.export import export_vae
 from defuse_engine.vae.loss import Scales, Setting, measure_scales
 from defuse_engine.vae.networks import Vae, Values
@@ -44,15 +43,6 @@ _SAMPLE_BYTES = 1 << 28
 _SCALES_BYTES = 1 << 24
 """Activations may take a hundred times the room of their images."""
 ENCODER, DECODER = "output/encoder.onnx", "output/decoder.onnx"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The VAE of the chosen setting, and all that was tried on the way."""
-
-    vae: Vae
-    points: list[Measured]
-    chosen: Setting
 
 
 def run(
