@@ -1,4 +1,4 @@
-"""Takes docs/label.png, docs/audit.png and docs/audits.png of real audits: `make screenshots`.
+"""Takes docs/report.png, label.png, audit.png and audits.png of real audits: `make screenshots`.
 
 The audits are those of the demo on handwritten digits. The first goes the whole way to its verdict; a second
 one, from other random numbers, is shown in the list while it runs, and then to an annotator. Needs Debian's
@@ -23,6 +23,7 @@ from examples.digits.data import CLASS_NAMES  # noqa: E402
 from examples.digits.demo import CANDIDATES_PER_SEED, KEPT_PER_SEED, SEED, Loop  # noqa: E402
 from examples.digits.local_server import local_server  # noqa: E402
 from examples.digits.narration import Narrator  # noqa: E402
+from examples.digits.report import write_report  # noqa: E402
 from examples.digits.train import train_all  # noqa: E402
 
 FOLDER = REPOSITORY / "out" / "screenshots"
@@ -32,6 +33,7 @@ WIDTH, HEIGHT = 1280, 800
 AUDIT_HEIGHT = 3200
 """Tall enough for the first regions' pictures to be loaded; cut off below them."""
 CARDS_SHOWN = 3
+REPORT_HEIGHT = 1320
 
 
 def main() -> None:
@@ -43,7 +45,9 @@ def main() -> None:
     models = train_all(FOLDER / "models", SEED)
     with local_server(FOLDER / "server") as address, defuse.Client(address) as client:
         url = _page_url(FOLDER / "server" / "server.log")
-        first = Loop(client, models, FOLDER, Narrator(CLASS_NAMES), SEED).run(time.monotonic()).audit
+        story = Loop(client, models, FOLDER, Narrator(CLASS_NAMES), SEED).run(time.monotonic())
+        write_report(story, FOLDER / "report.html")
+        first = story.audit
         second = client.start_audit(
             first.classifier,
             first.vae,
@@ -55,6 +59,7 @@ def main() -> None:
         )
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+            _take(_page(browser, (FOLDER / "report.html").as_uri(), REPORT_HEIGHT), "report")
             _shoot_list(browser, url)
             client.wait(second)
             _shoot_audit(browser, f"{url}/{first.name}")
