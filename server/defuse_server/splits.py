@@ -23,7 +23,9 @@ from defuse_server.redis_client import Script
 _FOLDER = Path(__file__).parent
 _UNFINISHED = f"{JobState.JOB_STATE_QUEUED},{JobState.JOB_STATE_RUNNING}"
 _WITHOUT_SUCCESS = f"{JobState.JOB_STATE_FAILED},{JobState.JOB_STATE_CANCELLED}"
-_NO_SUCCESS_REASON = "its audit failed or was cancelled, and only regions of an audit that succeeded are split"
+_NO_SUCCESS_REASON = (
+    "its audit failed or was cancelled, and only regions of an audit that succeeded are split"
+)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correctio
 
     # As many annotators get them as the others; their labels alone are enough for a correction, which keeps
     # the file that it used.
-    tasks, _ = await backend.labels.list(audit.name, 100, "")
+    tasks, _ = await backend.labeling.list(audit.name, 100, "")
     wanted = {task.region: task.wanted_count for task in tasks}
     assert [wanted[part.name] for part in parts] == [2] * len(parts)
     for annotator in ("one", "another"):
@@ -245,7 +245,7 @@ async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(
     region = await backend.regions.get(names[0])
     assert region.state == REGION_STATE_MIXED
     assert "only regions of an audit that succeeded are split" in region.unsplit_reason
-    assert await backend.labels.mixed() == set()
+    assert await backend.labeling.mixed() == set()
     assert int(await redis.hget(redis_keys.resource(audit), "revision")) == revision + 1
     assert not await redis.exists(redis_keys.resource(split_name(audit)))
     # The answer that it rests on stays; the others' regions are as they were.
@@ -254,9 +254,9 @@ async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(
     assert [(await backend.regions.get(name)).unsplit_reason for name in names[1:]] == ["", ""]
     # What becomes MIXED only now says so, too.
     await answer(backend, Audit(name=audit), {1: MIXED}, "another")
-    assert await backend.labels.mixed() == {names[1]}
+    assert await backend.labeling.mixed() == {names[1]}
     assert await backend.splits.begin() == []
-    assert await backend.labels.mixed() == set()
+    assert await backend.labeling.mixed() == set()
     assert (await backend.regions.get(names[1])).unsplit_reason == region.unsplit_reason
 
 
