@@ -12,6 +12,7 @@ from defuse.v1.audit_service_pb2 import Audit, NearestItem, Region
 from defuse.v1.models_pb2 import ContactSheet, Interval, JobState
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import region_name
 from defuse_server.redis_client import connect
@@ -41,7 +42,7 @@ async def publish_audit(
     redis = connect(redis_url)
     resources = Resources(redis)
     labels = LabelQueue(redis, resources)
-    regions, store = Regions(redis, labels), ArtifactStore(store_url)
+    regions, store = Regions(redis, Labeling(redis, resources)), ArtifactStore(store_url)
     dataset, _ = await resources.create(
         Dataset(class_names=class_names, display_name="drawn digits"), str(uuid.uuid4()), b""
     )
@@ -68,7 +69,7 @@ async def publish_audit(
 async def standing(redis_url: str, audit: str):
     """Where the labeling of each region stands: number -> RegionLabel."""
     redis = connect(redis_url)
-    labels = await LabelQueue(redis, Resources(redis)).labels(audit)
+    labels = await Labeling(redis, Resources(redis)).labels(audit)
     await redis.aclose()
     return labels
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from defuse_server.jobs.queue import Jobs, open_docket
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.verdicts import Verdicts
 from defuse_server.redis_client import connect
 from defuse_server.regions import Chunks, Regions
 from defuse_server.resources import Resources
@@ -27,6 +29,8 @@ class Backend:
     uploads: Uploads
     resources: Resources
     labels: LabelQueue
+    labeling: Labeling
+    verdicts: Verdicts
     regions: Regions
     chunks: Chunks
     splits: Splits
@@ -47,15 +51,17 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
         stack.push_async_callback(resources.aclose)
         docket = await stack.enter_async_context(open_docket(settings.redis_url))
         store = ArtifactStore(settings.store_url)
-        labels = LabelQueue(redis, resources)
+        labeling = Labeling(redis, resources)
         yield Backend(
             settings=settings,
             redis=redis,
             store=store,
             uploads=Uploads(store, redis, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s),
             resources=resources,
-            labels=labels,
-            regions=Regions(redis, labels),
+            labels=LabelQueue(redis, resources),
+            labeling=labeling,
+            verdicts=Verdicts(redis),
+            regions=Regions(redis, labeling),
             chunks=Chunks(redis),
             splits=Splits(redis),
             jobs=Jobs(redis, resources, docket),

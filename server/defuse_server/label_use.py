@@ -23,17 +23,17 @@ class FrozenLabels:
 async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
     """Freeze the labels: those that were used can't be undone any more. Raises NoConfirmedBug."""
     # Asked first: a request that is refused must not close regions.
-    if (await backend.labels.progress(audit)).confirmed_count == 0:
+    if (await backend.labeling.progress(audit)).confirmed_count == 0:
         raise NoConfirmedBug(
             f"no region of {audit} has a label that differs from the classifier's prediction: label its "
             "regions, or there is nothing to correct"
         )
-    return await _kept(backend, audit, label_set.freeze(await backend.labels.freeze(audit)))
+    return await _kept(backend, audit, label_set.freeze(await backend.labeling.freeze(audit)))
 
 
 async def for_evaluation(backend: Backend, audit: str) -> FrozenLabels:
     """Keep the labels as they are now; annotators may go on."""
-    return await _kept(backend, audit, label_set.freeze(await backend.labels.labels(audit)))
+    return await _kept(backend, audit, label_set.freeze(await backend.labeling.labels(audit)))
 
 
 async def _kept(backend: Backend, audit: str, frozen: tuple[str, list[tuple[int, int]]]) -> FrozenLabels:

@@ -147,12 +147,12 @@ that they saw."""
 LABEL_MIXED = PREFIX + "label-mixed"
 """Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, the
 one that takes that back removes it, both in the same step as the state, and both publish the region's name on
-`CHANGED` (as every decision on a region does). Who has split a region removes its name. A deleted audit's
-names stay until somebody looks for them in vain."""
+`CHANGED` (as every decision on a region does). Who has split a region, or says why it stays whole, removes
+its name. A deleted audit's names stay until somebody looks for them in vain."""
 
 
 def splits(audit: str) -> str:
-    """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that were split."""
+    """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that waited."""
     return f"{PREFIX}splits:{audit}"
 
 

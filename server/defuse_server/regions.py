@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced, NotFound
-from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.standing import NOT_OPENED, RegionLabel
 from defuse_server.names import audit_id, parse_region_name, region_name
 from defuse_server.paging import checked_page_size, opened_page_token
@@ -85,10 +85,10 @@ class Chunks:
 class Regions:
     """The regions of all audits."""
 
-    def __init__(self, redis: Redis, labels: LabelQueue) -> None:
+    def __init__(self, redis: Redis, labeling: Labeling) -> None:
         self._redis = redis
         self._sealer = Sealer(redis)
-        self._labels = labels
+        self._labeling = labeling
         self._publish = Script(redis, Path(__file__).with_name("regions_publish.lua"))
 
     async def publish(self, audit: str, region: Region, attempt: int) -> bool:
@@ -135,7 +135,7 @@ class Regions:
     async def range(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
         """Return up to `limit` regions from number `first` on, with their labels, in order."""
         regions = await self._read(audit, first, limit)
-        return _labeled(regions, await self._labels.labels(audit), await self._splits(audit))
+        return _labeled(regions, await self._labeling.labels(audit), await self._splits(audit))
 
     async def list(
         self, audit: str, page_size: int, page_token: str, *, state: int = 0, confirmed_only: bool = False
@@ -164,7 +164,7 @@ class Regions:
     async def _find(
         self, audit: str, first: int, count: int, wanted: Callable[[Region], bool]
     ) -> builtins.list[Region]:
-        labels, splits = await self._labels.labels(audit), await self._splits(audit)
+        labels, splits = await self._labeling.labels(audit), await self._splits(audit)
         found: list[Region] = []
         while len(found) < count:
             regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, splits)

@@ -22,6 +22,10 @@ from defuse_server.redis_client import Script
 
 _FOLDER = Path(__file__).parent
 _UNFINISHED = f"{JobState.JOB_STATE_QUEUED},{JobState.JOB_STATE_RUNNING}"
+_WITHOUT_SUCCESS = f"{JobState.JOB_STATE_FAILED},{JobState.JOB_STATE_CANCELLED}"
+_NO_SUCCESS_REASON = (
+    "its audit failed or was cancelled, and only regions of an audit that succeeded are split"
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,8 @@ class Splits:
     async def begin(self) -> list[str]:
         """Make records, QUEUED, of the splits that are due; return their names, to be submitted.
 
-        An audit's next split waits until the one before has ended, and until the audit has SUCCEEDED.
+        An audit's next split waits until the one before has ended, and until the audit has SUCCEEDED. Regions
+        of an audit that FAILED or was CANCELLED stay whole, and say so.
         """
         waiting = await self._waiting()
         begun: list[str] = []
@@ -68,6 +73,8 @@ class Splits:
                     redis_keys.QUEUE,
                     redis_keys.SEQUENCE,
                     redis_keys.LABEL_MIXED,
+                    redis_keys.splits(audit),
+                    redis_keys.label_frozen(audit),
                 ],
                 [
                     split,
@@ -75,8 +82,11 @@ class Splits:
                     JobState.JOB_STATE_QUEUED,
                     _UNFINISHED,
                     JobState.JOB_STATE_SUCCEEDED,
+                    _WITHOUT_SUCCESS,
+                    SplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
                     redis_keys.CHANGED,
-                    *regions,
+                    audit,
+                    *_with_numbers(regions),
                 ],
             )
             if outcome == b"begun":
@@ -89,7 +99,7 @@ class Splits:
         regions = (await self._waiting()).get(audit, [])
         taken = await self._take(
             [redis_keys.resource(split), redis_keys.LABEL_MIXED, redis_keys.label_frozen(audit)],
-            [attempt, _UNFINISHED, *(entry for name in regions for entry in (name, _number(name)))],
+            [attempt, _UNFINISHED, *_with_numbers(regions)],
         )
         if taken is None:
             raise Fenced(split, attempt)
@@ -139,3 +149,8 @@ class Splits:
 
 def _number(region: str) -> int:
     return parse_region_name(region)[1]
+
+
+def _with_numbers(regions: Sequence[str]) -> list[str | int]:
+    """Name and number of each, by turns."""
+    return [entry for name in regions for entry in (name, _number(name))]

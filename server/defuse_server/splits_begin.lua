@@ -1,20 +1,40 @@
--- Queues the split of an audit's MIXED regions, unless one is under way.
+-- Queues the split of an audit's MIXED regions, unless one is under way. Those of an audit that ended without success stay
+-- whole: it publishes why, and what annotators answered to them stays.
 --
 -- KEYS  1 hash: the audit   2 hash: its split   3 sorted set: the queue   4 number: the sequence
---       5 set: names of regions to be split
+--       5 set: names of regions to be split   6 hash, region number -> outcome
+--       7 set: numbers of regions whose label is used
 -- ARGV  1 name of the split   2 its body   3 state QUEUED   4 unfinished states: '1,2'   5 state SUCCEEDED
---       6 channel of changes   7... names of the audit's regions that wait
--- Returns begun, busy (the one before has not ended), early (the audit has not succeeded), or gone (there is no such
--- audit; nobody waits any more).
+--       6 states without success: '4,6'   7 their regions' outcome   8 channel of changes   9 name of the audit
+--       10... name and number of each of the audit's regions that wait, by turns
+-- Returns begun, busy (the one before has not ended), early (the audit has not ended), whole (it ended without success;
+-- nobody waits any more), or gone (there is no such audit; nobody waits any more).
+
+local function is_one_of(states, state)
+  return (',' .. states .. ','):find(',' .. state .. ',', 1, true)
+end
 
 local audit_state = redis.call('HGET', KEYS[1], 'state')
 if not audit_state then
-  for i = 7, #ARGV do redis.call('SREM', KEYS[5], ARGV[i]) end
+  for i = 10, #ARGV, 2 do redis.call('SREM', KEYS[5], ARGV[i]) end
   return 'gone'
+end
+if is_one_of(ARGV[6], audit_state) then
+  for i = 10, #ARGV, 2 do
+    -- An answer may have been taken back since the names were read.
+    if redis.call('SREM', KEYS[5], ARGV[i]) == 1 then
+      redis.call('HSET', KEYS[6], ARGV[i + 1], ARGV[7])
+      redis.call('SADD', KEYS[7], ARGV[i + 1])
+      redis.call('PUBLISH', ARGV[8], ARGV[i])
+    end
+  end
+  redis.call('HINCRBY', KEYS[1], 'revision', 1)
+  redis.call('PUBLISH', ARGV[8], ARGV[9])
+  return 'whole'
 end
 if audit_state ~= ARGV[5] then return 'early' end
 local state = redis.call('HGET', KEYS[2], 'state')
-if state and (',' .. ARGV[4] .. ','):find(',' .. state .. ',', 1, true) then return 'busy' end
+if state and is_one_of(ARGV[4], state) then return 'busy' end
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -26,5 +46,5 @@ redis.call('HSET', KEYS[2], 'body', ARGV[2], 'state', ARGV[3], 'released', 1,
   'create_ms', string.format('%.0f', now_ms))
 redis.call('HINCRBY', KEYS[2], 'revision', 1)
 redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
-redis.call('PUBLISH', ARGV[6], ARGV[1])
+redis.call('PUBLISH', ARGV[8], ARGV[1])
 return 'begun'

@@ -10,7 +10,9 @@ from defuse.v1.audit_service_pb2 import Audit, AuditConfig, LabelingConfig, Regi
 from defuse.v1.models_pb2 import ContactSheet, JobState
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.verdicts import Verdicts
 from defuse_server.names import region_name
 from defuse_server.redis_client import connect
 from defuse_server.regions import Chunks, Regions
@@ -60,8 +62,18 @@ def labels(redis: Redis, resources: Resources) -> LabelQueue:
 
 
 @pytest.fixture
-def regions(redis: Redis, labels: LabelQueue) -> Regions:
-    return Regions(redis, labels)
+def labeling(redis: Redis, resources: Resources) -> Labeling:
+    return Labeling(redis, resources)
+
+
+@pytest.fixture
+def verdicts(redis: Redis) -> Verdicts:
+    return Verdicts(redis)
+
+
+@pytest.fixture
+def regions(redis: Redis, labeling: Labeling) -> Regions:
+    return Regions(redis, labeling)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse_server.errors import NotFound
 from defuse_server.labels.agreement import krippendorff_alpha
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import region_name
 from defuse_server.regions import Regions
@@ -49,14 +50,16 @@ async def answer_in_turn(labels: LabelQueue, audit: str, annotator: str, *answer
         await labels.submit(task.region, task.lease_token, given, "")
 
 
-async def test_the_report_has_each_annotators_record(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_the_report_has_each_annotators_record(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+) -> None:
     audit = await publish_audit(4, wanted=3)
     await answer_in_turn(labels, audit, "ann", a(0), a(1), M, X)
     await answer_in_turn(labels, audit, "ben", a(0), a(1), M)
     (skipped,) = await labels.lease(audit, "ben", 1, 60)
     await labels.skip(skipped.region, skipped.lease_token, "too <b>dark</b>")
     await answer_in_turn(labels, audit, "cem", a(0), a(2), a(1))
-    report = await labels.report(audit)
+    report = await labeling.report(audit)
     ann, ben, cem = report.annotators
     assert (ann.annotator, ann.answer_count, ann.cannot_tell_count, ann.skip_count) == ("ann", 4, 1, 0)
     assert (ann.compared_count, ann.agreed_count) == (3, 3)
@@ -68,7 +71,7 @@ async def test_the_report_has_each_annotators_record(labels: LabelQueue, publish
     assert skip.time.seconds > 0
     # Of regions 0 to 2: the votes 000, 112, MM1; region 3 has none.
     assert report.alpha == pytest.approx(krippendorff_alpha(["000", "112", "MM1"]))
-    assert report.progress == await labels.progress(audit)
+    assert report.progress == await labeling.progress(audit)
 
 
 async def test_agreement_is_the_share_of_the_votes_for_the_consensus(
@@ -84,15 +87,15 @@ async def test_agreement_is_the_share_of_the_votes_for_the_consensus(
 
 
 async def test_the_time_of_an_answer_counts_from_the_lease_or_from_the_answer_before(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(3)
     tasks = await labels.lease(audit, "ann", 3, 60)
     for task in tasks:
         await asyncio.sleep(0.3)
         await labels.submit(task.region, task.lease_token, a(1), "")
-    (record,) = (await labels.report(audit)).annotators
-    taken = await labels.tasks(audit)
+    (record,) = (await labeling.report(audit)).annotators
+    taken = await labeling.tasks(audit)
     between = [
         after.answers[0].time_ms - before.answers[0].time_ms for before, after in itertools.pairwise(taken)
     ]
@@ -102,26 +105,26 @@ async def test_the_time_of_an_answer_counts_from_the_lease_or_from_the_answer_be
     assert record.median_answer_s >= 0.29
 
 
-async def test_reports_of_nothing(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_reports_of_nothing(labeling: Labeling, publish_audit: Any) -> None:
     audit = await publish_audit(2)
-    report = await labels.report(audit)
+    report = await labeling.report(audit)
     assert (report.progress.region_count, report.answer_count, len(report.annotators)) == (2, 0, 0)
     assert not report.HasField("alpha")
     with pytest.raises(NotFound):
-        await labels.report("audits/00000000000000000a")
+        await labeling.report("audits/00000000000000000a")
 
 
 async def test_history_has_the_last_answers_first_without_those_taken_back(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(4, wanted=2)
     await answer_in_turn(labels, audit, "ann", a(0), a(1), M)
     await answer_in_turn(labels, audit, "ben", a(2))
-    assert [(one.region, one.answer) for one in await labels.history(audit, "ann", 2)] == [
+    assert [(one.region, one.answer) for one in await labeling.history(audit, "ann", 2)] == [
         (region_name(audit, 2), M),
         (region_name(audit, 1), a(1)),
     ]
     await labels.undo(region_name(audit, 2), "ann")
-    assert [one.answer for one in await labels.history(audit, "ann")] == [a(1), a(0)]
-    assert await labels.history(audit, "nobody") == []
-    assert (await labels.labels(audit))[2].state == RegionState.REGION_STATE_UNLABELED
+    assert [one.answer for one in await labeling.history(audit, "ann")] == [a(1), a(0)]
+    assert await labeling.history(audit, "nobody") == []
+    assert (await labeling.labels(audit))[2].state == RegionState.REGION_STATE_UNLABELED

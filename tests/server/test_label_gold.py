@@ -8,6 +8,7 @@ from defuse.v1.label_service_pb2 import LabelAnswer, LabelTask, LabelVerdict
 from defuse.v1.models_pb2 import ContactSheet
 from defuse_server.errors import NotFound
 from defuse_server.labels.gold import is_gold
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import GoldSheets, LabelQueue
 from defuse_server.names import parse_region_name
 from defuse_server.regions import Regions
@@ -62,7 +63,7 @@ async def test_without_a_rate_there_are_none(labels: LabelQueue, publish_audit: 
 
 
 async def test_an_annotator_can_not_tell_them_from_regions(
-    labels: LabelQueue, publish_audit: Any, regions: Regions
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any, regions: Regions
 ) -> None:
     audit = await publish_audit(40, wanted=1, gold_rate=0.5)
     await labels.open_gold(audit, golds(1))
@@ -73,8 +74,8 @@ async def test_an_annotator_can_not_tell_them_from_regions(
             first = await labels.submit(task.region, task.lease_token, answer, "")
             again = await labels.submit(task.region, task.lease_token, answer, "")
             assert first == again
-            assert [one.region for one in await labels.history(audit, annotator, 1)] == [task.region]
-            shown = await labels.shown(task.region)
+            assert [one.region for one in await labeling.history(audit, annotator, 1)] == [task.region]
+            shown = await labeling.shown(task.region)
             kind = "gold" if is_gold(number_of(task)) else "region"
             fields = (
                 sorted(field.name for field, _ in task.ListFields()),
@@ -119,7 +120,7 @@ async def test_one_shows_as_many_answers_as_the_region_in_whose_place_it_comes(
 
 
 async def test_their_answers_stand_in_the_record_and_nowhere_else(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(30, wanted=1, limit=3, gold_rate=0.5)
     await labels.open_gold(audit, golds(6))
@@ -137,7 +138,7 @@ async def test_their_answers_stand_in_the_record_and_nowhere_else(
                     await labels.skip(task.region, task.lease_token, "")
         if not await labels.lease(audit, "careful", 1, 60):
             break
-    report = await labels.report(audit)
+    report = await labeling.report(audit)
     records = {record.annotator: record for record in report.annotators}
     for annotator, count in answered.items():
         assert records[annotator].gold_count == count
@@ -146,17 +147,19 @@ async def test_their_answers_stand_in_the_record_and_nowhere_else(
     assert records["careless"].gold_right_count == 0
     assert report.answer_count == 0
     assert not report.HasField("alpha")
-    assert {label.answers for label in (await labels.labels(audit)).values()} == {0}
-    assert (await labels.progress(audit)).region_count == 30
-    assert set(await labels.freeze(audit)) == set(range(30))
-    listed, _ = await labels.list(audit, 100, "")
+    assert {label.answers for label in (await labeling.labels(audit)).values()} == {0}
+    assert (await labeling.progress(audit)).region_count == 30
+    assert set(await labeling.freeze(audit)) == set(range(30))
+    listed, _ = await labeling.list(audit, 100, "")
     assert gold_ones(listed) == []
 
 
-async def test_opening_them_again_changes_nothing(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_opening_them_again_changes_nothing(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+) -> None:
     audit = await publish_audit(5, gold_rate=0.5)
     await labels.open_gold(audit, golds(4))
-    before = await labels.tasks(audit)
+    before = await labeling.tasks(audit)
     await labels.open_gold(audit, golds(4))
-    assert await labels.tasks(audit) == before
+    assert await labeling.tasks(audit) == before
     assert sum(task.gold is not None for task in before) == 4

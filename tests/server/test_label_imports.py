@@ -11,6 +11,7 @@ from pathlib import Path
 from defuse.v1.label_service_pb2 import LabelAnswer
 from defuse_server import redis_keys
 from defuse_server.errors import LeaseLost
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.redis_client import connect
 from defuse_server.regions import Regions
@@ -76,7 +77,7 @@ async def test_what_was_counted_is_known_after_a_kill_9_of_valkey(tmp_path: Path
     async with connect(await valkey.start()) as redis:
         resources = Resources(redis)
         labels = LabelQueue(redis, resources)
-        audit = await make_publisher(redis, resources, Regions(redis, labels), labels)(
+        audit = await make_publisher(redis, resources, Regions(redis, Labeling(redis, resources)), labels)(
             REGIONS, wanted=ANNOTATORS
         )
         assert await imported(labels, audit, all_votes[:37]) == {"counted": 37}

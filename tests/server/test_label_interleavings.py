@@ -14,7 +14,10 @@ from defuse_server import redis_keys
 from defuse_server.ending import end
 from defuse_server.errors import LeaseLost, NotFound, RegionClosed
 from defuse_server.labels.judging import judge_for_ever
-from defuse_server.labels.queue import LabelQueue, RegionLabel
+from defuse_server.labels.labeling import Labeling
+from defuse_server.labels.queue import LabelQueue
+from defuse_server.labels.standing import RegionLabel
+from defuse_server.labels.verdicts import Verdicts
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.redis_client import connect
 from defuse_server.regions import Regions
@@ -123,8 +126,9 @@ class Model:
 class Play:
     """Does each step to the queue and to the model, and compares what comes of it."""
 
-    def __init__(self, labels: LabelQueue, audit: str, wanted: int, limit: int) -> None:
+    def __init__(self, labels: LabelQueue, labeling: Labeling, audit: str, wanted: int, limit: int) -> None:
         self.labels = labels
+        self.labeling = labeling
         self.audit = audit
         self.model = Model(wanted, limit)
         self.handed_out: list[tuple[int, str, str]] = []
@@ -141,7 +145,7 @@ class Play:
             await self.undo(first, second)
         elif kind == "freeze":
             self.model.frozen |= {number for number in range(REGIONS) if self.model.decided(number)}
-            await self.labels.freeze(self.audit)
+            await self.labeling.freeze(self.audit)
         elif self.handed_out:
             number, token, annotator = self.handed_out[first % len(self.handed_out)]
             if kind == "release":
@@ -207,10 +211,10 @@ class Play:
                     self.counted.pop(token, None)
 
     async def compare(self) -> None:
-        standing = await self.labels.labels(self.audit)
+        standing = await self.labeling.labels(self.audit)
         assert standing == {number: self.model.standing(number) for number in range(REGIONS)}
         mixed = [n for n, label in standing.items() if label.state == RegionState.REGION_STATE_MIXED]
-        assert await self.labels.mixed() == {region_name(self.audit, number) for number in mixed}
+        assert await self.labeling.mixed() == {region_name(self.audit, number) for number in mixed}
 
 
 async def votes_in(redis: Redis, audit: str) -> dict[int, dict[str, str]]:
@@ -229,16 +233,16 @@ def test_any_sequence_of_steps_keeps_every_vote_once(
         async with connect(redis_url) as redis:
             await redis.flushdb()
             resources = Resources(redis)
-            labels = LabelQueue(redis, resources)
-            publisher = make_publisher(redis, resources, Regions(redis, labels), labels)
+            labels, labeling = LabelQueue(redis, resources), Labeling(redis, resources)
+            publisher = make_publisher(redis, resources, Regions(redis, labeling), labels)
             audit = await publisher(REGIONS, wanted=wanted, limit=wanted + more)
-            game = Play(labels, audit, wanted, wanted + more)
+            game = Play(labels, labeling, audit, wanted, wanted + more)
             for step in sequence:
                 await game.step(*step)
                 await game.compare()
             assert await votes_in(redis, game.audit) == dict(enumerate(game.model.answers))
             for annotator in ANNOTATORS:
-                answered = {task.region for task in await labels.history(audit, annotator)}
+                answered = {task.region for task in await labeling.history(audit, annotator)}
                 had = [number for number, votes in enumerate(game.model.answers) if annotator in votes]
                 assert answered == {region_name(audit, number) for number in had}
 
@@ -246,7 +250,7 @@ def test_any_sequence_of_steps_keeps_every_vote_once(
 
 
 async def test_many_annotators_at_once_fill_every_place_exactly_once(
-    labels: LabelQueue, redis: Redis, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, redis: Redis, publish_audit: Any
 ) -> None:
     regions, wanted = 15, 3
     audit = await publish_audit(regions, wanted=wanted)
@@ -265,7 +269,7 @@ async def test_many_annotators_at_once_fill_every_place_exactly_once(
                 except LeaseLost:
                     continue
                 accepted.append((annotator, parse_region_name(task.region)[1]))
-            standing = await labels.labels(audit)
+            standing = await labeling.labels(audit)
             if all(label.answers == wanted for label in standing.values()):
                 return
 
@@ -276,15 +280,15 @@ async def test_many_annotators_at_once_fill_every_place_exactly_once(
 
 
 async def test_answers_that_come_while_others_are_judged_are_judged_next(
-    labels: LabelQueue, redis: Redis, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, verdicts: Verdicts, redis: Redis, publish_audit: Any
 ) -> None:
     regions, wanted, limit = 20, 2, 4
     audit = await publish_audit(regions, wanted=wanted, limit=limit, method="dawid_skene")
     accepted: list[tuple[str, int]] = []
-    judging = [asyncio.ensure_future(judge_for_ever(labels, interval_s=0.001)) for _ in range(2)]
+    judging = [asyncio.ensure_future(judge_for_ever(verdicts, labeling, interval_s=0.001)) for _ in range(2)]
 
     async def decided() -> bool:
-        standing = await labels.labels(audit)
+        standing = await labeling.labels(audit)
         return all(label.state >= RegionState.REGION_STATE_LABELED for label in standing.values())
 
     async def annotate(annotator: str, random_stream: random.Random) -> None:
@@ -306,7 +310,7 @@ async def test_answers_that_come_while_others_are_judged_are_judged_next(
     try:
         async with asyncio.timeout(120):
             await asyncio.gather(*(annotate(f"annotator {n}", random.Random(n)) for n in range(8)))
-            while await labels.unjudged():  # noqa: ASYNC110
+            while await verdicts.unjudged():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         await end(*judging)

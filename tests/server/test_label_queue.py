@@ -15,6 +15,7 @@ from defuse_server.errors import (
     PageTokenInvalid,
     RegionClosed,
 )
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.labels.rule import labeling_rule
 from defuse_server.names import parse_region_name, region_name
@@ -105,6 +106,7 @@ async def test_the_largest_expected_harm_comes_first_whatever_its_number(
 )
 async def test_ties_and_few_votes_ask_for_one_more_annotator_up_to_the_limit(
     labels: LabelQueue,
+    labeling: Labeling,
     publish_audit: Any,
     wanted: int,
     limit: int,
@@ -115,12 +117,12 @@ async def test_ties_and_few_votes_ask_for_one_more_annotator_up_to_the_limit(
     audit = await publish_audit(1, wanted=wanted, limit=limit)
     for n, given in enumerate(answers):
         await answer(labels, audit, f"annotator {n}", given)
-    standing = (await labels.labels(audit))[0]
+    standing = (await labeling.labels(audit))[0]
     assert (standing.state, standing.wanted) == (state, asked)
     # One more, and one alone.
     more = [await labels.lease(audit, f"other {n}", 1, 60) for n in range(3)]
     assert sum(map(len, more)) == asked - len(answers)
-    assert (await labels.progress(audit)).set_aside_count == (state == SET_ASIDE)
+    assert (await labeling.progress(audit)).set_aside_count == (state == SET_ASIDE)
 
 
 async def test_by_default_two_more_than_wanted_are_asked(
@@ -136,7 +138,7 @@ async def test_by_default_two_more_than_wanted_are_asked(
 
 
 async def test_a_skipped_task_goes_to_others_alone_and_the_same_skip_again_is_the_same(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1, wanted=2)
     task = await lease_one(labels, audit, "ann")
@@ -153,7 +155,7 @@ async def test_a_skipped_task_goes_to_others_alone_and_the_same_skip_again_is_th
             await call
     for annotator in ("ben", "cem"):
         await answer(labels, audit, annotator, a(1))
-    assert (await labels.labels(audit))[0].label == 1
+    assert (await labeling.labels(audit))[0].label == 1
     with pytest.raises(NotFound):
         await labels.skip(region_name(audit, 7), "token", "")
 
@@ -174,19 +176,19 @@ async def test_a_task_is_found_again_by_its_token_as_long_as_its_lease_lasts(
             await labels.held(region, token)
 
 
-async def test_what_is_shown_of_a_task_is_its_sheets_alone(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_what_is_shown_of_a_task_is_its_sheets_alone(labeling: Labeling, publish_audit: Any) -> None:
     audit = await publish_audit(1, predicted_class=1)
-    shown = await labels.shown(region_name(audit, 0))
+    shown = await labeling.shown(region_name(audit, 0))
     assert {field.name for field, _ in shown.ListFields()} == {"name", "sheet", "nearest_sheet"} - (
         set() if shown.HasField("nearest_sheet") else {"nearest_sheet"}
     )
     assert (shown.predicted_class, shown.seed_label) == (0, 0)
     with pytest.raises(NotFound):
-        await labels.shown(region_name(audit, 7))
+        await labeling.shown(region_name(audit, 7))
 
 
 async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(
-    labels: LabelQueue, resources: Resources, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, resources: Resources, publish_audit: Any
 ) -> None:
     audit = await publish_audit(2)
     mixed = region_name(audit, 0)
@@ -195,11 +197,11 @@ async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(
         told.clear()
         assert await answer(labels, audit, "ann", M) == MIXED
         await asyncio.wait_for(told.wait(), 20)
-        assert await labels.mixed() == {mixed}
+        assert await labeling.mixed() == {mixed}
         told.clear()
         await labels.undo(mixed, "ann")
         await asyncio.wait_for(told.wait(), 20)
-    assert await labels.mixed() == set()
+    assert await labeling.mixed() == set()
     await resources.aclose()
 
 
@@ -220,7 +222,7 @@ async def test_nobody_gets_a_region_twice(labels: LabelQueue, publish_audit: Any
 
 
 async def test_an_expired_lease_goes_to_the_next_and_its_token_is_fenced(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1)
     late = await lease_one(labels, audit, "ann", lease_s=SHORT_S)
@@ -235,30 +237,30 @@ async def test_an_expired_lease_goes_to_the_next_and_its_token_is_fenced(
         with pytest.raises(LeaseLost):
             await call
     await labels.submit(present.region, present.lease_token, a(1), "")
-    assert (await labels.labels(audit))[0].label == 1
+    assert (await labeling.labels(audit))[0].label == 1
 
 
 async def test_an_expired_lease_is_over_even_where_nobody_took_it(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1)
     task = await lease_one(labels, audit, "ann", lease_s=SHORT_S)
-    assert (await labels.labels(audit))[0].state == LEASED
+    assert (await labeling.labels(audit))[0].state == LEASED
     await asyncio.sleep(SHORT_S * 1.1)
-    assert (await labels.labels(audit))[0].state == UNLABELED
+    assert (await labeling.labels(audit))[0].state == UNLABELED
     with pytest.raises(LeaseLost):
         await labels.submit(task.region, task.lease_token, a(0), "")
 
 
 async def test_an_answer_outlives_the_lease_it_was_given_under(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(2)
     first, second = await labels.lease(audit, "ann", 2, SHORT_S)
     await labels.submit(first.region, first.lease_token, a(1), "")
     await labels.release(second.region, second.lease_token)
     await asyncio.sleep(SHORT_S * 1.1)
-    standing = await labels.labels(audit)
+    standing = await labeling.labels(audit)
     assert (standing[0].state, standing[1].state) == (LABELED, UNLABELED)
 
 
@@ -281,7 +283,7 @@ async def test_a_released_task_goes_to_the_next(labels: LabelQueue, publish_audi
 
 
 async def test_the_same_answer_again_is_answered_like_the_first_and_counts_once(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1, wanted=2)
     task = await lease_one(labels, audit, "ann")
@@ -293,7 +295,7 @@ async def test_the_same_answer_again_is_answered_like_the_first_and_counts_once(
     for other, note in ((a(2), "blurred"), (a(1), "")):
         with pytest.raises(LeaseLost):
             await labels.submit(task.region, task.lease_token, other, note)
-    assert (await labels.labels(audit))[0].answers == 1
+    assert (await labeling.labels(audit))[0].answers == 1
 
 
 @pytest.mark.parametrize(
@@ -317,17 +319,24 @@ async def test_the_same_answer_again_is_answered_like_the_first_and_counts_once(
     ],
 )
 async def test_more_than_half_of_the_votes_decide(
-    labels: LabelQueue, publish_audit: Any, answers: list[LabelAnswer], state: int, label: int | None
+    labels: LabelQueue,
+    labeling: Labeling,
+    publish_audit: Any,
+    answers: list[LabelAnswer],
+    state: int,
+    label: int | None,
 ) -> None:
     audit = await publish_audit(1, wanted=len(answers))
     for n, given in enumerate(answers):
         reached = await answer(labels, audit, f"annotator {n}", given)
         assert reached == (state if n == len(answers) - 1 else UNLABELED)
-    consensus = (await labels.labels(audit))[0]
+    consensus = (await labeling.labels(audit))[0]
     assert (consensus.state, consensus.label) == (state, label)
 
 
-async def test_an_answer_is_undone_until_there_is_a_consensus(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_an_answer_is_undone_until_there_is_a_consensus(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+) -> None:
     audit = await publish_audit(1, wanted=3)
     region = region_name(audit, 0)
     await answer(labels, audit, "ann", a(1))
@@ -339,11 +348,11 @@ async def test_an_answer_is_undone_until_there_is_a_consensus(labels: LabelQueue
         await answer(labels, audit, annotator, a(2))
     with pytest.raises(RegionClosed):
         await labels.undo(region, "ann")
-    assert (await labels.labels(audit))[0].label == 2
+    assert (await labeling.labels(audit))[0].label == 2
 
 
 async def test_a_late_repeat_of_an_undone_answer_does_not_count(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1)
     task = await lease_one(labels, audit, "ann")
@@ -351,17 +360,17 @@ async def test_a_late_repeat_of_an_undone_answer_does_not_count(
     await labels.undo(task.region, "ann")
     with pytest.raises(LeaseLost):
         await labels.submit(task.region, task.lease_token, a(1), "")
-    assert (await labels.labels(audit))[0].answers == 0
+    assert (await labeling.labels(audit))[0].answers == 0
 
 
 async def test_who_alone_made_the_consensus_may_undo_it_unless_a_correction_used_it(
-    labels: LabelQueue, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(3, wanted=1)
     for given in (a(1), a(2)):
         await answer(labels, audit, "ann", given)
     assert await labels.undo(region_name(audit, 0), "ann") == UNLABELED
-    frozen = await labels.freeze(audit)
+    frozen = await labeling.freeze(audit)
     assert (frozen[1].state, frozen[1].label) == (LABELED, 2)
     with pytest.raises(RegionClosed):
         await labels.undo(region_name(audit, 1), "ann")
@@ -397,14 +406,14 @@ async def test_an_answer_must_be_a_class_of_the_dataset_or_a_verdict(
 
 
 async def test_regions_and_audits_that_do_not_exist_are_not_found(
-    labels: LabelQueue, resources: Resources, publish_audit: Any
+    labels: LabelQueue, labeling: Labeling, resources: Resources, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1)
     nowhere = "audits/00000000000000000a"
     for call in (
         labels.lease(nowhere, "ann", 1, 60),
-        labels.progress(nowhere),
-        labels.list(nowhere, 1, ""),
+        labeling.progress(nowhere),
+        labeling.list(nowhere, 1, ""),
         labels.submit(region_name(audit, 7), "token", a(0), ""),
         labels.submit(region_name(nowhere, 0), "token", a(0), ""),
         labels.extend(region_name(audit, 7), "token", 60),
@@ -415,20 +424,24 @@ async def test_regions_and_audits_that_do_not_exist_are_not_found(
             await call
 
 
-async def test_opening_again_changes_nothing(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_opening_again_changes_nothing(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+) -> None:
     audit = await publish_audit(2)
     await answer(labels, audit, "ann", a(1))
     await labels.open(audit, [0, 1], 5)
-    standing = await labels.labels(audit)
+    standing = await labeling.labels(audit)
     assert (standing[0].state, standing[0].label, standing[0].wanted) == (LABELED, 1, 1)
 
 
-async def test_progress_counts_every_state(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_progress_counts_every_state(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+) -> None:
     audit = await publish_audit(8, predicted_class=1)
     for given in (a(1), a(2), M, I, X, a(0)):
         await answer(labels, audit, "ann", given)
     await lease_one(labels, audit, "ann")
-    progress = await labels.progress(audit)
+    progress = await labeling.progress(audit)
     counts = {field.name: value for field, value in progress.ListFields()}
     assert counts == {
         "region_count": 8,
@@ -442,17 +455,19 @@ async def test_progress_counts_every_state(labels: LabelQueue, publish_audit: An
     }
 
 
-async def test_tasks_are_listed_without_tokens(labels: LabelQueue, publish_audit: Any) -> None:
+async def test_tasks_are_listed_without_tokens(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+) -> None:
     audit = await publish_audit(5)
     leased = await labels.lease(audit, "ann", 4, 60)
     await labels.submit(leased[1].region, leased[1].lease_token, a(0), "")
-    first, token = await labels.list(audit, 2, "", LEASED)
-    rest, end = await labels.list(audit, 2, token, LEASED)
+    first, token = await labeling.list(audit, 2, "", LEASED)
+    rest, end = await labeling.list(audit, 2, token, LEASED)
     assert [number_of(task) for task in [*first, *rest]] == [0, 2, 3]
     assert end == ""
     assert {task.lease_token for task in [*first, *rest]} == {""}
     with pytest.raises(PageTokenInvalid):
-        await labels.list(audit, 2, token, UNLABELED)
+        await labeling.list(audit, 2, token, UNLABELED)
 
 
 async def test_a_deleted_audit_takes_its_labels_along(

@@ -17,6 +17,7 @@ from defuse.messages import LabelTask
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer
 from defuse_server.errors import RegionClosed
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.redis_client import connect
@@ -106,14 +107,14 @@ class Crowd:
 
 @pytest.mark.timeout(400)
 async def test_fifty_annotators_at_once_and_a_server_killed_in_the_middle(
-    api: ApiProcess, labels: LabelQueue, publish_audit: Any
+    api: ApiProcess, labeling: Labeling, publish_audit: Any
 ) -> None:
     audit = await publish_audit(REGIONS, wanted=WANTED)
     await asyncio.to_thread(api.start)
     crowd = Crowd(api.address, audit)
 
     async def over() -> bool:
-        return all(label.answers == WANTED for label in (await labels.labels(audit)).values())
+        return all(label.answers == WANTED for label in (await labeling.labels(audit)).values())
 
     people = [asyncio.ensure_future(crowd.annotate(f"annotator {n}", over)) for n in range(ANNOTATORS)]
     while len(crowd.accepted) < REGIONS:  # noqa: ASYNC110 - the crowd tells nobody
@@ -127,7 +128,7 @@ async def test_fifty_annotators_at_once_and_a_server_killed_in_the_middle(
     assert at_the_kill < REGIONS * WANTED
     held = [
         (answer.annotator, task.number, int(answer.vote))
-        for task in await labels.tasks(audit)
+        for task in await labeling.tasks(audit)
         for answer in task.answers
     ]
     # Whatever was said to be counted is counted, once; and nothing else is.
@@ -135,14 +136,17 @@ async def test_fifty_annotators_at_once_and_a_server_killed_in_the_middle(
     assert len(held) == REGIONS * WANTED
     assert len({(annotator, number) for annotator, number, _ in held}) == len(held)
     assert {annotator for annotator, _, _ in held} <= {f"annotator {n}" for n in range(ANNOTATORS)}
-    progress = await labels.progress(audit)
+    progress = await labeling.progress(audit)
     assert progress.labeled_count + progress.set_aside_count == REGIONS
 
 
-def queue_of(redis: Any) -> tuple[LabelQueue, Resources, Regions]:
+def queue_of(redis: Any) -> tuple[LabelQueue, Labeling, Resources]:
     resources = Resources(redis)
-    labels = LabelQueue(redis, resources)
-    return labels, resources, Regions(redis, labels)
+    return LabelQueue(redis, resources), Labeling(redis, resources), resources
+
+
+async def kept(labeling: Labeling, audit: str) -> tuple[Any, ...]:
+    return await labeling.labels(audit), await labeling.tasks(audit), await labeling.history(audit, "ann")
 
 
 async def test_labels_leases_and_skips_survive_a_kill_9_of_valkey(
@@ -150,14 +154,15 @@ async def test_labels_leases_and_skips_survive_a_kill_9_of_valkey(
 ) -> None:
     valkey = EmbeddedValkey(tmp_path / "valkey")
     async with connect(await valkey.start()) as redis:
-        labels, resources, regions = queue_of(redis)
+        labels, labeling, resources = queue_of(redis)
+        regions = Regions(redis, labeling)
         audit = await make_publisher(redis, resources, regions, labels)(4, wanted=2)
         for annotator in ("ann", "ben"):
             for task, label in zip(await labels.lease(audit, annotator, 2, 600), (1, 2), strict=True):
                 await labels.submit(task.region, task.lease_token, LabelAnswer(label=label), "note")
         skipped, held = await labels.lease(audit, "ann", 2, 600)
         await labels.skip(skipped.region, skipped.lease_token, "blurred")
-        before = (await labels.labels(audit), await labels.tasks(audit), await labels.history(audit, "ann"))
+        before = await kept(labeling, audit)
         os.kill(valkey.pid, signal.SIGKILL)
         await valkey.wait()
         await resources.aclose()
@@ -165,17 +170,17 @@ async def test_labels_leases_and_skips_survive_a_kill_9_of_valkey(
 
     again = EmbeddedValkey(tmp_path / "valkey")
     async with connect(await again.start()) as redis:
-        labels, resources, _ = queue_of(redis)
-        after = (await labels.labels(audit), await labels.tasks(audit), await labels.history(audit, "ann"))
+        labels, labeling, resources = queue_of(redis)
+        after = await kept(labeling, audit)
         assert after == before
         # The page that was open goes on with its token, and nobody gets again what they have had.
         assert (await labels.held(held.region, held.lease_token)).sheet == held.sheet
         assert await labels.lease(audit, "ann", 10, 600) == []
         await labels.submit(held.region, held.lease_token, LabelAnswer(label=0), "")
-        (first, _) = [task for task in await labels.tasks(audit) if len(task.answers) == 2]
+        (first, _) = [task for task in await labeling.tasks(audit) if len(task.answers) == 2]
         assert first.number == 0
         with pytest.raises(RegionClosed):
             await labels.undo(region_name(audit, 0), "ann")
-        assert (await labels.labels(audit))[0].state == RegionState.REGION_STATE_LABELED
+        assert (await labeling.labels(audit))[0].state == RegionState.REGION_STATE_LABELED
         await resources.aclose()
     await again.stop()

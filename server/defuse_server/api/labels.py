@@ -47,6 +47,7 @@ class LabelService:
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._labels = backend.labels
+        self._labeling = backend.labeling
 
     async def lease_label_tasks(self, request: LeaseLabelTasksRequest) -> LeaseLabelTasksResponse:
         """Leases tasks, those with the largest harm first."""
@@ -103,7 +104,7 @@ class LabelService:
         """A page of an audit's tasks, without tokens."""
         names.audit_id(request.audit, "audit")
         validation.check_state(request.state, RegionState)
-        tasks, token = await self._labels.list(
+        tasks, token = await self._labeling.list(
             request.audit, request.page_size, request.page_token, request.state
         )
         return ListLabelTasksResponse(tasks=tasks, next_page_token=token)
@@ -111,12 +112,12 @@ class LabelService:
     async def get_labeling_progress(self, request: GetLabelingProgressRequest) -> LabelingProgress:
         """Counts an audit's regions by state."""
         names.audit_id(request.audit, "audit")
-        return await self._labels.progress(request.audit)
+        return await self._labeling.progress(request.audit)
 
     async def get_labeling_report(self, request: GetLabelingReportRequest) -> LabelingReport:
         """Agreement, annotators' records and skips."""
         names.audit_id(request.audit, "audit")
-        return await self._labels.report(request.audit)
+        return await self._labeling.report(request.audit)
 
     async def export_label_tasks(self, request: ExportLabelTasksRequest, write: Write) -> None:
         """An audit's tasks as a file for another tool."""

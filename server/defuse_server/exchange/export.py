@@ -30,7 +30,7 @@ async def export(
 ) -> LabelExport:
     """Export the regions that want answers, or all; raises NotFound (the audit, later a picture)."""
     choices = await choices_of(backend, audit)
-    labels = await backend.labels.labels(audit)
+    labels = await backend.labeling.labels(audit)
     numbers = [
         number
         for number in range(await backend.regions.count(audit))

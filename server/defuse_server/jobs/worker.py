@@ -60,7 +60,7 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
         helpers = [
             asyncio.ensure_future(_recover(backend, lease_s / 2)),
             # Beside the jobs: annotators don't wait for an audit that runs.
-            asyncio.ensure_future(judge_for_ever(backend.labels)),
+            asyncio.ensure_future(judge_for_ever(backend.verdicts, backend.labeling)),
         ]
 
         def stop() -> None:

@@ -1,5 +1,6 @@
 """Annotators' answers: as the votes that the scripts count, and as they are kept in a task."""
 
+import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ class KeptAnswer:
     note: str
     lease_ms: int
     time_ms: int
+
+    @property
+    def time(self) -> datetime.datetime:
+        """When it was given, in UTC."""
+        return datetime.datetime.fromtimestamp(self.time_ms / 1000, datetime.UTC)
 
     @property
     def abstains(self) -> bool:

@@ -13,7 +13,8 @@ from defuse.v1.audit_service_pb2 import RegionState
 
 from defuse_server.labels.answers import KeptTask
 from defuse_server.labels.dawid_skene import Votes, dawid_skene
-from defuse_server.labels.queue import LabelQueue, Verdict
+from defuse_server.labels.labeling import Labeling
+from defuse_server.labels.verdicts import Verdict, Verdicts
 from defuse_server.redis_client import UNREACHABLE
 
 LEAST_POSTERIOR: Final = 0.9
@@ -25,19 +26,19 @@ _INTERVAL_S: Final = 0.5
 _log = structlog.get_logger(__name__)
 
 
-async def judge_for_ever(labels: LabelQueue, interval_s: float = _INTERVAL_S) -> None:
+async def judge_for_ever(verdicts: Verdicts, labeling: Labeling, interval_s: float = _INTERVAL_S) -> None:
     """Judge answers soon after they come; whatever comes meanwhile is judged together, next."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
-            await judge_once(labels)
+            await judge_once(verdicts, labeling)
         await asyncio.sleep(interval_s)
 
 
-async def judge_once(labels: LabelQueue) -> None:
+async def judge_once(verdicts: Verdicts, labeling: Labeling) -> None:
     """Judge the answers of all audits that have new ones."""
-    for audit, seen in (await labels.unjudged()).items():
+    for audit, seen in (await verdicts.unjudged()).items():
         try:
-            await _judge(labels, audit, seen)
+            await _judge(verdicts, labeling, audit, seen)
         except UNREACHABLE:
             raise
         except Exception:
@@ -45,17 +46,17 @@ async def judge_once(labels: LabelQueue) -> None:
             _log.exception("labels.not_judged", audit=audit)
 
 
-async def _judge(labels: LabelQueue, audit: str, seen: str) -> None:
+async def _judge(verdicts: Verdicts, labeling: Labeling, audit: str, seen: str) -> None:
     # States first: what is decided after this is refused by the script.
-    standing = await labels.labels(audit)
-    tasks = await labels.tasks(audit)
+    standing = await labeling.labels(audit)
+    tasks = await labeling.tasks(audit)
     if not tasks:
-        await labels.forget_unjudged(audit)
+        await verdicts.forget_unjudged(audit)
         return
     open_numbers = {n for n, label in standing.items() if label.state < RegionState.REGION_STATE_LABELED}
-    verdicts = await asyncio.to_thread(judgement, tasks, open_numbers)
-    taken = await labels.judge(audit, seen, verdicts)
-    _log.info("labels.judged", audit=audit, verdicts=len(verdicts), taken=taken)
+    judged = await asyncio.to_thread(judgement, tasks, open_numbers)
+    taken = await verdicts.judge(audit, seen, judged)
+    _log.info("labels.judged", audit=audit, verdicts=len(judged), taken=taken)
 
 
 def judgement(tasks: Sequence[KeptTask], open_numbers: Collection[int]) -> list[Verdict]:

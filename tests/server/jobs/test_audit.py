@@ -103,14 +103,14 @@ async def test_gold_tasks_show_dataset_items_where_an_audit_asks_for_them(tiny, 
     start_worker()
     audit = await tiny.ended((await tiny.audit(labeling=LabelingConfig(gold_rate=0.5))).name)
     assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
-    golds = [task for task in await backend.labels.tasks(audit.name) if task.gold is not None]
+    golds = [task for task in await backend.labeling.tasks(audit.name) if task.gold is not None]
     assert sorted(task.gold for task in golds) == ["0", "0", "0", "1", "1", "1"]
     for task in golds:
-        shown = await backend.labels.shown(f"{audit.name}/regions/{task.number}")
+        shown = await backend.labeling.shown(f"{audit.name}/regions/{task.number}")
         for sheet in (shown.sheet, shown.nearest_sheet):
             content = await backend.store.read(sheet.artifact.removeprefix("artifacts/"), 0, 8)
             assert content == b"\x89PNG\r\n\x1a\n"
-    assert (await backend.labels.progress(audit.name)).region_count == audit.region_count
+    assert (await backend.labeling.progress(audit.name)).region_count == audit.region_count
 
 
 async def test_a_search_ends_with_its_budget_and_says_so(tiny, start_worker):

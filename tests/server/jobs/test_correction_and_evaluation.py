@@ -28,7 +28,7 @@ async def freeze_truth(backend, audit) -> str:
     for task in await backend.labels.lease(audit.name, "ann", 100, 60.0):
         label = int(regions[task.region].mean[0] > 0)
         await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=label), "")
-    digest, pairs = label_set.freeze(await backend.labels.labels(audit.name))
+    digest, pairs = label_set.freeze(await backend.labeling.labels(audit.name))
     await label_set.keep(backend.store, pairs)
     return digest
 

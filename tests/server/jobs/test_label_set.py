@@ -6,7 +6,7 @@ import pytest
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse_server.errors import NotFound
 from defuse_server.jobs import label_set
-from defuse_server.labels.queue import RegionLabel
+from defuse_server.labels.standing import RegionLabel
 
 LABELED = RegionState.REGION_STATE_LABELED
 

@@ -17,6 +17,8 @@ from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig
 from defuse.v1.error_reason_pb2 import ERROR_REASON_WORKER_DIED
 from defuse.v1.label_service_pb2 import LABEL_VERDICT_MIXED, LabelAnswer
 from defuse.v1.models_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_CANCELLING,
     JOB_STATE_FAILED,
     JOB_STATE_QUEUED,
     JOB_STATE_RUNNING,
@@ -113,7 +115,7 @@ async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correctio
 
     # As many annotators get them as the others; their labels alone are enough for a correction, which keeps
     # the file that it used.
-    tasks, _ = await backend.labels.list(audit.name, 100, "")
+    tasks, _ = await backend.labeling.list(audit.name, 100, "")
     wanted = {task.region: task.wanted_count for task in tasks}
     assert [wanted[part.name] for part in parts] == [2] * len(parts)
     for annotator in ("one", "another"):
@@ -223,6 +225,39 @@ async def test_an_answer_that_is_taken_back_in_time_leaves_nothing_to_split(
     claim = await Fence(redis, "worker", 10.0).claim(split_name(audit))
     assert claim.deaths == 0
     assert await backend.splits.take(split_name(audit), claim.attempt.number) == [1]
+
+
+@pytest.mark.parametrize("state", [JOB_STATE_FAILED, JOB_STATE_CANCELLED])
+async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(
+    make_publisher, backend, redis, resources, state
+):
+    audit = await make_publisher(redis, resources, backend.regions, backend.labels)(3)
+    names = [region_name(audit, number) for number in range(3)]
+    await answer(backend, Audit(name=audit), {0: MIXED, 2: LabelAnswer(label=1)})
+    # While it may still succeed they wait.
+    for unfinished in (JOB_STATE_RUNNING, JOB_STATE_CANCELLING):
+        await redis.hset(redis_keys.resource(audit), "state", unfinished)
+        assert await backend.splits.begin() == []
+        assert (await backend.regions.get(names[0])).unsplit_reason == ""
+    revision = int(await redis.hget(redis_keys.resource(audit), "revision"))
+    await redis.hset(redis_keys.resource(audit), "state", state)
+    assert await backend.splits.begin() == []
+    region = await backend.regions.get(names[0])
+    assert region.state == REGION_STATE_MIXED
+    assert "only regions of an audit that succeeded are split" in region.unsplit_reason
+    assert await backend.labeling.mixed() == set()
+    assert int(await redis.hget(redis_keys.resource(audit), "revision")) == revision + 1
+    assert not await redis.exists(redis_keys.resource(split_name(audit)))
+    # The answer that it rests on stays; the others' regions are as they were.
+    with pytest.raises(RegionClosed):
+        await backend.labels.undo(names[0], LABELS)
+    assert [(await backend.regions.get(name)).unsplit_reason for name in names[1:]] == ["", ""]
+    # What becomes MIXED only now says so, too.
+    await answer(backend, Audit(name=audit), {1: MIXED}, "another")
+    assert await backend.labeling.mixed() == {names[1]}
+    assert await backend.splits.begin() == []
+    assert await backend.labeling.mixed() == set()
+    assert (await backend.regions.get(names[1])).unsplit_reason == region.unsplit_reason
 
 
 async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, resources):

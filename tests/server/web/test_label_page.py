@@ -31,7 +31,7 @@ async def test_an_answer_counts_once_however_often_it_is_sent(
     (task,) = await browser.tasks(audit)
     for _ in range(3):
         assert (await answer(browser, audit, task, 4, "clear")).json()["progress"] == {"total": 2, "left": 1}
-    standing = (await backend.labels.labels(audit))[0]
+    standing = (await backend.labeling.labels(audit))[0]
     assert (standing.state, standing.label, standing.answers) == (LABELED, 4, 1)
     refused = await answer(browser, audit, task, 5)
     assert (refused.status_code, refused.json()["reason"]) == (409, "LEASE_LOST")
@@ -42,7 +42,7 @@ async def test_loading_the_page_leases_nothing(browse: Any, publish: Any, backen
     browser = await browse("ann")
     for _ in range(3):
         assert (await browser.open(audit)).status_code == 200
-    assert (await backend.labels.progress(audit)).leased_count == 0
+    assert (await backend.labeling.progress(audit)).leased_count == 0
 
 
 async def test_a_page_that_was_loaded_again_gets_its_tasks_back(browse: Any, publish: Any) -> None:
@@ -91,10 +91,10 @@ async def test_an_answer_is_taken_back_and_the_group_comes_again(
     (task,) = await browser.tasks(audit)
     await answer(browser, audit, task, 9)
     assert (await browser.post(audit, "undo", {"handle": task["handle"]})).status_code == 200
-    assert (await backend.labels.labels(audit))[0].answers == 0
+    assert (await backend.labeling.labels(audit))[0].answers == 0
     (again,) = await browser.tasks(audit)
     assert (await answer(browser, audit, again, 1)).status_code == 200
-    assert (await backend.labels.labels(audit))[0].label == 1
+    assert (await backend.labeling.labels(audit))[0].label == 1
     twice = await browser.post(audit, "undo", {"handle": again["handle"]})
     assert twice.status_code == 200
     assert (await browser.post(audit, "undo", {"handle": again["handle"]})).json()[
@@ -117,7 +117,7 @@ async def test_a_skipped_group_goes_to_others_with_its_reason(
     ).status_code == 200
     assert await ann.tasks(audit) == []
     assert len(await ben.tasks(audit)) == 1
-    (skip,) = (await backend.labels.report(audit)).skips
+    (skip,) = (await backend.labeling.report(audit)).skips
     assert (skip.annotator, skip.reason) == ("ann", "too dark")
 
 
@@ -248,7 +248,7 @@ async def test_annotators_at_once_never_get_the_same_place(
     for browser, tasks in zip(browsers, handed, strict=True):
         for task in tasks:
             assert (await answer(browser, audit, task, 1)).status_code == 200
-    assert {label.answers for label in (await backend.labels.labels(audit)).values()} == {1}
+    assert {label.answers for label in (await backend.labeling.labels(audit)).values()} == {1}
 
 
 async def test_the_choice_of_sets_shows_what_is_open(browse: Any, publish: Any) -> None:

@@ -37,7 +37,7 @@ class AuditPages:
     def __init__(self, backend: Backend, sessions: Sessions) -> None:
         self._resources = backend.resources
         self._regions = backend.regions
-        self._labels = backend.labels
+        self._labeling = backend.labeling
         self._store = backend.store
         self._sessions = sessions
         self._maps: dict[tuple[str, int], LatentMap | None] = {}
@@ -67,8 +67,8 @@ class AuditPages:
             classifier=classifier,
             unfinished=is_unfinished(audit),
             badge=job_badge(audit.state),
-            report=await self._labels.report(audit.name),
-            remarks=remarks(await self._labels.tasks(audit.name), names),
+            report=await self._labeling.report(audit.name),
+            remarks=remarks(await self._labeling.tasks(audit.name), names),
             map=await self._map(audit),
             name_of=partial(class_name, names),
             corrections=[(one, job_badge(one.state), curves(one)) for one in corrections],

@@ -74,7 +74,7 @@ class LabelPages:
 
     async def _set(self, audit: Audit) -> LabelSet:
         dataset = cast("Dataset", await self._backend.resources.get(audit.dataset))
-        labels = (await self._backend.labels.labels(audit.name)).values()
+        labels = (await self._backend.labeling.labels(audit.name)).values()
         return LabelSet(
             id=audit_id(audit.name),
             name=dataset.display_name or "Unnamed images",

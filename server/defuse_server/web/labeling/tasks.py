@@ -37,6 +37,7 @@ class LabelTasks:
     def __init__(self, backend: Backend, sessions: Sessions) -> None:
         self._backend = backend
         self._labels = backend.labels
+        self._labeling = backend.labeling
         self._sessions = sessions
         self._handles = Handles(backend.resources.sealer)
 
@@ -82,17 +83,17 @@ class LabelTasks:
 
     async def samples(self, request: Request) -> Response:
         """The picture of a task's samples."""
-        shown = await self._labels.shown((await self._opened(request)).region)
+        shown = await self._labeling.shown((await self._opened(request)).region)
         return await sheet_answer(self._backend.store, shown.sheet)
 
     async def nearest_picture(self, request: Request) -> Response:
         """The picture of the dataset's items nearest to a task's samples."""
-        shown = await self._labels.shown((await self._opened(request)).region)
+        shown = await self._labeling.shown((await self._opened(request)).region)
         return await sheet_answer(self._backend.store, shown.nearest_sheet)
 
     async def nearest(self, request: Request) -> Response:
         """The nearest items, without their labels: most bear that of the seeds, which is not to be told."""
-        shown = await self._labels.shown((await self._opened(request)).region)
+        shown = await self._labeling.shown((await self._opened(request)).region)
         audit_id, handle = request.path_params["audit"], request.path_params["handle"]
         address = f"/label/{audit_id}/nearest/{handle}.png"
         return page("label_nearest.html", sheet=shown.nearest_sheet, address=address)
@@ -125,12 +126,12 @@ class LabelTasks:
         tasks: list[dict[str, str]] = []
         for handle in handles:
             held = await self._handles.open(annotator, audit, handle)
-            shown = await self._labels.shown(held.region)
+            shown = await self._labeling.shown(held.region)
             tasks.append(_task(audit, handle, shown.sheet))
         return tasks
 
     async def _progress(self, audit: str) -> dict[str, int]:
-        counts = await self._labels.progress(audit)
+        counts = await self._labeling.progress(audit)
         left = counts.unlabeled_count + counts.leased_count
         return {"total": counts.region_count, "left": left}
 
