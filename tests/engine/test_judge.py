@@ -137,7 +137,7 @@ def test_with_too_few_bugs_both_readings_must_deny_the_predicted_class(line, gra
     by_neighbours = np.array([0.0, said.agreement[1], 1.0 - said.agreement[2], said.agreement[3]])
     assert (said.bug_probability <= by_neighbours + 1e-6).all()
     # Half of the neighbours bear 1 there; the witness is surer that it is 0.
-    assert said.bug_probability[3] < 0.25 < by_neighbours[3]
+    assert said.bug_probability[3] < by_neighbours[3] - 0.1
     assert 0.2 < said.bug_probability[1] < 0.9
 
 
