@@ -158,7 +158,7 @@ def splits(audit: str) -> str:
 
 def label_keys(audit: str) -> list[str]:
     """Return what the label scripts take, in their order."""
-    return [*_label_keys_of(audit), LABEL_UNJUDGED, LABEL_MIXED]
+    return [*_label_keys_of(audit), LABEL_UNJUDGED, LABEL_MIXED, resource(audit)]
 
 
 def _label_keys_of(audit: str) -> list[str]:

@@ -1,7 +1,10 @@
 -- Makes the tasks of regions that are not there yet.
 --
 -- ARGV  1 how many answers are wanted   2 how many at most   3 method   4... region number and harm, by turns
+-- Returns opened, or missing: the audit.
 
+-- Asked here: tasks of an audit that was deleted meanwhile would stay for ever.
+if redis.call('EXISTS', KEYS[11]) == 0 then return 'missing' end
 for i = 4, #ARGV, 2 do
   if redis.call('HEXISTS', TASKS, ARGV[i]) == 0 then
     local task = {wanted = tonumber(ARGV[1]), limit = tonumber(ARGV[2]), method = ARGV[3], harm = ARGV[i + 1]}
@@ -9,3 +12,4 @@ for i = 4, #ARGV, 2 do
     write_task(ARGV[i], task)
   end
 end
+return 'opened'

@@ -64,7 +64,8 @@ class LabelQueue:
         regions = await published(self._redis, audit, numbers)
         harms = (repr(max(0.0, region.harm.value)) for region in regions)
         pairs = [part for pair in zip(numbers, harms, strict=True) for part in pair]
-        await self._call(self._open, audit, rule.wanted, rule.limit, rule.method_name, *pairs)
+        outcome = await self._call(self._open, audit, rule.wanted, rule.limit, rule.method_name, *pairs)
+        _check_audit(audit, outcome)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
         """Make gold tasks; those known by their place in `golds` stay. Raises NotFound (the audit)."""
@@ -75,7 +76,10 @@ class LabelQueue:
             name = region_name(audit, number)
             shown = Region(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
             triples += [number, gold.label, shown.SerializeToString()]
-        await self._call(self._open_gold, audit, rule.wanted, rule.limit, rule.method_name, *triples)
+        outcome = await self._call(
+            self._open_gold, audit, rule.wanted, rule.limit, rule.method_name, *triples
+        )
+        _check_audit(audit, outcome)
 
     async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[LabelTask]:
         """Lease up to `max_tasks` tasks, those with the largest harm first; raises NotFound (the audit)."""
@@ -199,6 +203,11 @@ def _draw() -> str:
 
 def _ms(duration_s: float) -> int:
     return max(1, round(duration_s * 1000))
+
+
+def _check_audit(audit: str, outcome: bytes) -> None:
+    if outcome == b"missing":
+        raise NotFound(audit)
 
 
 def _check_lease(region: str, outcome: bytes) -> None:

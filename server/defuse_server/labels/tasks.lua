@@ -7,6 +7,7 @@
 --       "again:number:annotator" of those who gave a gold task back
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
 --       9 hash, audit -> time of the last change that no worker has judged   10 set: names of regions to be split
+--       11 hash: the audit's record
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
