@@ -42,7 +42,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(server, watched):
     )
     assert json.loads(process.stdout.readline())["state"] == "JOB_STATE_RUNNING"
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 70
     assert "defuse cancel audits/a" in err
     assert "Traceback" not in err
@@ -53,7 +53,7 @@ def test_bars_are_for_terminals_and_stdout_stays_clean(server, watched):
     watched.set()
     ours, theirs = pty.openpty()
     process = defuse_process(server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=theirs)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     os.close(theirs)
     assert "audits/a" in os.read(ours, 100_000).decode()
     os.close(ours)
@@ -64,4 +64,4 @@ def test_bars_are_for_terminals_and_stdout_stays_clean(server, watched):
     process = defuse_process(
         server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    assert process.communicate(timeout=20)[1] == ""
+    assert process.communicate(timeout=60)[1] == ""
