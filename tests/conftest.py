@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +11,10 @@ from jaxtyping import install_import_hook
 sys.path.insert(0, str(Path(__file__).parent))
 # Shapes in signatures are checked wherever a test calls the engine in its own process.
 install_import_hook("defuse_engine", "beartype.beartype")
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background deaf to Ctrl-C; the tests' processes would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
