@@ -242,14 +242,14 @@ def _repair(
         "region_accuracy_after": float(np.mean([region["accuracy_after"] for region in regions])),
         "clean_change": changes["corrected"],
         "clean_change_minus_control": changes["corrected"] - changes["control"],
-        "second_search_ratio": second["misclassifications_after"]
-        / max(1, second["misclassifications_before"]),
+        "second_search_ratio": _second_search_ratio(second),
     }
 
 
-def _rate(second: dict[str, int], when: str) -> float:
-    """Misclassifications per candidate."""
-    return second[f"misclassifications_{when}"] / max(1, second[f"candidates_{when}"])
+def _second_search_ratio(second: dict[str, int]) -> float:
+    """Misclassifications per candidate, after over before; none before counts as one."""
+    after = second["misclassifications_after"] / max(1, second["candidates_after"])
+    return after / (max(1, second["misclassifications_before"]) / max(1, second["candidates_before"]))
 
 
 def _evaluated(

@@ -121,7 +121,8 @@ class Sweep:
         """Every lambda; the best one longer; all more slowly while none keeps what was known.
 
         Then two stages go on from the best: on what it still gets wrong, and gently, with clean data in the
-        lead. `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where nothing may be kept.
+        lead. `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where no point may be
+        returned.
         """
         for region_weight in lambdas:
             self._try((Setting(region_weight, learning_rate, epochs),))

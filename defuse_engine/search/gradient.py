@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32
@@ -25,9 +23,9 @@ _ENOUGH = 4
 """An ascent ends at its fourth misclassification: the deeper it goes, the likelier it shows another class."""
 _STALLED = 0.02
 """An ascent that moves by less, over the radius, has come to rest on the edge of its trust region."""
-_HOPELESS = (1.0, 0.9995, 0.98)
-"""An ascent that leaves the classifier surer than this of the seed's label at its first, second, and third or
-later code is given up."""
+_TRIED_STEPS = 2
+_HOPELESS = 0.98
+"""An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
 _LEAST_PROBABILITY = 1e-12
 
 
@@ -118,8 +116,9 @@ class Gradient:
             moved = (stepped - move.detach()).norm(dim=1) > _STALLED * self._radius
             moves[here] = stepped
             goes_on = (found[active] < _ENOUGH) & moved.cpu().numpy()
-            own = log_probabilities.detach().gather(1, labels[here][:, None])[:, 0]
-            goes_on &= (own <= math.log(_HOPELESS[min(step, len(_HOPELESS) - 1)])).cpu().numpy()
+            if step >= _TRIED_STEPS:
+                own = log_probabilities.detach().gather(1, labels[here][:, None])[:, 0]
+                goes_on &= (own < np.log(_HOPELESS)).cpu().numpy()
             active = active[goes_on]
             if len(active) == 0:
                 break
