@@ -20,32 +20,42 @@ VERDICT_FAIL: Verdict
 VERDICT_INCONCLUSIVE: Verdict
 
 class Check(_message.Message):
-    __slots__ = ("check", "subject", "verdict", "value", "bound", "explanation")
+    __slots__ = ("check", "subject", "verdict", "value", "bound", "explanation", "interval", "at_least", "remedy")
     CHECK_FIELD_NUMBER: _ClassVar[int]
     SUBJECT_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     VALUE_FIELD_NUMBER: _ClassVar[int]
     BOUND_FIELD_NUMBER: _ClassVar[int]
     EXPLANATION_FIELD_NUMBER: _ClassVar[int]
+    INTERVAL_FIELD_NUMBER: _ClassVar[int]
+    AT_LEAST_FIELD_NUMBER: _ClassVar[int]
+    REMEDY_FIELD_NUMBER: _ClassVar[int]
     check: str
     subject: str
     verdict: Verdict
     value: float
     bound: float
     explanation: str
-    def __init__(self, check: _Optional[str] = ..., subject: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., value: _Optional[float] = ..., bound: _Optional[float] = ..., explanation: _Optional[str] = ...) -> None: ...
+    interval: _models_pb2.Interval
+    at_least: bool
+    remedy: str
+    def __init__(self, check: _Optional[str] = ..., subject: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., value: _Optional[float] = ..., bound: _Optional[float] = ..., explanation: _Optional[str] = ..., interval: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., at_least: bool = ..., remedy: _Optional[str] = ...) -> None: ...
 
 class ClassAccuracy(_message.Message):
-    __slots__ = ("label", "size", "accuracy_before", "accuracy_after")
+    __slots__ = ("label", "size", "accuracy_before", "accuracy_after", "lost_count", "gained_count")
     LABEL_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_BEFORE_FIELD_NUMBER: _ClassVar[int]
     ACCURACY_AFTER_FIELD_NUMBER: _ClassVar[int]
+    LOST_COUNT_FIELD_NUMBER: _ClassVar[int]
+    GAINED_COUNT_FIELD_NUMBER: _ClassVar[int]
     label: int
     size: int
     accuracy_before: float
     accuracy_after: float
-    def __init__(self, label: _Optional[int] = ..., size: _Optional[int] = ..., accuracy_before: _Optional[float] = ..., accuracy_after: _Optional[float] = ...) -> None: ...
+    lost_count: int
+    gained_count: int
+    def __init__(self, label: _Optional[int] = ..., size: _Optional[int] = ..., accuracy_before: _Optional[float] = ..., accuracy_after: _Optional[float] = ..., lost_count: _Optional[int] = ..., gained_count: _Optional[int] = ...) -> None: ...
 
 class RegionAccuracy(_message.Message):
     __slots__ = ("region", "label", "predicted_class", "confirmed", "accuracy_before", "accuracy_after", "samples")
@@ -66,21 +76,59 @@ class RegionAccuracy(_message.Message):
     def __init__(self, region: _Optional[str] = ..., label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confirmed: bool = ..., accuracy_before: _Optional[float] = ..., accuracy_after: _Optional[float] = ..., samples: _Optional[int] = ...) -> None: ...
 
 class SecondSearch(_message.Message):
-    __slots__ = ("seed_count", "candidates_before", "candidates_after", "misclassifications_before", "misclassifications_after")
+    __slots__ = ("seed_count", "candidates_before", "candidates_after", "misclassifications_before", "misclassifications_after", "seed_candidates_before", "seed_candidates_after", "seed_misclassifications_before", "seed_misclassifications_after")
     SEED_COUNT_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_BEFORE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATES_AFTER_FIELD_NUMBER: _ClassVar[int]
     MISCLASSIFICATIONS_BEFORE_FIELD_NUMBER: _ClassVar[int]
     MISCLASSIFICATIONS_AFTER_FIELD_NUMBER: _ClassVar[int]
+    SEED_CANDIDATES_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SEED_CANDIDATES_AFTER_FIELD_NUMBER: _ClassVar[int]
+    SEED_MISCLASSIFICATIONS_BEFORE_FIELD_NUMBER: _ClassVar[int]
+    SEED_MISCLASSIFICATIONS_AFTER_FIELD_NUMBER: _ClassVar[int]
     seed_count: int
     candidates_before: int
     candidates_after: int
     misclassifications_before: int
     misclassifications_after: int
-    def __init__(self, seed_count: _Optional[int] = ..., candidates_before: _Optional[int] = ..., candidates_after: _Optional[int] = ..., misclassifications_before: _Optional[int] = ..., misclassifications_after: _Optional[int] = ...) -> None: ...
+    seed_candidates_before: _containers.RepeatedScalarFieldContainer[int]
+    seed_candidates_after: _containers.RepeatedScalarFieldContainer[int]
+    seed_misclassifications_before: _containers.RepeatedScalarFieldContainer[int]
+    seed_misclassifications_after: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, seed_count: _Optional[int] = ..., candidates_before: _Optional[int] = ..., candidates_after: _Optional[int] = ..., misclassifications_before: _Optional[int] = ..., misclassifications_after: _Optional[int] = ..., seed_candidates_before: _Optional[_Iterable[int]] = ..., seed_candidates_after: _Optional[_Iterable[int]] = ..., seed_misclassifications_before: _Optional[_Iterable[int]] = ..., seed_misclassifications_after: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class LabelingFigures(_message.Message):
+    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count")
+    REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    UNLABELED_HARM_SHARE_FIELD_NUMBER: _ClassVar[int]
+    UNLABELED_FIELD_NUMBER: _ClassVar[int]
+    ALPHA_FIELD_NUMBER: _ClassVar[int]
+    OVERLAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    region_count: int
+    unlabeled_count: int
+    unlabeled_harm_share: float
+    unlabeled: _containers.RepeatedScalarFieldContainer[str]
+    alpha: float
+    overlap_count: int
+    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ...) -> None: ...
+
+class Evidence(_message.Message):
+    __slots__ = ("verdict", "envelope", "junit", "markdown", "html")
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPE_FIELD_NUMBER: _ClassVar[int]
+    JUNIT_FIELD_NUMBER: _ClassVar[int]
+    MARKDOWN_FIELD_NUMBER: _ClassVar[int]
+    HTML_FIELD_NUMBER: _ClassVar[int]
+    verdict: str
+    envelope: str
+    junit: str
+    markdown: str
+    html: str
+    def __init__(self, verdict: _Optional[str] = ..., envelope: _Optional[str] = ..., junit: _Optional[str] = ..., markdown: _Optional[str] = ..., html: _Optional[str] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "rule", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "rule", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact", "policy", "policy_sha256", "encoder_sha256", "decoder_sha256", "code_version", "input_digest", "labeling", "evidence", "audit_created")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +154,15 @@ class Evaluation(_message.Message):
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
     REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    POLICY_SHA256_FIELD_NUMBER: _ClassVar[int]
+    ENCODER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    DECODER_SHA256_FIELD_NUMBER: _ClassVar[int]
+    CODE_VERSION_FIELD_NUMBER: _ClassVar[int]
+    INPUT_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    LABELING_FIELD_NUMBER: _ClassVar[int]
+    EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_CREATED_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -131,7 +188,16 @@ class Evaluation(_message.Message):
     warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
     times: _models_pb2.JobTimes
     regions_artifact: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., rule: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ...) -> None: ...
+    policy: str
+    policy_sha256: str
+    encoder_sha256: str
+    decoder_sha256: str
+    code_version: str
+    input_digest: str
+    labeling: LabelingFigures
+    evidence: Evidence
+    audit_created: bool
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., rule: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., policy: _Optional[str] = ..., policy_sha256: _Optional[str] = ..., encoder_sha256: _Optional[str] = ..., decoder_sha256: _Optional[str] = ..., code_version: _Optional[str] = ..., input_digest: _Optional[str] = ..., labeling: _Optional[_Union[LabelingFigures, _Mapping]] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ..., audit_created: bool = ...) -> None: ...
 
 class EvaluationConfig(_message.Message):
     __slots__ = ("seed", "device")
@@ -142,20 +208,28 @@ class EvaluationConfig(_message.Message):
     def __init__(self, seed: _Optional[int] = ..., device: _Optional[str] = ...) -> None: ...
 
 class CreateEvaluationRequest(_message.Message):
-    __slots__ = ("request_id", "display_name", "baseline", "candidate", "audit", "config")
+    __slots__ = ("request_id", "display_name", "baseline", "candidate", "audit", "config", "policy", "vae", "dataset", "candidate_sha256")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BASELINE_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    VAE_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    CANDIDATE_SHA256_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     display_name: str
     baseline: str
     candidate: str
     audit: str
     config: EvaluationConfig
-    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ...) -> None: ...
+    policy: str
+    vae: str
+    dataset: str
+    candidate_sha256: str
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., policy: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., candidate_sha256: _Optional[str] = ...) -> None: ...
 
 class GetEvaluationRequest(_message.Message):
     __slots__ = ("name",)

@@ -34,13 +34,18 @@ class PromotionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PromotionServiceAsyncStub: ...
     CreateEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.CreateEvaluationRequest, _promotion_service_pb2.Evaluation]
-    """Starts an evaluation of a candidate against a baseline, over an audit of the baseline and the labels of its
-    regions as they are now. Any candidate will do: corrected by Defuse or retrained elsewhere. Idempotent by
-    `request_id`.
+    """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
+    retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
+    candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
+    valid under the policy is taken; where there is none, one is made first, with the policy's budget.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (audit, baseline or candidate),
-    FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED: candidate and baseline differ in classes or image
-    shape, or the audit is of another classifier).
+    Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
+    succeeded or is under way, it is the answer.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
+    NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
+    candidate and baseline differ in classes or image shape, or the audit is of another classifier;
+    CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
     """
     GetEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]
     """Errors: NOT_FOUND."""
@@ -57,13 +62,18 @@ class PromotionServiceAsyncStub(PromotionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.CreateEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
-    """Starts an evaluation of a candidate against a baseline, over an audit of the baseline and the labels of its
-    regions as they are now. Any candidate will do: corrected by Defuse or retrained elsewhere. Idempotent by
-    `request_id`.
+    """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
+    retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
+    candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
+    valid under the policy is taken; where there is none, one is made first, with the policy's budget.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (audit, baseline or candidate),
-    FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED: candidate and baseline differ in classes or image
-    shape, or the audit is of another classifier).
+    Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
+    succeeded or is under way, it is the answer.
+
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
+    NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
+    candidate and baseline differ in classes or image shape, or the audit is of another classifier;
+    CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
     """
     GetEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
@@ -83,13 +93,18 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.CreateEvaluationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.Evaluation, _abc.Awaitable[_promotion_service_pb2.Evaluation]]:
-        """Starts an evaluation of a candidate against a baseline, over an audit of the baseline and the labels of its
-        regions as they are now. Any candidate will do: corrected by Defuse or retrained elsewhere. Idempotent by
-        `request_id`.
+        """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
+        retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
+        candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
+        valid under the policy is taken; where there is none, one is made first, with the policy's budget.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (audit, baseline or candidate),
-        FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED: candidate and baseline differ in classes or image
-        shape, or the audit is of another classifier).
+        Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
+        succeeded or is under way, it is the answer.
+
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
+        NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
+        candidate and baseline differ in classes or image shape, or the audit is of another classifier;
+        CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
         """
 
     @_abc_1.abstractmethod
