@@ -4,7 +4,8 @@ import pytest
 import yaml
 from defuse.v1.audit_service_pb2 import Audit, Region
 from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
-from defuse.v1.models_pb2 import ContactSheet, Interval, Warning
+from defuse.v1 import models_pb2
+from defuse.v1.models_pb2 import ContactSheet, Interval
 from defuse.v1.promotion_service_pb2 import (
     Check,
     ClassAccuracy,
@@ -102,7 +103,7 @@ def materials_of(verdict="FAIL", regions=3, class_names=("cat", "dog", "cow"), p
         labeling=LabelingFigures(
             region_count=regions, unlabeled_count=1, unlabeled_harm_share=0.02, alpha=0.8, overlap_count=2
         ),
-        warnings=[Warning(reason="NO_UNUSED_TRAIN_SEEDS", message="no seeds were left")],
+        warnings=[models_pb2.Warning(reason="NO_UNUSED_TRAIN_SEEDS", message="no seeds were left")],
     )
     evaluation.times.create_time.FromSeconds(1_760_000_000)
     evaluation.times.start_time.FromSeconds(1_760_000_060)
