@@ -41,8 +41,10 @@ class ClassLine:
 class Confusion:
     """Confirmed bugs that show one class and are read as another."""
 
-    label: str
-    predicted: str
+    label: int
+    predicted_class: int
+    shows: str
+    read_as: str
     regions: int
     repaired: int
     """Of the regions, how many pass their check."""
@@ -144,8 +146,10 @@ def confusions(materials: Materials) -> list[Confusion]:
     names = materials.dataset.class_names
     found = [
         Confusion(
-            label=class_name(names, label),
-            predicted=class_name(names, predicted),
+            label=label,
+            predicted_class=predicted,
+            shows=class_name(names, label),
+            read_as=class_name(names, predicted),
             regions=len(regions),
             repaired=sum(region in passed for region in regions),
             misclassifications=sum(sizes.get(region, 0) for region in regions),

@@ -62,14 +62,14 @@ def style() -> str:
 
 def _matrix(confusions: list[facts.Confusion]) -> dict[str, Any] | None:
     """Rows, columns and cells by (label, predicted class); None where it would be too large, or empty."""
-    rows = sorted({one.label for one in confusions})
-    columns = sorted({one.predicted for one in confusions})
+    rows = {one.label: one.shows for one in confusions}
+    columns = {one.predicted_class: one.read_as for one in confusions}
     if not confusions or max(len(rows), len(columns)) > CONFUSED_SHOWN:
         return None
     return {
-        "rows": rows,
-        "columns": columns,
-        "cells": {(one.label, one.predicted): one for one in confusions},
+        "rows": sorted(rows.items()),
+        "columns": sorted(columns.items()),
+        "cells": {(one.label, one.predicted_class): one for one in confusions},
     }
 
 
