@@ -51,7 +51,8 @@ def _region_samples(checks: Checks, quantile: float) -> str:
     best = bound.samples / (bound.samples + quantile**2)
     return (
         f"region_accuracy can never pass: even {bound.samples:,} of {bound.samples:,} samples right show no "
-        f"more than {best:.3f}, and min is {bound.min:g}; {enough:,} samples would do for one region, more for several"
+        f"more than {best:.3f}, and min is {bound.min:g}; {enough:,} samples would do for one "
+        "region, more for several"
     )
 
 
@@ -91,6 +92,6 @@ def _age(checks: Checks, audit: AuditBudget) -> str:
     if bound is None or audit.budget_s is None or audit.budget_s <= bound.max_days * _DAY_S:
         return ""
     return (
-        f"an audit that takes {audit.budget_s:g} s is older than audit_age.max_days of {bound.max_days:g} when "
-        "it ends"
+        f"an audit that takes {audit.budget_s:g} s is older than audit_age.max_days of {bound.max_days:g} "
+        "when it ends"
     )
