@@ -94,8 +94,12 @@ def list_corrections(
 def evaluate(
     baseline: Named,
     candidate: Named,
-    audit: Named,
+    audit: Named = "",
     *,
+    vae: Named = "",
+    dataset: Named = "",
+    policy: str = "",
+    candidate_sha256: str = "",
     seed: int = 0,
     device: str = "",
     display_name: str = "",
@@ -105,8 +109,12 @@ def evaluate(
 ) -> Flow[Evaluation]:
     """Ask whether `candidate` may be promoted in place of `baseline`, over an audit of the baseline.
 
+    Without an audit, `vae` and `dataset` say over what the newest valid one is taken, or one is made. `policy` is
+    YAML (docs/policy.md); empty: the default. Of a candidate with other bytes than `candidate_sha256`, where that
+    is given, nothing is judged.
+
     With `wait`, returns the evaluation SUCCEEDED, whatever its `verdict`, or raises as `wait` does; else
-    returns it QUEUED. Raises NotFound, FailedPrecondition.
+    returns it QUEUED. Raises NotFound, FailedPrecondition, InvalidArgument (the policy's lines are in its fields).
     """
     request = CreateEvaluationRequest(
         request_id=new_request_id(),
@@ -114,6 +122,10 @@ def evaluate(
         baseline=name_of(baseline),
         candidate=name_of(candidate),
         audit=name_of(audit),
+        vae=name_of(vae),
+        dataset=name_of(dataset),
+        policy=policy,
+        candidate_sha256=candidate_sha256,
         config=EvaluationConfig(seed=seed, device=device),
     )
     evaluation = yield from unary("PromotionService/CreateEvaluation", request, Evaluation, timeout_s)

@@ -16,6 +16,7 @@ from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import checks, facts, regions
 
 CLASSES_SHOWN: Final = 30
+STANDING_SHOWN: Final = 20
 CONFUSED_SHOWN: Final = 12
 """Classes on one side of the confusion matrix: with more it is a list of pairs."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -34,6 +35,7 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
         tone=tone,
         answer=answer.format(**facts.model_names(materials)),
         standing=checks.standing(evaluation, names),
+        standing_shown=STANDING_SHOWN,
         folded=checks.folded(evaluation, names),
         passing=checks.passing(evaluation, names),
         figures=facts.figures(materials),
