@@ -1,4 +1,4 @@
-"""What the gates of registries are tested with: a service that has audited the baseline, and three candidates.
+"""What the gates of registries are tested with: a service that has audited the baseline, and candidates.
 
 The truth is z0 > 0. The baseline says z0 > 0.5 and is wrong in the stripe between; so is its one region.
 """

@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 
 import defuse
 import pytest
@@ -15,18 +14,17 @@ from defuse.registries.folder import FolderRegistry
 from defuse.registries.gate import gate
 from defuse.registries.request import GateRequest
 
-from tests.e2e import gate_materials
-from tests.e2e.gate_materials import Materials, Ran
+from tests.e2e.gate_materials import Materials, Ran, run
 
 
-@pytest.fixture(scope="module")
-def materials(address: str, tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Materials:
-    return gate_materials.make(address, tiny_models, tmp_path_factory.mktemp("materials"))
+@pytest.fixture
+def materials(gate_materials: Materials) -> Materials:
+    return gate_materials
 
 
 @pytest.fixture
 def place(materials: Materials, tmp_path: Path) -> Path:
-    """A registry with the baseline as version 1, which bears `champion`, and candidates 2 (better), 3 (worse)."""
+    """A registry: version 1 is the baseline and bears `champion`, version 2 is better, version 3 worse."""
     model = tmp_path / "registry" / "digits"
     for version, name in (("1", "baseline"), ("2", "better"), ("3", "worse")):
         (model / version).mkdir(parents=True)
@@ -41,13 +39,11 @@ Gate = Callable[..., Ran]
 
 @pytest.fixture
 def gate_version(materials: Materials, place: Path) -> Gate:
-    def run(version: str, *options: str, address: str = materials.address) -> Ran:
+    def gated(version: str, *options: str, address: str = materials.address) -> Ran:
         where = ["--folder", str(place), "--model", "digits", "--alias", "champion"]
-        return gate_materials.run(
-            address, "--timeout-s", "5", "folder", "gate", *where, "--version", version, *options
-        )
+        return run(address, "--timeout-s", "5", "folder", "gate", *where, "--version", version, *options)
 
-    return run
+    return gated
 
 
 def champion(place: Path) -> str:

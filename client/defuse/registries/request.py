@@ -17,7 +17,7 @@ class GateRequest:
     version: str
     alias: str = ""
     audit: str = ""
-    """`audits/ID` of the version that bears the alias; without, `dataset` and `vae` say what to audit over."""
+    """`audits/ID` of the version that bears the alias; without, `dataset` and `vae` say over what."""
     dataset: str = ""
     vae: str = ""
     policy: str | None = None
