@@ -16,7 +16,6 @@ import urllib.request
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 # onnx and onnxruntime are what mlflow.onnx logs models with.
 PACKAGES = ("mlflow==3.17.2", "onnx==1.23.2", "onnxruntime>=1.22")
@@ -88,7 +87,7 @@ def _settings() -> dict[str, str]:
     return {
         "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
-        "_MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_CACHE_TTL": "0",
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
@@ -103,21 +102,3 @@ def _wait_until_up(uri: str, process: subprocess.Popen[bytes], log: Path) -> Non
         time.sleep(0.3)
     last_words = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
     raise RuntimeError(f"MLflow is not up; its last words:\n{last_words}")
-
-
-def create_webhook(server: MlflowServer, url: str, secret: str) -> dict[str, Any]:
-    """Have the server tell `url` of every new version."""
-    body = {
-        "name": f"defuse {url}",
-        "url": url,
-        "secret": secret,
-        "events": [{"entity": "MODEL_VERSION", "action": "CREATED"}],
-    }
-    request = urllib.request.Request(
-        f"{server.uri}/api/2.0/mlflow/webhooks",
-        json.dumps(body).encode(),
-        {"Content-Type": "application/json"},
-        method="POST",
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.loads(answer.read())["webhook"]

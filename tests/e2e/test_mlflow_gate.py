@@ -6,9 +6,7 @@ MLflow gets a virtual environment of its own, out/mlflow-venv, which the tests m
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import defuse
 import pytest
@@ -16,43 +14,20 @@ from defuse.registries.errors import VersionChanged
 from defuse.registries.gate import EVIDENCE_FILES, gate
 from defuse.registries.mlflow import MlflowRegistry
 from defuse.registries.request import GateRequest
-from mlflow import MlflowClient
 
 from tests.e2e.gate_materials import Materials, Ran, run
+from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
 pytestmark = pytest.mark.timeout(600)  # the first of them installs MLflow
 
-_names = itertools.count()
-
-
-class Model:
-    """A registered model whose version 1 is the baseline and bears `champion`; 2 is better, 3 is worse."""
-
-    def __init__(self, server: MlflowServer, materials: Materials) -> None:
-        self.name = f"digits-{next(_names)}"
-        self.server = server
-        self.client = MlflowClient(server.uri, server.uri)
-        files = [materials.files[name] for name in ("baseline", "better", "worse")]
-        assert server.log(self.name, *files) == ["1", "2", "3"]
-        self.client.set_registered_model_alias(self.name, "champion", "1")
-
-    @property
-    def champion(self) -> str:
-        return str(self.client.get_registered_model(self.name).aliases["champion"])
-
-    def tags(self, version: str) -> dict[str, str]:
-        return dict(self.client.get_model_version(self.name, version).tags)
-
-    def artifacts(self, version: str) -> Path:
-        """Where the server keeps a version's files."""
-        location = self.client.get_model_version_download_uri(self.name, version)
-        return self.server.artifacts / location.removeprefix("mlflow-artifacts:/")
-
 
 @pytest.fixture
 def model(mlflow_server: MlflowServer, gate_materials: Materials) -> Model:
-    return Model(mlflow_server, gate_materials)
+    """Version 1 is the baseline and bears `champion`; 2 is better, 3 is worse."""
+    model = Model(mlflow_server, gate_materials)
+    assert model.log("better", "worse") == ["2", "3"]
+    return model
 
 
 Gate = Callable[..., Ran]
@@ -136,7 +111,7 @@ def test_the_models_tags_stand_for_options(
 def test_weights_beside_the_model_are_an_error_that_says_how_to_log_it(
     gate_version: Gate, model: Model, gate_materials: Materials
 ) -> None:
-    (version,) = model.server.log(model.name, gate_materials.files["better"], kind="external")
+    (version,) = model.log("better", kind="external")
     ran = gate_version(model, version, "--audit", gate_materials.labeled)
     assert ran.code == 64, ran.err
     assert "save_as_external_data=False" in ran.err
@@ -146,7 +121,7 @@ def test_weights_beside_the_model_are_an_error_that_says_how_to_log_it(
 def test_a_model_of_another_flavour_is_an_error(
     gate_version: Gate, model: Model, gate_materials: Materials
 ) -> None:
-    (version,) = model.server.log(model.name, gate_materials.files["better"], kind="python")
+    (version,) = model.log("better", kind="python")
     ran = gate_version(model, version, "--audit", gate_materials.labeled)
     assert ran.code == 64, ran.err
     assert "its flavours are python_function" in ran.err
