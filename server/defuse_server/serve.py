@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import structlog
 
@@ -12,6 +13,7 @@ from defuse_server.api import listen
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import open_backend
 from defuse_server.errors import BackendUnavailable
+from defuse_server.evidence import signing_key
 from defuse_server.settings import Settings
 from defuse_server.valkey import EmbeddedValkey
 from defuse_server.worker_process import WorkerProcess
@@ -45,14 +47,16 @@ async def serve_web(settings: Settings) -> None:
 async def serve_all(settings: Settings) -> None:
     """The API, the pages, a worker, and a Valkey of its own where no Redis is given, until SIGTERM or SIGINT.
 
-    Raises UnsafeListen, OSError, and BackendUnavailable where another one has the state folder or the Valkey
-    ended.
+    Without a signing key it makes one in its state folder, once. Raises UnsafeListen, SigningKeyUnusable,
+    OSError, and BackendUnavailable where another one has the state folder or the Valkey ended.
     """
     # First of all: what can't be served must not start a database.
     listen.check(settings)
     listen.check(settings, settings.web_address)
     from defuse_server.web.server import web_server
 
+    key, made = _signing_key(settings)
+    settings = settings.model_copy(update={"signing_key": key})
     async with contextlib.AsyncExitStack() as stack:
         stop = stack.enter_context(stop_event())
         ended: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
@@ -67,6 +71,8 @@ async def serve_all(settings: Settings) -> None:
         web = await stack.enter_async_context(web_server(backend))
         _announce(settings, api.port)
         _announce_web(web.url)
+        if made:
+            _announce_key(key)
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise BackendUnavailable(
@@ -76,6 +82,17 @@ async def serve_all(settings: Settings) -> None:
         _log.info("stopping")
         for task in ended:
             task.cancel()
+
+
+def _signing_key(settings: Settings) -> tuple[Path, bool]:
+    """A key that signs, and whether it was made here: a worker ends at once over one that does not sign."""
+    path = settings.signing_key or settings.state_dir / "signing-key.pem"
+    made = settings.signing_key is None and not path.exists()
+    if made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        signing_key.make(path)
+    signing_key.load(path)
+    return path, made
 
 
 @contextlib.contextmanager
@@ -105,4 +122,11 @@ def _announce(settings: Settings, port: int) -> None:
 def _announce_web(url: str) -> None:
     _log.info("web.ready", url=url)
     sys.stdout.write(f"web: {url}\n")
+    sys.stdout.flush()
+
+
+def _announce_key(path: Path) -> None:
+    public = signing_key.public_path(path)
+    _log.info("signing_key.made", path=str(path), public_key=str(public))
+    sys.stdout.write(f"signing key: made {path}; evidence is verified with {public}\n")
     sys.stdout.flush()

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Artifact store: a folder, or a URL that fsspec knows (s3://, gs://)."""
     state_dir: Path = Path("out/defuse")
     """Folder of the embedded Valkey and of the jobs' work folders."""
+    signing_key: Path | None = None
+    """Private key (PEM) that signs evidence; for workers alone. Without one `up` makes one in `state_dir`."""
     device: str = "auto"
     """Where jobs that don't say run: `auto`, `cpu` or `cuda:N`."""
     threads: int = Field(default=0, ge=0)

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli import audit, correct, gate, jobs, label, label_report, push, registry_gate, transfer, vae
+from defuse.cli import (
+    audit,
+    correct,
+    gate,
+    jobs,
+    label,
+    label_report,
+    push,
+    registry_gate,
+    transfer,
+    vae,
+    verify_evidence,
+)
 from defuse.cli.session import Server
 
 app = typer.Typer(
@@ -31,6 +43,7 @@ app.command("cancel")(jobs.cancel)
 app.command("label-report")(label_report.label_report)
 app.command("correct")(correct.correct)
 app.command("gate")(gate.gate)
+app.command("verify-evidence")(verify_evidence.verify_evidence)
 app.command("download")(transfer.download)
 
 

@@ -11,6 +11,7 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
 from defuse.v1.registry_service_pb2 import Classifier, Dataset
 
+from defuse_server.evidence import keep as evidence
 from defuse_server.gate import rule
 from defuse_server.jobs import label_set
 from defuse_server.jobs.audit import audit_config_json, audit_inputs
@@ -62,7 +63,7 @@ class EvaluationWork(Work[Evaluation]):
         await self.attempt.update(self.message)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in the figures, and judge them."""
+        """Fill in the figures, judge them, and keep the evidence."""
         evaluation = self.message
         evaluation.config.device = evaluation.config.device or self.backend.settings.device
         evaluation.test_size = result["test_size"]
@@ -79,6 +80,7 @@ class EvaluationWork(Work[Evaluation]):
         evaluation.rule = rule.RULE
         evaluation.verdict, checks = rule.judge(evaluation)
         evaluation.checks.extend(checks)
+        await evidence.keep(self.backend, evaluation, self.supervisor.signer)
 
     def _region(self, entry: Mapping[str, Any]) -> RegionAccuracy:
         figures = {name: value for name, value in entry.items() if name != "region"}
