@@ -23,7 +23,6 @@ from defuse_server.api.lookup import check_name, found, ready, succeeded
 from defuse_server.api.rpc import Write
 from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
-from defuse_server.gate.rule import RULE
 
 
 class PromotionService:
@@ -54,7 +53,6 @@ class PromotionService:
             dataset_sha256=names.artifact_sha256(dataset.artifact),
             label_set_digest=labels.digest,
             regions_artifact=labels.regions_artifact,
-            rule=RULE,
         )
         references = [baseline.name, candidate.name, audit.name]
         return await started(self._backend, evaluation, request, request.request_id, references)
