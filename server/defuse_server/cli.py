@@ -178,6 +178,56 @@ def worker(
     _run(run_worker(settings))
 
 
+@app.command("mlflow-webhook")
+def mlflow_webhook(
+    mlflow_webhook_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Where MLflow's webhooks are received, host:port; port 0 takes a free one. Beyond loopback "
+            "it needs TLS. [DEFUSE_MLFLOW_WEBHOOK_ADDRESS; 127.0.0.1:50190]"
+        ),
+    ] = None,
+    mlflow_tracking_uri: Annotated[
+        str | None, typer.Option(help="The MLflow server. [DEFUSE_MLFLOW_TRACKING_URI]", show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="The API, host:port. [DEFUSE_ADDRESS; 127.0.0.1:50151]")
+    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    redis_url: RedisUrl = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Gate each new version of MLflow's models that have the tag defuse.alias, as its webhooks tell of them.
+
+    A client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). MLflow signs with DEFUSE_MLFLOW_WEBHOOK_SECRET.
+    Prints `webhook: URL` once it serves. Without a Redis URL a Valkey of its own keeps what it accepted.
+    """
+    settings = _settings(
+        mlflow_webhook_address=mlflow_webhook_address,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        address=address,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        redis_url=redis_url,
+        state_dir=state_dir,
+    )
+    if settings.mlflow_webhook_secret is None or settings.mlflow_tracking_uri is None:
+        _fail(
+            EXIT_USAGE,
+            "expected DEFUSE_MLFLOW_WEBHOOK_SECRET, and --mlflow-tracking-uri or DEFUSE_MLFLOW_TRACKING_URI",
+        )
+    # Imported here: it brings the client and MLflow's, which no other process needs.
+    from defuse.registries.errors import RegistryError
+
+    from defuse_server.mlflow_webhook.process import serve_webhook
+
+    try:
+        _run(serve_webhook(settings))
+    except RegistryError as error:
+        _fail(EXIT_USAGE, str(error))
+
+
 @app.command("signing-key")
 def make_signing_key(
     file: Annotated[

@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 async def serve_api(settings: Settings) -> None:
     """The API alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
     listen.check(settings)
-    with _stop_event() as stop:
+    with stop_event() as stop:
         async with open_backend(settings) as backend, ApiServer(backend) as api:
             _announce(settings, api.port)
             await stop.wait()
@@ -35,10 +35,10 @@ async def serve_web(settings: Settings) -> None:
     """The pages alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
     listen.check(settings, settings.web_address)
     # Imported here, as the API does without it.
-    from defuse_server.web.server import WebServer
+    from defuse_server.web.server import web_server
 
-    with _stop_event() as stop:
-        async with open_backend(settings) as backend, WebServer(backend) as web:
+    with stop_event() as stop:
+        async with open_backend(settings) as backend, web_server(backend) as web:
             _announce_web(web.url)
             await stop.wait()
             _log.info("stopping")
@@ -53,12 +53,12 @@ async def serve_all(settings: Settings) -> None:
     # First of all: what can't be served must not start a database.
     listen.check(settings)
     listen.check(settings, settings.web_address)
-    from defuse_server.web.server import WebServer
+    from defuse_server.web.server import web_server
 
     key, made = _signing_key(settings)
     settings = settings.model_copy(update={"signing_key": key})
     async with contextlib.AsyncExitStack() as stack:
-        stop = stack.enter_context(_stop_event())
+        stop = stack.enter_context(stop_event())
         ended: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
         if settings.redis_url is None:
             valkey = EmbeddedValkey(settings.state_dir / "valkey")
@@ -68,7 +68,7 @@ async def serve_all(settings: Settings) -> None:
         await stack.enter_async_context(WorkerProcess(settings))
         backend = await stack.enter_async_context(open_backend(settings))
         api = await stack.enter_async_context(ApiServer(backend))
-        web = await stack.enter_async_context(WebServer(backend))
+        web = await stack.enter_async_context(web_server(backend))
         _announce(settings, api.port)
         _announce_web(web.url)
         if made:
@@ -96,7 +96,7 @@ def _signing_key(settings: Settings) -> tuple[Path, bool]:
 
 
 @contextlib.contextmanager
-def _stop_event() -> Generator[asyncio.Event]:
+def stop_event() -> Generator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set, in place of what they do otherwise."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)

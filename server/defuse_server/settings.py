@@ -20,6 +20,12 @@ class Settings(BaseSettings):
     """Where the pages are served, host:port. Beyond loopback they need TLS and a token."""
     web_lease_s: float = Field(default=120.0, ge=1, le=3600)
     """A task whose label page has given no sign of life for so long goes to another annotator."""
+    mlflow_webhook_address: str = "127.0.0.1:50190"
+    """Where MLflow's webhooks are received, host:port. Beyond loopback it needs TLS."""
+    mlflow_webhook_secret: SecretStr | None = None
+    """What MLflow signs its webhooks with."""
+    mlflow_tracking_uri: str | None = None
+    """The MLflow server whose versions are gated."""
     token: SecretStr | None = None
     """What clients show as bearer token; none: no authentication."""
     tls_cert: Path | None = None

@@ -11,6 +11,11 @@ from types import ModuleType
 import pytest
 
 from examples.digits.local_server import local_server
+from tests.e2e.gate_materials import Materials
+from tests.e2e.gate_materials import make as make_materials
+from tests.e2e.mlflow_server import MlflowServer
+from tests.e2e.mlflow_server import install as install_mlflow
+from tests.e2e.mlflow_server import running as running_mlflow
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -45,3 +50,19 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_models: ModuleT
     (folder / "decoder.onnx").write_bytes(tiny_models.decoder())
     (folder / "dataset.npz").write_bytes(tiny_models.dataset())
     return folder
+
+
+@pytest.fixture(scope="session")
+def gate_materials(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Materials]:
+    """A service of their own for the tests of registries and pipelines, with all that a gate needs."""
+    with local_server(tmp_path_factory.mktemp("gate-service")) as address:
+        yield make_materials(address, tiny_models, tmp_path_factory.mktemp("gate-materials"))
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """The real MLflow; the first time it is installed, which takes a minute."""
+    venv = repository / "out" / "mlflow-venv"
+    install_mlflow(venv)
+    with running_mlflow(venv, tmp_path_factory.mktemp("mlflow")) as server:
+        yield server

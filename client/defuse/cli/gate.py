@@ -37,12 +37,13 @@ def gate(
     if json:
         write_json(evaluation)
     else:
-        _write(evaluation)
+        write_evaluation(evaluation)
     # Only PASS promotes: a verdict that this client does not know is no PASS.
     return EXIT_CODES.get(evaluation.verdict, 70) if wait else 0
 
 
-def _write(evaluation: Evaluation) -> None:
+def write_evaluation(evaluation: Evaluation) -> None:
+    """Write the checks and the verdict for people."""
     rows = [
         (
             check.check,
