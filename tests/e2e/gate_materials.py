@@ -18,6 +18,8 @@ from typing import Any
 import defuse
 
 BASELINE, BETTER, WORSE = "baseline", "better", "worse"
+POLICY = "version: 1\nchecks:\n  annotator_agreement: off\n"
+"""One annotator says what is true; nobody is there to agree with."""
 BOUNDARIES = {BASELINE: 0.5, BETTER: 0.0, WORSE: 1.0}
 
 
@@ -26,6 +28,7 @@ class Materials:
     """Names in the service, and the classifiers' files by name."""
 
     address: str
+    baseline: str
     vae: str
     dataset: str
     labeled: str
@@ -53,7 +56,7 @@ def make(address: str, tiny_models: ModuleType, folder: Path) -> Materials:
             client.wait(audit)
         label_all(client, audits[0].name)
     files = {name: folder / f"{name}.onnx" for name in BOUNDARIES}
-    return Materials(address, vae, dataset, audits[0].name, audits[1].name, files)
+    return Materials(address, baseline, vae, dataset, audits[0].name, audits[1].name, files)
 
 
 def label_all(client: defuse.Client, audit: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,15 +22,8 @@ def materials(gate_materials: Materials) -> Materials:
 
 
 @pytest.fixture
-def place(materials: Materials, tmp_path: Path) -> Path:
-    """A registry: version 1 is the baseline and bears `champion`, version 2 is better, version 3 worse."""
-    model = tmp_path / "registry" / "digits"
-    for version, name in (("1", "baseline"), ("2", "better"), ("3", "worse")):
-        (model / version).mkdir(parents=True)
-        shutil.copyfile(materials.files[name], model / version / "model.onnx")
-    (model / "aliases").mkdir()
-    (model / "aliases" / "champion").write_text("1")
-    return model.parent
+def place(folder_registry: Path) -> Path:
+    return folder_registry
 
 
 Gate = Callable[..., Ran]
