@@ -22,7 +22,9 @@ from defuse_engine.types import Codes
 
 SAMPLES = 100
 """Fresh samples that regions are rated on (more where more are shown): a rate's 95% interval is +-0.1."""
-_SAMPLES_ON_THE_WAY = 30
+_JUDGED = 40
+"""Of them those that are judged: that takes most of the time."""
+_SAMPLES_ON_THE_WAY = 20
 _MOVES = 2
 _SPLITS = 3
 _LOOKS = _SPLITS + 1 + _MOVES
@@ -65,10 +67,11 @@ def settle(
         impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}")
         regions = [_moved(impression, bars) for impression in impressions]
         on_progress(_SPLITS + 1 + number, _LOOKS)
-    impressions = looker.look(regions, samples, "distill/samples")
-    convincing = tuple(impression for impression in impressions if _convinces(impression, bars))
+    impressions = looker.look(regions, _JUDGED, "distill/judged")
+    convincing = [impression for impression in impressions if _convinces(impression, bars)]
+    widened = looker.widened(convincing, samples - _JUDGED, "distill/samples")
     on_progress(_LOOKS, _LOOKS)
-    return Settled(convincing, split, len(impressions) - len(convincing))
+    return Settled(tuple(widened), split, len(impressions) - len(convincing))
 
 
 def _split(

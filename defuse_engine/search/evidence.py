@@ -54,9 +54,11 @@ class Neighbours:
         return self._labels[block * self._width + positions % self._width].cpu().numpy()
 
 
-def neighbours_for(asked: int, items: int, classes: int) -> int:
+def neighbours_for(asked: int, items: int, classes: int, sampled: int | None = None) -> int:
     """How many neighbours are asked: at most a tenth of what an average class has, but 5 even of tiny ones.
 
-    With more of them a small dataset would be asked about places that have little to do with a code.
+    With more of them a small dataset would be asked about places that have little to do with a code. Where only
+    `sampled` of the items are asked, as many as lie as near.
     """
-    return min(asked, max(5, items // (10 * classes)))
+    count = min(asked, max(5, items // (10 * classes)))
+    return count if sampled is None else min(count, max(5, round(count * sampled / items)))

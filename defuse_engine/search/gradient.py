@@ -136,4 +136,5 @@ class Gradient:
 
 
 def _frozen(model_bytes: bytes, output: str, device: str) -> DifferentiableModel:
-    return input_differentiable(model_bytes, output).to(device).eval()
+    # Channels last: convolutions and their gradients take 0.7 to 0.8 of the time on a processor.
+    return input_differentiable(model_bytes, output).to(device, memory_format=torch.channels_last).eval()
