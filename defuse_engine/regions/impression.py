@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.regions.grouping import Region, sample_region
@@ -32,7 +32,7 @@ class Impression:
     bug_probability: Float32[np.ndarray, " m"]
     """0 where nobody was asked."""
     agreement: Float32[np.ndarray, " m"]
-    reading: Labels
+    reading: Int64[np.ndarray, " m"]
     """What the dataset's codes say that the sample shows; the seed label where nobody was asked."""
 
     @property
@@ -66,14 +66,17 @@ class Looker:
     tau: float
     seed: int
 
-    def look(self, regions: list[Region], samples: int, stage: str) -> list[Impression]:
-        """Draw `samples` of each region; region i of `stage` always gets the same stream."""
+    def look(self, regions: list[Region], samples: int, stage: str, least: float = 0.0) -> list[Impression]:
+        """Draw `samples` of each region; region i of `stage` always gets the same stream.
+
+        `least`: as in `Judge`.
+        """
         if not regions:
             return []
         codes = self._samples(regions, samples, stage)
         labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
         parts = [
-            self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE])
+            self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
             for start in range(0, len(codes), _AT_ONCE)
         ]
         predicted, probability, agreement, reading = (
@@ -131,7 +134,7 @@ class Looker:
         return self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()
 
     def _look_at(
-        self, codes: Codes, labels: Labels
+        self, codes: Codes, labels: Labels, least: float
     ) -> tuple[Labels, Float32[np.ndarray, " n"], Float32[np.ndarray, " n"], Labels]:
         """Predictions, bug probabilities, agreements and readings of some codes, decoded once for all."""
         images = self.decoder(codes)
@@ -140,5 +143,5 @@ class Looker:
         if self.judge is None:
             return predicted, np.zeros(len(codes), np.float32), np.ones(len(codes), np.float32), labels
         confidence = probabilities[np.arange(len(codes)), predicted]
-        evidence = self.judge.of_images(images, labels, predicted, confidence)
+        evidence = self.judge(images, labels, predicted, confidence, least)
         return predicted, evidence.bug_probability, evidence.agreement, evidence.reading

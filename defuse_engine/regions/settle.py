@@ -24,7 +24,7 @@ SAMPLES = 100
 """Fresh samples that regions are rated on (more where more are shown): a rate's 95% interval is +-0.1."""
 _JUDGED = 40
 """Of them those that are judged: that takes most of the time."""
-_SAMPLES_ON_THE_WAY = 20
+_SAMPLES_ON_THE_WAY = 30
 _MOVES = 2
 _SPLITS = 3
 _LOOKS = _SPLITS + 1 + _MOVES
@@ -61,10 +61,10 @@ def settle(
     samples = max(SAMPLES, least_samples)
     if looker.judge is None:
         return Settled(tuple(looker.look(regions, samples, "distill/samples")), 0, 0)
-    impressions, split = _split(regions, looker, codes, device, on_progress)
+    impressions, split = _split(regions, looker, bars, codes, device, on_progress)
     regions = [_moved(impression, bars) for impression in impressions]
     for number in range(1, _MOVES):
-        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}")
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}", bars.probability)
         regions = [_moved(impression, bars) for impression in impressions]
         on_progress(_SPLITS + 1 + number, _LOOKS)
     impressions = looker.look(regions, _JUDGED, "distill/judged")
@@ -77,6 +77,7 @@ def settle(
 def _split(
     regions: list[Region],
     looker: Looker,
+    bars: Bars,
     codes: Codes,
     device: str,
     on_progress: Callable[[int, int], None],
@@ -85,7 +86,7 @@ def _split(
     settled: list[Impression] = []
     split = 0
     for number in range(_SPLITS + 1):
-        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}")
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", bars.probability)
         on_progress(number + 1, _LOOKS)
         regions = []
         for row, impression in enumerate(impressions):

@@ -22,9 +22,6 @@ from defuse_engine.search.witness import train_witness
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes
 
-_MOST_ASKED = 20_000
-"""Train codes that are neighbours; time grows with their number. Beside the witness more of them tell little."""
-
 
 def latent_spread(codes: Codes) -> Float32[np.ndarray, " d"]:
     """Standard deviation of the train codes in each latent coordinate."""
@@ -38,18 +35,12 @@ def open_judge(
     if config.neighbours == 0:
         return None, Bars(0.0, 0.0, 0.0, 0.0)
     dataset = resources.dataset
-    neighbours = _neighbours(resources, codes, config, job_seed)
+    count = neighbours_for(config.neighbours, len(codes), dataset.class_count)
+    neighbours = Neighbours(codes, dataset.train.labels, count, resources.runtime.device)
     witness = train_witness(resources, codes, job_seed, reporter)
     judge = Judge(resources.encoder, resources.decoder, neighbours, witness)
     judge.calibrate(dataset.validation, resources.classifier, numpy_generator(job_seed, "calibration"))
     return judge, set_bars(judge, config, reporter)
-
-
-def _neighbours(resources: Resources, codes: Codes, config: AuditConfig, job_seed: int) -> Neighbours:
-    rng = numpy_generator(job_seed, "neighbourhood/asked")
-    asked = np.sort(rng.permutation(len(codes))[:_MOST_ASKED])
-    count = neighbours_for(config.neighbours, len(codes), resources.dataset.class_count, len(asked))
-    return Neighbours(codes[asked], resources.dataset.train.labels[asked], count, resources.runtime.device)
 
 
 def open_search(

@@ -10,8 +10,8 @@ from jaxtyping import Int64
 
 from defuse_engine.types import Codes, Labels
 
-_DISTANCES_AT_ONCE = 1 << 22
-"""16 MiB of float32 distances: stays near the processor's caches for any size of train split."""
+_DISTANCES_AT_ONCE = 1 << 20
+"""4 MiB of float32 distances: stays in the processor's caches for any size of train split."""
 
 
 class Neighbours:
@@ -54,11 +54,9 @@ class Neighbours:
         return self._labels[block * self._width + positions % self._width].cpu().numpy()
 
 
-def neighbours_for(asked: int, items: int, classes: int, sampled: int | None = None) -> int:
+def neighbours_for(asked: int, items: int, classes: int) -> int:
     """How many neighbours are asked: at most a tenth of what an average class has, but 5 even of tiny ones.
 
-    With more of them a small dataset would be asked about places that have little to do with a code. Where only
-    `sampled` of the items are asked, as many as lie as near.
+    With more of them a small dataset would be asked about places that have little to do with a code.
     """
-    count = min(asked, max(5, items // (10 * classes)))
-    return count if sampled is None else min(count, max(5, round(count * sampled / items)))
+    return min(asked, max(5, items // (10 * classes)))
