@@ -56,8 +56,10 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_models: ModuleT
 @pytest.fixture(scope="session")
 def gate_materials(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Materials]:
     """A service of their own for the tests of registries and pipelines, with all that a gate needs."""
-    with local_server(tmp_path_factory.mktemp("gate-service")) as address:
-        yield make_materials(address, tiny_models, tmp_path_factory.mktemp("gate-materials"))
+    service = tmp_path_factory.mktemp("gate-service")
+    with local_server(service) as address:
+        folder = tmp_path_factory.mktemp("gate-materials")
+        yield make_materials(address, service / "state", tiny_models, folder)
 
 
 @pytest.fixture

@@ -77,8 +77,7 @@ def run(command: list[str], env: dict[str, str], folder: Path) -> subprocess.Com
 @pytest.fixture
 def model(mlflow_server: MlflowServer, gate_materials: Materials) -> Model:
     """Version 2 is better, 3 is worse; the tags say over what."""
-    model = Model(mlflow_server, gate_materials)
-    model.log("better", "worse")
+    model = Model(mlflow_server, gate_materials, "better", "worse")
     model.client.set_registered_model_tag(model.name, "defuse.audit", gate_materials.labeled)
     model.client.set_registered_model_tag(model.name, "defuse.policy", POLICY)
     return model
