@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli.gate import EXIT_CODES
 from defuse.cli.output import Json, write_facts, write_json
+from defuse.cli.verdict_table import EXIT_CODES
 from defuse.evidence import Verified, verify
 from defuse.messages import Verdict
 
