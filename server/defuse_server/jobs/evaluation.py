@@ -1,8 +1,10 @@
-"""Evaluations: the engine measures, the rule judges."""
+"""Evaluations: the engine measures, the gate judges."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAcc
 from defuse_server.code_version import own_code_version
 from defuse_server.evaluations.awaiting import compared_by
 from defuse_server.evaluations.inputs import input_digest
-from defuse_server.gate import rule
+from defuse_server.gate.judge import judge
+from defuse_server.gate.policy import Policy
 from defuse_server.jobs import label_set
 from defuse_server.jobs.audit import audit_config_json
 from defuse_server.jobs.engine_events import EngineWarning
@@ -27,6 +30,10 @@ _SECOND_SEARCH = {
     "candidates_after": "candidates_after",
     "misclassifications_before": "misclassifications_before",
     "misclassifications_after": "misclassifications_after",
+    "seed_candidates_before": "seed_candidates_before",
+    "seed_candidates_after": "seed_candidates_after",
+    "seed_misclassifications_before": "seed_misclassifications_before",
+    "seed_misclassifications_after": "seed_misclassifications_after",
 }
 
 
@@ -50,6 +57,7 @@ class EvaluationWork(Work[Evaluation]):
             "audit": audit_config_json(audit.config),
             "audit_seed": audit.config.seed,
             "tau": audit.config.tau,
+            "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,
         }
         return JobPlan(
             "evaluate", inputs, config=config, seed=evaluation.config.seed, device=evaluation.config.device
@@ -75,8 +83,12 @@ class EvaluationWork(Work[Evaluation]):
             SecondSearch(**{field: found[key] for field, key in _SECOND_SEARCH.items()})
         )
         evaluation.warnings.extend(warnings_of(result))
-        evaluation.rule = rule.RULE
-        evaluation.verdict, checks = rule.judge(evaluation)
+        policy = Policy.parse(evaluation.policy)
+        evaluation.policy, evaluation.policy_sha256 = policy.to_yaml(), policy.sha256
+        audit = await fetch(self.backend, evaluation.audit, Audit)
+        # Not the time of judging: a job that is done again must end with the same verdict.
+        age = evaluation.times.create_time.ToDatetime(UTC) - audit.times.end_time.ToDatetime(UTC)
+        evaluation.verdict, checks = await asyncio.to_thread(judge, evaluation, policy, age)
         evaluation.checks.extend(checks)
 
     def _region(self, entry: Mapping[str, Any]) -> RegionAccuracy:

@@ -62,7 +62,7 @@ class AnnotatorAgreement:
 
 @dataclass(frozen=True)
 class AuditAge:
-    """How old the audit may be, in days, when the evaluation is judged."""
+    """How old the audit may be, in days, when the evaluation is asked for."""
 
     max_days: float = 30.0
 
