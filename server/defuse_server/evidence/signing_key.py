@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner as Signer  # pyright: ignore[reportPrivateImportUsage]
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
+
+    Signer = CryptoSigner
 
 PRIVATE_MODE: Final = 0o600
 PUBLIC_SUFFIX: Final = ".pub"
