@@ -80,7 +80,7 @@ def _signed_payload(envelope: dict[str, Any], public_key_pem: bytes) -> tuple[by
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
         from securesystemslib.dsse import Envelope
         from securesystemslib.exceptions import VerificationError
-        from securesystemslib.signer import Signature, SSlibKey
+        from securesystemslib.signer import Signature, SSlibKey  # pyright: ignore[reportPrivateImportUsage]
     except ImportError as missing:
         raise ExtraMissing(
             f"verifying needs {missing.name}, which is not installed: pip install 'defuse-audit[gate]'"

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli.gate import EXIT_CODES, write_evaluation
 from defuse.cli.output import Json, errors, write_facts, write_json
 from defuse.cli.progress import job_bar
 from defuse.cli.push import Mean, ModelLayout, Outputs, Scale, Std
 from defuse.cli.session import connect
+from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
 from defuse.registries.declaration import Declaration
 from defuse.registries.gate import Gated, gate
 from defuse.registries.registry import Registry

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli.gate import EXIT_CODES
 from defuse.cli.output import Json, write_facts, write_json
+from defuse.cli.verdict_table import EXIT_CODES, verdict_name
 from defuse.evidence import Verified, verify
-from defuse.messages import Verdict
+
+_CODES = {verdict_name(verdict): code for verdict, code in EXIT_CODES.items()}
 
 
 def verify_evidence(
@@ -54,7 +55,7 @@ def verify_evidence(
         write_json(verified.document)
     else:
         _write(verified, model)
-    return EXIT_CODES[Verdict.Value(f"VERDICT_{verified.verdict}")] if require_pass else 0
+    return _CODES[verified.verdict] if require_pass else 0
 
 
 def _write(verified: Verified, model: Path | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from defuse.v1.audit_service_pb2 import Audit
@@ -26,7 +27,7 @@ async def newest_valid(backend: Backend, compared: Compared, policy: Policy) -> 
         if audit.state == JobState.JOB_STATE_SUCCEEDED
     ]
     newest = max(audits, key=lambda audit: audit.times.end_time.ToNanoseconds(), default=None)
-    return newest if newest is not None and is_fresh(newest, policy) else None
+    return newest if newest is not None and is_fresh(newest, policy, datetime.now(UTC)) else None
 
 
 async def joined(backend: Backend, compared: Compared, policy: Policy, device: str) -> Audit:

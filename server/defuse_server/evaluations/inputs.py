@@ -65,7 +65,7 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit) -> st
             **_asked(evaluation, compared),
             "regions": evaluation.regions_artifact,
             "audit": MessageToDict(audit.config, preserving_proto_field_name=True),
-            "audit_is_fresh": is_fresh(audit, Policy.parse(evaluation.policy)),
+            "audit_is_fresh": is_fresh(audit, Policy.parse(evaluation.policy), _made(evaluation)),
             "label_set": evaluation.label_set_digest,
             "labeling": figures,
             "code": evaluation.code_version,
@@ -73,13 +73,19 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit) -> st
     )
 
 
-def is_fresh(audit: Audit, policy: Policy) -> bool:
-    """Whether an audit that has ended is young enough for the policy."""
+def is_fresh(audit: Audit, policy: Policy, made: datetime) -> bool:
+    """Whether an audit that has ended is young enough for an evaluation by the policy, made at that time."""
     bound = policy.checks.audit_age
     if bound is None:
         return True
-    age = datetime.now(UTC) - audit.times.end_time.ToDatetime(UTC)
-    return age <= timedelta(days=bound.max_days)
+    return made - audit.times.end_time.ToDatetime(UTC) <= timedelta(days=bound.max_days)
+
+
+def _made(evaluation: Evaluation) -> datetime:
+    """The time that the audit's age counts to: now, where the record is not made yet."""
+    if evaluation.times.HasField("create_time"):
+        return evaluation.times.create_time.ToDatetime(UTC)
+    return datetime.now(UTC)
 
 
 def _asked(evaluation: Evaluation, compared: Compared) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from defuse_server.evidence.statement import envelope
 from defuse_server.evidence.verdict import verdict_json
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
+    from defuse_server.evidence.signing_key import Signer
 
 UNSIGNED: Final = models_pb2.Warning(
     reason="EVIDENCE_UNSIGNED",

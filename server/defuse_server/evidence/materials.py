@@ -17,7 +17,7 @@ from defuse_server.jobs.work import fetch
 from defuse_server.names import artifact_sha256
 from defuse_server.store.artifacts import ArtifactStore
 
-PICTURES_SHOWN: Final = 40
+PICTURES_SHOWN: Final = 60
 PICTURES_BYTES: Final = 12 << 20
 """All pictures of one report together: people send it around."""
 _REGIONS_READ: Final = 500

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
+
+    Signer = CryptoSigner
 
 PRIVATE_MODE: Final = 0o600
 PUBLIC_SUFFIX: Final = ".pub"
@@ -22,11 +24,11 @@ class SigningKeyUnusable(Exception):
     """The key that the settings name can't sign; says what was expected, what came and what to do."""
 
 
-def load(path: Path) -> CryptoSigner:
+def load(path: Path) -> Signer:
     """Read a private key: PEM, without passphrase; Ed25519, ECDSA or RSA. Raises SigningKeyUnusable."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
 
     try:
         return CryptoSigner(load_pem_private_key(path.read_bytes(), None))
@@ -50,7 +52,7 @@ def make(path: Path) -> str:
     Raises FileExistsError where one of the two is there already, OSError.
     """
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
-    from securesystemslib.signer import CryptoSigner
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
 
     public = public_path(path)
     if public.exists():

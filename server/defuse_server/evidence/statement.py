@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from defuse_server.evidence.canonical import canonical
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
+    from defuse_server.evidence.signing_key import Signer
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"

@@ -42,7 +42,7 @@ from defuse_server.names import SPLITS, collection_of
 from defuse_server.redis_client import UNREACHABLE
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
+    from defuse_server.evidence.signing_key import Signer
 
 HEARTBEAT_S = 0.5
 """How often a worker gives a sign of life, and looks whether its job was cancelled."""

@@ -20,7 +20,7 @@ from defuse_server.jobs.fence import Attempt
 from defuse_server.jobs.folder import JobPlan
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import Signer
+    from defuse_server.evidence.signing_key import Signer
 
 M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 

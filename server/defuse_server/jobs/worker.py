@@ -29,7 +29,7 @@ from defuse_server.redis_client import UNREACHABLE
 from defuse_server.settings import Settings
 
 if TYPE_CHECKING:
-    from securesystemslib.signer import CryptoSigner
+    from defuse_server.evidence.signing_key import Signer
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +50,7 @@ async def run_worker(settings: Settings) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _signer(settings: Settings) -> CryptoSigner | None:
+def _signer(settings: Settings) -> Signer | None:
     """Read the key once: evaluations then don't depend on its file."""
     path = settings.signing_key
     if path is None:

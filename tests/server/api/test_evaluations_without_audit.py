@@ -21,7 +21,7 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
 )
 from defuse_server import redis_keys
-from defuse_server.evaluations import inputs
+from defuse_server.evaluations import audits, inputs
 from defuse_server.evaluations.awaiting import settle
 
 QUEUED, SUCCEEDED = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_SUCCEEDED
@@ -185,6 +185,7 @@ async def test_the_newest_audit_that_the_policy_still_allows_is_taken(
         def now(cls, tz=None):
             return datetime.datetime.now(tz) + datetime.timedelta(days=31)
 
+    monkeypatch.setattr(audits, "datetime", Later)
     monkeypatch.setattr(inputs, "datetime", Later)
     assert (await evaluate()).audit_created
     patient = "version: 1\nchecks: {audit_age: {max_days: 60}}\n"

@@ -2,9 +2,9 @@
 
 import pytest
 import yaml
+from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, Region
 from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
-from defuse.v1 import models_pb2
 from defuse.v1.models_pb2 import ContactSheet, Interval
 from defuse.v1.promotion_service_pb2 import (
     Check,

@@ -10,7 +10,9 @@ from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import BYTES_MAX, code, markdown_report, text
 from defuse_server.evidence.verdict import verdict_json
 
-HOSTILE = "<script>alert(1)</script>\"'`|@team #7 [x](http://e.example) ${700*70} {{ 700*70 }} *b*\x1b[31m\n## no"
+HOSTILE = (
+    "<script>alert(1)</script>\"'`|@team #7 [x](http://e.example) ${700*70} {{ 700*70 }} *b*\x1b[31m\n## no"
+)
 
 
 def html(materials, key_id="k1"):

@@ -55,5 +55,5 @@ def test_an_audit_is_made_with_its_budget():
 
 def test_samples_are_drawn_as_the_check_asks():
     assert DEFAULT.samples_per_region == 500
-    assert Policy.parse(checks("region_accuracy: {samples: 35}")).samples_per_region == 35
+    assert Policy.parse(checks("region_accuracy: {samples: 40}")).samples_per_region == 40
     assert Policy.parse(checks("region_accuracy: off")).samples_per_region > 0

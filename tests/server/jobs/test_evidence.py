@@ -26,6 +26,7 @@ async def evaluated(tiny, backend):
         baseline=audit.classifier,
         candidate=audit.classifier,
         label_set_digest=digest,
+        regions_artifact=await backend.regions.artifact(audit.name),
     )
     evaluation = await tiny.ended((await tiny.submit(evaluation)).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure

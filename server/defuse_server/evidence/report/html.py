@@ -24,7 +24,7 @@ _PAGES: Final = Path(defuse_server.__file__).parent / "web" / "static" / "style.
 
 
 def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -> bytes:
-    """The report; `verdict` is the document that the envelope holds, `key_id` the key's, empty without one."""
+    """The report; `verdict` is the document that is signed, `key_id` the key's, empty without one."""
     evaluation, names = materials.evaluation, materials.dataset.class_names
     said, tone, answer = facts.headline(materials)
     shown, others = regions.cards(materials)

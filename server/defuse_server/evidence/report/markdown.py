@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -92,4 +92,4 @@ _ENVIRONMENT: Final = Environment(  # noqa: S701
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters.update(code=code, percent=percent, number=checks.number)
-_ENVIRONMENT.globals.update(count=count)
+cast("dict[str, Any]", _ENVIRONMENT.globals)["count"] = count

@@ -46,7 +46,9 @@ def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bo
         ("harm share", labeling.unlabeled_harm_share, bounds.max_harm_share),
     ):
         if bound is not None:
-            yield _counted("unlabeled_regions", subject, value, bound, known and value <= bound, explanation, remedy)
+            yield _counted(
+                "unlabeled_regions", subject, value, bound, known and value <= bound, explanation, remedy
+            )
 
 
 def _agreement(labeling: LabelingFigures, bound: AnnotatorAgreement) -> Check:

@@ -30,7 +30,7 @@ def find_contradictions(
     """Note them, each at the key that has to give way, or at the nearest one that was written."""
     quantile = NormalDist().inv_cdf(0.5 + confidence / 2)
     for path, text in (
-        (("checks", "region_accuracy"), _region_samples(checks, quantile)),
+        (("checks", "region_accuracy"), _region_samples(checks, quantile, 1 - confidence)),
         (("checks", "second_search"), _both_off(checks.second_search, "second_search")),
         (("checks", "unlabeled_regions"), _both_off(checks.unlabeled_regions, "unlabeled_regions")),
         (("audit", "max_seeds"), _search_seeds(checks, audit, quantile)),
@@ -42,16 +42,18 @@ def find_contradictions(
             faults.add(places[nearest], text)
 
 
-def _region_samples(checks: Checks, quantile: float) -> str:
-    """Of n right in n, the lower end of Wilson's interval is n / (n + z^2)."""
+def _region_samples(checks: Checks, quantile: float, error: float) -> str:
+    """Of n right in n, the lower end is n / (n + z^2) (Wilson) or (error / 2)^(1 / n) (exact), the lesser."""
     bound = checks.region_accuracy
-    if bound is None or bound.samples / (bound.samples + quantile**2) >= bound.min:
+    if bound is None:
         return ""
-    enough = math.ceil(bound.min * quantile**2 / (1 - bound.min))
-    best = bound.samples / (bound.samples + quantile**2)
+    best = min(bound.samples / (bound.samples + quantile**2), (error / 2) ** (1 / bound.samples))
+    if best >= bound.min:
+        return ""
+    enough = max(bound.min * quantile**2 / (1 - bound.min), math.log(error / 2) / math.log(bound.min))
     return (
         f"region_accuracy can never pass: even {bound.samples:,} of {bound.samples:,} samples right show no "
-        f"more than {best:.3f}, and min is {bound.min:g}; {enough:,} samples would do for one "
+        f"more than {best:.3f}, and min is {bound.min:g}; {math.ceil(enough):,} samples would do for one "
         "region, more for several"
     )
 

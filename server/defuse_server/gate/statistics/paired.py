@@ -23,8 +23,8 @@ def change_interval(
 
     Tango's score interval (T. Tango, Equivalence test and confidence interval for the difference in
     proportions for the paired-sample design, Statistics in Medicine 17, 1998) with a continuity correction:
-    all changes that the score test does not refuse; at a change of 0 that test is McNemar's. It is honest where
-    few items or none are classified differently, too. Without items it is [-1, 1].
+    all changes that the score test does not refuse; at a change of 0 that test is McNemar's. It is
+    honest where few items or none are classified differently, too. Without items it is [-1, 1].
     """
     if items == 0:
         return Interval(0.0, -1.0, 1.0, 0, error)
