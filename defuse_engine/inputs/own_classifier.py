@@ -47,7 +47,7 @@ class OwnClassifier(nn.Module):
         # Large images are made smaller first: it has to be quick.
         pooled = max(1, side // _SIDE)
         self.first = nn.Sequential(
-            nn.AvgPool2d(pooled, ceil_mode=True),
+            nn.AvgPool2d(pooled, ceil_mode=True) if pooled > 1 else nn.Identity(),
             nn.Conv2d(channels, _WIDTH, 5, 1 if side < _SIDE // 2 else 2, padding=2, bias=False),
             nn.BatchNorm2d(_WIDTH),
             nn.SiLU(),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.regions.grouping import Region, sample_region
 from defuse_engine.search.belief import Judge
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Codes, Labels
+from defuse_engine.types import Codes, Images, Labels
 
 _AT_ONCE = 1 << 13
 """Samples that are decoded at once: bounds memory, whatever the number of regions."""
@@ -20,15 +21,18 @@ _AT_ONCE = 1 << 13
 
 @dataclass(frozen=True)
 class Impression:
-    """Fresh samples of one region; row i of every array is the same sample."""
+    """Fresh samples of one region; row i of every array is the same sample.
+
+    All n are classified, the first m of them judged.
+    """
 
     region: Region
     codes: Codes
     predicted: Labels
-    bug_probability: Float32[np.ndarray, " n"]
+    bug_probability: Float32[np.ndarray, " m"]
     """0 where nobody was asked."""
-    agreement: Float32[np.ndarray, " n"]
-    reading: Labels
+    agreement: Float32[np.ndarray, " m"]
+    reading: Int64[np.ndarray, " m"]
     """What the dataset's codes say that the sample shows; the seed label where nobody was asked."""
 
     @property
@@ -38,8 +42,9 @@ class Impression:
 
     @property
     def mean_bug_probability(self) -> float:
-        """Of the samples that are classified as anything but the seed label; 0 where none is."""
-        return float(self.bug_probability[self.wrong].mean(dtype=np.float64)) if self.wrong.any() else 0.0
+        """Of the judged samples that are classified as anything but the seed label; 0 where none is."""
+        wrong = self.wrong[: len(self.bug_probability)]
+        return float(self.bug_probability[wrong].mean(dtype=np.float64)) if wrong.any() else 0.0
 
     def reading_purity(self) -> float:
         """Share of the commonest reading."""
@@ -61,25 +66,17 @@ class Looker:
     tau: float
     seed: int
 
-    def look(self, regions: list[Region], samples: int, stage: str) -> list[Impression]:
-        """Draw `samples` of each region; region i of `stage` always gets the same stream."""
+    def look(self, regions: list[Region], samples: int, stage: str, least: float = 0.0) -> list[Impression]:
+        """Draw `samples` of each region; region i of `stage` always gets the same stream.
+
+        `least`: as in `Judge`.
+        """
         if not regions:
             return []
-        codes = np.concatenate(
-            [
-                sample_region(
-                    region.mean,
-                    region.covariance,
-                    self.tau,
-                    samples,
-                    numpy_generator(self.seed, stage, number),
-                )
-                for number, region in enumerate(regions)
-            ]
-        )
+        codes = self._samples(regions, samples, stage)
         labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
         parts = [
-            self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE])
+            self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
             for start in range(0, len(codes), _AT_ONCE)
         ]
         predicted, probability, agreement, reading = (
@@ -94,15 +91,57 @@ class Looker:
             )
         ]
 
+    def widened(self, impressions: Sequence[Impression], samples: int, stage: str) -> list[Impression]:
+        """Impressions with `samples` more that are classified, and not judged: for a rate that is enough."""
+        if not impressions or samples <= 0:
+            return list(impressions)
+        codes = self._samples([impression.region for impression in impressions], samples, stage)
+        predicted = np.concatenate(
+            [
+                self._classify(self.decoder(codes[start : start + _AT_ONCE])).argmax(axis=1)
+                for start in range(0, len(codes), _AT_ONCE)
+            ]
+        )
+        return [
+            replace(
+                impression,
+                codes=np.concatenate([impression.codes, more]),
+                predicted=np.concatenate([impression.predicted, predictions]),
+            )
+            for impression, more, predictions in zip(
+                impressions,
+                np.split(codes, len(impressions)),
+                np.split(predicted, len(impressions)),
+                strict=True,
+            )
+        ]
+
+    def _samples(self, regions: list[Region], samples: int, stage: str) -> Codes:
+        return np.concatenate(
+            [
+                sample_region(
+                    region.mean,
+                    region.covariance,
+                    self.tau,
+                    samples,
+                    numpy_generator(self.seed, stage, number),
+                )
+                for number, region in enumerate(regions)
+            ]
+        )
+
+    def _classify(self, images: Images) -> Float32[np.ndarray, "n k"]:
+        return self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()
+
     def _look_at(
-        self, codes: Codes, labels: Labels
+        self, codes: Codes, labels: Labels, least: float
     ) -> tuple[Labels, Float32[np.ndarray, " n"], Float32[np.ndarray, " n"], Labels]:
         """Predictions, bug probabilities, agreements and readings of some codes, decoded once for all."""
         images = self.decoder(codes)
-        probabilities = self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()
+        probabilities = self._classify(images)
         predicted = probabilities.argmax(axis=1)
         if self.judge is None:
             return predicted, np.zeros(len(codes), np.float32), np.ones(len(codes), np.float32), labels
         confidence = probabilities[np.arange(len(codes)), predicted]
-        evidence = self.judge.of_images(images, labels, predicted, confidence)
+        evidence = self.judge(images, labels, predicted, confidence, least)
         return predicted, evidence.bug_probability, evidence.agreement, evidence.reading

@@ -22,6 +22,8 @@ from defuse_engine.types import Codes
 
 SAMPLES = 100
 """Fresh samples that regions are rated on (more where more are shown): a rate's 95% interval is +-0.1."""
+_JUDGED = 40
+"""Of them those that are judged: that takes most of the time."""
 _SAMPLES_ON_THE_WAY = 30
 _MOVES = 2
 _SPLITS = 3
@@ -59,21 +61,23 @@ def settle(
     samples = max(SAMPLES, least_samples)
     if looker.judge is None:
         return Settled(tuple(looker.look(regions, samples, "distill/samples")), 0, 0)
-    impressions, split = _split(regions, looker, codes, device, on_progress)
+    impressions, split = _split(regions, looker, bars, codes, device, on_progress)
     regions = [_moved(impression, bars) for impression in impressions]
     for number in range(1, _MOVES):
-        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}")
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}", bars.probability)
         regions = [_moved(impression, bars) for impression in impressions]
         on_progress(_SPLITS + 1 + number, _LOOKS)
-    impressions = looker.look(regions, samples, "distill/samples")
-    convincing = tuple(impression for impression in impressions if _convinces(impression, bars))
+    impressions = looker.look(regions, _JUDGED, "distill/judged")
+    convincing = [impression for impression in impressions if _convinces(impression, bars)]
+    widened = looker.widened(convincing, samples - _JUDGED, "distill/samples")
     on_progress(_LOOKS, _LOOKS)
-    return Settled(convincing, split, len(impressions) - len(convincing))
+    return Settled(tuple(widened), split, len(impressions) - len(convincing))
 
 
 def _split(
     regions: list[Region],
     looker: Looker,
+    bars: Bars,
     codes: Codes,
     device: str,
     on_progress: Callable[[int, int], None],
@@ -82,7 +86,7 @@ def _split(
     settled: list[Impression] = []
     split = 0
     for number in range(_SPLITS + 1):
-        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}")
+        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", bars.probability)
         on_progress(number + 1, _LOOKS)
         regions = []
         for row, impression in enumerate(impressions):

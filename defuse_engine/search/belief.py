@@ -21,7 +21,7 @@ from defuse_engine.inputs.dataset import Split
 from defuse_engine.inputs.own_classifier import OwnClassifier
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.search.evidence import Neighbours
-from defuse_engine.types import Codes, Images, Labels
+from defuse_engine.types import Images, Labels
 
 _MOST_ITEMS = 10_000
 _LEAST_OF_EACH = 10
@@ -106,30 +106,47 @@ class Judge:
         self.calibration = _cross_validated(features, bugs)
 
     def __call__(
-        self, codes: Codes, seed_labels: Labels, predicted: Labels, confidence: Float32[np.ndarray, " n"]
+        self,
+        images: Images,
+        seed_labels: Labels,
+        predicted: Labels,
+        confidence: Float32[np.ndarray, " n"],
+        least: float = 0.0,
     ) -> Evidence:
-        """Judges candidates that are classified as `predicted` with probability `confidence`."""
-        if len(codes) == 0:
+        """Judges decoded candidates that are classified as `predicted` with probability `confidence`.
+
+        Of those that can't reach a probability of `least`, whatever the neighbours say, no neighbours are
+        asked: their probability is the highest that they could have, below `least`, their agreement 0.
+        """
+        if len(images) == 0:
             nothing = np.zeros(0, np.float32)
             return Evidence(nothing, nothing, np.zeros(0, np.int64))
-        return self.of_images(self._decoder(codes), seed_labels, predicted, confidence)
-
-    def of_images(
-        self, images: Images, seed_labels: Labels, predicted: Labels, confidence: Float32[np.ndarray, " n"]
-    ) -> Evidence:
-        """Judges at least one candidate that is decoded already."""
-        votes = self._neighbours.labels_near(self._encoder(images))
         witnessed = self._witness.probabilities(images)
-        seen, share = witnessed[np.arange(len(images)), predicted], (votes == predicted[:, None]).mean(axis=1)
-        if self._model is None:
-            probability = 1.0 - np.maximum(share, seen)
-        else:
-            features = _features(share, seen, confidence, votes.shape[1])
-            probability = self._model.predict_proba(features)[:, 1]
-        agreement = (votes == seed_labels[:, None]).mean(axis=1)
-        return Evidence(
-            probability.astype(np.float32), agreement.astype(np.float32), witnessed.argmax(axis=1)
+        seen, nobody = witnessed[np.arange(len(images)), predicted], np.zeros(len(images), np.float32)
+        # Monotone in the share of neighbours, and in theory it may rise with it.
+        probability = np.maximum(
+            self._probability(nobody, seen, confidence), self._probability(nobody + 1, seen, confidence)
         )
+        asked = np.flatnonzero(probability >= least)
+        agreement = nobody
+        if len(asked):
+            votes = self._neighbours.labels_near(self._encoder(images[asked]))
+            share = (votes == predicted[asked, None]).mean(axis=1)
+            probability[asked] = self._probability(share, seen[asked], confidence[asked])
+            agreement[asked] = (votes == seed_labels[asked, None]).mean(axis=1)
+        return Evidence(probability, agreement, witnessed.argmax(axis=1))
+
+    def _probability(
+        self,
+        share: Float[np.ndarray, " n"],
+        seen: Float32[np.ndarray, " n"],
+        confidence: Float32[np.ndarray, " n"],
+    ) -> Float32[np.ndarray, " n"]:
+        """Of being a bug, where this share of the neighbours bears the predicted class."""
+        if self._model is None:
+            return (1.0 - np.maximum(share, seen)).astype(np.float32)
+        features = _features(share, seen, confidence, self._neighbours.count)
+        return self._model.predict_proba(features)[:, 1].astype(np.float32)
 
 
 def _features(

@@ -10,8 +10,8 @@ from jaxtyping import Int64
 
 from defuse_engine.types import Codes, Labels
 
-_DISTANCES_AT_ONCE = 1 << 22
-"""16 MiB of float32 distances: stays near the processor's caches for any size of train split."""
+_DISTANCES_AT_ONCE = 1 << 20
+"""4 MiB of float32 distances: stays in the processor's caches for any size of train split."""
 
 
 class Neighbours:

@@ -39,11 +39,15 @@ class DecodedClassifier:
         self._decode = _frozen(decoder.session.model_bytes, decoder.output.name, device)
         self._classify = _frozen(classifier.session.model_bytes, classifier.output.name, device)
         self.device = device
+        # An ascent needs a direction, and what it finds is classified again: half the digits do, in two
+        # thirds of the time, where the processor computes with them.
+        self._rough = device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
     def __call__(self, codes: Tensor) -> Tensor:
         """Log-probabilities of decoded codes."""
-        images = invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
-        outputs = self._classify(apply(self._classifier.preprocessing, images))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._rough):
+            images = invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
+            outputs = self._classify(apply(self._classifier.preprocessing, images)).float()
         if self._classifier.output_kind == "logits":
             return functional.log_softmax(outputs, dim=1)
         return outputs.clamp_min(_LEAST_PROBABILITY).log()
@@ -138,4 +142,6 @@ class Gradient:
 
 
 def _frozen(model_bytes: bytes, output: str, device: str) -> DifferentiableModel:
-    return input_differentiable(model_bytes, output).to(device).eval()
+    # Channels last: convolutions and their gradients take 0.7 to 0.8 of the time on a processor.
+    model = input_differentiable(model_bytes, output).to(device)
+    return model.to(memory_format=torch.channels_last).eval()  # pyright: ignore[reportCallIssue]

@@ -22,7 +22,7 @@ from defuse_engine.search.growth import grow
 from defuse_engine.search.method import Proposals, SearchMethod
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Chunk, Codes, Labels, Misclassifications
+from defuse_engine.types import Chunk, Codes, Images, Labels, Misclassifications
 
 _CANDIDATES_AT_ONCE = 1 << 13
 """Bounds the memory of a shard, and the time between two reports, whatever its number of seeds."""
@@ -116,22 +116,22 @@ class Search:
 
     def _misclassified(self, seeds: Seeds, proposals: Proposals, method: UInt8[np.ndarray, " n"]) -> _Found:
         """Those proposals that are misclassified, and believed."""
-        predicted, confidence = self._classify(proposals.codes)
-        wrong = np.flatnonzero(predicted != seeds.labels[proposals.seed_rows])
-        codes, rows = proposals.codes[wrong], proposals.seed_rows[wrong]
-        predicted, confidence = predicted[wrong], confidence[wrong]
-        agreement, probability = self._judged(codes, seeds.labels[rows], predicted, confidence)
+        wrong = misclassified(
+            self.decoder, self.classifier, proposals.codes, seeds.labels[proposals.seed_rows]
+        )
+        codes, rows = proposals.codes[wrong.rows], proposals.seed_rows[wrong.rows]
+        agreement, probability = self._judged(wrong, seeds.labels[rows])
         found = Misclassifications(
             codes=codes,
             seed_index=seeds.index[rows],
             seed_split=seeds.split[rows],
             seed_label=seeds.labels[rows].astype(np.int32),
-            predicted_class=predicted.astype(np.int32),
-            confidence=confidence,
+            predicted_class=wrong.predicted.astype(np.int32),
+            confidence=wrong.confidence,
             delta_norm=np.linalg.norm(codes - seeds.codes[rows], axis=1).astype(np.float32),
             agreement=agreement,
             bug_probability=probability,
-            method=method[wrong],
+            method=method[wrong.rows],
         )
         # NaN, where nobody was asked, compares as false: it is kept.
         doubted = (agreement < self.bars.agreement) | (probability < self.bars.probability)
@@ -139,11 +139,13 @@ class Search:
         return _Found(select(found, believed), rows[believed], proposals.tried)
 
     def _judged(
-        self, codes: Codes, seed_labels: Labels, predicted: Labels, confidence: Float32[np.ndarray, " n"]
+        self, wrong: Misclassified, seed_labels: Labels
     ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
         if self.judge is None:
-            return np.full(len(codes), np.nan, np.float32), np.zeros(len(codes), np.float32)
-        evidence = self.judge(codes, seed_labels, predicted, confidence)
+            return np.full(len(seed_labels), np.nan, np.float32), np.zeros(len(seed_labels), np.float32)
+        evidence = self.judge(
+            wrong.images, seed_labels, wrong.predicted, wrong.confidence, self.bars.probability
+        )
         return evidence.agreement, evidence.bug_probability
 
     def _bounded(self, candidates: _Found) -> Misclassifications:
@@ -178,18 +180,52 @@ def _joined(parts: list[_Found]) -> _Found:
     )
 
 
+@dataclass(frozen=True)
+class Misclassified:
+    """Codes that are not classified as they should be; row i of every array is the same code."""
+
+    rows: Int64[np.ndarray, " n"]
+    """Where they stand among all."""
+    predicted: Labels
+    confidence: Float32[np.ndarray, " n"]
+    """Probability of the predicted class."""
+    images: Images
+    """What they look like, decoded."""
+
+
+def misclassified(decoder: Decoder, classifier: Classifier, codes: Codes, labels: Labels) -> Misclassified:
+    """Decode and classify; keeps what is not classified as `labels` (n,)."""
+    images: list[Images] = []
+
+    def keep(start: int, decoded: torch.Tensor, predicted: Labels) -> None:
+        wrong = predicted != labels[start : start + len(predicted)]
+        images.append(decoded.cpu().numpy()[wrong])
+
+    predicted, confidence = classify_codes(decoder, classifier, codes, keep)
+    rows = np.flatnonzero(predicted != labels)
+    nothing = np.zeros((0, *decoder.image_shape), np.float32)
+    return Misclassified(rows, predicted[rows], confidence[rows], np.concatenate([nothing, *images]))
+
+
 def classify_codes(
-    decoder: Decoder, classifier: Classifier, codes: Codes
+    decoder: Decoder,
+    classifier: Classifier,
+    codes: Codes,
+    on_batch: Callable[[int, torch.Tensor, Labels], None] = lambda start, images, predicted: None,
 ) -> tuple[Labels, Float32[np.ndarray, " n"]]:
-    """Decode and classify; returns predicted classes (n,) and their probabilities (n,)."""
+    """Decode and classify; returns predicted classes (n,) and their probabilities (n,).
+
+    `on_batch` sees the row where each batch starts, its images and its predictions.
+    """
     predicted = np.empty(len(codes), np.int64)
     confidence = np.empty(len(codes), np.float32)
     runtime = decoder.session.runtime
     step = min(decoder.batch_size, classifier.batch_size)
     everything = torch.from_numpy(np.ascontiguousarray(codes)).to(runtime.device)
     for start in range(0, len(codes), step):
-        outputs = classifier.on_device(decoder.on_device(everything[start : start + step]))
-        best = classifier.probabilities(outputs).max(dim=1)
+        images = decoder.on_device(everything[start : start + step])
+        best = classifier.probabilities(classifier.on_device(images)).max(dim=1)
         predicted[start : start + step] = best.indices.cpu().numpy()
+        on_batch(start, images, predicted[start : start + step])
         confidence[start : start + step] = best.values.cpu().numpy()
     return predicted, confidence

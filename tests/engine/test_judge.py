@@ -94,11 +94,12 @@ def test_a_small_dataset_is_asked_for_fewer_neighbours():
 def line(open_search):
     """Judge codes (z0, 0) that have seed label 1; returns what it says of each z0."""
 
-    def judged(z0: list[float], **options):
+    def judged(z0: list[float], least=0.0, **options):
         search, _ = open_search(AuditConfig(), **options)
         codes = np.stack([z0, np.zeros(len(z0))], axis=1).astype(np.float32)
         predicted, confidence = classify_codes(search.decoder, search.classifier, codes)
-        return search.judge, search.judge(codes, np.ones(len(z0), np.int64), predicted, confidence)
+        images, labels = search.decoder(codes), np.ones(len(z0), np.int64)
+        return search.judge, search.judge(images, labels, predicted, confidence, least)
 
     return judged
 
@@ -115,6 +116,20 @@ def test_it_is_sure_of_the_stripe_and_of_what_lies_outside(line):
     # Where the truth changes it does not know.
     _, edge = line([0.0], name="edge")
     assert 0.1 < edge.bug_probability[0] < 0.9
+
+
+def test_who_cannot_reach_what_is_asked_for_costs_no_neighbours(line):
+    places = [-1.5, -0.4, 0.0, 0.2, 0.3, 0.45, 0.8, 1.5]
+    _, asked = line(places)
+    _, spared = line(places, least=0.9, name="spared")
+    hopeless = spared.bug_probability < 0.9
+    assert 2 <= hopeless.sum() <= 6
+    # Nothing that would have reached it is lost, and the bound is one.
+    assert (asked.bug_probability <= spared.bug_probability + 1e-6).all()
+    np.testing.assert_allclose(spared.bug_probability[~hopeless], asked.bug_probability[~hopeless], rtol=1e-6)
+    np.testing.assert_array_equal(spared.agreement[~hopeless], asked.agreement[~hopeless])
+    assert (spared.agreement[hopeless] == 0.0).all()
+    np.testing.assert_array_equal(spared.reading, asked.reading)
 
 
 def test_its_calibration_is_measured_on_validation_items(line, graphs):

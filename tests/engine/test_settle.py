@@ -44,7 +44,9 @@ def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(settled):
     assert (result.split, result.unconvincing) == (0, 0)
     assert 0.2 < impression.region.mean[0] < 0.45
     assert impression.wrong.mean() > 0.9
-    assert len(impression.codes) == SAMPLES
+    # All are classified, and some of them judged.
+    assert len(impression.codes) == len(impression.predicted) == SAMPLES
+    assert 0 < len(impression.bug_probability) == len(impression.reading) < SAMPLES
 
 
 def test_a_region_of_two_mistakes_is_split_and_only_what_convinces_is_shown(settled):
