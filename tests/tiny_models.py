@@ -22,6 +22,16 @@ def classifier(boundary: float = 0.5, sharpness: float = 20.0) -> bytes:
     return _linear(matrix, np.array([0.0, -sharpness * boundary], np.float32), "logits")
 
 
+def classifier_of_flat_images(pixels: int) -> bytes:
+    """ONNX: logits of an image of so many pixels, which its input, of open size, does not tell."""
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "matrix"], ["logits"]),
+    ]
+    constants = {"matrix": np.ones((pixels, 2), np.float32)}
+    return _model(nodes, ("x", ["n", 1, "height", "width"]), ("logits", ["n", 2]), constants)
+
+
 def rounded_classifier() -> bytes:
     """ONNX: the classifier with its logits rounded, which leaves no gradient."""
     model = onnx.load_from_string(classifier())

@@ -5,7 +5,7 @@
         ImportUnreadable  PolicyInvalid
       NotFound
       WrongState  ResourceInUse  Mismatched  OffsetMismatch  LeaseLost  RegionClosed  NoConfirmedBug
-        NotDifferentiable
+        NotDifferentiable  CandidateChanged
       DigestMismatch
       BackendUnavailable
       Unauthenticated
@@ -174,6 +174,12 @@ class PolicyInvalid(DefuseError):
             (f"policy:{line}", f"line {line}, column {column}: {text}") for line, column, text in faults
         ]
         super().__init__("the policy " + "; ".join(text for _, text in fields), fields=fields)
+
+
+class CandidateChanged(DefuseError):
+    """The candidate's bytes are not those that the caller named."""
+
+    reason = ErrorReason.ERROR_REASON_CANDIDATE_CHANGED
 
 
 class RegionClosed(DefuseError):

@@ -48,6 +48,14 @@ by create; claim and cancel must remove theirs."""
 RUNNING = PREFIX + "running"
 """Set of the names of jobs that a worker took and that have not ended; claim adds, the job's end removes."""
 
+AWAITING_AUDIT = PREFIX + "awaiting-audit"
+"""Sorted set, name -> sequence number: evaluations, QUEUED, whose audit has not ended. Made by create instead
+of a place in `QUEUE`; they get that place, or end, when the audit has ended (awaiting_settle.lua). A cancel
+removes its own."""
+
+CODE_VERSION = PREFIX + "code-version"
+"""String: the code that the workers judge with, as the one that started last said. Lives for ever."""
+
 SEQUENCE = PREFIX + "sequence"
 """Number: counts the resources ever made. Lives for ever."""
 
@@ -68,6 +76,23 @@ def index(collection: str) -> str:
 def referrers(name: str) -> str:
     """Set of the names of those that refer to the resource and keep it from being deleted."""
     return f"{PREFIX}referrers:{name}"
+
+
+def made_of(collection: str) -> str:
+    """Hash, digest of what a resource is made of -> name of the newest that was made of it.
+
+    The name may be that of a resource that failed or was deleted since: who reads it looks. Entries stay, but
+    for those of evaluations that no longer wait for their audit.
+    """
+    return f"{PREFIX}made-of:{collection}"
+
+
+def audits_of(inputs: str) -> str:
+    """Sorted set, name -> sequence number, of the audits of one classifier, VAE and dataset.
+
+    `inputs` is the digest of the three (audited_inputs.py). Names of audits that were deleted may stay.
+    """
+    return f"{PREFIX}audits-of:{inputs}"
 
 
 def request(collection: str, request_id: str) -> str:

@@ -11,16 +11,18 @@ from typing import Any
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
-from defuse.v1.registry_service_pb2 import Classifier, Dataset
 
+from defuse_server.code_version import own_code_version
+from defuse_server.evaluations.awaiting import compared_by
+from defuse_server.evaluations.inputs import input_digest
 from defuse_server.gate.judge import judge
 from defuse_server.gate.policy import Policy
 from defuse_server.jobs import label_set
-from defuse_server.jobs.audit import audit_config_json, audit_inputs
+from defuse_server.jobs.audit import audit_config_json
 from defuse_server.jobs.engine_events import EngineWarning
 from defuse_server.jobs.folder import JobPlan
 from defuse_server.jobs.work import Work, fetch, warnings_of
-from defuse_server.names import artifact_sha256, region_name
+from defuse_server.names import region_name
 
 _SECOND_SEARCH = {
     "seed_count": "seeds",
@@ -39,20 +41,17 @@ class EvaluationWork(Work[Evaluation]):
     """One evaluation."""
 
     async def plan(self) -> JobPlan:
-        """Both classifiers, the audit's inputs and regions, frozen labels; notes whose bytes are judged."""
+        """Both classifiers, the audit's inputs and regions, frozen labels; notes which code judges."""
         evaluation = self.message
         del evaluation.warnings[:]
         audit = await fetch(self.backend, evaluation.audit, Audit)
-        baseline = await fetch(self.backend, evaluation.baseline, Classifier)
-        candidate = await fetch(self.backend, evaluation.candidate, Classifier)
-        dataset = await fetch(self.backend, audit.dataset, Dataset)
-        evaluation.baseline_sha256 = artifact_sha256(baseline.artifact)
-        evaluation.candidate_sha256 = artifact_sha256(candidate.artifact)
-        evaluation.dataset_sha256 = artifact_sha256(dataset.artifact)
-        inputs = await audit_inputs(audit, self.backend)
-        inputs.classifier("classifier", baseline)
-        inputs.classifier("candidate", candidate)
-        inputs.regions(evaluation.regions_artifact or await self.backend.regions.artifact(audit.name))
+        compared = await compared_by(self.backend, evaluation, audit)
+        if evaluation.code_version != own_code_version():
+            # Made while workers of another version ran, or before any did.
+            evaluation.code_version = own_code_version()
+            evaluation.input_digest = input_digest(evaluation, compared, audit)
+        inputs = compared.job_inputs()
+        inputs.regions(evaluation.regions_artifact)
         config = {
             "labels": await label_set.labels_json(self.backend.store, evaluation.label_set_digest),
             "audit": audit_config_json(audit.config),

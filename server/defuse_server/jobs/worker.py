@@ -15,7 +15,9 @@ import structlog
 from docket import Worker
 
 from defuse_server.backend import Backend, open_backend
+from defuse_server.code_version import announce
 from defuse_server.ending import end
+from defuse_server.evaluations.awaiting import settle_for_ever
 from defuse_server.jobs.fence import Fence
 from defuse_server.jobs.queue import TASK
 from defuse_server.jobs.run import Supervisor
@@ -46,6 +48,7 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     async def run_job(name: str) -> None:
         await supervisor.run(name)
 
+    await announce(backend.redis)
     lease_s = backend.settings.lease_s
     backend.jobs.docket.register(run_job, names=[TASK])
     async with Worker(
@@ -61,6 +64,8 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
             asyncio.ensure_future(_recover(backend, lease_s / 2)),
             # Beside the jobs: annotators don't wait for an audit that runs.
             asyncio.ensure_future(judge_for_ever(backend.verdicts, backend.labeling)),
+            # No job either: what waits must not hold a worker that could do what it waits for.
+            asyncio.ensure_future(settle_for_ever(backend)),
         ]
 
         def stop() -> None:

@@ -30,7 +30,7 @@ from defuse.v1.registry_service_pb2_grpc import RegistryServiceStub
 from defuse_server.cli import app
 from typer.testing import CliRunner
 
-HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "defuse_engine")
+HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "scipy", "defuse_engine")
 
 
 class Server:

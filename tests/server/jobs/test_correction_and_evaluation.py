@@ -7,7 +7,7 @@ from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig
 from defuse.v1.error_reason_pb2 import ERROR_REASON_NO_CONFIRMED_BUG
 from defuse.v1.label_service_pb2 import LabelAnswer
 from defuse.v1.models_pb2 import JOB_STATE_FAILED, JOB_STATE_QUEUED, JOB_STATE_SUCCEEDED
-from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, Evaluation
+from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS
 from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_READY
 from defuse_server.jobs import label_set
 
@@ -62,10 +62,10 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     assert corrected.lineage.audit == audit.name
     assert corrected.lineage.label_set_digest == digest
 
-    evaluation = await tiny.ended((await tiny.submit(of(audit, corrected.name, digest))).name)
+    evaluation = await tiny.ended((await tiny.evaluation(**over(audit, corrected.name))).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure
     assert evaluation.verdict == VERDICT_PASS, evaluation.checks
-    assert evaluation.rule == "default-1"
+    assert evaluation.label_set_digest == digest
     assert {check.check for check in evaluation.checks} == {
         "clean_accuracy",
         "region_accuracy",
@@ -81,7 +81,7 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     assert evaluation.second_search.candidates_before > 0
 
     # A candidate that repairs nothing is judged too, and refused.
-    evaluation = await tiny.ended((await tiny.submit(of(audit, audit.classifier, digest))).name)
+    evaluation = await tiny.ended((await tiny.evaluation(**over(audit, audit.classifier))).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure
     assert evaluation.verdict == VERDICT_FAIL
 
@@ -100,11 +100,5 @@ async def test_a_correction_without_a_confirmed_bug_says_so(audit, tiny, backend
     assert failed.corrected_classifier == ""
 
 
-def of(audit, candidate: str, digest: str) -> Evaluation:
-    return Evaluation(
-        state=JOB_STATE_QUEUED,
-        audit=audit.name,
-        baseline=audit.classifier,
-        candidate=candidate,
-        label_set_digest=digest,
-    )
+def over(audit, candidate: str) -> dict[str, str]:
+    return {"audit": audit.name, "baseline": audit.classifier, "candidate": candidate}
