@@ -1,8 +1,8 @@
-"""What becomes of an accepted event when something is in the way. The registry is a folder's; no service is there."""
+"""What becomes of an accepted event when something is in the way. No service is there."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -75,9 +75,11 @@ async def waiting(redis: Redis) -> list[dict[str, int]]:
     return [json.loads(event) for event in await redis.hvals(redis_keys.WEBHOOK_EVENTS)]
 
 
-async def eventually(condition: Callable[[], object], patience_s: float = 30.0) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], patience_s: float = 30.0) -> None:
     async with asyncio.timeout(patience_s):
-        while not (await result if asyncio.iscoroutine(result := condition()) else result):
+        while True:
+            if await holds():
+                return
             await asyncio.sleep(0.05)
 
 
@@ -106,9 +108,8 @@ async def test_what_the_user_must_put_right_is_told_at_once(redis: Redis, place:
     await accept(redis, Event("digits", "2"))
     run(FolderRegistry(place))
     await eventually(lambda: is_done(redis))
-    assert (
-        "no version of digits bears champion yet" in FolderRegistry(place).tags("digits", "2")["defuse.error"]
-    )
+    said = FolderRegistry(place).tags("digits", "2")["defuse.error"]
+    assert "no version of digits bears champion yet" in said
 
 
 async def test_an_error_that_nobody_knows_is_tried_again_and_told_in_the_end(
@@ -131,7 +132,11 @@ async def test_a_registry_that_is_down_and_an_alias_that_moved_are_waited_for(
     registry = Failing(place, error, times=2 * FAILURES_MAX)
     await accept(redis, Event("digits", "2"))
     run(registry)
-    await eventually(lambda: registry.calls > registry.times)
+
+    async def got_through() -> bool:
+        return registry.calls > registry.times
+
+    await eventually(got_through)
     assert len(await waiting(redis)) == 1
     assert registry.tags("digits", "2") == {}
 
