@@ -137,7 +137,7 @@ def _bound(check: Check) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{number(low)} … {number(high)}"
+    return number(low) if low == high else f"{number(low)} … {number(high)}"
 
 
 def number(value: float) -> str:
