@@ -32,6 +32,7 @@ from examples.digits.story import Story
 from examples.digits.train import Trained, train_all
 
 FOLDER = Path("out/demo")
+POLICY = Path(__file__).with_name("gate.yaml")
 SEED = 0
 CANDIDATES_PER_SEED = 400
 KEPT_PER_SEED = 20
@@ -169,7 +170,11 @@ class Loop:
             self._narrator.point(point)
         self._narrator.step("Judging the corrected classifier on fresh samples and the test split")
         evaluation = self._client.evaluate(
-            audit.classifier, correction.corrected_classifier, audit, seed=self._seed
+            audit.classifier,
+            correction.corrected_classifier,
+            audit,
+            policy=POLICY.read_text(encoding="utf-8"),
+            seed=self._seed,
         )
         return correction, evaluation
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from pathlib import Path
 from string import Template
 
@@ -15,9 +16,12 @@ from examples.digits.story import Story, percent, points, verdict_name
 TEMPLATE = Path(__file__).with_name("report_template.html")
 TONES = {"PASS": "good", "FAIL": "bad", "INCONCLUSIVE": "open"}
 CHECK_NAMES = {
-    "clean_accuracy": "Test accuracy, after minus before",
+    "clean_accuracy_change": "Test accuracy, after minus before",
+    "class_accuracy_change": "Test accuracy, after minus before",
     "region_accuracy": "Accuracy on fresh samples",
-    "second_search": "Misclassifications per candidate, second search",
+    "second_search": "Misclassifications per candidate in a second search, after over before",
+    "unlabeled_regions": "Regions without a label",
+    "audit_age": "Days since the audit",
 }
 
 
@@ -126,20 +130,24 @@ def _checks_intro(story: Story) -> str:
     if story.evaluation is None:
         return "No evaluation was made."
     return (
-        f"Rule {story.evaluation.rule}: one check that fails makes the verdict FAIL. All samples are fresh, "
-        f"and the second search starts from digits that the first did not start from."
+        f"By the policy in examples/digits/gate.yaml (SHA-256 {story.evaluation.policy_sha256[:12]}). A check "
+        f"passes where its whole interval is on the right side of the bound; one that fails makes the verdict "
+        f"FAIL. All samples are fresh, and the second search starts from digits that the first did not start from."
     )
 
 
 def _check_row(check: Check) -> str:
     verdict = verdict_name(check.verdict)
-    sign, digits = ("<", 5) if check.check == "second_search" else ("≥", 3)
-    subject = f", region {check.subject.rsplit('/', 1)[-1]}" if check.subject else ""
-    name = CHECK_NAMES.get(check.check, check.check) + subject
+    sign = "≥" if check.at_least else "≤"
+    name = CHECK_NAMES.get(check.check, check.check)
+    if check.subject:
+        name += f", {re.sub('^audits/.*/regions/', 'region ', check.subject)}"
+    interval = f"{check.interval.lower:.3f} to {check.interval.upper:.3f}" if check.HasField("interval") else ""
+    title = f"{check.explanation} {check.remedy}".strip()
     return (
-        f'<tr title="{html.escape(check.explanation)}"><th>{html.escape(name)}</th>'
-        f'<td class="number">{check.value:.{digits}f}</td>'
-        f'<td class="number">{html.escape(sign)} {check.bound:.{digits}f}</td>'
+        f'<tr title="{html.escape(title)}"><th>{html.escape(name)}</th>'
+        f'<td class="number">{check.value:.3f}</td><td class="number">{interval}</td>'
+        f'<td class="number">{html.escape(sign)} {check.bound:.3f}</td>'
         f'<td><span class="badge {TONES.get(verdict, "open")}">{verdict}</span></td></tr>'
     )
 
