@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,8 +56,22 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory, tiny_models: ModuleT
 @pytest.fixture(scope="session")
 def gate_materials(tiny_models: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Materials]:
     """A service of their own for the tests of registries and pipelines, with all that a gate needs."""
-    with local_server(tmp_path_factory.mktemp("gate-service")) as address:
-        yield make_materials(address, tiny_models, tmp_path_factory.mktemp("gate-materials"))
+    service = tmp_path_factory.mktemp("gate-service")
+    with local_server(service) as address:
+        folder = tmp_path_factory.mktemp("gate-materials")
+        yield make_materials(address, service / "state", tiny_models, folder)
+
+
+@pytest.fixture
+def folder_registry(gate_materials: Materials, tmp_path: Path) -> Path:
+    """A registry: version 1 is the baseline and bears `champion`, version 2 is better, version 3 worse."""
+    model = tmp_path / "registry" / "digits"
+    for version, name in (("1", "baseline"), ("2", "better"), ("3", "worse")):
+        (model / version).mkdir(parents=True)
+        shutil.copyfile(gate_materials.files[name], model / version / "model.onnx")
+    (model / "aliases").mkdir()
+    (model / "aliases" / "champion").write_text("1")
+    return model.parent
 
 
 @pytest.fixture(scope="session")

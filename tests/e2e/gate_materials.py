@@ -18,6 +18,8 @@ from typing import Any
 import defuse
 
 BASELINE, BETTER, WORSE = "baseline", "better", "worse"
+POLICY = "version: 1\nchecks:\n  annotator_agreement: off\n"
+"""One annotator says what is true; nobody is there to agree with."""
 BOUNDARIES = {BASELINE: 0.5, BETTER: 0.0, WORSE: 1.0}
 
 
@@ -26,6 +28,7 @@ class Materials:
     """Names in the service, and the classifiers' files by name."""
 
     address: str
+    baseline: str
     vae: str
     dataset: str
     labeled: str
@@ -33,27 +36,35 @@ class Materials:
     unlabeled: str
     """One whose regions nobody labeled: it lets nothing be promoted."""
     files: Mapping[str, Path]
+    policy: Path
+    public_key: Path
+    """Of the service's signatures."""
 
 
-def make(address: str, tiny_models: ModuleType, folder: Path) -> Materials:
+def make(address: str, state: Path, tiny_models: ModuleType, folder: Path) -> Materials:
     """Register what is needed, run both audits and label one."""
     for name, boundary in BOUNDARIES.items():
         (folder / f"{name}.onnx").write_bytes(tiny_models.classifier(boundary))
     (folder / "encoder.onnx").write_bytes(tiny_models.encoder())
     (folder / "decoder.onnx").write_bytes(tiny_models.decoder())
+    (folder / "gate.yaml").write_text(POLICY)
     (folder / "dataset.npz").write_bytes(tiny_models.dataset())
     with defuse.Client(address) as client:
         vae = client.push_vae(folder / "encoder.onnx", folder / "decoder.onnx").name
         dataset = client.push_dataset(folder / "dataset.npz", class_names=["left", "right"]).name
         baseline = client.push_classifier(folder / "baseline.onnx").name
         audits = [
-            client.start_audit(baseline, vae, dataset, seed=seed, annotators_per_region=1) for seed in (0, 1)
+            client.start_audit(baseline, vae, dataset, seed=seed, annotators_per_region=1) for seed in (1, 0)
         ]
         for audit in audits:
             client.wait(audit)
-        label_all(client, audits[0].name)
+        # The newest, which is taken where no audit is named.
+        unlabeled, labeled = (audit.name for audit in audits)
+        label_all(client, labeled)
     files = {name: folder / f"{name}.onnx" for name in BOUNDARIES}
-    return Materials(address, vae, dataset, audits[0].name, audits[1].name, files)
+    policy = folder / "gate.yaml"
+    key = state / "signing-key.pem.pub"
+    return Materials(address, baseline, vae, dataset, labeled, unlabeled, files, policy, key)
 
 
 def label_all(client: defuse.Client, audit: str) -> None:

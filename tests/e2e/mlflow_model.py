@@ -14,14 +14,14 @@ _names = itertools.count()
 
 
 class Model:
-    """A registered model whose version 1 is the baseline and bears `champion`."""
+    """A registered model whose version 1 is the baseline and bears `champion`; `others` are 2, 3, ..."""
 
-    def __init__(self, server: MlflowServer, materials: Materials) -> None:
+    def __init__(self, server: MlflowServer, materials: Materials, *others: str) -> None:
         self.name = f"digits-{next(_names)}"
         self.server = server
         self.client = MlflowClient(server.uri, server.uri)
         self._files = materials.files
-        self.log("baseline")
+        self.log("baseline", *others)
         self.client.set_registered_model_alias(self.name, "champion", "1")
 
     def log(self, *names: str, kind: str = "onnx") -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,10 +10,10 @@ import defuse
 import pytest
 from defuse.registries.errors import AliasMoved, VersionChanged
 from defuse.registries.folder import FolderRegistry
-from defuse.registries.gate import gate
+from defuse.registries.gate import EVIDENCE_FILES, gate
 from defuse.registries.request import GateRequest
 
-from tests.e2e.gate_materials import Materials, Ran, run
+from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 
 
 @pytest.fixture
@@ -23,15 +22,8 @@ def materials(gate_materials: Materials) -> Materials:
 
 
 @pytest.fixture
-def place(materials: Materials, tmp_path: Path) -> Path:
-    """A registry: version 1 is the baseline and bears `champion`, version 2 is better, version 3 worse."""
-    model = tmp_path / "registry" / "digits"
-    for version, name in (("1", "baseline"), ("2", "better"), ("3", "worse")):
-        (model / version).mkdir(parents=True)
-        shutil.copyfile(materials.files[name], model / version / "model.onnx")
-    (model / "aliases").mkdir()
-    (model / "aliases" / "champion").write_text("1")
-    return model.parent
+def place(folder_registry: Path) -> Path:
+    return folder_registry
 
 
 Gate = Callable[..., Ran]
@@ -41,7 +33,8 @@ Gate = Callable[..., Ran]
 def gate_version(materials: Materials, place: Path) -> Gate:
     def gated(version: str, *options: str, address: str = materials.address) -> Ran:
         where = ["--folder", str(place), "--model", "digits", "--alias", "champion"]
-        return run(address, "--timeout-s", "5", "folder", "gate", *where, "--version", version, *options)
+        how = ["--version", version, "--policy", str(materials.policy), *options]
+        return run(address, "--timeout-s", "5", "folder", "gate", *where, *how)
 
     return gated
 
@@ -69,6 +62,9 @@ def test_a_better_version_is_promoted_and_carries_its_evidence(
         "defuse.policy_sha256": evaluation["policy_sha256"],
     }
 
+    attached = place / "digits" / "2" / "defuse" / evaluation["name"].removeprefix("evaluations/")
+    assert {file.name for file in attached.iterdir()} == set(EVIDENCE_FILES.values())
+
     again = gate_version("2", "--audit", materials.labeled, "--json")
     assert (again.code, again.document["name"]) == (0, evaluation["name"])
 
@@ -79,6 +75,14 @@ def test_a_worse_version_is_left_where_it_is(gate_version: Gate, place: Path, ma
     assert champion(place) == "1"
     assert tags(place, "3")["defuse.verdict"] == "FAIL"
     assert "champion  stays at version 1" in ran.out
+
+
+def test_without_an_audit_the_newest_of_the_baseline_over_dataset_and_vae_counts(
+    gate_version: Gate, place: Path, materials: Materials
+) -> None:
+    ran = gate_version("2", "--dataset", materials.dataset, "--vae", materials.vae, "--json")
+    assert (ran.code, ran.document["audit"]) == (0, materials.labeled), ran.err
+    assert champion(place) == "2"
 
 
 def test_without_labels_nothing_is_promoted(gate_version: Gate, place: Path, materials: Materials) -> None:
@@ -146,7 +150,7 @@ def test_bytes_that_change_before_the_move_promote_nothing(
     registry = Meddled(
         place, lambda: (place / "digits" / version / "model.onnx").write_bytes(b"others") and None
     )
-    request = GateRequest("digits", "2", "champion", materials.labeled)
+    request = GateRequest("digits", "2", "champion", materials.labeled, policy=POLICY)
     with pytest.raises(VersionChanged, match=f"version {version} of digits changed while it was judged"):
         client.run_flow(gate(registry, request))
     assert champion(place) == "1"
@@ -156,7 +160,7 @@ def test_bytes_that_change_during_the_evaluation_are_not_even_tagged(
     client: defuse.Client, place: Path, materials: Materials
 ) -> None:
     registry, path = FolderRegistry(place), place / "digits" / "2" / "model.onnx"
-    request = GateRequest("digits", "2", "champion", materials.labeled)
+    request = GateRequest("digits", "2", "champion", materials.labeled, policy=POLICY)
     with pytest.raises(VersionChanged):
         client.run_flow(gate(registry, request, on_update=lambda job: path.write_bytes(b"others") and None))
     assert (champion(place), tags(place, "2")) == ("1", {})
@@ -166,7 +170,7 @@ def test_an_alias_that_moves_meanwhile_stays_where_it_went(
     client: defuse.Client, place: Path, materials: Materials
 ) -> None:
     registry = Meddled(place, lambda: (place / "digits" / "aliases" / "champion").write_text("3") and None)
-    request = GateRequest("digits", "2", "champion", materials.labeled)
+    request = GateRequest("digits", "2", "champion", materials.labeled, policy=POLICY)
     with pytest.raises(AliasMoved):
         client.run_flow(gate(registry, request))
     assert champion(place) == "3"
@@ -176,7 +180,7 @@ def test_the_same_bytes_are_registered_once(client: defuse.Client, place: Path, 
     def count() -> int:
         return sum(1 for _ in client.list_classifiers())
 
-    request = GateRequest("digits", "3", "champion", materials.labeled)
+    request = GateRequest("digits", "3", "champion", materials.labeled, policy=POLICY)
     client.run_flow(gate(FolderRegistry(place), request))
     before = count()
     client.run_flow(gate(FolderRegistry(place), request))

@@ -15,7 +15,7 @@ from defuse.registries.gate import EVIDENCE_FILES, gate
 from defuse.registries.mlflow import MlflowRegistry
 from defuse.registries.request import GateRequest
 
-from tests.e2e.gate_materials import Materials, Ran, run
+from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.timeout(600)  # the first of them installs MLflow
 @pytest.fixture
 def model(mlflow_server: MlflowServer, gate_materials: Materials) -> Model:
     """Version 1 is the baseline and bears `champion`; 2 is better, 3 is worse."""
-    model = Model(mlflow_server, gate_materials)
-    assert model.log("better", "worse") == ["2", "3"]
-    return model
+    return Model(mlflow_server, gate_materials, "better", "worse")
 
 
 Gate = Callable[..., Ran]
@@ -44,6 +42,7 @@ def gate_version(gate_materials: Materials, mlflow_server: MlflowServer) -> Gate
     ) -> Ran:
         command = ["--timeout-s", "5", "mlflow", "gate", "--tracking-uri", uri]
         version_of = ["--model", model.name, "--alias", "champion", "--version", version]
+        version_of += ["--policy", str(gate_materials.policy)]
         return run(address, *command, *version_of, *options, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
 
     return gated
@@ -63,10 +62,16 @@ def test_on_pass_the_alias_moves_and_the_version_carries_verdict_and_evidence(
         "defuse.candidate_sha256": candidate,
         "defuse.policy_sha256": evaluation["policy_sha256"],
     }
-    made = {EVIDENCE_FILES[field]: artifact for field, artifact in evaluation.get("evidence", {}).items()}
     folder = model.artifacts("2") / "defuse" / evaluation["name"].removeprefix("evaluations/")
-    attached = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.glob("*")}
+    attached = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
+    made = {EVIDENCE_FILES[field]: artifact for field, artifact in evaluation["evidence"].items()}
     assert {name: f"artifacts/{digest}" for name, digest in attached.items()} == made
+    assert set(attached) == set(EVIDENCE_FILES.values())
+
+    verify = ["verify-evidence", str(folder / "evidence.dsse.json"), "--key", str(gate_materials.public_key)]
+    verify += ["--policy-sha256", model.tags("2")["defuse.policy_sha256"], "--require-pass", "--model"]
+    assert run("", *verify, str(model.artifacts("2") / "model.onnx")).code == 0
+    assert run("", *verify, str(model.artifacts("3") / "model.onnx")).code == 70
 
     again = gate_version(model, "2", "--audit", gate_materials.labeled, "--json")
     assert (again.code, again.document["name"]) == (0, evaluation["name"])
@@ -157,7 +162,7 @@ def test_bytes_that_change_in_mlflow_meanwhile_promote_nothing(
     client: defuse.Client, model: Model, gate_materials: Materials
 ) -> None:
     file = model.artifacts("2") / "model.onnx"
-    request = GateRequest(model.name, "2", "champion", gate_materials.labeled)
+    request = GateRequest(model.name, "2", "champion", gate_materials.labeled, policy=POLICY)
     with pytest.raises(VersionChanged, match="changed while it was judged"):
         client.run_flow(
             gate(

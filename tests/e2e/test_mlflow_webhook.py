@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from tests.e2e.gate_materials import Materials
+from tests.e2e.gate_materials import POLICY, Materials
 from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
@@ -104,6 +104,7 @@ def model(mlflow_server: MlflowServer, gate_materials: Materials) -> Model:
     model = Model(mlflow_server, gate_materials)
     model.client.set_registered_model_tag(model.name, "defuse.alias", "champion")
     model.client.set_registered_model_tag(model.name, "defuse.audit", gate_materials.labeled)
+    model.client.set_registered_model_tag(model.name, "defuse.policy", POLICY)
     return model
 
 

@@ -127,7 +127,11 @@ def _judged(contest: _Contest, on_update: OnUpdate | None, timeout_s: float | No
     evaluation = yield from evaluate(
         baseline,
         candidate,
-        request.audit,
+        request.audit or None,
+        vae=request.vae or None,
+        dataset=request.dataset or None,
+        policy=request.policy or "",
+        candidate_sha256=contest.candidate.sha256,
         display_name=f"{request.model} version {request.version} for {request.alias}"[:200],
         on_update=on_update,
         timeout_s=timeout_s,
