@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import yaml
 from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server.evidence.canonical import canonical, enum_name, fields
 from defuse_server.evidence.materials import Materials
+from defuse_server.gate.policy import Policy
 
 SCHEMA: Final = "defuse.verdict"
 VERSION: Final = 1
@@ -47,7 +47,8 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
         },
         "policy": {
             "sha256": evaluation.policy_sha256,
-            "content": yaml.safe_load(evaluation.policy or "null"),
+            # Its canonical JSON is what the digest is of.
+            "content": Policy.parse(evaluation.policy).plain(),
         },
         "baseline": _model(evaluation.baseline, evaluation.baseline_sha256),
         "candidate": {
