@@ -18,6 +18,7 @@ from defuse.v1.models_pb2 import (
     JOB_STATE_FAILED,
     JOB_STATE_QUEUED,
     JOB_STATE_SUCCEEDED,
+    ImageShape,
 )
 from defuse.v1.promotion_service_pb2 import CreateEvaluationRequest, Evaluation
 from defuse.v1.registry_service_pb2 import (
@@ -144,7 +145,11 @@ class Tiny:
                 decoder_artifact=await self.artifact(self.models.decoder()),
                 latent_size=2,
             ),
-            Dataset(artifact=await self.artifact(self.models.dataset()), class_names=["left", "right"]),
+            Dataset(
+                artifact=await self.artifact(self.models.dataset()),
+                class_names=["left", "right"],
+                image_shape=ImageShape(channels=1, height=2, width=3),
+            ),
         ]
         return tuple([await self.ready(message) for message in made])
 
