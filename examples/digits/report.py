@@ -130,9 +130,10 @@ def _checks_intro(story: Story) -> str:
     if story.evaluation is None:
         return "No evaluation was made."
     return (
-        f"By the policy in examples/digits/gate.yaml (SHA-256 {story.evaluation.policy_sha256[:12]}). A check "
-        f"passes where its whole interval is on the right side of the bound; one that fails makes the verdict "
-        f"FAIL. All samples are fresh, and the second search starts from digits that the first did not start from."
+        f"By the policy in examples/digits/gate.yaml (SHA-256 {story.evaluation.policy_sha256[:12]}). A "
+        f"check passes where its whole interval is on the right side of the bound; one that fails makes the "
+        f"verdict FAIL. All samples are fresh, and the second search starts from digits that the first did "
+        f"not start from."
     )
 
 
@@ -142,7 +143,9 @@ def _check_row(check: Check) -> str:
     name = CHECK_NAMES.get(check.check, check.check)
     if check.subject:
         name += f", {re.sub('^audits/.*/regions/', 'region ', check.subject)}"
-    interval = f"{check.interval.lower:.3f} to {check.interval.upper:.3f}" if check.HasField("interval") else ""
+    interval = (
+        f"{check.interval.lower:.3f} to {check.interval.upper:.3f}" if check.HasField("interval") else ""
+    )
     title = f"{check.explanation} {check.remedy}".strip()
     return (
         f'<tr title="{html.escape(title)}"><th>{html.escape(name)}</th>'
