@@ -107,10 +107,14 @@ class Narrator:
         """The gate's answer, with what it rests on."""
         colour = {"PASS": "green", "FAIL": "red"}.get(story.verdict, "yellow")
         self.line(f"[bold {colour}]{story.verdict}[/bold {colour}]  {story.headline()}")
-        checks = list(story.evaluation.checks) if story.evaluation else []
+        checks = list(story.evaluation.checks)
         for check in checks:
             if check.check not in FAMILIES or check.verdict != Verdict.VERDICT_PASS:
                 self.line(f"{check.check} {check.subject}: {check.explanation} {check.remedy}".strip())
+        self.line(
+            "the labels come from a stand-in for people, which is right on "
+            f"{percent(story.stand_in_test_accuracy)} of the test split"
+        )
         regions = sum(check.check == "region_accuracy" for check in checks)
         self.line(f"region_accuracy: {story.repaired_bugs()} of {regions} confirmed regions reach the bound")
 

@@ -176,6 +176,18 @@ one that takes that back removes it, both in the same step as the state, and bot
 its name. A deleted audit's names stay until somebody looks for them in vain."""
 
 
+WEBHOOK_DELIVERIES = PREFIX + "webhook-deliveries"
+"""Sorted set, id of a delivery of MLflow's -> Redis time in ms when it was accepted; kept for an hour, longer
+than a signature is good for."""
+
+WEBHOOK_EVENTS = PREFIX + "webhook-events"
+"""Hash, id of a delivery -> JSON {model, version, tries, failures}, from its acceptance until it is done."""
+
+WEBHOOK_DUE = PREFIX + "webhook-due"
+"""Sorted set, id of a delivery that is not done -> Redis time in ms when to take it up: the end of its lease
+while a process has it."""
+
+
 def splits(audit: str) -> str:
     """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that waited."""
     return f"{PREFIX}splits:{audit}"

@@ -15,6 +15,7 @@ from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAcc
 from defuse_server.code_version import own_code_version
 from defuse_server.evaluations.awaiting import compared_by
 from defuse_server.evaluations.inputs import input_digest
+from defuse_server.evidence import keep as evidence
 from defuse_server.gate.judge import judge
 from defuse_server.gate.policy import Policy
 from defuse_server.jobs import label_set
@@ -69,7 +70,7 @@ class EvaluationWork(Work[Evaluation]):
         await self.attempt.update(self.message)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in the figures, and judge them."""
+        """Fill in the figures, judge them, and keep the evidence."""
         evaluation = self.message
         evaluation.config.device = evaluation.config.device or self.backend.settings.device
         evaluation.test_size = result["test_size"]
@@ -90,6 +91,7 @@ class EvaluationWork(Work[Evaluation]):
         age = evaluation.times.create_time.ToDatetime(UTC) - audit.times.end_time.ToDatetime(UTC)
         evaluation.verdict, checks = await asyncio.to_thread(judge, evaluation, policy, age)
         evaluation.checks.extend(checks)
+        await evidence.keep(self.backend, evaluation, self.supervisor.signer)
 
     def _region(self, entry: Mapping[str, Any]) -> RegionAccuracy:
         figures = {name: value for name, value in entry.items() if name != "region"}

@@ -10,6 +10,7 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from docket import Worker
@@ -18,6 +19,7 @@ from defuse_server.backend import Backend, open_backend
 from defuse_server.code_version import announce
 from defuse_server.ending import end
 from defuse_server.evaluations.awaiting import settle_for_ever
+from defuse_server.evidence import signing_key
 from defuse_server.jobs.fence import Fence
 from defuse_server.jobs.queue import TASK
 from defuse_server.jobs.run import Supervisor
@@ -26,22 +28,39 @@ from defuse_server.labels.judging import judge_for_ever
 from defuse_server.redis_client import UNREACHABLE
 from defuse_server.settings import Settings
 
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
 _log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run jobs, one at a time, until SIGTERM or SIGINT; then hand the running one on and return.
 
-    Raises `ValueError` where the settings have no Redis URL.
+    Raises `ValueError` where the settings have no Redis URL, `SigningKeyUnusable`.
     """
+    signer = _signer(settings)
     async with open_backend(settings) as backend:
         folder = worker_folder(settings.state_dir / "work")
         try:
             name = f"{socket.gethostname()}#{os.getpid()}"
-            supervisor = Supervisor(backend, Fence(backend.redis, name, settings.lease_s), folder)
+            supervisor = Supervisor(backend, Fence(backend.redis, name, settings.lease_s), folder, signer)
             await _work(backend, supervisor, name)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signer(settings: Settings) -> Signer | None:
+    """Read the key once: evaluations then don't depend on its file."""
+    path = settings.signing_key
+    if path is None:
+        _log.warning("evidence.unsigned", reason="DEFUSE_SIGNING_KEY is not set")
+        return None
+    signer = signing_key.load(path)
+    if signing_key.is_open_to_others(path):
+        _log.warning("signing_key.readable_by_others", path=str(path), advice=f"chmod 600 {path}")
+    _log.info("signing_key.loaded", key_id=signer.public_key.keyid)
+    return signer
 
 
 async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 
+import onnx
 import pytest
 from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig
 from defuse.v1.error_reason_pb2 import ERROR_REASON_NO_CONFIRMED_BUG
@@ -63,6 +64,7 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     assert corrected.lineage.correction == done.name
     assert corrected.lineage.audit == audit.name
     assert corrected.lineage.label_set_digest == digest
+    await assert_the_file_tells_its_origin(backend, audit, done, corrected)
 
     evaluation = await tiny.ended((await tiny.evaluation(**over(audit, corrected.name))).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure
@@ -97,6 +99,27 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     assert evaluation.verdict == VERDICT_FAIL
     failed = {check.check for check in evaluation.checks if check.verdict == VERDICT_FAIL}
     assert failed == {"region_accuracy"}
+
+
+async def assert_the_file_tells_its_origin(backend, audit, correction, corrected):
+    """In the stored file itself: what is judged later is these bytes."""
+    stored = await backend.store.stat(corrected.artifact.removeprefix("artifacts/"))
+    model = onnx.load_model_from_string(await backend.store.read(stored.sha256, 0, stored.size_bytes))
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    parent, vae, dataset = [
+        await backend.resources.get(name) for name in (audit.classifier, audit.vae, audit.dataset)
+    ]
+    regions = await backend.regions.artifact(audit.name)
+    for key, artifact in {
+        "parent_sha256": parent.artifact,
+        "encoder_sha256": vae.encoder_artifact,
+        "decoder_sha256": vae.decoder_artifact,
+        "dataset_sha256": dataset.artifact,
+        "audit_regions_sha256": regions,
+    }.items():
+        assert f"artifacts/{told[f'defuse.{key}']}" == artifact
+    assert told["defuse.label_set_digest"] == correction.label_set_digest
+    assert not [key for key in told if "policy" in key or "verdict" in key]
 
 
 async def test_a_correction_without_a_confirmed_bug_says_so(audit, tiny, backend):

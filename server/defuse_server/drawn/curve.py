@@ -48,6 +48,20 @@ class Curve:
     ticks: list[Tick]
 
 
+@dataclass(frozen=True)
+class Tried:
+    """A setting of the sweep, and its lambda."""
+
+    weight: float
+    figures: CorrectionPoint
+
+
+def points_by_lambda(correction: Correction) -> list[Tried]:
+    """The settings that did not diverge, for a table."""
+    tried = [Tried(_weight(point), point) for point in correction.curve if not point.diverged]
+    return sorted(tried, key=lambda one: one.weight)
+
+
 def curves(correction: Correction) -> list[Curve]:
     """Both figures of a correction; none where it has tried nothing yet, or all diverged."""
     kept = [point for point in correction.curve if not point.diverged and _weight(point) > 0]
