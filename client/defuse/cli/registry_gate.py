@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from defuse.cli.gate import inputs_named
 from defuse.cli.output import Json, errors, write_facts, write_json
 from defuse.cli.progress import job_bar
 from defuse.cli.push import Mean, ModelLayout, Outputs, Scale, Std
@@ -80,7 +81,7 @@ def gate_mlflow(
 
     declared = _declaration(layout, scale, mean, std, output_kind, output)
     request = GateRequest(model, version, alias, audit, dataset, vae, _text(policy), declared)
-    return _gate(context, MlflowRegistry(tracking_uri), request, json)
+    return _gate(context, MlflowRegistry(tracking_uri), request, policy, json)
 
 
 @folder.command("gate")
@@ -113,7 +114,7 @@ def gate_folder(
 
     declared = _declaration(layout, scale, mean, std, output_kind, output)
     request = GateRequest(model, version, alias, audit, dataset, vae, _text(policy), declared)
-    return _gate(context, FolderRegistry(place), request, json)
+    return _gate(context, FolderRegistry(place), request, policy, json)
 
 
 def _declaration(
@@ -131,10 +132,12 @@ def _text(policy: Path | None) -> str | None:
     return None if policy is None else policy.read_text(encoding="utf-8")
 
 
-def _gate(context: typer.Context, registry: Registry, request: GateRequest, json: bool) -> int:
+def _gate(
+    context: typer.Context, registry: Registry, request: GateRequest, policy: Path | None, json: bool
+) -> int:
     with connect(context) as client:
         try:
-            with job_bar() as update:
+            with inputs_named(policy), job_bar() as update:
                 gated = client.run_flow(gate(registry, request, on_update=update, timeout_s=client.timeout_s))
         except KeyboardInterrupt:
             errors.print("Nothing was promoted. An evaluation runs on: the same command takes its verdict.")
