@@ -17,6 +17,7 @@ from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
 
 CLASSES_SHOWN: Final = 30
+CARDS_SHOWN: Final = 6
 STANDING_SHOWN: Final = 20
 CONFUSED_SHOWN: Final = 12
 """Classes on one side of the confusion matrix: with more it is a list of pairs."""
@@ -43,6 +44,7 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
         classes=facts.classes(materials),
         classes_shown=CLASSES_SHOWN,
         cards=shown,
+        cards_shown=CARDS_SHOWN,
         rows=others,
         confusions=facts.confusions(materials),
         matrix=_matrix(facts.confusions(materials)),
