@@ -110,7 +110,8 @@ class Narrator:
         checks = list(story.evaluation.checks) if story.evaluation else []
         for check in checks:
             if check.check not in FAMILIES or check.verdict != Verdict.VERDICT_PASS:
-                self.line(f"{check.check} {check.subject}: {check.explanation} {check.remedy}".strip())
+                name = " ".join(filter(None, (check.check, check.subject)))
+                self.line(f"{name}: {check.explanation} {check.remedy}".strip())
         regions = sum(check.check == "region_accuracy" for check in checks)
         self.line(f"region_accuracy: {story.repaired_bugs()} of {regions} confirmed regions reach the bound")
 

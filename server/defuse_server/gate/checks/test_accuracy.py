@@ -116,8 +116,8 @@ class _Change:
             else f"with as many gained, at most {self.lost - allowed:,} lost items would pass"
         )
         return (
-            f"{whom} {moved} {abs(interval.value):.4f}; even the upper end of the interval is {short:.4f} short "
-            f"of the bound: {does}."
+            f"{whom} {moved} {abs(interval.value):.4f}; even the upper end of the interval is {short:.4f} "
+            f"short of the bound: {does}."
         )
 
     def _passes(self, lost: int, error: float) -> bool:
