@@ -110,7 +110,8 @@ class Narrator:
         checks = list(story.evaluation.checks)
         for check in checks:
             if check.check not in FAMILIES or check.verdict != Verdict.VERDICT_PASS:
-                self.line(f"{check.check} {check.subject}: {check.explanation} {check.remedy}".strip())
+                name = " ".join(filter(None, (check.check, check.subject)))
+                self.line(f"{name}: {check.explanation} {check.remedy}".strip())
         self.line(
             "the labels come from a stand-in for people, which is right on "
             f"{percent(story.stand_in_test_accuracy)} of the test split"
