@@ -1,7 +1,7 @@
 """PromotionService."""
 
-from collections.abc import Callable
 import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import cast
 
