@@ -31,6 +31,7 @@ from defuse_server.cli import app
 from typer.testing import CliRunner
 
 HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "scipy", "defuse_engine")
+CLIENTS = ("mlflow", "defuse.aio", "defuse.registries", "defuse_server.mlflow_webhook")
 
 
 class Server:
@@ -102,16 +103,16 @@ def eventually(condition: Callable[[], Any], patience_s: float = 20.0) -> Any:
 @pytest.mark.parametrize(
     "modules", ["defuse_server.serve, defuse_server.backend", "defuse_server.web.server"]
 )
-def test_the_api_and_the_pages_import_no_numbers(modules):
+def test_the_api_and_the_pages_import_no_numbers_and_no_clients(modules):
     code = (
         f"import sys, json; import defuse_server.cli, {modules}; "
-        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+        f"print(json.dumps([name for name in {HEAVY + CLIENTS!r} if name in sys.modules]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"]])
+@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"], ["mlflow-webhook"]])
 def test_every_command_helps(command):
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
