@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from defuse_engine import audit, inspection, verify
+from defuse_engine import audit, inspection
 from defuse_engine.configs import (
     AuditConfig,
     CorrectionConfig,
@@ -21,6 +21,7 @@ from defuse_engine.job_folder.output_files import write_json
 from defuse_engine.models.device import Runtime, open_runtime
 from defuse_engine.regions import split
 from defuse_engine.vae import train
+from defuse_engine.verify.compare import compare
 
 _BATCH_SIZE = 256
 """Of inspections and evaluations, whose configs name none."""
@@ -70,7 +71,7 @@ def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any
     if job.inputs.candidate is None:
         raise JobInvalid("job.inputs of kind evaluate needs candidate")
     candidate = open_classifier(job.inputs.candidate, resources.dataset, runtime, "the candidate classifier")
-    part = verify.run(job, config, resources, candidate, lines)
+    part = compare(job, config, resources, candidate, lines)
     return {"device": runtime.device, **part, "warnings": lines.warnings}
 
 

@@ -23,7 +23,6 @@ from examples.digits.data import CLASS_NAMES  # noqa: E402
 from examples.digits.demo import CANDIDATES_PER_SEED, KEPT_PER_SEED, SEED, Loop  # noqa: E402
 from examples.digits.local_server import local_server  # noqa: E402
 from examples.digits.narration import Narrator  # noqa: E402
-from examples.digits.report import write_report  # noqa: E402
 from examples.digits.train import train_all  # noqa: E402
 
 FOLDER = REPOSITORY / "out" / "screenshots"
@@ -33,7 +32,7 @@ WIDTH, HEIGHT = 1280, 800
 AUDIT_HEIGHT = 3200
 """Tall enough for the first regions' pictures to be loaded; cut off below them."""
 CARDS_SHOWN = 3
-REPORT_HEIGHT = 1320
+REPORT_HEIGHT = 1690
 
 
 def main() -> None:
@@ -46,7 +45,7 @@ def main() -> None:
     with local_server(FOLDER / "server") as address, defuse.Client(address) as client:
         url = _page_url(FOLDER / "server" / "server.log")
         story = Loop(client, models, FOLDER, Narrator(CLASS_NAMES), SEED).run(time.monotonic())
-        write_report(story, FOLDER / "report.html")
+        client.download(story.evaluation.evidence.html, FOLDER / "report.html")
         first = story.audit
         second = client.start_audit(
             first.classifier,

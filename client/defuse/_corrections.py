@@ -94,8 +94,12 @@ def list_corrections(
 def evaluate(
     baseline: Named,
     candidate: Named,
-    audit: Named,
+    audit: Named | None = None,
     *,
+    vae: Named | None = None,
+    dataset: Named | None = None,
+    policy: str = "",
+    candidate_sha256: str = "",
     seed: int = 0,
     device: str = "",
     display_name: str = "",
@@ -103,21 +107,34 @@ def evaluate(
     on_update: OnUpdate | None = None,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
 ) -> Flow[Evaluation]:
-    """Ask whether `candidate` may be promoted in place of `baseline`, over an audit of the baseline.
+    """Ask whether `candidate` may be promoted in place of `baseline`.
+
+    Give an `audit` of the baseline, or a `vae` and a `dataset`: then its newest audit over them is taken that
+    the policy still allows, or one is made. `policy` is YAML (docs/policy.md), empty for the default. Where
+    the candidate's bytes are not those of `candidate_sha256`, nothing is judged.
 
     With `wait`, returns the evaluation SUCCEEDED, whatever its `verdict`, or raises as `wait` does; else
-    returns it QUEUED. Raises NotFound, FailedPrecondition.
+    returns it as it stands: what was judged before by the same inputs is the answer. Raises InvalidArgument
+    (`field_violations` has the lines of a wrong policy), NotFound, FailedPrecondition.
     """
     request = CreateEvaluationRequest(
         request_id=new_request_id(),
         display_name=display_name,
         baseline=name_of(baseline),
         candidate=name_of(candidate),
-        audit=name_of(audit),
+        audit=_name_or_none(audit),
+        vae=_name_or_none(vae),
+        dataset=_name_or_none(dataset),
+        policy=policy,
+        candidate_sha256=candidate_sha256,
         config=EvaluationConfig(seed=seed, device=device),
     )
     evaluation = yield from unary("PromotionService/CreateEvaluation", request, Evaluation, timeout_s)
     return (yield from done(evaluation, on_update=on_update, timeout_s=timeout_s)) if wait else evaluation
+
+
+def _name_or_none(named: Named | None) -> str:
+    return "" if named is None else name_of(named)
 
 
 def get_evaluation(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Evaluation]:

@@ -72,7 +72,7 @@ def push_classifier(
     )
     request.artifact = (yield from upload(path, on_progress=on_progress, timeout_s=timeout_s)).name
     made = yield from unary("RegistryService/RegisterClassifier", request, Classifier, timeout_s)
-    return (yield from _inspected(made, lambda: get_classifier(made, timeout_s=timeout_s))) if wait else made
+    return (yield from inspected(made, lambda: get_classifier(made, timeout_s=timeout_s))) if wait else made
 
 
 def push_vae(
@@ -120,7 +120,7 @@ def push_vae(
         stored = yield from upload(decoder, on_progress=on_progress, timeout_s=timeout_s)
         request.decoder_artifact = stored.name
     made = yield from unary("RegistryService/RegisterVae", request, Vae, timeout_s)
-    return (yield from _inspected(made, lambda: get_vae(made, timeout_s=timeout_s))) if wait else made
+    return (yield from inspected(made, lambda: get_vae(made, timeout_s=timeout_s))) if wait else made
 
 
 def push_dataset(
@@ -147,10 +147,11 @@ def push_dataset(
     )
     request.artifact = (yield from upload(path, on_progress=on_progress, timeout_s=timeout_s)).name
     made = yield from unary("RegistryService/RegisterDataset", request, Dataset, timeout_s)
-    return (yield from _inspected(made, lambda: get_dataset(made, timeout_s=timeout_s))) if wait else made
+    return (yield from inspected(made, lambda: get_dataset(made, timeout_s=timeout_s))) if wait else made
 
 
-def _inspected(registration: G, get: Callable[[], Flow[G]]) -> Flow[G]:
+def inspected(registration: G, get: Callable[[], Flow[G]]) -> Flow[G]:
+    """Wait until a registration is READY; `get` reads it again. Raises Rejected."""
     while registration.state != RegistrationState.REGISTRATION_STATE_READY:
         if registration.state == RegistrationState.REGISTRATION_STATE_REJECTED:
             raise Rejected(registration)

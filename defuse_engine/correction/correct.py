@@ -97,6 +97,7 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
 @dataclass(frozen=True)
 class _Files:
     classifier: Path
+    encoder: Path
     decoder: Path
     dataset: Path
     regions: Path
@@ -106,8 +107,10 @@ def _files(job: Job) -> _Files:
     inputs = job.inputs
     if inputs.classifier is None or inputs.vae is None or inputs.dataset is None or inputs.regions is None:
         raise JobInvalid("job.inputs of kind correct needs classifier, vae, dataset and regions")
-    decoder = inputs.vae.decoder or inputs.vae.encoder
-    return _Files(inputs.classifier.file, decoder, inputs.dataset.file, inputs.regions)
+    encoder = inputs.vae.encoder
+    # Of a VAE in one file both halves are that file.
+    decoder = inputs.vae.decoder or encoder
+    return _Files(inputs.classifier.file, encoder, decoder, inputs.dataset.file, inputs.regions)
 
 
 def _require_confirmed_bug(config: CorrectionConfig, regions: Regions) -> None:
@@ -174,7 +177,9 @@ def _lineage(files: _Files, config: CorrectionConfig, chosen: Point, seed: int) 
     return {
         "parent_sha256": file_sha256(files.classifier),
         "dataset_sha256": file_sha256(files.dataset),
+        "encoder_sha256": file_sha256(files.encoder),
         "decoder_sha256": file_sha256(files.decoder),
+        "audit_regions_sha256": file_sha256(files.regions),
         "label_set_digest": label_set_digest(config.labels),
         "lambda": repr(chosen.region_weight),
         "learning_rate": repr(chosen.learning_rate),

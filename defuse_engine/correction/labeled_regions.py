@@ -11,7 +11,7 @@ from defuse_engine.errors import JobInvalid
 from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.regions.grouping import sample_region
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Images, Labels, Regions
+from defuse_engine.types import Codes, Images, Labels, Regions
 
 
 @dataclass(frozen=True)
@@ -75,25 +75,30 @@ def draw_samples(
     seed: int,
     stage: str,
 ) -> RegionSamples:
-    """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
-
-    Every region has a stream of its own, named by seed, stage and region: stages share no sample.
-    """
-    codes: list[np.ndarray] = []
-    for label in labels:
-        # One at tau = 1, then each row by its own tau.
-        drawn = sample_region(
-            regions.means[label.region],
-            regions.covariances[label.region],
-            1.0,
-            samples_per_region,
-            numpy_generator(seed, stage, label.region),
-        )
-        mean = regions.means[label.region].astype(np.float32)
-        scale = np.sqrt(np.resize(np.array(taus, np.float32), samples_per_region))
-        codes.append(mean + (drawn - mean) * scale[:, None])
+    """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns."""
+    codes = [draw_codes(label.region, regions, taus, samples_per_region, seed, stage) for label in labels]
     return RegionSamples(
         images=decoder(np.concatenate(codes)),
         labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),
         regions=np.repeat([label.region for label in labels], samples_per_region).astype(np.int64),
     )
+
+
+def draw_codes(
+    region: int, regions: Regions, taus: tuple[float, ...], count: int, seed: int, stage: str
+) -> Codes:
+    """Samples of N(mean, tau * covariance) of one region, tau taking turns.
+
+    Every region has a stream of its own, named by seed, stage and region: stages share no sample.
+    """
+    # One at tau = 1, then each row by its own tau.
+    drawn = sample_region(
+        regions.means[region],
+        regions.covariances[region],
+        1.0,
+        count,
+        numpy_generator(seed, stage, region),
+    )
+    mean = regions.means[region].astype(np.float32)
+    scale = np.sqrt(np.resize(np.array(taus, np.float32), count))
+    return mean + (drawn - mean) * scale[:, None]

@@ -81,7 +81,9 @@ def load_dataset(
             raise InvalidDataset(
                 Reason.DATASET_UNREADABLE,
                 f"the dataset lacks the arrays {', '.join(missing)}; it holds "
-                f"{', '.join(file.files) or 'none'}",
+                f"{', '.join(file.files) or 'none'}: save images x_ and labels y_ of "
+                f"{', '.join(SPLIT_NAMES)} with numpy.savez, each split with items of its own (classifiers "
+                "are compared on the test split alone)",
             )
         for name in SPLIT_NAMES:
             pixels = _pixels(_read(file, f"x_{name}"), f"x_{name}", layout)
@@ -138,7 +140,10 @@ def _pixels(values: np.ndarray, name: str, layout: DatasetLayout) -> np.ndarray:
             f"{name} must be (N, H, W), (N, C, H, W), or (N, H, W, C) with layout NHWC; it is {values.shape}",
         )
     if len(values) == 0:
-        raise InvalidDataset(Reason.DATASET_EMPTY_SPLIT, f"{name} holds no images; every split needs some")
+        raise InvalidDataset(
+            Reason.DATASET_EMPTY_SPLIT,
+            f"{name} holds no images; every split needs some: keep items of the train split out for it",
+        )
     if min(values.shape) == 0:
         raise InvalidDataset(Reason.DATASET_SHAPE, f"{name} holds images without pixels: {values.shape}")
     if values.ndim == 3:

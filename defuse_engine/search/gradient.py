@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 from torch.nn import functional
 
@@ -82,10 +82,12 @@ class Gradient:
         rows = np.flatnonzero(takes_part)
         codes: list[np.ndarray] = [np.zeros((0, seeds.codes.shape[1]), np.float32)]
         seed_rows: list[np.ndarray] = [np.zeros(0, np.int64)]
-        tried = 0
+        tried = np.zeros(len(seeds), np.int64)
         for first in range(0, len(rows), self._batch):
             some = rows[first : first + self._batch]
-            tried += self._ascend(seeds[some], starts[first : first + self._batch], some, codes, seed_rows)
+            tried[some] = self._ascend(
+                seeds[some], starts[first : first + self._batch], some, codes, seed_rows
+            )
         return Proposals(np.concatenate(codes), np.concatenate(seed_rows), tried)
 
     def _ascend(
@@ -95,21 +97,21 @@ class Gradient:
         rows: np.ndarray,
         codes: list[np.ndarray],
         seed_rows: list[np.ndarray],
-    ) -> int:
-        """Appends to `codes` and `seed_rows`; returns how many codes were looked at."""
+    ) -> Int64[np.ndarray, " n"]:
+        """Appends to `codes` and `seed_rows`; returns how many codes of each seed were looked at."""
         device = self._model.device
         origins = torch.from_numpy(seeds.codes).to(device)
         labels = torch.from_numpy(seeds.labels).to(device)
         moves = self._inside(torch.from_numpy(starts).to(device))
         found = np.zeros(len(rows), np.int64)
         active = np.arange(len(rows))
-        tried = 0
+        tried = np.zeros(len(rows), np.int64)
         for step in range(self._steps):
             here = torch.from_numpy(active).to(device)
             move = moves[here].requires_grad_()
             candidates = origins[here] + move * self._scale
             log_probabilities = self._model(candidates)
-            tried += len(active)
+            tried[active] += 1
             loss = functional.nll_loss(log_probabilities, labels[here], reduction="sum")
             (gradient,) = torch.autograd.grad(loss, move)
             wrong = (log_probabilities.argmax(dim=1) != labels[here]).cpu().numpy()

@@ -29,6 +29,17 @@ _CANDIDATES_AT_ONCE = 1 << 13
 
 
 @dataclass(frozen=True)
+class TriedShard:
+    """What a shard gave."""
+
+    found: Misclassifications
+    seed_candidates: Int64[np.ndarray, " s"]
+    """Candidates of each seed of the shard, in their order; 0 where it took no part."""
+    seeds: int
+    """Seeds that took part."""
+
+
+@dataclass(frozen=True)
 class Search:
     """A search with everything that it depends on: the same search gives the same chunks."""
 
@@ -58,13 +69,20 @@ class Search:
 
         `seeds` are those of all shards; `on_progress` hears how many of the shard's are done.
         """
+        tried = self.try_shard(seeds, shard, on_progress)
+        return Chunk(tried.found, int(tried.seed_candidates.sum()), tried.seeds)
+
+    def try_shard(
+        self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = lambda seeds_done: None
+    ) -> TriedShard:
+        """As `run_shard`, with the candidates of each seed."""
         size = self.config.shard_seeds
         seeds = seeds[shard * size : (shard + 1) * size]
         takes_part = self._takes_part(seeds)
         rng = numpy_generator(self.job_seed, self.stage, shard)
         growth_rng = numpy_generator(self.job_seed, f"{self.stage}/growth", shard)
         found: list[Misclassifications] = []
-        tried = 0
+        tried: list[np.ndarray] = [np.zeros(0, np.int64)]
         step = max(1, _CANDIDATES_AT_ONCE // self.config.candidates_per_seed)
         for start in range(0, len(seeds), step):
             rows = slice(start, start + step)
@@ -72,9 +90,9 @@ class Search:
             if self.grows and self.judge is not None:
                 candidates = self._with_company(seeds[rows], candidates, growth_rng)
             found.append(self._bounded(candidates))
-            tried += candidates.tried
+            tried.append(candidates.tried)
             on_progress(min(start + step, len(seeds)))
-        return Chunk(self._confirmed(concatenate(found)), tried, int(takes_part.sum()))
+        return TriedShard(self._confirmed(concatenate(found)), np.concatenate(tried), int(takes_part.sum()))
 
     def _takes_part(self, seeds: Seeds) -> Bool[np.ndarray, " n"]:
         if self.config.preset == "paper":
@@ -92,7 +110,8 @@ class Search:
 
     def _with_company(self, seeds: Seeds, candidates: _Found, rng: np.random.Generator) -> _Found:
         codes, parents = grow(candidates.found, self.scale, rng)
-        proposals = Proposals(codes, candidates.seed_rows[parents], len(codes))
+        rows = candidates.seed_rows[parents]
+        proposals = Proposals(codes, rows, np.bincount(rows, minlength=len(seeds)))
         return _joined([candidates, self._misclassified(seeds, proposals, candidates.found.method[parents])])
 
     def _misclassified(self, seeds: Seeds, proposals: Proposals, method: UInt8[np.ndarray, " n"]) -> _Found:
@@ -149,14 +168,15 @@ class _Found:
 
     found: Misclassifications
     seed_rows: Int64[np.ndarray, " n"]
-    tried: int
+    tried: Int64[np.ndarray, " s"]
+    """Candidates of each seed of the block."""
 
 
 def _joined(parts: list[_Found]) -> _Found:
     return _Found(
         concatenate([part.found for part in parts]),
         np.concatenate([part.seed_rows for part in parts]),
-        sum(part.tried for part in parts),
+        np.sum([part.tried for part in parts], axis=0),
     )
 
 

@@ -20,9 +20,9 @@ class Proposals:
     codes: Codes
     seed_rows: Int64[np.ndarray, " n"]
     """Row of each candidate's seed."""
-    tried: int
-    """Candidates that were looked at to make them; more than there are rows where a method leaves out those
-    that it knows to be classified as their seed's label."""
+    tried: Int64[np.ndarray, " s"]
+    """Candidates of each seed that were looked at to make them; more than it has rows where a method leaves
+    out those that it knows to be classified as their seed's label."""
 
 
 @runtime_checkable

@@ -28,4 +28,4 @@ class Neighbourhood:
         deltas *= self._scale
         codes = (seeds.codes[:, None, :] + deltas)[takes_part]
         rows = np.repeat(np.flatnonzero(takes_part), self._candidates)
-        return Proposals(codes.reshape(-1, len(self._scale)), rows, len(rows))
+        return Proposals(codes.reshape(-1, len(self._scale)), rows, takes_part * self._candidates)

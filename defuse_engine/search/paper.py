@@ -27,4 +27,4 @@ class Paper:
         deltas = rng.beta(PAPER_CONCENTRATION, PAPER_CONCENTRATION, shape).astype(np.float32)
         codes = (seeds.codes[:, None, :] + deltas)[takes_part]
         rows = np.repeat(np.flatnonzero(takes_part), self._candidates)
-        return Proposals(codes.reshape(-1, shape[2]), rows, len(rows))
+        return Proposals(codes.reshape(-1, shape[2]), rows, takes_part * self._candidates)

@@ -3,11 +3,13 @@
     python -m examples.digits.demo
 
 Everything goes through a server that this starts and stops, over gRPC; the results are in out/demo/. The last
-line is one JSON object. An honest FAIL is a result, too: the exit status is 0.
+line is one JSON object. An honest FAIL is a result, too: the exit status is 0. The report is the
+service's own, beside the evidence that it signs.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import signal
@@ -21,17 +23,18 @@ from types import FrameType
 import defuse
 import numpy as np
 import onnxruntime
+from defuse.evidence import verify
 from defuse.messages import Audit, Correction, Evaluation, Region
 
 from examples.digits.data import CLASS_NAMES, load
 from examples.digits.local_server import local_server
 from examples.digits.narration import Narrator
-from examples.digits.report import write_report
 from examples.digits.stand_in import Answer, StandIn, cut_sheet
 from examples.digits.story import Story
 from examples.digits.train import Trained, train_all
 
 FOLDER = Path("out/demo")
+POLICY = Path(__file__).with_name("gate.yaml")
 SEED = 0
 CANDIDATES_PER_SEED = 400
 KEPT_PER_SEED = 20
@@ -51,11 +54,26 @@ def run(folder: Path, seed: int = SEED) -> Story:
     with local_server(folder / "server") as address, defuse.Client(address) as client:
         loop = Loop(client, models, folder, narrator, seed)
         story = loop.run(started_s)
-    write_report(story, folder / "report.html")
-    narrator.step("The gate's verdict")
-    narrator.verdict(story)
-    narrator.line(f"report: {folder / 'report.html'}, corrected model: {folder / 'corrected.onnx'}")
+        narrator.step("The gate's verdict")
+        narrator.verdict(story)
+        judged = folder / "corrected.onnx" if story.correction else models.classifier
+        keep_evidence(client, story.evaluation, judged, folder, narrator)
     return story
+
+
+def keep_evidence(
+    client: defuse.Client, evaluation: Evaluation, judged: Path, folder: Path, narrator: Narrator
+) -> None:
+    """Download the report and the signed evidence, and verify that with the key that the server made."""
+    client.download(evaluation.evidence.html, folder / "report.html")
+    envelope = client.download(evaluation.evidence.envelope, folder / "evidence.json")
+    key = folder / "server" / "state" / "signing-key.pem.pub"
+    sha256 = hashlib.sha256(judged.read_bytes()).hexdigest()
+    verified = verify(envelope.read_bytes(), key.read_bytes(), model_sha256=sha256)
+    narrator.line(f"report: {folder / 'report.html'}, judged model: {judged}")
+    narrator.line(
+        f"evidence: {envelope}, verified: {verified.verdict} of this very model, signed by the server's key"
+    )
 
 
 class Loop:
@@ -78,18 +96,16 @@ class Loop:
         answers = self._label(audit)
         regions = tuple(self._client.list_regions(audit))
         self._narrator.labels(answers, regions)
-        for region in regions:
-            self._sheet(region.sheet.artifact)
-        correction, evaluation = self._correct(audit, regions)
+        correction = self._correct(audit, regions)
+        evaluation = self._judge(audit, correction)
         before = self._test_accuracy(self._models.classifier)
-        after = self._check_corrected(correction, evaluation) if correction and evaluation else before
+        after = self._check_corrected(correction, evaluation) if correction else before
         test = load().test
         right = self._stand_in.read(test.images.numpy()) == test.labels.numpy()
         return Story(
             class_names=CLASS_NAMES,
             audit=audit,
             regions=regions,
-            sheets=self._sheets,
             correction=correction,
             evaluation=evaluation,
             test_accuracy_before=before,
@@ -156,22 +172,29 @@ class Loop:
                 answers.append(answer)
         return answers
 
-    def _correct(
-        self, audit: Audit, regions: tuple[Region, ...]
-    ) -> tuple[Correction | None, Evaluation | None]:
+    def _correct(self, audit: Audit, regions: tuple[Region, ...]) -> Correction | None:
         if not any(region.confirmed for region in regions):
             self._narrator.step("No region is a confirmed bug: nothing to correct")
-            return None, None
+            return None
         self._narrator.step("Fine-tuning on the labeled regions")
         correction = self._client.correct(audit, seed=self._seed)
         self._narrator.point(correction.baseline)
         for point in correction.curve:
             self._narrator.point(point)
-        self._narrator.step("Judging the corrected classifier on fresh samples and the test split")
-        evaluation = self._client.evaluate(
-            audit.classifier, correction.corrected_classifier, audit, seed=self._seed
+        return correction
+
+    def _judge(self, audit: Audit, correction: Correction | None) -> Evaluation:
+        """Judge the corrected classifier; without one the classifier itself, of which too little is known."""
+        self._narrator.step("Judging the classifier on fresh samples and the test split")
+        candidate = correction.corrected_classifier if correction else audit.classifier
+        return self._client.evaluate(
+            audit.classifier,
+            candidate,
+            audit,
+            policy=POLICY.read_text(encoding="utf-8"),
+            seed=self._seed,
+            display_name="digits, labeled by a stand-in for people",
         )
-        return correction, evaluation
 
     def _check_corrected(self, correction: Correction, evaluation: Evaluation) -> float:
         """Download the corrected model, and hold its own figure against the server's."""

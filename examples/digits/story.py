@@ -7,25 +7,22 @@ from dataclasses import dataclass
 from defuse.messages import Audit, Check, Correction, Evaluation, Region, Verdict
 
 REFUSALS = {
-    "clean_accuracy": "test accuracy falls",
+    "clean_accuracy_change": "test accuracy falls",
+    "class_accuracy_change": "a digit is forgotten",
     "region_accuracy": "regions remain wrong",
-    "second_search": "a second search finds no less than before",
+    "second_search": "a second search finds more than before",
 }
 
 
 @dataclass(frozen=True)
 class Story:
-    """Accuracies are 0..1; `sheets` are PNG files by artifact name.
-
-    Without a confirmed bug there is no correction, no evaluation and no corrected classifier.
-    """
+    """Accuracies are 0..1. Without a confirmed bug there is no correction and no corrected classifier."""
 
     class_names: tuple[str, ...]
     audit: Audit
     regions: tuple[Region, ...]
-    sheets: dict[str, bytes]
     correction: Correction | None
-    evaluation: Evaluation | None
+    evaluation: Evaluation
     test_accuracy_before: float
     """Of the audited file, measured by the demo itself with onnxruntime."""
     test_accuracy_after: float
@@ -36,7 +33,7 @@ class Story:
     @property
     def verdict(self) -> str:
         """`PASS`, `FAIL` or `INCONCLUSIVE`."""
-        return verdict_name(self.evaluation.verdict) if self.evaluation else "INCONCLUSIVE"
+        return verdict_name(self.evaluation.verdict)
 
     @property
     def confirmed_bugs(self) -> int:
@@ -45,12 +42,12 @@ class Story:
 
     def repaired_bugs(self) -> int:
         """How many confirmed bugs the gate holds for repaired."""
-        checks: list[Check] = list(self.evaluation.checks) if self.evaluation else []
+        checks: list[Check] = list(self.evaluation.checks)
         return sum(c.check == "region_accuracy" and c.verdict == Verdict.VERDICT_PASS for c in checks)
 
     def region_accuracy(self) -> tuple[float, float]:
         """Share of fresh samples of labeled regions that get their label, before and after; 0 without any."""
-        measured = list(self.evaluation.regions) if self.evaluation else []
+        measured = list(self.evaluation.regions)
         samples = sum(region.samples for region in measured)
         if not samples:
             return 0.0, 0.0
@@ -61,7 +58,7 @@ class Story:
     def headline(self) -> str:
         """One sentence with the outcome."""
         bugs = f"{self.confirmed_bugs} bug" + ("" if self.confirmed_bugs == 1 else "s")
-        if self.evaluation is None:
+        if self.correction is None:
             return f"{len(self.regions)} regions found, none of them a confirmed bug: nothing to correct"
         if self.verdict == "PASS":
             return f"{bugs} found and repaired: the corrected classifier may be promoted"
@@ -70,7 +67,7 @@ class Story:
         return f"{self.repaired_bugs()} of {bugs} repaired: too little evidence to promote"
 
     def _refusals(self) -> str:
-        checks: list[Check] = list(self.evaluation.checks) if self.evaluation else []
+        checks: list[Check] = list(self.evaluation.checks)
         failed = dict.fromkeys(c.check for c in checks if c.verdict == Verdict.VERDICT_FAIL)
         return ", ".join(REFUSALS.get(name, name) for name in failed)
 
@@ -98,8 +95,3 @@ def verdict_name(verdict: Verdict) -> str:
 def percent(share: float) -> str:
     """`98.3%` of 0.983."""
     return f"{share:.1%}"
-
-
-def points(change: float) -> str:
-    """`+0.3 points` of 0.003."""
-    return f"{change * 100:+.1f} points"

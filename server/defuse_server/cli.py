@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from defuse_server import log
 from defuse_server.api.listen import UnsafeListen
 from defuse_server.errors import DefuseError
+from defuse_server.evidence import signing_key as signing_keys
+from defuse_server.evidence.signing_key import SigningKeyUnusable
 from defuse_server.redis_client import UNREACHABLE
 from defuse_server.settings import Settings
 
@@ -60,6 +62,14 @@ StateDir = Annotated[
         help="Folder of the embedded Valkey and of jobs' work folders. [DEFUSE_STATE_DIR; out/defuse]"
     ),
 ]
+SigningKey = Annotated[
+    Path | None,
+    typer.Option(
+        help="Private key, PEM, that signs evidence. [DEFUSE_SIGNING_KEY; `up` makes one in its state "
+        "folder]",
+        show_default=False,
+    ),
+]
 Device = Annotated[
     str | None,
     typer.Option(help="Where jobs that don't say run: auto, cpu, cuda:N. [DEFUSE_DEVICE; auto]"),
@@ -76,6 +86,7 @@ def up(
     store_url: StoreUrl = None,
     state_dir: StateDir = None,
     device: Device = None,
+    signing_key: SigningKey = None,
 ) -> None:
     """Run everything on this machine: API, pages, one worker, and without a Redis URL a Valkey of its own.
 
@@ -91,6 +102,7 @@ def up(
         store_url=store_url,
         state_dir=state_dir,
         device=device,
+        signing_key=signing_key,
     )
     from defuse_server.serve import serve_all
 
@@ -146,17 +158,91 @@ def worker(
     store_url: StoreUrl = None,
     state_dir: StateDir = None,
     device: Device = None,
+    signing_key: SigningKey = None,
 ) -> None:
     """Run a worker alone: it takes one job at a time from the Redis that it shares with the API.
 
     SIGTERM hands a job under way on to another worker, which resumes it.
     """
-    settings = _settings(redis_url=redis_url, store_url=store_url, state_dir=state_dir, device=device)
+    settings = _settings(
+        redis_url=redis_url,
+        store_url=store_url,
+        state_dir=state_dir,
+        device=device,
+        signing_key=signing_key,
+    )
     _require_redis(settings)
     # Imported here, as it brings numpy, which the API does without.
     from defuse_server.jobs.worker import run_worker
 
     _run(run_worker(settings))
+
+
+@app.command("mlflow-webhook")
+def mlflow_webhook(
+    mlflow_webhook_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Where MLflow's webhooks are received, host:port; port 0 takes a free one. Beyond loopback "
+            "it needs TLS. [DEFUSE_MLFLOW_WEBHOOK_ADDRESS; 127.0.0.1:50190]"
+        ),
+    ] = None,
+    mlflow_tracking_uri: Annotated[
+        str | None, typer.Option(help="The MLflow server. [DEFUSE_MLFLOW_TRACKING_URI]", show_default=False)
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="The API, host:port. [DEFUSE_ADDRESS; 127.0.0.1:50151]")
+    ] = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    redis_url: RedisUrl = None,
+    state_dir: StateDir = None,
+) -> None:
+    """Gate each new version of MLflow's models that have the tag defuse.alias, as its webhooks tell of them.
+
+    A client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). MLflow signs with DEFUSE_MLFLOW_WEBHOOK_SECRET.
+    Prints `webhook: URL` once it serves. Without a Redis URL a Valkey of its own keeps what it accepted.
+    """
+    settings = _settings(
+        mlflow_webhook_address=mlflow_webhook_address,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        address=address,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        redis_url=redis_url,
+        state_dir=state_dir,
+    )
+    if settings.mlflow_webhook_secret is None or settings.mlflow_tracking_uri is None:
+        _fail(
+            EXIT_USAGE,
+            "expected DEFUSE_MLFLOW_WEBHOOK_SECRET, and --mlflow-tracking-uri or DEFUSE_MLFLOW_TRACKING_URI",
+        )
+    # Imported here: it brings the client and MLflow's, which no other process needs.
+    from defuse.registries.errors import RegistryError
+
+    from defuse_server.mlflow_webhook.process import serve_webhook
+
+    try:
+        _run(serve_webhook(settings))
+    except RegistryError as error:
+        _fail(EXIT_USAGE, str(error))
+
+
+@app.command("signing-key")
+def make_signing_key(
+    file: Annotated[
+        Path, typer.Argument(dir_okay=False, help="The private key; the public one is FILE.pub beside it.")
+    ],
+) -> None:
+    """Make an Ed25519 key pair for DEFUSE_SIGNING_KEY; what is there is never overwritten.
+
+    FILE (mode 0600) is for workers; FILE.pub for whoever verifies evidence: `defuse verify-evidence --key`.
+    """
+    try:
+        key_id = signing_keys.make(file)
+    except OSError as error:
+        _fail(EXIT_USAGE, f"{error.filename or file}: {error.strerror or error}")
+    typer.echo(f"private key: {file}\npublic key: {signing_keys.public_path(file)}\nkey id: {key_id}")
 
 
 def main() -> None:
@@ -184,7 +270,7 @@ def _require_redis(settings: Settings) -> None:
 def _run(process: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(process)
-    except UnsafeListen as error:
+    except (UnsafeListen, SigningKeyUnusable) as error:
         _fail(EXIT_USAGE, str(error))
     except (DefuseError, OSError, *UNREACHABLE) as error:
         _fail(EXIT_UNAVAILABLE, str(error))

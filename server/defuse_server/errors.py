@@ -2,10 +2,10 @@
 
     DefuseError
       InvalidRequest  LabelUnknown  CursorUnknown  PageTokenInvalid  RequestIdReused  TooLarge  SizeMismatch
-        ImportUnreadable
+        ImportUnreadable  PolicyInvalid
       NotFound
       WrongState  ResourceInUse  Mismatched  OffsetMismatch  LeaseLost  RegionClosed  NoConfirmedBug
-        NotDifferentiable
+        NotDifferentiable  CandidateChanged
       DigestMismatch
       BackendUnavailable
       Unauthenticated
@@ -161,6 +161,25 @@ class ImportUnreadable(DefuseError):
     """The file of answers is not of the format that the import names."""
 
     reason = ErrorReason.ERROR_REASON_IMPORT_UNREADABLE
+
+
+class PolicyInvalid(DefuseError):
+    """A policy is no YAML, or has unknown keys, values out of range or bounds that contradict."""
+
+    reason = ErrorReason.ERROR_REASON_POLICY_INVALID
+
+    def __init__(self, faults: Sequence[tuple[int, int, str]]) -> None:
+        """Of each fault its line and column, from 1, and what was expected there."""
+        fields = [
+            (f"policy:{line}", f"line {line}, column {column}: {text}") for line, column, text in faults
+        ]
+        super().__init__("the policy " + "; ".join(text for _, text in fields), fields=fields)
+
+
+class CandidateChanged(DefuseError):
+    """The candidate's bytes are not those that the caller named."""
+
+    reason = ErrorReason.ERROR_REASON_CANDIDATE_CHANGED
 
 
 class RegionClosed(DefuseError):

@@ -1,6 +1,6 @@
 """Whether a classifier, a VAE and a dataset fit together, as far as their inspections tell.
 
-Each function raises Mismatched with what was expected, what came, and what to do.
+Each function raises Mismatched, unless it says otherwise, with what was expected, what came, and what to do.
 """
 
 from math import prod
@@ -9,7 +9,9 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.models_pb2 import ImageShape, Layout, Preprocessing
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
-from defuse_server.errors import Mismatched, NotDifferentiable
+from defuse_server.errors import CandidateChanged, Mismatched, NotDifferentiable
+from defuse_server.jobs.folder import JobInputs
+from defuse_server.names import artifact_sha256
 
 
 def audit_fits(classifier: Classifier, vae: Vae, dataset: Dataset) -> None:
@@ -44,13 +46,24 @@ def candidate_fits(baseline: Classifier, candidate: Classifier, dataset: Dataset
     classifier_fits(candidate, dataset)
 
 
-def audit_is_of(audit: Audit, baseline: Classifier) -> None:
-    """The audit searched the baseline."""
-    if audit.classifier != baseline.name:
+def audit_is_of(audit: Audit, audited: Classifier, baseline: Classifier) -> None:
+    """The audit searched the baseline: the same bytes, read the same way, under whatever name."""
+    if _as_job_input(audited) != _as_job_input(baseline):
         raise Mismatched(
             f"{audit.name} is an audit of {audit.classifier}, the baseline is {baseline.name}: "
             "pass an audit of the baseline",
             figures={"audited_classifier": audit.classifier, "baseline": baseline.name},
+        )
+
+
+def same_bytes(candidate: Classifier, sha256: str) -> None:
+    """The candidate is registered with the bytes that the caller means; raises CandidateChanged."""
+    registered = artifact_sha256(candidate.artifact)
+    if registered != sha256:
+        raise CandidateChanged(
+            f"candidate {candidate.name} is registered with the SHA-256 {registered}, expected {sha256}: the "
+            "file changed since; register the one that shall be promoted, and evaluate that",
+            figures={"expected": sha256, "registered": registered},
         )
 
 
@@ -109,6 +122,13 @@ def _preprocessing_fits(kind: str, name: str, value: Preprocessing, shape: Image
                 f"{shape.channels} channels: register it with one value, or one a channel",
                 figures={f"{field}_values": str(count), "channels": str(shape.channels)},
             )
+
+
+def _as_job_input(classifier: Classifier) -> JobInputs:
+    """The classifier's bytes, and all else that decides what it says of an image."""
+    inputs = JobInputs()
+    inputs.classifier("classifier", classifier)
+    return inputs
 
 
 def _text(shape: ImageShape) -> str:

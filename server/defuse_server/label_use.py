@@ -1,12 +1,17 @@
 """The labels of an audit's regions, frozen for a correction or an evaluation."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.promotion_service_pb2 import LabelingFigures
 
 from defuse_server.backend import Backend
 from defuse_server.errors import NoConfirmedBug
 from defuse_server.jobs import label_set
-
-_REGIONS_READ = 500
+from defuse_server.jobs.label_set import LabelOfRegion
+from defuse_server.labels.figures import labeling_figures
+from defuse_server.names import parse_region_name
 
 
 @dataclass(frozen=True)
@@ -28,19 +33,25 @@ async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
             f"no region of {audit} has a label that differs from the classifier's prediction: label its "
             "regions, or there is nothing to correct"
         )
-    return await _kept(backend, audit, label_set.freeze(await backend.labeling.freeze(audit)))
+    labels = await backend.labeling.freeze(audit)
+    return await _kept(backend, audit, labels, await backend.regions.all(audit))
 
 
-async def for_evaluation(backend: Backend, audit: str) -> FrozenLabels:
-    """Keep the labels as they are now; annotators may go on."""
-    return await _kept(backend, audit, label_set.freeze(await backend.labeling.labels(audit)))
+async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, LabelingFigures]:
+    """Keep the labels as they are now, and how far they go; annotators may go on."""
+    regions = await backend.regions.all(audit)
+    labels = {_number(region): region for region in regions}
+    report = await backend.labeling.report(audit)
+    return await _kept(backend, audit, labels, regions), labeling_figures(regions, report)
 
 
-async def _kept(backend: Backend, audit: str, frozen: tuple[str, list[tuple[int, int]]]) -> FrozenLabels:
-    digest, pairs = frozen
+async def _kept(
+    backend: Backend, audit: str, labels: Mapping[int, LabelOfRegion], regions: Sequence[Region]
+) -> FrozenLabels:
+    digest, pairs = label_set.freeze(labels)
     # Kept before the record that names the digest is made.
     await label_set.keep(backend.store, pairs)
-    predicted = await _predicted_classes(backend, audit)
+    predicted = {_number(region): region.predicted_class for region in regions}
     return FrozenLabels(
         digest=digest,
         # Read behind the labels: regions only ever join, so it has all that were labeled by then.
@@ -50,8 +61,5 @@ async def _kept(backend: Backend, audit: str, frozen: tuple[str, list[tuple[int,
     )
 
 
-async def _predicted_classes(backend: Backend, audit: str) -> list[int]:
-    classes: list[int] = []
-    while page := await backend.regions.range(audit, len(classes), _REGIONS_READ):
-        classes += [region.predicted_class for region in page]
-    return classes
+def _number(region: Region) -> int:
+    return parse_region_name(region.name)[1]

@@ -54,6 +54,12 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
     )
 
 
+def awaits_audit(evaluation: Evaluation) -> bool:
+    """Whether an evaluation waits for an audit that was made for it, and for its labels."""
+    waits = evaluation.state == JobState.JOB_STATE_QUEUED
+    return waits and evaluation.audit_created and not evaluation.input_digest
+
+
 def _show_times(job: Job, fields: Mapping[bytes, bytes]) -> None:
     for field, time in (
         (b"create_ms", job.times.create_time),
@@ -69,6 +75,8 @@ def _show_progress(job: Job, fields: Mapping[bytes, bytes], now_ms: int, queue_p
     job.progress.attempt = int(fields[b"attempt"])
     if job.state == JobState.JOB_STATE_QUEUED:
         job.progress.queue_position = queue_position
+        if isinstance(job, Evaluation) and awaits_audit(job):
+            job.progress.stage = "audit"
     heartbeat = fields.get(b"heartbeat_ms")
     if heartbeat and job.state in _WORKED_ON:
         job.progress.heartbeat_age.FromMilliseconds(max(0, now_ms - int(heartbeat)))

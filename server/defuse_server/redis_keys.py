@@ -48,6 +48,17 @@ by create; claim and cancel must remove theirs."""
 RUNNING = PREFIX + "running"
 """Set of the names of jobs that a worker took and that have not ended; claim adds, the job's end removes."""
 
+AWAITING_AUDIT = PREFIX + "awaiting-audit"
+"""Sorted set, name -> sequence number: evaluations, QUEUED, whose audit has not ended. Made by create instead
+of a place in `QUEUE`; they get that place, or end, when the audit has ended (awaiting_settle.lua). A cancel
+removes its own."""
+
+CODE_VERSION = PREFIX + "code-version"
+"""String: the code that the workers judge with, as the one that started last said. Lives for ever."""
+
+SIGNING_KEY_ID = PREFIX + "signing-key-id"
+"""String: id of the key that the workers sign evidence with, as above; empty where they have none."""
+
 SEQUENCE = PREFIX + "sequence"
 """Number: counts the resources ever made. Lives for ever."""
 
@@ -68,6 +79,23 @@ def index(collection: str) -> str:
 def referrers(name: str) -> str:
     """Set of the names of those that refer to the resource and keep it from being deleted."""
     return f"{PREFIX}referrers:{name}"
+
+
+def made_of(collection: str) -> str:
+    """Hash, digest of what a resource is made of -> name of the newest that was made of it.
+
+    The name may be that of a resource that failed or was deleted since: who reads it looks. Entries stay, but
+    for those of evaluations that no longer wait for their audit.
+    """
+    return f"{PREFIX}made-of:{collection}"
+
+
+def audits_of(inputs: str) -> str:
+    """Sorted set, name -> sequence number, of the audits of one classifier, VAE and dataset.
+
+    `inputs` is the digest of the three (audited_inputs.py). Names of audits that were deleted may stay.
+    """
+    return f"{PREFIX}audits-of:{inputs}"
 
 
 def request(collection: str, request_id: str) -> str:
@@ -149,6 +177,18 @@ LABEL_MIXED = PREFIX + "label-mixed"
 one that takes that back removes it, both in the same step as the state, and both publish the region's name on
 `CHANGED` (as every decision on a region does). Who has split a region, or says why it stays whole, removes
 its name. A deleted audit's names stay until somebody looks for them in vain."""
+
+
+WEBHOOK_DELIVERIES = PREFIX + "webhook-deliveries"
+"""Sorted set, id of a delivery of MLflow's -> Redis time in ms when it was accepted; kept for an hour, longer
+than a signature is good for."""
+
+WEBHOOK_EVENTS = PREFIX + "webhook-events"
+"""Hash, id of a delivery -> JSON {model, version, tries, failures}, from its acceptance until it is done."""
+
+WEBHOOK_DUE = PREFIX + "webhook-due"
+"""Sorted set, id of a delivery that is not done -> Redis time in ms when to take it up: the end of its lease
+while a process has it."""
 
 
 def splits(audit: str) -> str:

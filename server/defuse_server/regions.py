@@ -137,6 +137,10 @@ class Regions:
         regions = await self._read(audit, first, limit)
         return _labeled(regions, await self._labeling.labels(audit), await self._splits(audit))
 
+    async def all(self, audit: str) -> builtins.list[Region]:
+        """Return all regions with their labels, in order; one reading of the labels for all of them."""
+        return await self._find(audit, 0, None, lambda region: True)
+
     async def list(
         self, audit: str, page_size: int, page_token: str, *, state: int = 0, confirmed_only: bool = False
     ) -> tuple[builtins.list[Region], str]:
@@ -162,11 +166,11 @@ class Regions:
         return found[:size], await self._sealer.seal(purpose, str(next_number))
 
     async def _find(
-        self, audit: str, first: int, count: int, wanted: Callable[[Region], bool]
+        self, audit: str, first: int, count: int | None, wanted: Callable[[Region], bool]
     ) -> builtins.list[Region]:
         labels, splits = await self._labeling.labels(audit), await self._splits(audit)
         found: list[Region] = []
-        while len(found) < count:
+        while count is None or len(found) < count:
             regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, splits)
             found += [region for region in regions if wanted(region)]
             if len(regions) < _READ_BATCH:

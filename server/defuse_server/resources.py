@@ -4,15 +4,17 @@ import asyncio
 import builtins
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
+from google.protobuf.message import Message
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
@@ -25,11 +27,22 @@ from defuse_server.record import Record, Resource, read_record
 from defuse_server.redis_client import Script
 from defuse_server.sealed import Sealer
 
+M = TypeVar("M", bound=Message)
 R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 
 _FOLDER = Path(__file__).parent
 _FILTER_BATCH = 500
 _WATCH_POLL_S = 2.0
+_STANDING = f"{JobState.JOB_STATE_QUEUED},{JobState.JOB_STATE_RUNNING},{JobState.JOB_STATE_SUCCEEDED}"
+
+
+@dataclass(frozen=True)
+class MadeOf(Generic[M]):
+    """All that a job's result depends on, as a digest: another of the same digest may stand for a new one."""
+
+    digest: str
+    stands: Callable[[M], bool]
+    """Whether one that was made of the same can be the answer; never asked to be where it failed."""
 
 
 class Resources:
@@ -54,45 +67,73 @@ class Resources:
         *,
         references: Sequence[str] = (),
         referred_by: Sequence[str] = (),
+        made_of: MadeOf[R] | None = None,
+        queue: str = redis_keys.QUEUE,
+        indexes: Sequence[str] = (),
     ) -> tuple[R, bool]:
         """Make a resource of `message` (its name is made here; its state is QUEUED or INSPECTING).
 
         Returns it as Get shows it, and whether this call made it: the same `request_id` and `request_body`
-        (the request, serialized deterministically) answers with what the first call made. Raises
-        RequestIdReused, and NotFound where one of `references` does not exist; those can't be deleted while
-        this one exists. `referred_by` names resources that refer to the new one, and keep it from being
+        (the request, serialized deterministically) answers with what the first call made, and so does a
+        resource that is `made_of` the same and still stands. `queue` is where it waits, `indexes` are sorted
+        sets that list it, all of them keys of redis_keys.
+
+        Raises RequestIdReused, and NotFound where one of `references` does not exist; those can't be deleted
+        while this one exists. `referred_by` names resources that refer to the new one, and keep it from being
         deleted.
         """
         kind = kind_of_type(type(message))
         name = new_name(kind.collection)
         references = list(dict.fromkeys(references))
-        outcome, detail = await self._create(
-            [
-                redis_keys.request(kind.collection, request_id),
-                redis_keys.resource(name),
-                redis_keys.index(kind.collection),
-                redis_keys.QUEUE,
-                redis_keys.SEQUENCE,
-                redis_keys.referrers(name),
-                *(key for other in references for key in _reference_keys(other)),
-            ],
-            [
-                name,
-                hashlib.sha256(request_body).hexdigest(),
-                message.SerializeToString(),
-                kind.initial_state,
-                redis_keys.REQUEST_TTL_S,
-                " ".join(references),
-                *referred_by,
-            ],
-        )
-        if outcome == b"reused":
-            raise RequestIdReused(
-                f"request_id {request_id} came before with another body: make a new one for a new request"
+        while True:
+            twin, stands = await self._twin(kind.collection, made_of)
+            outcome, detail = await self._create(
+                [
+                    redis_keys.request(kind.collection, request_id),
+                    redis_keys.resource(name),
+                    redis_keys.index(kind.collection),
+                    queue,
+                    redis_keys.SEQUENCE,
+                    redis_keys.referrers(name),
+                    redis_keys.made_of(kind.collection),
+                    redis_keys.resource(twin or name),
+                    *indexes,
+                    *(key for other in references for key in _reference_keys(other)),
+                ],
+                [
+                    name,
+                    _digest(request_body),
+                    message.SerializeToString(),
+                    kind.initial_state,
+                    redis_keys.REQUEST_TTL_S,
+                    " ".join(references),
+                    made_of.digest if made_of else "",
+                    twin,
+                    _STANDING if stands else "",
+                    len(indexes),
+                    *referred_by,
+                ],
             )
+            if outcome != b"again":
+                break
+        if outcome == b"reused":
+            raise _reused(request_id)
         if outcome == b"missing":
             raise NotFound(references[int(detail) - 1])
         return cast("R", await self.get(detail.decode())), outcome == b"made"
+
+    async def made_before(self, kind: type[R], request_id: str, request_body: bytes) -> R | None:
+        """Return what `create` answered to the same request, None where it did not come yet.
+
+        Raises RequestIdReused, and NotFound where it was deleted since.
+        """
+        key = redis_keys.request(kind_of_type(kind).collection, request_id)
+        digest, name = await cast("Any", self._redis.hmget(key, ["digest", "name"]))
+        if digest is None:
+            return None
+        if digest.decode() != _digest(request_body):
+            raise _reused(request_id)
+        return cast("R", await self.get(name.decode()))
 
     async def get(self, name: str) -> Resource:
         """Return a resource with its present state and progress, in one round trip.
@@ -135,6 +176,10 @@ class Resources:
         names = sorted((member.decode() for member in members), reverse=True)
         records = await self._records([one for one in names if one.startswith(f"{collection}/")])
         return [cast("R", record.resource) for record in records]
+
+    async def several(self, kind: type[R], names: Sequence[str]) -> builtins.list[R]:
+        """Return the resources with these names, in their order; those that are gone are left out."""
+        return [cast("R", record.resource) for record in await self._records(names)]
 
     async def delete(self, name: str) -> None:
         """Delete a resource with what belongs to it (regions, labels, references to chunks).
@@ -180,6 +225,17 @@ class Resources:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_WATCH_POLL_S):
                         await changed.wait()
+
+    async def _twin(self, collection: str, made_of: MadeOf[Any] | None) -> tuple[str, bool]:
+        """The name of what was made of the same, or empty, and whether it still stands."""
+        if made_of is None:
+            return "", False
+        found = await cast("Any", self._redis.hget(redis_keys.made_of(collection), made_of.digest))
+        if found is None:
+            return "", False
+        twin = found.decode()
+        records = await self._records([twin])
+        return twin, bool(records) and made_of.stands(records[0].resource)
 
     async def _opened_cursor(self, purpose: str, cursor: str, revision: int) -> int:
         if not cursor:
@@ -243,6 +299,16 @@ class Resources:
 def _reference_keys(name: str) -> tuple[str, str]:
     kind_of(name)
     return redis_keys.resource(name), redis_keys.referrers(name)
+
+
+def _digest(request_body: bytes) -> str:
+    return hashlib.sha256(request_body).hexdigest()
+
+
+def _reused(request_id: str) -> RequestIdReused:
+    return RequestIdReused(
+        f"request_id {request_id} came before with another body: make a new one for a new request"
+    )
 
 
 def _check_deleted(name: str, outcome: bytes, detail: Sequence[bytes]) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import structlog
 
@@ -12,6 +13,7 @@ from defuse_server.api import listen
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import open_backend
 from defuse_server.errors import BackendUnavailable
+from defuse_server.evidence import signing_key
 from defuse_server.settings import Settings
 from defuse_server.valkey import EmbeddedValkey
 from defuse_server.worker_process import WorkerProcess
@@ -22,7 +24,7 @@ _log = structlog.get_logger(__name__)
 async def serve_api(settings: Settings) -> None:
     """The API alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
     listen.check(settings)
-    with _stop_event() as stop:
+    with stop_event() as stop:
         async with open_backend(settings) as backend, ApiServer(backend) as api:
             _announce(settings, api.port)
             await stop.wait()
@@ -33,10 +35,10 @@ async def serve_web(settings: Settings) -> None:
     """The pages alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
     listen.check(settings, settings.web_address)
     # Imported here, as the API does without it.
-    from defuse_server.web.server import WebServer
+    from defuse_server.web.server import web_server
 
-    with _stop_event() as stop:
-        async with open_backend(settings) as backend, WebServer(backend) as web:
+    with stop_event() as stop:
+        async with open_backend(settings) as backend, web_server(backend) as web:
             _announce_web(web.url)
             await stop.wait()
             _log.info("stopping")
@@ -45,16 +47,18 @@ async def serve_web(settings: Settings) -> None:
 async def serve_all(settings: Settings) -> None:
     """The API, the pages, a worker, and a Valkey of its own where no Redis is given, until SIGTERM or SIGINT.
 
-    Raises UnsafeListen, OSError, and BackendUnavailable where another one has the state folder or the Valkey
-    ended.
+    Without a signing key it makes one in its state folder, once. Raises UnsafeListen, SigningKeyUnusable,
+    OSError, and BackendUnavailable where another one has the state folder or the Valkey ended.
     """
     # First of all: what can't be served must not start a database.
     listen.check(settings)
     listen.check(settings, settings.web_address)
-    from defuse_server.web.server import WebServer
+    from defuse_server.web.server import web_server
 
+    key, made = _signing_key(settings)
+    settings = settings.model_copy(update={"signing_key": key})
     async with contextlib.AsyncExitStack() as stack:
-        stop = stack.enter_context(_stop_event())
+        stop = stack.enter_context(stop_event())
         ended: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
         if settings.redis_url is None:
             valkey = EmbeddedValkey(settings.state_dir / "valkey")
@@ -64,9 +68,11 @@ async def serve_all(settings: Settings) -> None:
         await stack.enter_async_context(WorkerProcess(settings))
         backend = await stack.enter_async_context(open_backend(settings))
         api = await stack.enter_async_context(ApiServer(backend))
-        web = await stack.enter_async_context(WebServer(backend))
+        web = await stack.enter_async_context(web_server(backend))
         _announce(settings, api.port)
         _announce_web(web.url)
+        if made:
+            _announce_key(key)
         await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
         if not stop.is_set():
             raise BackendUnavailable(
@@ -78,8 +84,19 @@ async def serve_all(settings: Settings) -> None:
             task.cancel()
 
 
+def _signing_key(settings: Settings) -> tuple[Path, bool]:
+    """A key that signs, and whether it was made here: a worker ends at once over one that does not sign."""
+    path = settings.signing_key or settings.state_dir / "signing-key.pem"
+    made = settings.signing_key is None and not path.exists()
+    if made:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        signing_key.make(path)
+    signing_key.load(path)
+    return path, made
+
+
 @contextlib.contextmanager
-def _stop_event() -> Generator[asyncio.Event]:
+def stop_event() -> Generator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set, in place of what they do otherwise."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
@@ -105,4 +122,11 @@ def _announce(settings: Settings, port: int) -> None:
 def _announce_web(url: str) -> None:
     _log.info("web.ready", url=url)
     sys.stdout.write(f"web: {url}\n")
+    sys.stdout.flush()
+
+
+def _announce_key(path: Path) -> None:
+    public = signing_key.public_path(path)
+    _log.info("signing_key.made", path=str(path), public_key=str(public))
+    sys.stdout.write(f"signing key: made {path}; evidence is verified with {public}\n")
     sys.stdout.flush()

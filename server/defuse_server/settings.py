@@ -20,6 +20,12 @@ class Settings(BaseSettings):
     """Where the pages are served, host:port. Beyond loopback they need TLS and a token."""
     web_lease_s: float = Field(default=120.0, ge=1, le=3600)
     """A task whose label page has given no sign of life for so long goes to another annotator."""
+    mlflow_webhook_address: str = "127.0.0.1:50190"
+    """Where MLflow's webhooks are received, host:port. Beyond loopback it needs TLS."""
+    mlflow_webhook_secret: SecretStr | None = None
+    """What MLflow signs its webhooks with."""
+    mlflow_tracking_uri: str | None = None
+    """The MLflow server whose versions are gated."""
     token: SecretStr | None = None
     """What clients show as bearer token; none: no authentication."""
     tls_cert: Path | None = None
@@ -32,6 +38,8 @@ class Settings(BaseSettings):
     """Artifact store: a folder, or a URL that fsspec knows (s3://, gs://)."""
     state_dir: Path = Path("out/defuse")
     """Folder of the embedded Valkey and of the jobs' work folders."""
+    signing_key: Path | None = None
+    """Private key (PEM) that signs evidence; for workers alone. Without one `up` makes one in `state_dir`."""
     device: str = "auto"
     """Where jobs that don't say run: `auto`, `cpu` or `cuda:N`."""
     threads: int = Field(default=0, ge=0)

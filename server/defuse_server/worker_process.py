@@ -16,6 +16,8 @@ _LAUNCHER = Path(__file__).with_name("dies_with_parent.py")
 _RESTART_S = 1.0
 _STOP_PATIENCE_S = 20.0
 _API_ONLY = {"address", "web_address", "web_lease_s", "token", "tls_cert", "tls_key"}
+_WEBHOOK_ONLY = {"mlflow_webhook_address", "mlflow_webhook_secret", "mlflow_tracking_uri"}
+_SECRETS = {"DEFUSE_TOKEN", "DEFUSE_MLFLOW_WEBHOOK_SECRET"}
 
 _log = structlog.get_logger(__name__)
 
@@ -78,6 +80,6 @@ class WorkerProcess:
 
 
 def _environment(settings: Settings) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if key != "DEFUSE_TOKEN"}
-    values = settings.model_dump(exclude=_API_ONLY, exclude_none=True)
+    kept = {key: value for key, value in os.environ.items() if key not in _SECRETS}
+    values = settings.model_dump(exclude=_API_ONLY | _WEBHOOK_ONLY, exclude_none=True)
     return kept | {f"DEFUSE_{field.upper()}": str(value) for field, value in values.items()}

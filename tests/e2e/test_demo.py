@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from defuse.evidence import verify
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,14 @@ def test_the_last_line_is_the_contract(demo: dict[str, Any]) -> None:
 def test_bugs_are_found_and_repaired(demo: dict[str, Any]) -> None:
     assert demo["misclassifications"] >= demo["regions"] >= demo["confirmed_bugs"] >= 1
     assert demo["region_accuracy_after"] > demo["region_accuracy_before"]
+
+
+def test_the_evidence_is_about_the_corrected_file(demo: dict[str, Any], repository: Path) -> None:
+    folder = repository / "out" / "demo"
+    corrected = hashlib.sha256((folder / "corrected.onnx").read_bytes()).hexdigest()
+    key = folder / "server" / "state" / "signing-key.pem.pub"
+    verified = verify((folder / "evidence.json").read_bytes(), key.read_bytes(), model_sha256=corrected)
+    assert verified.verdict == demo["verdict"]
 
 
 def test_the_report_stands_alone_and_shows_the_regions(demo: dict[str, Any], repository: Path) -> None:

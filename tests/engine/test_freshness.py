@@ -78,13 +78,13 @@ def pools(monkeypatch):
 def starts(monkeypatch):
     """The seeds that searches started from."""
     seen = []
-    run_shard = identify.Search.run_shard
+    try_shard = identify.Search.try_shard
 
     def remember(search, seeds, *rest):
         seen.append(seeds)
-        return run_shard(search, seeds, *rest)
+        return try_shard(search, seeds, *rest)
 
-    monkeypatch.setattr(identify.Search, "run_shard", remember)
+    monkeypatch.setattr(identify.Search, "try_shard", remember)
     return seen
 
 

@@ -136,7 +136,9 @@ def test_the_corrected_file_tells_where_it_comes_from(follow_up, do_job):
     labels = [RegionLabel(**entry) for entry in result["config"]["labels"]]
     assert told["defuse.parent_sha256"] == file_sha256(folder / "inputs/classifier.onnx")
     assert told["defuse.dataset_sha256"] == file_sha256(folder / "inputs/dataset.npz")
+    assert told["defuse.encoder_sha256"] == file_sha256(folder / "inputs/encoder.onnx")
     assert told["defuse.decoder_sha256"] == file_sha256(folder / "inputs/decoder.onnx")
+    assert told["defuse.audit_regions_sha256"] == file_sha256(folder / "inputs/regions.npz")
     assert told["defuse.label_set_digest"] == label_set_digest(labels)
     original = onnx.load_model(folder / "inputs/classifier.onnx")
     assert [node.op_type for node in corrected.graph.node] == [node.op_type for node in original.graph.node]
@@ -345,6 +347,8 @@ def test_an_evaluation_measures_what_was_gained(follow_up, do_job, graphs):
     left, right = result["per_class"]
     assert left["accuracy_before"] == left["accuracy_after"] == 1.0
     assert right["accuracy_before"] < right["accuracy_after"]
+    assert left["lost_count"] == left["gained_count"] == right["lost_count"] == 0
+    assert right["gained_count"] == round((1 - right["accuracy_before"]) * right["size"]) > 0
     assert left["size"] + right["size"] == 400
     for region in result["regions"]:
         assert region["confirmed"]

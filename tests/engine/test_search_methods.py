@@ -73,7 +73,9 @@ def test_the_gradient_walks_towards_the_boundary_and_stops_at_its_fourth_find(as
     # On a plane an ascent soon rests on the edge of its trust region, and ends there.
     assert counts.min() >= 1
     assert np.median(counts) == 4
-    assert proposals.tried < 10 * near.sum()
+    assert proposals.tried.sum() < 10 * near.sum()
+    assert (proposals.tried[near] >= np.minimum(counts, 4)).all()
+    assert not proposals.tried[~near].any()
 
 
 def test_what_is_drawn_does_not_depend_on_who_takes_part(ascent):

@@ -69,3 +69,18 @@ def test_candidates_are_counted_for_each_classifier(evaluated):
 def test_what_it_finds_gets_no_company(evaluated):
     second = evaluated(AUDIT)
     assert second["candidates_before"] <= 20 * second["seeds"]
+
+
+def test_each_seed_with_a_misclassification_is_counted_by_itself(evaluated):
+    found = evaluated({**AUDIT, "kept_per_seed": 1})
+    hits = found["seed_misclassifications_before"]
+    assert 10 < len(hits) < found["seeds"]
+    for when in ("before", "after"):
+        tried, wrong = found[f"seed_candidates_{when}"], found[f"seed_misclassifications_{when}"]
+        assert len(tried) == len(wrong) == len(hits)
+        assert sum(wrong) == found[f"misclassifications_{when}"]
+        assert all(0 <= w <= t <= 20 for w, t in zip(wrong, tried, strict=True))
+        assert sum(tried) < found[f"candidates_{when}"]
+    assert all(map(any, zip(hits, found["seed_misclassifications_after"], strict=True)))
+    # No bound for each seed: the audit's would hide how many a repair removes.
+    assert max(hits) > 4

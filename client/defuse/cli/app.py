@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli import audit, correct, gate, jobs, label, label_report, push, transfer, vae
+from defuse.cli import (
+    audit,
+    correct,
+    gate,
+    jobs,
+    label,
+    label_report,
+    push,
+    registry_gate,
+    transfer,
+    vae,
+    verify_evidence,
+)
 from defuse.cli.session import Server
 
 app = typer.Typer(
@@ -24,11 +36,14 @@ app.add_typer(push.app, name="push")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vae.app, name="vae")
 app.add_typer(label.app, name="label")
+app.add_typer(registry_gate.mlflow, name="mlflow")
+app.add_typer(registry_gate.folder, name="folder")
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("label-report")(label_report.label_report)
 app.command("correct")(correct.correct)
 app.command("gate")(gate.gate)
+app.command("verify-evidence")(verify_evidence.verify_evidence)
 app.command("download")(transfer.download)
 
 

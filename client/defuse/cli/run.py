@@ -24,6 +24,7 @@ from defuse.errors import (
     Unavailable,
     Unimplemented,
 )
+from defuse.registries.errors import RegistryError, RegistryUnavailable
 
 DONE, USAGE, UNAVAILABLE, OTHER = 0, 64, 69, 70
 GATE_CODES = (0, 1, 2)
@@ -73,7 +74,8 @@ def _explain(what: str, error: Exception) -> int:
             errors.print(f"{what}: {message}", markup=False)
         errors.print(f"`{usage.ctx.command_path if usage.ctx else 'defuse'} --help` shows what it takes.")
         return USAGE
-    if isinstance(error, ArgumentError):
+    unavailable = isinstance(error, (Unavailable, RegistryUnavailable))
+    if isinstance(error, (ArgumentError, RegistryError)) and not unavailable:
         errors.print(f"{what}: {error}", markup=False)
         return USAGE
     errors.print(f"{what} failed: {_reason(error)}", markup=False)
@@ -82,7 +84,7 @@ def _explain(what: str, error: Exception) -> int:
             errors.print(f"  {name} = {value}", markup=False)
     if advice := _ADVICE.get(cast(Any, type(error))):
         errors.print(advice, markup=False)
-    return UNAVAILABLE if isinstance(error, Unavailable) else OTHER
+    return UNAVAILABLE if unavailable else OTHER
 
 
 def _reason(error: Exception) -> str:

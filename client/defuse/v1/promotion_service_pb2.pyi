@@ -128,7 +128,7 @@ class Evidence(_message.Message):
     def __init__(self, verdict: _Optional[str] = ..., envelope: _Optional[str] = ..., junit: _Optional[str] = ..., markdown: _Optional[str] = ..., html: _Optional[str] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "rule", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact", "policy", "policy_sha256", "encoder_sha256", "decoder_sha256", "code_version", "input_digest", "labeling", "evidence", "audit_created")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact", "policy", "policy_sha256", "encoder_sha256", "decoder_sha256", "code_version", "input_digest", "labeling", "evidence", "audit_created")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -142,7 +142,6 @@ class Evaluation(_message.Message):
     CANDIDATE_SHA256_FIELD_NUMBER: _ClassVar[int]
     DATASET_SHA256_FIELD_NUMBER: _ClassVar[int]
     LABEL_SET_DIGEST_FIELD_NUMBER: _ClassVar[int]
-    RULE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     CHECKS_FIELD_NUMBER: _ClassVar[int]
     TEST_ACCURACY_BEFORE_FIELD_NUMBER: _ClassVar[int]
@@ -176,7 +175,6 @@ class Evaluation(_message.Message):
     candidate_sha256: str
     dataset_sha256: str
     label_set_digest: str
-    rule: str
     verdict: Verdict
     checks: _containers.RepeatedCompositeFieldContainer[Check]
     test_accuracy_before: float
@@ -197,7 +195,7 @@ class Evaluation(_message.Message):
     labeling: LabelingFigures
     evidence: Evidence
     audit_created: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., rule: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., policy: _Optional[str] = ..., policy_sha256: _Optional[str] = ..., encoder_sha256: _Optional[str] = ..., decoder_sha256: _Optional[str] = ..., code_version: _Optional[str] = ..., input_digest: _Optional[str] = ..., labeling: _Optional[_Union[LabelingFigures, _Mapping]] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ..., audit_created: bool = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., policy: _Optional[str] = ..., policy_sha256: _Optional[str] = ..., encoder_sha256: _Optional[str] = ..., decoder_sha256: _Optional[str] = ..., code_version: _Optional[str] = ..., input_digest: _Optional[str] = ..., labeling: _Optional[_Union[LabelingFigures, _Mapping]] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ..., audit_created: bool = ...) -> None: ...
 
 class EvaluationConfig(_message.Message):
     __slots__ = ("seed", "device")

@@ -48,6 +48,8 @@ CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = MappingProxyType(
         ErrorReason.ERROR_REASON_LABEL_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
         ErrorReason.ERROR_REASON_REGION_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
         ErrorReason.ERROR_REASON_IMPORT_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
+        ErrorReason.ERROR_REASON_CANDIDATE_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
+        ErrorReason.ERROR_REASON_POLICY_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     }
 )
 

@@ -11,10 +11,10 @@ class UnsafeListen(Exception):
     """The settings would open the API to a network without protection, or contradict each other."""
 
 
-def check(settings: Settings, address: str | None = None) -> None:
+def check(settings: Settings, address: str | None = None, *, signed: bool = False) -> None:
     """Raises UnsafeListen for half a TLS setting, and beyond loopback for a lack of TLS or of a token.
 
-    `address` is the API's, unless another is given.
+    `address` is the API's, unless another is given. What listens only to `signed` requests needs no token.
     """
     address = address or settings.address
     if (settings.tls_cert is None) != (settings.tls_key is None):
@@ -23,9 +23,9 @@ def check(settings: Settings, address: str | None = None) -> None:
         option
         for option, value in (
             ("--tls-cert and --tls-key", settings.tls_cert),
-            ("DEFUSE_TOKEN", settings.token),
+            ("DEFUSE_TOKEN", signed or settings.token),
         )
-        if value is None
+        if not value
     ]
     if missing and not is_loopback(address):
         raise UnsafeListen(

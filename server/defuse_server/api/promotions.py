@@ -1,8 +1,11 @@
 """PromotionService."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import aclosing
 from typing import cast
 
+from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import (
     CancelEvaluationRequest,
@@ -14,16 +17,22 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
     WatchEvaluationResponse,
 )
-from defuse.v1.registry_service_pb2 import Classifier, Dataset
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
-from defuse_server import fit, label_use, names
+from defuse_server import fit, names
 from defuse_server.api import configs, validation
-from defuse_server.api.creation import started
+from defuse_server.api.creation import repeated, started
 from defuse_server.api.lookup import check_name, found, ready, succeeded
 from defuse_server.api.rpc import Write
 from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
-from defuse_server.gate.rule import RULE
+from defuse_server.evaluations import audits
+from defuse_server.evaluations.awaiting import settle
+from defuse_server.evaluations.freezing import fill_in_asked, freeze
+from defuse_server.evaluations.inputs import Compared, waiting_digest
+from defuse_server.gate.policy import Policy
+from defuse_server.record import awaits_audit
+from defuse_server.resources import MadeOf
 
 
 class PromotionService:
@@ -34,30 +43,61 @@ class PromotionService:
         self._resources = backend.resources
 
     async def create_evaluation(self, request: CreateEvaluationRequest) -> Evaluation:
-        """Makes an evaluation with the labels as they are now."""
+        """Makes an evaluation, or answers with one of the same inputs."""
         _check_create(request)
+        # In a thread: the longest policy keeps a core busy for half a second.
+        policy = await asyncio.to_thread(Policy.parse, request.policy)
+        # Before anything is made: a repeated request must not start another audit.
+        if before := await repeated(self._backend, Evaluation, request, request.request_id):
+            return before
         baseline = await ready(self._resources, Classifier, request.baseline, "baseline")
         candidate = await ready(self._resources, Classifier, request.candidate, "candidate")
-        audit = await succeeded(self._resources, request.audit, "audit")
-        dataset = await found(self._resources, Dataset, audit.dataset)
-        fit.audit_is_of(audit, baseline)
+        if request.candidate_sha256:
+            fit.same_bytes(candidate, request.candidate_sha256)
+        if request.audit:
+            audit, vae, dataset = await self._given(request, baseline)
+        else:
+            audit, (vae, dataset) = None, await self._over(request, baseline)
         fit.candidate_fits(baseline, candidate, dataset)
-        labels = await label_use.for_evaluation(self._backend, audit.name)
-        evaluation = Evaluation(
-            display_name=request.display_name,
-            baseline=baseline.name,
-            candidate=candidate.name,
-            audit=audit.name,
-            config=request.config,
-            baseline_sha256=names.artifact_sha256(baseline.artifact),
-            candidate_sha256=names.artifact_sha256(candidate.artifact),
-            dataset_sha256=names.artifact_sha256(dataset.artifact),
-            label_set_digest=labels.digest,
-            regions_artifact=labels.regions_artifact,
-            rule=RULE,
+        compared = Compared(baseline, candidate, vae, dataset)
+        if audit is None:
+            # First those that waited: what they are judged by from now on may be what is asked here.
+            await settle(self._backend)
+            audit = await audits.newest_valid(self._backend, compared, policy)
+        evaluation = Evaluation(display_name=request.display_name, config=request.config)
+        fill_in_asked(evaluation, compared, policy)
+        if audit is None:
+            made_of = await self._wait_for_audit(evaluation, compared, policy)
+        else:
+            await freeze(self._backend, evaluation, compared, audit)
+            made_of = MadeOf[Evaluation](evaluation.input_digest, _stands_for(evaluation))
+        references = [baseline.name, candidate.name, evaluation.audit]
+        return await started(
+            self._backend, evaluation, request, request.request_id, references, made_of=made_of
         )
-        references = [baseline.name, candidate.name, audit.name]
-        return await started(self._backend, evaluation, request, request.request_id, references)
+
+    async def _given(
+        self, request: CreateEvaluationRequest, baseline: Classifier
+    ) -> tuple[Audit, Vae, Dataset]:
+        """The audit that the request names, with its VAE and dataset."""
+        audit = await succeeded(self._resources, request.audit, "audit")
+        fit.audit_is_of(audit, await found(self._resources, Classifier, audit.classifier), baseline)
+        vae = await found(self._resources, Vae, audit.vae)
+        return audit, vae, await found(self._resources, Dataset, audit.dataset)
+
+    async def _over(self, request: CreateEvaluationRequest, baseline: Classifier) -> tuple[Vae, Dataset]:
+        """The VAE and the dataset over which the baseline can be audited."""
+        vae = await ready(self._resources, Vae, request.vae, "vae")
+        dataset = await ready(self._resources, Dataset, request.dataset, "dataset")
+        fit.audit_fits(baseline, vae, dataset)
+        return vae, dataset
+
+    async def _wait_for_audit(
+        self, evaluation: Evaluation, compared: Compared, policy: Policy
+    ) -> MadeOf[Evaluation]:
+        audit = await audits.joined(self._backend, compared, policy, evaluation.config.device)
+        evaluation.audit, evaluation.audit_created = audit.name, True
+        return MadeOf(waiting_digest(evaluation, compared), awaits_audit)
 
     async def get_evaluation(self, request: GetEvaluationRequest) -> Evaluation:
         """An evaluation as it stands."""
@@ -84,11 +124,42 @@ class PromotionService:
         return cast("Evaluation", await self._backend.jobs.cancel(request.name))
 
 
+def _stands_for(evaluation: Evaluation) -> Callable[[Evaluation], bool]:
+    """Whether another is judged by the same inputs: workers of another version may have changed its code."""
+    return lambda other: other.input_digest == evaluation.input_digest
+
+
 def _check_create(request: CreateEvaluationRequest) -> None:
     violations = Violations()
     validation.creation(violations, request)
     validation.name(violations, "baseline", request.baseline, "classifiers")
     validation.name(violations, "candidate", request.candidate, "classifiers")
-    validation.name(violations, "audit", request.audit, "audits")
+    _check_evidence(violations, request)
+    violations.require(
+        not request.candidate_sha256 or names.is_sha256(request.candidate_sha256),
+        "candidate_sha256",
+        f"expected a SHA-256 in lower-case hexadecimal, got {request.candidate_sha256[:100]!r}",
+    )
     configs.evaluation_config(violations, request.config)
     violations.check()
+
+
+def _check_evidence(violations: Violations, request: CreateEvaluationRequest) -> None:
+    """Either an audit, or what one can be made over."""
+    if request.audit:
+        validation.name(violations, "audit", request.audit, "audits")
+        for field in ("vae", "dataset"):
+            violations.require(
+                not getattr(request, field),
+                field,
+                "expected nothing beside an audit, which has its own; leave either out",
+            )
+    elif request.vae or request.dataset:
+        validation.name(violations, "vae", request.vae, "vaes")
+        validation.name(violations, "dataset", request.dataset, "datasets")
+    else:
+        violations.require(
+            False,
+            "audit",
+            "expected an audit of the baseline, or a VAE and a dataset to audit it over, got none of them",
+        )

@@ -1,11 +1,11 @@
--- KEYS: the resource (hash), QUEUE (sorted set of names)
+-- KEYS: the resource (hash), then sorted sets of names: QUEUE, and where else it may wait
 -- ARGV: name, states QUEUED, RUNNING, CANCELLING, CANCELLED
 -- Answers the state after it: 0 where there is no such resource; a final state stays as it is.
 
 local state = number_of('state')
 if state == tonumber(ARGV[2]) then
   redis.call('HSET', KEYS[1], 'state', ARGV[5], 'end_ms', now_ms())
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  for i = 2, #KEYS do redis.call('ZREM', KEYS[i], ARGV[1]) end
   changed(ARGV[1])
   return tonumber(ARGV[5])
 end

@@ -1,23 +1,29 @@
-"""Evaluations: the engine measures, the rule judges."""
+"""Evaluations: the engine measures, the gate judges."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
-from defuse.v1.registry_service_pb2 import Classifier, Dataset
 
-from defuse_server.gate import rule
+from defuse_server.code_version import own_code_version
+from defuse_server.evaluations.awaiting import compared_by
+from defuse_server.evaluations.inputs import input_digest
+from defuse_server.evidence import keep as evidence
+from defuse_server.gate.judge import judge
+from defuse_server.gate.policy import Policy
 from defuse_server.jobs import label_set
-from defuse_server.jobs.audit import audit_config_json, audit_inputs
+from defuse_server.jobs.audit import audit_config_json
 from defuse_server.jobs.engine_events import EngineWarning
 from defuse_server.jobs.folder import JobPlan
 from defuse_server.jobs.work import Work, fetch, warnings_of
-from defuse_server.names import artifact_sha256, region_name
+from defuse_server.names import region_name
 
 _SECOND_SEARCH = {
     "seed_count": "seeds",
@@ -25,6 +31,10 @@ _SECOND_SEARCH = {
     "candidates_after": "candidates_after",
     "misclassifications_before": "misclassifications_before",
     "misclassifications_after": "misclassifications_after",
+    "seed_candidates_before": "seed_candidates_before",
+    "seed_candidates_after": "seed_candidates_after",
+    "seed_misclassifications_before": "seed_misclassifications_before",
+    "seed_misclassifications_after": "seed_misclassifications_after",
 }
 
 
@@ -32,25 +42,24 @@ class EvaluationWork(Work[Evaluation]):
     """One evaluation."""
 
     async def plan(self) -> JobPlan:
-        """Both classifiers, the audit's inputs and regions, frozen labels; notes whose bytes are judged."""
+        """Both classifiers, the audit's inputs and regions, frozen labels; notes which code judges."""
         evaluation = self.message
         del evaluation.warnings[:]
         audit = await fetch(self.backend, evaluation.audit, Audit)
-        baseline = await fetch(self.backend, evaluation.baseline, Classifier)
-        candidate = await fetch(self.backend, evaluation.candidate, Classifier)
-        dataset = await fetch(self.backend, audit.dataset, Dataset)
-        evaluation.baseline_sha256 = artifact_sha256(baseline.artifact)
-        evaluation.candidate_sha256 = artifact_sha256(candidate.artifact)
-        evaluation.dataset_sha256 = artifact_sha256(dataset.artifact)
-        inputs = await audit_inputs(audit, self.backend)
-        inputs.classifier("classifier", baseline)
-        inputs.classifier("candidate", candidate)
-        inputs.regions(evaluation.regions_artifact or await self.backend.regions.artifact(audit.name))
+        compared = await compared_by(self.backend, evaluation, audit)
+        # Others than the record has, where it was made while other workers ran, or before any did.
+        signer = self.supervisor.signer
+        key_id = signer.public_key.keyid if signer else ""
+        evaluation.code_version = own_code_version()
+        evaluation.input_digest = input_digest(evaluation, compared, audit, key_id)
+        inputs = compared.job_inputs()
+        inputs.regions(evaluation.regions_artifact)
         config = {
             "labels": await label_set.labels_json(self.backend.store, evaluation.label_set_digest),
             "audit": audit_config_json(audit.config),
             "audit_seed": audit.config.seed,
             "tau": audit.config.tau,
+            "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,
         }
         return JobPlan(
             "evaluate", inputs, config=config, seed=evaluation.config.seed, device=evaluation.config.device
@@ -62,7 +71,7 @@ class EvaluationWork(Work[Evaluation]):
         await self.attempt.update(self.message)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in the figures, and judge them."""
+        """Fill in the figures, judge them, and keep the evidence."""
         evaluation = self.message
         evaluation.config.device = evaluation.config.device or self.backend.settings.device
         evaluation.test_size = result["test_size"]
@@ -76,9 +85,14 @@ class EvaluationWork(Work[Evaluation]):
             SecondSearch(**{field: found[key] for field, key in _SECOND_SEARCH.items()})
         )
         evaluation.warnings.extend(warnings_of(result))
-        evaluation.rule = rule.RULE
-        evaluation.verdict, checks = rule.judge(evaluation)
+        policy = Policy.parse(evaluation.policy)
+        evaluation.policy, evaluation.policy_sha256 = policy.to_yaml(), policy.sha256
+        audit = await fetch(self.backend, evaluation.audit, Audit)
+        # Not the time of judging: a job that is done again must end with the same verdict.
+        age = evaluation.times.create_time.ToDatetime(UTC) - audit.times.end_time.ToDatetime(UTC)
+        evaluation.verdict, checks = await asyncio.to_thread(judge, evaluation, policy, age)
         evaluation.checks.extend(checks)
+        await evidence.keep(self.backend, evaluation, self.supervisor.signer)
 
     def _region(self, entry: Mapping[str, Any]) -> RegionAccuracy:
         figures = {name: value for name, value in entry.items() if name != "region"}

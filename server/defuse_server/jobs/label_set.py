@@ -49,12 +49,14 @@ async def keep(store: ArtifactStore, pairs: list[tuple[int, int]]) -> None:
 
 
 async def load(store: ArtifactStore, digest: str) -> list[tuple[int, int]]:
-    """The frozen set with this digest. Raises `NotFound` where `keep` was never called."""
-    stored = await store.stat(digest)
-    content = await store.read(digest, 0, stored.size_bytes)
+    """The frozen set with this digest.
+
+    Raises `NotFound` where `keep` was never called, `DigestMismatch` where its bytes have changed.
+    """
+    content = await store.read_whole(digest)
     return [(int(region), int(label)) for region, label in json.loads(content)]
 
 
 async def labels_json(store: ArtifactStore, digest: str) -> list[dict[str, Any]]:
-    """The frozen set as a job.json has it; raises `NotFound`."""
+    """The frozen set as a job.json has it; raises `NotFound`, `DigestMismatch`."""
     return [{"region": region, "label": label} for region, label in await load(store, digest)]

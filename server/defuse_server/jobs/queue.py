@@ -73,7 +73,7 @@ class Jobs:
         record about twice a second, has ended its engine. A job that has ended stays as it is. Raises
         `NotFound`.
         """
-        keys = [redis_keys.resource(name), redis_keys.QUEUE]
+        keys = [redis_keys.resource(name), redis_keys.QUEUE, redis_keys.AWAITING_AUDIT]
         states = [JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_CANCELLING, JOB_STATE_CANCELLED]
         if await self._cancel(keys, [name, *states]) == 0:
             raise NotFound(name)

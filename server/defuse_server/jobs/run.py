@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 from defuse.v1.models_pb2 import Failure, Progress
@@ -41,6 +41,9 @@ from defuse_server.jobs.work import JobRefused, Work
 from defuse_server.names import SPLITS, collection_of
 from defuse_server.redis_client import UNREACHABLE
 
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
 HEARTBEAT_S = 0.5
 """How often a worker gives a sign of life, and looks whether its job was cancelled."""
 
@@ -64,7 +67,8 @@ class _Stopping(Exception):
 class Supervisor:
     """Runs jobs for one worker: claims them, supervises their engines, publishes what those find."""
 
-    def __init__(self, backend: Backend, fence: Fence, work_folder: Path):
+    def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: Signer | None = None):
+        self.signer = signer
         self._backend = backend
         self._fence = fence
         self._work_folder = work_folder

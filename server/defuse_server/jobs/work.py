@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
@@ -19,11 +19,19 @@ from defuse_server.jobs.engine_events import ChunkReady, EngineWarning, Prefligh
 from defuse_server.jobs.fence import Attempt
 from defuse_server.jobs.folder import JobPlan
 
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
 M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
 
 class RunsJobs(Protocol):
     """Who runs a further job as part of one; the supervisor."""
+
+    @property
+    def signer(self) -> Signer | None:
+        """What signs evidence; None where the operator gave no key."""
+        ...
 
     async def run(self, name: str) -> None:
         """Run a job from its claim to its end; without effect where another worker has it or it is over."""

@@ -10,12 +10,16 @@ import signal
 import socket
 from collections.abc import Callable, Generator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 from docket import Worker
 
+from defuse_server.announced import announce
 from defuse_server.backend import Backend, open_backend
 from defuse_server.ending import end
+from defuse_server.evaluations.awaiting import settle_for_ever
+from defuse_server.evidence import signing_key
 from defuse_server.jobs.fence import Fence
 from defuse_server.jobs.queue import TASK
 from defuse_server.jobs.run import Supervisor
@@ -24,28 +28,46 @@ from defuse_server.labels.judging import judge_for_ever
 from defuse_server.redis_client import UNREACHABLE
 from defuse_server.settings import Settings
 
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
 _log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings) -> None:
     """Run jobs, one at a time, until SIGTERM or SIGINT; then hand the running one on and return.
 
-    Raises `ValueError` where the settings have no Redis URL.
+    Raises `ValueError` where the settings have no Redis URL, `SigningKeyUnusable`.
     """
+    signer = _signer(settings)
     async with open_backend(settings) as backend:
         folder = worker_folder(settings.state_dir / "work")
         try:
             name = f"{socket.gethostname()}#{os.getpid()}"
-            supervisor = Supervisor(backend, Fence(backend.redis, name, settings.lease_s), folder)
+            supervisor = Supervisor(backend, Fence(backend.redis, name, settings.lease_s), folder, signer)
             await _work(backend, supervisor, name)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signer(settings: Settings) -> Signer | None:
+    """Read the key once: evaluations then don't depend on its file."""
+    path = settings.signing_key
+    if path is None:
+        _log.warning("evidence.unsigned", reason="DEFUSE_SIGNING_KEY is not set")
+        return None
+    signer = signing_key.load(path)
+    if signing_key.is_open_to_others(path):
+        _log.warning("signing_key.readable_by_others", path=str(path), advice=f"chmod 600 {path}")
+    _log.info("signing_key.loaded", key_id=signer.public_key.keyid)
+    return signer
 
 
 async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     async def run_job(name: str) -> None:
         await supervisor.run(name)
 
+    await announce(backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else "")
     lease_s = backend.settings.lease_s
     backend.jobs.docket.register(run_job, names=[TASK])
     async with Worker(
@@ -61,6 +83,8 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
             asyncio.ensure_future(_recover(backend, lease_s / 2)),
             # Beside the jobs: annotators don't wait for an audit that runs.
             asyncio.ensure_future(judge_for_ever(backend.verdicts, backend.labeling)),
+            # No job either: what waits must not hold a worker that could do what it waits for.
+            asyncio.ensure_future(settle_for_ever(backend)),
         ]
 
         def stop() -> None:

@@ -60,6 +60,10 @@ class ArtifactStore:
         """Return at most `size_bytes` bytes from `offset` on, none at the end; raises NotFound."""
         return await _on_thread(self._read, sha256, offset, size_bytes)
 
+    async def read_whole(self, sha256: str) -> bytes:
+        """Return all bytes of a small artifact; raises NotFound, DigestMismatch where they have changed."""
+        return await _on_thread(self._read_whole, sha256)
+
     async def fetch_to(self, sha256: str, path: Path) -> None:
         """Write the artifact to a local file, whole or not at all.
 
@@ -154,6 +158,13 @@ class ArtifactStore:
         except FileNotFoundError:
             raise NotFound(artifact_name(sha256)) from None
 
+    def _read_whole(self, sha256: str) -> bytes:
+        content = self._read(sha256, 0, -1)
+        came = hashlib.sha256(content).hexdigest()
+        if came != sha256:
+            raise _changed(sha256, came)
+        return content
+
     def _fetch(self, sha256: str, path: Path) -> None:
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
         digest = hashlib.sha256()
@@ -163,7 +174,7 @@ class ArtifactStore:
                     digest.update(piece)
                     copy.write(piece)
             if digest.hexdigest() != sha256:
-                raise _mismatch(sha256, digest.hexdigest())
+                raise _changed(sha256, digest.hexdigest())
             temporary.replace(path)
         except FileNotFoundError:
             raise NotFound(artifact_name(sha256)) from None
@@ -198,6 +209,14 @@ def _digest(pieces: Iterable[bytes]) -> str:
 def _mismatch(expected: str, came: str) -> DigestMismatch:
     return DigestMismatch(
         f"expected bytes with SHA-256 {expected}, got {came}", figures={"expected": expected, "got": came}
+    )
+
+
+def _changed(sha256: str, came: str) -> DigestMismatch:
+    return DigestMismatch(
+        f"the store's bytes of {artifact_name(sha256)} have changed, their SHA-256 is {came}: remove the "
+        f"file artifacts/{sha256[:2]}/{sha256} from the store and upload the original again",
+        figures={"expected": sha256, "got": came},
     )
 
 

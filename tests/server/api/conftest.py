@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,10 +170,13 @@ class Records:
 
     async def classifier(self, **fields) -> Classifier:
         values = {"class_count": 2, "image_shape": SHAPE, "differentiable": True, **fields}
-        return await self.finished(Classifier(artifact=await self.artifact(b"onnx"), **values))
+        values.setdefault("artifact", await self.artifact(b"onnx"))
+        return await self.finished(Classifier(**values))
 
     async def vae(self, **fields) -> Vae:
-        return await self.finished(Vae(**{"latent_size": 2, "image_shape": SHAPE, **fields}))
+        values = {"latent_size": 2, "image_shape": SHAPE, "encoder_artifact": await self.artifact(b"encoder")}
+        values["decoder_artifact"] = await self.artifact(b"decoder")
+        return await self.finished(Vae(**{**values, **fields}))
 
     async def dataset(self, **fields) -> Dataset:
         values = {"class_names": ["left", "right"], "image_shape": SHAPE, **fields}
@@ -190,16 +193,21 @@ class Records:
     async def audit(self, *, regions: int = 0, **classifier) -> Audit:
         """An audit that succeeded, with regions that await their labels; each is predicted as class 1."""
         audit = await self.queued_audit(**classifier)
+        return await self.succeeded_audit(audit, harms=[0.0] * regions)
+
+    async def succeeded_audit(self, audit: Audit, harms: Sequence[float] = (), wanted: int = 1) -> Audit:
+        """The audit after a worker ended it, with a region for each of the expected harms."""
         attempt = await self.attempt(audit.name)
-        for number in range(regions):
-            await self.publish_region(attempt, number)
-        await self.backend.labels.open(audit.name, range(regions), 1)
+        for number, harm in enumerate(harms):
+            await self.publish_region(attempt, number, harm)
+        await self.backend.labels.open(audit.name, range(len(harms)), wanted)
         await attempt.remember(REGIONS_ARTIFACT, await self.artifact(b"regions"))
         await attempt.succeed(audit)
         return await self.backend.resources.get(audit.name)
 
-    async def publish_region(self, attempt: Attempt, number: int) -> None:
+    async def publish_region(self, attempt: Attempt, number: int, harm: float = 0.0) -> None:
         region = Region(name=f"{attempt.name}/regions/{number}", seed_label=0, predicted_class=1, tau=0.5)
+        region.harm.value = harm
         await self.backend.regions.publish(attempt.name, region, attempt.number)
 
     async def publish_chunk(

@@ -4,7 +4,7 @@ import hashlib
 import uuid
 
 import grpc
-from defuse.v1.models_pb2 import ImageShape, JobState
+from defuse.v1.models_pb2 import ImageShape, JobState, OutputKind
 from defuse.v1.promotion_service_pb2 import (
     CancelEvaluationRequest,
     CreateEvaluationRequest,
@@ -14,6 +14,8 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
 )
 from defuse.v1.registry_service_pb2 import DeleteClassifierRequest
+from defuse_server.code_version import own_code_version
+from defuse_server.gate.policy import DEFAULT
 
 UNKNOWN = "0" * 18
 
@@ -30,11 +32,15 @@ async def test_an_evaluation_names_the_exact_bytes(stubs, records, refused):
     evaluation = await stubs.promotions.CreateEvaluation(
         request_for(audit.classifier, candidate.name, audit.name)
     )
-    assert (evaluation.state, evaluation.rule) == (JobState.JOB_STATE_QUEUED, "default-1")
+    assert evaluation.state == JobState.JOB_STATE_QUEUED
     assert evaluation.candidate_sha256 == candidate.artifact.removeprefix("artifacts/")
     assert evaluation.baseline_sha256 == hashlib.sha256(b"onnx").hexdigest()
     assert evaluation.dataset_sha256 == hashlib.sha256(b"npz").hexdigest()
+    assert evaluation.encoder_sha256 == hashlib.sha256(b"encoder").hexdigest()
+    assert evaluation.decoder_sha256 == hashlib.sha256(b"decoder").hexdigest()
     assert evaluation.label_set_digest == hashlib.sha256(b"[]").hexdigest()
+    assert evaluation.code_version == own_code_version()
+    assert not evaluation.audit_created
     with refused() as problem:
         await stubs.registry.DeleteClassifier(DeleteClassifierRequest(name=candidate.name))
     assert problem.reason == "RESOURCE_IN_USE"
@@ -42,7 +48,7 @@ async def test_an_evaluation_names_the_exact_bytes(stubs, records, refused):
 
 async def test_what_can_not_be_compared(stubs, records, refused):
     audit = await records.audit()
-    other = await records.classifier()
+    other = await records.classifier(artifact=await records.artifact(b"other"))
     three = await records.classifier(class_count=3)
     wide = await records.classifier(image_shape=ImageShape(channels=1, height=9, width=9))
     for baseline, candidate in (
@@ -94,3 +100,70 @@ async def test_evaluations_are_read_listed_watched_and_cancelled(stubs, records,
     with refused() as problem:
         await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=f"evaluations/{UNKNOWN}"))
     assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_the_policy_that_judges_is_in_the_record_with_every_default(stubs, records):
+    audit = await records.audit()
+    names = (audit.classifier, audit.classifier, audit.name)
+    evaluation = await stubs.promotions.CreateEvaluation(request_for(*names))
+    assert (evaluation.policy, evaluation.policy_sha256) == (DEFAULT.to_yaml(), DEFAULT.sha256)
+    policy = "version: 1\nchecks: {annotator_agreement: off}\n"
+    evaluation = await stubs.promotions.CreateEvaluation(request_for(*names, policy=policy))
+    assert "annotator_agreement: off" in evaluation.policy
+    assert "max_harm_share: 0.1" in evaluation.policy
+    assert evaluation.policy_sha256 != DEFAULT.sha256
+
+
+async def test_a_wrong_policy_is_refused_with_its_lines_before_anything_is_made(stubs, records, refused):
+    audit = await records.audit()
+    policy = "version: 1\nchecks:\n  clean_acuracy: {min: 0.9}\n"
+    request = request_for(audit.classifier, audit.classifier, audit.name, policy=policy)
+    with refused() as problem:
+        await stubs.promotions.CreateEvaluation(request)
+    assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "POLICY_INVALID")
+    assert problem.fields == ("policy:3",)
+    assert "did you mean clean_accuracy?" in problem.message
+    assert not (await stubs.promotions.ListEvaluations(ListEvaluationsRequest())).evaluations
+
+
+async def test_a_candidate_of_other_bytes_than_the_caller_means_is_not_judged(stubs, records, refused):
+    audit = await records.audit()
+    candidate = await records.classifier(artifact=await records.artifact(b"retrained"))
+    meant, registered = (hashlib.sha256(text).hexdigest() for text in (b"changed since", b"retrained"))
+    names = (audit.classifier, candidate.name, audit.name)
+    with refused() as problem:
+        await stubs.promotions.CreateEvaluation(request_for(*names, candidate_sha256=meant))
+    assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CANDIDATE_CHANGED")
+    assert problem.figures == {"expected": meant, "registered": registered}
+    assert "register the one that shall be promoted" in problem.message
+    with refused() as problem:
+        await stubs.promotions.CreateEvaluation(request_for(*names, candidate_sha256=registered.upper()))
+    assert problem.fields == ("candidate_sha256",)
+    evaluation = await stubs.promotions.CreateEvaluation(request_for(*names, candidate_sha256=registered))
+    assert evaluation.candidate_sha256 == registered
+
+
+async def test_an_audit_or_what_one_is_made_over_and_not_both(stubs, records, refused):
+    audit = await records.audit()
+    for fields, named in (
+        ({"audit": ""}, ("audit",)),
+        ({"audit": "", "vae": audit.vae}, ("dataset",)),
+        ({"audit": "", "dataset": audit.dataset}, ("vae",)),
+        ({"audit": audit.name, "vae": audit.vae, "dataset": audit.dataset}, ("vae", "dataset")),
+    ):
+        with refused() as problem:
+            await stubs.promotions.CreateEvaluation(request_for(audit.classifier, audit.classifier, **fields))
+        assert (problem.reason, problem.fields) == ("INVALID_FIELD", named)
+
+
+async def test_the_same_bytes_under_another_name_are_the_same_baseline_unless_read_otherwise(
+    stubs, records, refused
+):
+    audit = await records.audit()
+    again = await records.classifier()
+    evaluation = await stubs.promotions.CreateEvaluation(request_for(again.name, again.name, audit.name))
+    assert evaluation.baseline == again.name
+    other = await records.classifier(output_kind=OutputKind.OUTPUT_KIND_PROBABILITIES)
+    with refused() as problem:
+        await stubs.promotions.CreateEvaluation(request_for(other.name, other.name, audit.name))
+    assert problem.reason == "RESOURCES_MISMATCHED"

@@ -30,7 +30,8 @@ from defuse.v1.registry_service_pb2_grpc import RegistryServiceStub
 from defuse_server.cli import app
 from typer.testing import CliRunner
 
-HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "defuse_engine")
+HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "scipy", "defuse_engine")
+CLIENTS = ("mlflow", "defuse.aio", "defuse.registries", "defuse_server.mlflow_webhook")
 
 
 class Server:
@@ -102,16 +103,16 @@ def eventually(condition: Callable[[], Any], patience_s: float = 20.0) -> Any:
 @pytest.mark.parametrize(
     "modules", ["defuse_server.serve, defuse_server.backend", "defuse_server.web.server"]
 )
-def test_the_api_and_the_pages_import_no_numbers(modules):
+def test_the_api_and_the_pages_import_no_numbers_and_no_clients(modules):
     code = (
         f"import sys, json; import defuse_server.cli, {modules}; "
-        f"print(json.dumps([name for name in {HEAVY!r} if name in sys.modules]))"
+        f"print(json.dumps([name for name in {HEAVY + CLIENTS!r} if name in sys.modules]))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert json.loads(result.stdout) == []
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"]])
+@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"], ["mlflow-webhook"]])
 def test_every_command_helps(command):
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0
@@ -127,6 +128,8 @@ def test_every_command_helps(command):
         (["worker"], {}, "DEFUSE_REDIS_URL"),
         (["web"], {}, "DEFUSE_REDIS_URL"),
         (["up"], {"DEFUSE_THREADS": "many"}, "threads"),
+        (["up", "--signing-key", "none.pem"], {}, "none.pem to be a private key"),
+        (["worker"], {"DEFUSE_REDIS_URL": "redis://x", "DEFUSE_SIGNING_KEY": "none.pem"}, "signing-key FILE"),
     ],
 )
 def test_wrong_settings_are_told_before_anything_starts(tmp_path, arguments, environment, told):
@@ -163,6 +166,28 @@ def test_up_serves_inspects_and_survives_its_worker(start, tmp_path, tiny_models
         assert registry.GetClassifier(GetClassifierRequest(name=good)).class_count == 2
     assert server.end() == 0
     assert "worker.ended" in server.log.read_text()
+
+
+def test_up_makes_a_signing_key_once_and_says_so(start, tmp_path):
+    first = up(start, tmp_path)
+    first.ready()
+    assert first.process.stdout.readline().startswith("web: ")
+    told = first.process.stdout.readline()
+    key = tmp_path / "signing-key.pem"
+    assert told == f"signing key: made {key}; evidence is verified with {key}.pub\n"
+    made = key.read_bytes()
+    (worker,) = eventually(lambda: first.children("defuse_server"))
+    eventually(lambda: "signing_key.loaded" in first.log.read_text())
+    assert worker.environ()["DEFUSE_SIGNING_KEY"] == str(key)
+    assert first.end() == 0
+
+    key.chmod(0o644)
+    second = up(start, tmp_path)
+    second.ready()
+    eventually(lambda: "signing_key.readable_by_others" in second.log.read_text())
+    assert second.end() == 0
+    assert second.process.stdout.read().count("\n") == 1
+    assert key.read_bytes() == made
 
 
 def test_up_has_its_state_folder_alone_and_leaves_nothing_behind(start, tmp_path):

@@ -18,7 +18,9 @@ from defuse.v1.models_pb2 import (
     JOB_STATE_FAILED,
     JOB_STATE_QUEUED,
     JOB_STATE_SUCCEEDED,
+    ImageShape,
 )
+from defuse.v1.promotion_service_pb2 import CreateEvaluationRequest, Evaluation
 from defuse.v1.registry_service_pb2 import (
     REGISTRATION_STATE_INSPECTING,
     REGISTRATION_STATE_READY,
@@ -27,6 +29,7 @@ from defuse.v1.registry_service_pb2 import (
     Vae,
 )
 from defuse_server import redis_keys
+from defuse_server.api.promotions import PromotionService
 from defuse_server.backend import Backend, open_backend
 from defuse_server.jobs.fence import Fence
 from defuse_server.settings import Settings
@@ -142,7 +145,11 @@ class Tiny:
                 decoder_artifact=await self.artifact(self.models.decoder()),
                 latent_size=2,
             ),
-            Dataset(artifact=await self.artifact(self.models.dataset()), class_names=["left", "right"]),
+            Dataset(
+                artifact=await self.artifact(self.models.dataset()),
+                class_names=["left", "right"],
+                image_shape=ImageShape(channels=1, height=2, width=3),
+            ),
         ]
         return tuple([await self.ready(message) for message in made])
 
@@ -175,6 +182,11 @@ class Tiny:
             ),
             references=[classifier, vae, dataset],
         )
+
+    async def evaluation(self, **fields) -> Evaluation:
+        """An evaluation, made as the API makes it."""
+        request = CreateEvaluationRequest(request_id=str(uuid.uuid4()), **fields)
+        return await PromotionService(self.backend).create_evaluation(request)
 
     async def until(self, name: str, condition: Callable[..., bool], patience_s: float = 60.0):
         """Poll a resource until it is as wanted, and return it."""

@@ -2,16 +2,19 @@
 
 import json
 
+import onnx
 import pytest
 from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig
 from defuse.v1.error_reason_pb2 import ERROR_REASON_NO_CONFIRMED_BUG
 from defuse.v1.label_service_pb2 import LabelAnswer
 from defuse.v1.models_pb2 import JOB_STATE_FAILED, JOB_STATE_QUEUED, JOB_STATE_SUCCEEDED
-from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, Evaluation
+from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS
 from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_READY
 from defuse_server.jobs import label_set
 
 RIGHT = 1
+# One annotator answers: nobody could disagree.
+POLICY = "version: 1\nchecks: {annotator_agreement: off, region_accuracy: {samples: 300}}"
 
 
 @pytest.fixture
@@ -61,16 +64,26 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     assert corrected.lineage.correction == done.name
     assert corrected.lineage.audit == audit.name
     assert corrected.lineage.label_set_digest == digest
+    await assert_the_file_tells_its_origin(backend, audit, done, corrected)
 
-    evaluation = await tiny.ended((await tiny.submit(of(audit, corrected.name, digest))).name)
+    evaluation = await tiny.ended((await tiny.evaluation(**over(audit, corrected.name))).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure
     assert evaluation.verdict == VERDICT_PASS, evaluation.checks
-    assert evaluation.rule == "default-1"
+    assert evaluation.label_set_digest == digest
     assert {check.check for check in evaluation.checks} == {
-        "clean_accuracy",
+        "clean_accuracy_change",
+        "class_accuracy_change",
         "region_accuracy",
         "second_search",
+        "unlabeled_regions",
+        "audit_age",
     }
+    assert "annotator_agreement: off" in evaluation.policy
+    assert sum(entry.gained_count - entry.lost_count for entry in evaluation.classes) == round(
+        300 * (evaluation.test_accuracy_after - evaluation.test_accuracy_before)
+    )
+    assert {region.samples for region in evaluation.regions} == {300}
+    assert len(evaluation.second_search.seed_misclassifications_before) > 10
     assert evaluation.candidate_sha256 == corrected.artifact.removeprefix("artifacts/")
     assert evaluation.test_size == 300
     assert evaluation.test_accuracy_after > evaluation.test_accuracy_before
@@ -81,9 +94,32 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     assert evaluation.second_search.candidates_before > 0
 
     # A candidate that repairs nothing is judged too, and refused.
-    evaluation = await tiny.ended((await tiny.submit(of(audit, audit.classifier, digest))).name)
+    evaluation = await tiny.ended((await tiny.evaluation(**over(audit, audit.classifier))).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure
     assert evaluation.verdict == VERDICT_FAIL
+    failed = {check.check for check in evaluation.checks if check.verdict == VERDICT_FAIL}
+    assert failed == {"region_accuracy"}
+
+
+async def assert_the_file_tells_its_origin(backend, audit, correction, corrected):
+    """In the stored file itself: what is judged later is these bytes."""
+    stored = await backend.store.stat(corrected.artifact.removeprefix("artifacts/"))
+    model = onnx.load_model_from_string(await backend.store.read(stored.sha256, 0, stored.size_bytes))
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    parent, vae, dataset = [
+        await backend.resources.get(name) for name in (audit.classifier, audit.vae, audit.dataset)
+    ]
+    regions = await backend.regions.artifact(audit.name)
+    for key, artifact in {
+        "parent_sha256": parent.artifact,
+        "encoder_sha256": vae.encoder_artifact,
+        "decoder_sha256": vae.decoder_artifact,
+        "dataset_sha256": dataset.artifact,
+        "audit_regions_sha256": regions,
+    }.items():
+        assert f"artifacts/{told[f'defuse.{key}']}" == artifact
+    assert told["defuse.label_set_digest"] == correction.label_set_digest
+    assert not [key for key in told if "policy" in key or "verdict" in key]
 
 
 async def test_a_correction_without_a_confirmed_bug_says_so(audit, tiny, backend):
@@ -100,11 +136,5 @@ async def test_a_correction_without_a_confirmed_bug_says_so(audit, tiny, backend
     assert failed.corrected_classifier == ""
 
 
-def of(audit, candidate: str, digest: str) -> Evaluation:
-    return Evaluation(
-        state=JOB_STATE_QUEUED,
-        audit=audit.name,
-        baseline=audit.classifier,
-        candidate=candidate,
-        label_set_digest=digest,
-    )
+def over(audit, candidate: str) -> dict[str, str]:
+    return {"audit": audit.name, "baseline": audit.classifier, "candidate": candidate, "policy": POLICY}

@@ -1,12 +1,14 @@
 """What is said of audits and their regions, in words."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
 from defuse.v1.models_pb2 import JobState
-from defuse.v1.promotion_service_pb2 import Evaluation, RegionAccuracy
+from defuse.v1.promotion_service_pb2 import Evaluation
+
+from defuse_server.drawn.card import Badge, Card
+from defuse_server.drawn.words import class_name
 
 _JOB_TONES: Final = {
     JobState.JOB_STATE_QUEUED: "open",
@@ -29,28 +31,6 @@ _STATE_WORDS: Final = {
     RegionState.REGION_STATE_INVALID: "invalid",
     RegionState.REGION_STATE_SET_ASIDE: "set aside",
 }
-
-
-@dataclass(frozen=True)
-class Badge:
-    """A state in words, and how it is meant: good, bad, open or plain."""
-
-    text: str
-    tone: str
-
-
-@dataclass(frozen=True)
-class Card:
-    """One region: what was found, what people said, and what the correction made of it."""
-
-    number: int
-    region: Region
-    badge: Badge
-    label: str
-    seed: str
-    predicted: str
-    measured: RegionAccuracy | None
-    """From the newest evaluation; None where it has none of it."""
 
 
 def job_badge(state: JobState) -> Badge:
@@ -76,14 +56,11 @@ def cards(regions: Sequence[Region], class_names: Sequence[str], evaluation: Eva
             seed=class_name(class_names, region.seed_label),
             predicted=class_name(class_names, region.predicted_class),
             measured=measured.get(region.name),
+            picture=f"/{region.name}/sheet.png",
+            agreement=region.agreement,
         )
         for region in regions
     ]
-
-
-def class_name(class_names: Sequence[str], label: int) -> str:
-    """The name of a class; its number where the dataset has none."""
-    return class_names[label] if 0 <= label < len(class_names) else str(label)
 
 
 def _badge(region: Region) -> Badge:

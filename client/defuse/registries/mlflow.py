@@ -1,0 +1,166 @@
+"""MLflow 3 as a registry: the versions' ONNX flavour, their tags, artifacts and aliases.
+
+Needs the extra `mlflow`. Reaches artifacts as MLflow's own client does: through the tracking server, or in a
+store that the version's source names (`s3://...` then needs that store's package and credentials here).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from defuse.registries.errors import AliasMoved, RegistryError, RegistryUnavailable
+from defuse.registries.registry import OnnxFile
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import RegisteredModel
+
+_DESCRIPTION = "MLmodel"
+_LARGEST_DESCRIPTION_BYTES = 1 << 20
+
+
+class MlflowRegistry:
+    """See the module and `Registry`.
+
+    MLflow has no compare-and-set for aliases: between `move_alias`'s look at the alias and its change another
+    client may move it, unseen. Let one gate alone move an alias.
+    """
+
+    def __init__(self, tracking_uri: str | None = None) -> None:
+        """`tracking_uri` None: MLFLOW_TRACKING_URI. It becomes the process's: MLflow has one for all.
+
+        Raises RegistryError where there is neither, or the extra is not installed.
+        """
+        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        if not uri:
+            raise RegistryError("expected --tracking-uri or MLFLOW_TRACKING_URI, got neither")
+        # MLflow's own default tries for four minutes.
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+        mlflow = _imported()
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        self._uri = uri
+        self._client = mlflow.MlflowClient(uri, uri)
+
+    def fetch(self, model: str, version: str, folder: Path) -> OnnxFile:
+        """Download the file that the MLmodel file's ONNX flavour names."""
+        with _translated(f"{model} version {version}"):
+            repository = self._artifacts(model, version)
+            if _DESCRIPTION not in {file.path for file in repository.list_artifacts()}:
+                raise RegistryError(
+                    f"{model} version {version} has no {_DESCRIPTION} file at {repository.artifact_uri}: "
+                    "expected a model that was logged by mlflow.onnx"
+                )
+            description = Path(repository.download_artifacts(_DESCRIPTION, str(folder)))
+            data = _onnx_file(description, f"{model} version {version}")
+            return OnnxFile.of(Path(repository.download_artifacts(data, str(folder))))
+
+    def bearer(self, model: str, alias: str) -> str:
+        """Look the alias up."""
+        version = self._model(model).aliases.get(alias)
+        if version is None:
+            raise RegistryError(
+                f"no version of {model} bears {alias} yet. Say once by hand which one is in use: "
+                f'MlflowClient().set_registered_model_alias("{model}", "{alias}", VERSION), or on its page'
+            )
+        return str(version)
+
+    def tags(self, model: str, version: str | None = None) -> dict[str, str]:
+        """Return the tags of a model version, or of the registered model."""
+        if version is None:
+            return dict(self._model(model).tags)
+        with _translated(f"{model} version {version}"):
+            return dict(self._client.get_model_version(model, version).tags)
+
+    def tag(self, model: str, version: str, tags: Mapping[str, str | None]) -> None:
+        """Set tags of a model version, one by one in the order that they come in."""
+        with _translated(f"{model} version {version}"):
+            for name, value in tags.items():
+                if value is None:
+                    self._client.delete_model_version_tag(model, version, name)
+                else:
+                    self._client.set_model_version_tag(model, version, name, value)
+
+    def attach(self, model: str, version: str, files: Sequence[Path], folder: str) -> None:
+        """Log the files as artifacts beside the version's model."""
+        with _translated(f"{model} version {version}"):
+            repository = self._artifacts(model, version)
+            for file in files:
+                repository.log_artifact(str(file), folder)
+
+    def move_alias(self, model: str, alias: str, version: str, *, expected: str) -> None:
+        """Look the alias up, then set it."""
+        bearer = self.bearer(model, alias)
+        if bearer != expected:
+            raise AliasMoved(f"expected {alias} of {model} at version {expected}, it is at {bearer}")
+        with _translated(f"{model} version {version}"):
+            self._client.set_registered_model_alias(model, alias, version)
+
+    def _model(self, model: str) -> RegisteredModel:
+        with _translated(f"the registered model {model}"):
+            return self._client.get_registered_model(model)
+
+    def _artifacts(self, model: str, version: str) -> Any:
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        location = self._client.get_model_version_download_uri(model, version)
+        return get_artifact_repository(location, tracking_uri=self._uri, registry_uri=self._uri)
+
+
+def _imported() -> Any:
+    try:
+        import mlflow
+    except ModuleNotFoundError as error:
+        raise RegistryError(
+            f"MLflow's client is not installed ({error}): pip install 'defuse-audit[mlflow]'"
+        ) from error
+    # Its lines of how often it tries again would lie between ours.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    return mlflow
+
+
+def _onnx_file(description: Path, what: str) -> str:
+    """Return the path of the ONNX file, within the model's artifacts, that an MLmodel file names."""
+    import yaml
+
+    if description.stat().st_size > _LARGEST_DESCRIPTION_BYTES:
+        raise RegistryError(f"the {_DESCRIPTION} file of {what} is larger than 1 MiB")
+    try:
+        flavors: dict[str, Any] = yaml.safe_load(description.read_bytes())["flavors"]
+        names = sorted(flavors)
+        data = flavors["onnx"]["data"] if "onnx" in flavors else None
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise RegistryError(f"the {_DESCRIPTION} file of {what} can't be read: {error!r}") from error
+    if not isinstance(data, str):
+        raise RegistryError(
+            f"expected an ONNX model in {what}, its flavours are {', '.join(names)}. "
+            "Export it to ONNX and log it with mlflow.onnx.log_model"
+        )
+    path = PurePosixPath(data)
+    if path.is_absolute() or ".." in path.parts:
+        raise RegistryError(f"the ONNX file of {what} lies outside of its artifacts: {data!r}")
+    return data
+
+
+@contextmanager
+def _translated(what: str) -> Generator[None]:
+    """Turn what MLflow's client raises: what the server refuses is final, all else is no answer."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    try:
+        yield
+    except MlflowException as error:
+        # Its client gives what never reached the server the code of a server's error, too.
+        status: int = error.get_http_status_code()
+        if status < 500 and status != 429:
+            raise RegistryError(f"MLflow refuses {what}: {error.message}") from error
+        raise RegistryUnavailable(f"MLflow gives no answer about {what}: {error.message}") from error
+    except RequestException as error:
+        raise RegistryUnavailable(f"MLflow gives no answer about {what}: {error}") from error
+    except ModuleNotFoundError as error:
+        raise RegistryError(f"the artifact store of {what} needs a package here: {error}") from error

@@ -1,0 +1,131 @@
+"""Evaluations that wait for their audit: they hold no worker, and go on, or fail, when it has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any, Final, cast
+
+import structlog
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.error_reason_pb2 import ERROR_REASON_WRONG_STATE
+from defuse.v1.models_pb2 import Failure, JobState
+from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+
+from defuse_server import redis_keys
+from defuse_server.backend import Backend
+from defuse_server.errors import BackendUnavailable, DefuseError
+from defuse_server.evaluations.freezing import freeze
+from defuse_server.evaluations.inputs import Compared, waiting_digest
+from defuse_server.jobs import failures
+from defuse_server.redis_client import UNREACHABLE, Script
+
+_INTERVAL_S: Final = 1.0
+_SCRIPTS = (
+    Path(__file__).parents[1] / "jobs" / "record.lua",
+    Path(__file__).with_name("awaiting_settle.lua"),
+)
+_ENDED = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED)
+
+_log = structlog.get_logger(__name__)
+
+
+async def settle_for_ever(backend: Backend, interval_s: float = _INTERVAL_S) -> None:
+    """Let evaluations go on soon after their audits have ended."""
+    while True:
+        with contextlib.suppress(*UNREACHABLE, BackendUnavailable):
+            await settle(backend)
+        await asyncio.sleep(interval_s)
+
+
+async def settle(backend: Backend) -> None:
+    """Queue the evaluations whose audit has succeeded, with the labels of now; fail those of other ends.
+
+    Whoever calls it at the same time, or dies on the way: each evaluation is queued once, by one script, and
+    what has a place in the queue is never lost (`Jobs.recover`).
+    """
+    members = await cast("Any", backend.redis.zrange(redis_keys.AWAITING_AUDIT, 0, -1))
+    if not members:
+        return
+    waiting = await backend.resources.several(Evaluation, [member.decode() for member in members])
+    audits = await backend.resources.several(Audit, list({evaluation.audit for evaluation in waiting}))
+    ended = {audit.name: audit for audit in audits if audit.state in _ENDED}
+    for evaluation in waiting:
+        if evaluation.audit in ended:
+            await _settle_one(backend, evaluation, ended[evaluation.audit])
+
+
+async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) -> None:
+    compared = await compared_by(backend, evaluation, audit)
+    waited_as = waiting_digest(evaluation, compared)
+    failure = _failure_of(audit) or await _freezing_failure(backend, evaluation, compared, audit)
+    settled = await Script(backend.redis, *_SCRIPTS)(
+        [
+            redis_keys.resource(evaluation.name),
+            redis_keys.AWAITING_AUDIT,
+            redis_keys.QUEUE,
+            redis_keys.SEQUENCE,
+            redis_keys.made_of("evaluations"),
+        ],
+        [
+            evaluation.name,
+            JobState.JOB_STATE_QUEUED,
+            evaluation.SerializeToString(),
+            *(waited_as, evaluation.input_digest),
+            *(JobState.JOB_STATE_FAILED, failure.SerializeToString() if failure else b""),
+        ],
+    )
+    if settled and failure is None:
+        await backend.jobs.submit(evaluation.name)
+    if settled:
+        _log.info(
+            "evaluation.settled", evaluation=evaluation.name, audit=audit.name, failed=failure is not None
+        )
+
+
+async def _freezing_failure(
+    backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit
+) -> Failure | None:
+    """Why the labels could not be frozen, None where they are; a fault of one must not hold up the others."""
+    try:
+        await freeze(backend, evaluation, compared, audit)
+    except (*UNREACHABLE, BackendUnavailable):
+        raise
+    except DefuseError as error:
+        return failures.of_error(error)
+    except Exception as error:
+        return failures.unexpected(error)
+    return None
+
+
+async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) -> Compared:
+    """The records that an evaluation is about; they can't be deleted while it is there."""
+    resources = backend.resources
+    return Compared(
+        baseline=cast("Classifier", await resources.get(evaluation.baseline)),
+        candidate=cast("Classifier", await resources.get(evaluation.candidate)),
+        vae=cast("Vae", await resources.get(audit.vae)),
+        dataset=cast("Dataset", await resources.get(audit.dataset)),
+    )
+
+
+def _failure_of(audit: Audit) -> Failure | None:
+    """Why nothing can be judged; None where the audit has succeeded."""
+    figures = {"audit": audit.name}
+    if audit.state == JobState.JOB_STATE_CANCELLED:
+        return Failure(
+            reason=ERROR_REASON_WRONG_STATE,
+            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was judged; "
+            "evaluate again, and another audit is made",
+            figures=figures,
+        )
+    if audit.state == JobState.JOB_STATE_FAILED:
+        return Failure(
+            reason=audit.failure.reason,
+            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was judged: "
+            f"{audit.failure.message}",
+            figures={**audit.failure.figures, **figures},
+        )
+    return None

@@ -1,0 +1,40 @@
+"""What an evaluation stands on, written into its record once: it is judged by that, whatever comes later."""
+
+from __future__ import annotations
+
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.promotion_service_pb2 import Evaluation
+
+from defuse_server import label_use
+from defuse_server.announced import announced
+from defuse_server.backend import Backend
+from defuse_server.evaluations.inputs import Compared, input_digest
+from defuse_server.gate.policy import Policy
+from defuse_server.names import artifact_sha256
+
+
+def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) -> None:
+    """Names and bytes of what is compared, and the policy."""
+    evaluation.baseline = compared.baseline.name
+    evaluation.candidate = compared.candidate.name
+    evaluation.baseline_sha256 = artifact_sha256(compared.baseline.artifact)
+    evaluation.candidate_sha256 = artifact_sha256(compared.candidate.artifact)
+    evaluation.dataset_sha256 = artifact_sha256(compared.dataset.artifact)
+    encoder = compared.vae.encoder_artifact
+    evaluation.encoder_sha256 = artifact_sha256(encoder)
+    # One file may hold both halves.
+    evaluation.decoder_sha256 = artifact_sha256(compared.vae.decoder_artifact or encoder)
+    evaluation.policy = policy.to_yaml()
+    evaluation.policy_sha256 = policy.sha256
+
+
+async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit) -> None:
+    """The labels of the audit, which has SUCCEEDED, as they are now, and the digest of all that is judged."""
+    labels, evaluation_figures = await label_use.for_evaluation(backend, audit.name)
+    evaluation.audit = audit.name
+    evaluation.label_set_digest = labels.digest
+    evaluation.regions_artifact = labels.regions_artifact
+    evaluation.labeling.CopyFrom(evaluation_figures)
+    workers = await announced(backend.redis)
+    evaluation.code_version = workers.code_version
+    evaluation.input_digest = input_digest(evaluation, compared, audit, workers.signing_key_id)

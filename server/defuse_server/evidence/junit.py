@@ -1,0 +1,77 @@
+"""The checks as JUnit XML, which every CI shows: INCONCLUSIVE is an error there, as it must not let pass."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
+
+from defuse_server.evidence.statement import test_name
+
+
+def junit_xml(verdict: Mapping[str, Any]) -> bytes:
+    """A test suite with a case for each check, and every digest among its properties."""
+    suite = TestSuite(f"defuse {_text(verdict['evaluation']['name'])}")
+    for name, value in _properties(verdict).items():
+        suite.add_property(name, _text(value))
+    for check in verdict["checks"]:
+        suite.add_testcase(_case(check))
+    if verdict["verdict"] not in ("PASS", "FAIL") and not suite.errors:
+        # A verdict that no check explains must not let pass either.
+        suite.add_testcase(_verdict_case(verdict["verdict"]))
+    xml = JUnitXml("defuse")
+    xml.add_testsuite(suite)
+    xml.update_statistics()
+    return xml.tostring()
+
+
+def _case(check: Mapping[str, Any]) -> TestCase:
+    case = TestCase(_text(test_name(check)), classname="defuse")
+    said = "\n".join(_text(text) for text in (check["explanation"], check["remedy"]) if text)
+    if check["verdict"] == "PASS":
+        case.system_out = said
+    else:
+        kind = Failure if check["verdict"] == "FAIL" else Error
+        result = kind(_text(check["explanation"]), check["verdict"])
+        result.text = said
+        case.result = [result]
+    return case
+
+
+def _verdict_case(verdict: str) -> TestCase:
+    case = TestCase("verdict", classname="defuse")
+    case.result = [Error(f"the verdict is {verdict}", verdict)]
+    return case
+
+
+def _properties(verdict: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        "verdict": verdict["verdict"],
+        "evaluation": verdict["evaluation"]["name"],
+        "input_digest": verdict["evaluation"]["input_digest"],
+        "code_version": verdict["evaluation"]["code_version"],
+        "policy.sha256": verdict["policy"]["sha256"],
+        "baseline.sha256": verdict["baseline"]["sha256"],
+        "candidate.sha256": verdict["candidate"]["sha256"],
+        "dataset.sha256": verdict["dataset"]["sha256"],
+        "encoder.sha256": verdict["vae"]["encoder_sha256"],
+        "decoder.sha256": verdict["vae"]["decoder_sha256"],
+        "audit.regions_sha256": verdict["audit"]["regions_sha256"],
+        "label_set_digest": verdict["labels"]["label_set_digest"],
+    }
+
+
+def _text(text: str) -> str:
+    """What XML can hold: it has no control characters, not even escaped."""
+    return (
+        "".join(
+            character
+            if unicodedata.category(character) not in ("Cc", "Cs") or character in "\n\t"
+            else "\ufffd"
+            for character in text
+        )
+        .replace("\ufffe", "\ufffd")
+        .replace("\uffff", "\ufffd")
+    )

@@ -1,0 +1,100 @@
+"""What the evidence is made of: the evaluation, and what its audit found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.correction_service_pb2 import Correction
+from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.registry_service_pb2 import Classifier, Dataset
+
+from defuse_server.backend import Backend
+from defuse_server.errors import NotFound
+from defuse_server.jobs.work import fetch
+from defuse_server.names import artifact_sha256
+from defuse_server.store.artifacts import ArtifactStore
+
+PICTURES_SHOWN: Final = 60
+PICTURES_BYTES: Final = 12 << 20
+"""All pictures of one report together: people send it around."""
+_REGIONS_READ: Final = 500
+
+
+@dataclass(frozen=True)
+class Materials:
+    """All that the evidence says comes from here; what may still change of a record is not looked at."""
+
+    evaluation: Evaluation
+    audit: Audit
+    dataset: Dataset
+    baseline: Classifier
+    candidate: Classifier
+    correction: Correction | None
+    """That made the candidate; None where Defuse did not make it."""
+    regions: tuple[Region, ...]
+    """Those of the frozen labels, the largest expected harm first."""
+    pictures: Mapping[str, bytes]
+    """PNG files of the first regions' samples, by the region's name."""
+
+
+async def gather(backend: Backend, evaluation: Evaluation) -> Materials:
+    """Read them. Raises NotFound where the audit, the dataset or a classifier is gone."""
+    audit = await fetch(backend, evaluation.audit, Audit)
+    candidate = await fetch(backend, evaluation.candidate, Classifier)
+    regions = await _regions(backend, evaluation)
+    return Materials(
+        evaluation=evaluation,
+        audit=audit,
+        dataset=await fetch(backend, audit.dataset, Dataset),
+        baseline=await fetch(backend, evaluation.baseline, Classifier),
+        candidate=candidate,
+        correction=await _correction(backend, candidate),
+        regions=regions,
+        pictures=await _pictures(backend.store, evaluation, regions),
+    )
+
+
+async def _correction(backend: Backend, candidate: Classifier) -> Correction | None:
+    name = candidate.lineage.correction
+    try:
+        return await fetch(backend, name, Correction) if name else None
+    except NotFound:
+        return None
+
+
+async def _regions(backend: Backend, evaluation: Evaluation) -> tuple[Region, ...]:
+    found: list[Region] = []
+    while page := await backend.regions.range(evaluation.audit, len(found), _REGIONS_READ):
+        found += page
+    if evaluation.HasField("labeling"):
+        # Regions only ever join, behind those that were there: what came since was not judged.
+        del found[evaluation.labeling.region_count :]
+    return tuple(sorted(found, key=lambda region: -region.harm.value))
+
+
+async def _pictures(
+    store: ArtifactStore, evaluation: Evaluation, regions: tuple[Region, ...]
+) -> dict[str, bytes]:
+    """Labeled regions first: theirs is the before and after."""
+    labeled = {entry.region for entry in evaluation.regions}
+    pictures: dict[str, bytes] = {}
+    left_bytes = PICTURES_BYTES
+    for region in sorted(regions, key=lambda region: region.name not in labeled)[:PICTURES_SHOWN]:
+        picture = await _picture(store, region)
+        if picture and len(picture) <= left_bytes:
+            pictures[region.name] = picture
+            left_bytes -= len(picture)
+    return pictures
+
+
+async def _picture(store: ArtifactStore, region: Region) -> bytes:
+    if not region.sheet.artifact:
+        return b""
+    try:
+        stored = await store.stat(artifact_sha256(region.sheet.artifact))
+    except NotFound:
+        return b""
+    return await store.read(stored.sha256, 0, stored.size_bytes)

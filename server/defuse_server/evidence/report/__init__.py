@@ -1,0 +1,1 @@
+"""The verdict for people: one report, in Markdown and in HTML."""

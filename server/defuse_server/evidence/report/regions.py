@@ -1,0 +1,48 @@
+"""The regions of the report: cards with pictures for the first, rows for the rest."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+
+from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.promotion_service_pb2 import RegionAccuracy
+
+from defuse_server.drawn.card import Badge, Card
+from defuse_server.drawn.words import class_name
+from defuse_server.evidence.materials import Materials
+from defuse_server.names import parse_region_name
+
+
+def cards(materials: Materials) -> tuple[list[Card], list[Card]]:
+    """Those with a picture, and those without, each the largest expected harm first.
+
+    Labels are the frozen ones that the candidate was held to, whatever people have said since.
+    """
+    measured = {entry.region: entry for entry in materials.evaluation.regions}
+    made = [_card(materials, region, measured.get(region.name)) for region in materials.regions]
+    return [card for card in made if card.picture], [card for card in made if not card.picture]
+
+
+def _card(materials: Materials, region: Region, measured: RegionAccuracy | None) -> Card:
+    names = materials.dataset.class_names
+    return Card(
+        number=parse_region_name(region.name)[1],
+        region=region,
+        badge=_badge(measured),
+        label=class_name(names, measured.label) if measured else "",
+        seed=class_name(names, region.seed_label),
+        predicted=class_name(names, region.predicted_class),
+        measured=measured,
+        picture=_data_url(materials.pictures.get(region.name, b"")),
+        agreement=0.0,
+    )
+
+
+def _badge(measured: RegionAccuracy | None) -> Badge:
+    if measured is None:
+        return Badge("no label", "open")
+    return Badge("confirmed bug", "bad") if measured.confirmed else Badge("no bug", "good")
+
+
+def _data_url(png: bytes) -> str:
+    return f"data:image/png;base64,{b64encode(png).decode()}" if png else ""

@@ -1,0 +1,100 @@
+"""The operator's key, which signs evidence: read once, at the start of a worker.
+
+securesystemslib and cryptography are imported where they are used: processes without a key do without them.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
+
+    Signer = CryptoSigner
+
+PRIVATE_MODE: Final = 0o600
+PUBLIC_SUFFIX: Final = ".pub"
+
+
+class SigningKeyUnusable(Exception):
+    """The key that the settings name can't sign; says what was expected, what came and what to do."""
+
+
+def load(path: Path) -> Signer:
+    """Read a private key: PEM, without passphrase; Ed25519, ECDSA or RSA. Raises SigningKeyUnusable."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
+
+    try:
+        return CryptoSigner(load_pem_private_key(path.read_bytes(), None))
+    except OSError as error:
+        raise _unusable(path, f"it can't be read: {error.strerror}") from error
+    except TypeError:
+        # Not chained, here and below: no word of what is in the file shall get into a log.
+        raise _unusable(path, "it has a passphrase") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable(path, "it is none") from None
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether others than the file's owner and group may read it."""
+    return bool(path.stat().st_mode & stat.S_IROTH)
+
+
+def make(path: Path) -> str:
+    """Make an Ed25519 key pair, `path` (mode 0600) and `path`.pub, both PEM; return its key id.
+
+    Raises FileExistsError where one of the two is there already, OSError.
+    """
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
+
+    public = public_path(path)
+    if public.exists():
+        raise FileExistsError(17, "exists already, and is never overwritten", str(public))
+    signer = CryptoSigner.generate_ed25519()
+    _write_new(path, signer.private_bytes, PRIVATE_MODE)
+    _write_new(public, _public_pem(load_pem_private_key(signer.private_bytes, None).public_key()), 0o644)
+    return signer.public_key.keyid
+
+
+def public_path(path: Path) -> Path:
+    """Where `make` puts the public key."""
+    return path.with_name(path.name + PUBLIC_SUFFIX)
+
+
+def _public_pem(key: object) -> bytes:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    assert isinstance(key, Ed25519PublicKey)  # noqa: S101  (it was made as one)
+    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _write_new(path: Path, content: bytes, mode: int) -> None:
+    """Write a file that is not there yet: whole, with its mode from the first byte on, or not at all."""
+    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(part, mode)
+        # A link, unlike a rename, does not replace what is there.
+        os.link(part, path)
+    except FileExistsError:
+        raise FileExistsError(17, "exists already, and is never overwritten", str(path)) from None
+    finally:
+        Path(part).unlink()
+
+
+def _unusable(path: Path, why: str) -> SigningKeyUnusable:
+    return SigningKeyUnusable(
+        f"DEFUSE_SIGNING_KEY: expected {path} to be a private key in PEM without passphrase (Ed25519, ECDSA "
+        f"or RSA), but {why}; `defuse-server signing-key FILE` makes one"
+    )

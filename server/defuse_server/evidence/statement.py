@@ -1,0 +1,77 @@
+"""The verdict as an in-toto statement about the candidate's bytes, signed in a DSSE envelope.
+
+https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md,
+https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from defuse_server.evidence.canonical import canonical
+
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"
+PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+
+
+def envelope(verdict: bytes, signer: Signer) -> bytes:
+    """The signed envelope, as JSON, of the statement about a `verdict.verdict_json`."""
+    from securesystemslib.dsse import Envelope
+
+    signed = Envelope(canonical(statement(json.loads(verdict))), PAYLOAD_TYPE, {})
+    signed.sign(signer)
+    return canonical(signed.to_dict())
+
+
+def statement(verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """The statement. Only PASS is PASSED: who reads nothing but `result` must not promote INCONCLUSIVE."""
+    candidate, checks = verdict["candidate"], verdict["checks"]
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": [{"name": candidate["name"], "digest": {"sha256": candidate["sha256"]}}],
+        "predicateType": PREDICATE_TYPE,
+        "predicate": {
+            "result": "PASSED" if verdict["verdict"] == "PASS" else "FAILED",
+            "configuration": _configuration(verdict),
+            "passedTests": [test_name(check) for check in checks if check["verdict"] == "PASS"],
+            "warnedTests": [test_name(check) for check in checks if check["verdict"] not in ("PASS", "FAIL")],
+            "failedTests": [test_name(check) for check in checks if check["verdict"] == "FAIL"],
+            "defuse_verdict": verdict,
+        },
+    }
+
+
+def test_name(check: Mapping[str, Any]) -> str:
+    """`region_accuracy[audits/.../regions/3]`: the check, and what it is about."""
+    return f"{check['check']}[{check['subject']}]" if check["subject"] else check["check"]
+
+
+def _configuration(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """All that the test ran with; of what is not known there is no descriptor."""
+    vae, audit = verdict["vae"], verdict["audit"]
+    digests = (
+        ("policy", "", verdict["policy"]["sha256"]),
+        ("baseline", verdict["baseline"]["name"], verdict["baseline"]["sha256"]),
+        ("dataset", verdict["dataset"]["name"], verdict["dataset"]["sha256"]),
+        ("vae/encoder", vae["name"], vae["encoder_sha256"]),
+        ("vae/decoder", vae["name"], vae["decoder_sha256"]),
+        ("audit/regions", audit["name"], audit["regions_sha256"]),
+        ("labels", "", verdict["labels"]["label_set_digest"]),
+    )
+    return list(_descriptors(digests))
+
+
+def _descriptors(digests: Iterable[tuple[str, str, str]]) -> Iterable[dict[str, Any]]:
+    for role, resource, sha256 in digests:
+        if sha256:
+            yield {
+                "name": role,
+                "digest": {"sha256": sha256},
+                **({"annotations": {"resource": resource}} if resource else {}),
+            }

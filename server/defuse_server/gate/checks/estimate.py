@@ -1,0 +1,103 @@
+"""A figure that is estimated, and how it becomes a check."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+from defuse.v1 import models_pb2
+from defuse.v1.promotion_service_pb2 import (
+    VERDICT_FAIL,
+    VERDICT_INCONCLUSIVE,
+    VERDICT_PASS,
+    Check,
+    Verdict,
+)
+
+from defuse_server.gate.statistics.interval import Interval
+
+
+class Estimate(Protocol):
+    """One figure of the candidate that a bound is held against."""
+
+    @property
+    def check(self) -> str:
+        """The policy's name for it."""
+        ...
+
+    @property
+    def subject(self) -> str:
+        """What it is about, as in `Check.subject`."""
+        ...
+
+    @property
+    def bound(self) -> float:
+        """What it is held against."""
+        ...
+
+    @property
+    def at_least(self) -> bool:
+        """Whether the bound is a lower one."""
+        ...
+
+    def interval(self, error: float) -> Interval:
+        """With a confidence of 1 - `error`: the smaller the error, the wider at both ends."""
+        ...
+
+    def measured(self) -> str:
+        """What was measured: a sentence without its full stop."""
+        ...
+
+    def failed(self, interval: Interval) -> str:
+        """What is wrong, by how much, and what would pass."""
+        ...
+
+    def undecided(self, interval: Interval) -> str:
+        """How much data would tell."""
+        ...
+
+
+def verdict_of(estimate: Estimate, interval: Interval) -> Verdict:
+    """PASS or FAIL where the whole interval is on one side of the bound, else INCONCLUSIVE."""
+    bound = estimate.bound
+    above, below = interval.lower >= bound, interval.upper < bound
+    if not estimate.at_least:
+        above, below = interval.upper <= bound, interval.lower > bound
+    return VERDICT_PASS if above else VERDICT_FAIL if below else VERDICT_INCONCLUSIVE
+
+
+def as_check(estimate: Estimate, interval: Interval) -> Check:
+    """The check, as clients read it."""
+    verdict = verdict_of(estimate, interval)
+    word = "at least" if estimate.at_least else "at most"
+    check = Check(
+        check=estimate.check,
+        subject=estimate.subject,
+        verdict=verdict,
+        # Without a misclassification of the baseline a ratio has no finite value.
+        value=interval.value if math.isfinite(interval.value) else interval.lower,
+        bound=estimate.bound,
+        at_least=estimate.at_least,
+        explanation=f"{estimate.measured()}. {_shown(interval)}; {word} {estimate.bound:g} is asked.",
+    )
+    if verdict == VERDICT_FAIL:
+        check.remedy = estimate.failed(interval)
+    elif verdict == VERDICT_INCONCLUSIVE:
+        check.remedy = estimate.undecided(interval)
+    if math.isfinite(interval.upper):
+        check.interval.CopyFrom(
+            models_pb2.Interval(
+                value=interval.value, lower=interval.lower, upper=interval.upper, samples=interval.samples
+            )
+        )
+    return check
+
+
+def _shown(interval: Interval) -> str:
+    confidence = f"{100 * (1 - interval.error):.4g} %"
+    if math.isfinite(interval.upper):
+        ends = f"from {interval.lower:.4f} to {interval.upper:.4f}"
+        return f"The {confidence} interval of {interval.value:.4f} reaches {ends}"
+    if interval.lower > 0:
+        return f"The {confidence} interval reaches from {interval.lower:.4f} upwards"
+    return "That is too little for an interval"

@@ -1,0 +1,116 @@
+"""Checks of the evidence: they pass, or say what is missing. A candidate can't fail for want of evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from defuse.v1.promotion_service_pb2 import (
+    VERDICT_INCONCLUSIVE,
+    VERDICT_PASS,
+    Check,
+    Evaluation,
+    LabelingFigures,
+)
+
+from defuse_server.gate.policy.bounds import AnnotatorAgreement, AuditAge, Checks, UnlabeledRegions
+
+LEAST_OVERLAP: Final = 10
+"""Regions that two annotators answered, before their agreement says something; all, where there are fewer."""
+
+
+def evidence_checks(evaluation: Evaluation, bounds: Checks, audit_age: timedelta) -> Iterator[Check]:
+    """Those of the labels and of the audit's age."""
+    labeling = evaluation.labeling
+    if bounds.unlabeled_regions:
+        yield from _unlabeled(labeling, bounds.unlabeled_regions, known=evaluation.HasField("labeling"))
+    if bounds.annotator_agreement:
+        yield _agreement(labeling, bounds.annotator_agreement)
+    if bounds.audit_age:
+        yield _age(audit_age, bounds.audit_age)
+
+
+def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[Check]:
+    shown = ", ".join(labeling.unlabeled)
+    more = labeling.unlabeled_count - len(labeling.unlabeled)
+    remedy = f"Label {shown}" + (f" and {more:,} more." if more > 0 else ".")
+    if not known:
+        remedy = "The labels were not counted: evaluate again."
+    explanation = (
+        f"{labeling.unlabeled_count:,} of {labeling.region_count:,} regions have no label yet; they hold "
+        f"{labeling.unlabeled_harm_share:.3f} of the expected harm of all."
+    )
+    for subject, value, bound in (
+        ("count", labeling.unlabeled_count, bounds.max_count),
+        ("harm share", labeling.unlabeled_harm_share, bounds.max_harm_share),
+    ):
+        if bound is not None:
+            yield _counted(
+                "unlabeled_regions", subject, value, bound, known and value <= bound, explanation, remedy
+            )
+
+
+def _agreement(labeling: LabelingFigures, bound: AnnotatorAgreement) -> Check:
+    enough = min(LEAST_OVERLAP, max(labeling.region_count, 1))
+    overlap = labeling.overlap_count
+    if not labeling.HasField("alpha") or overlap < enough:
+        return _counted(
+            "annotator_agreement",
+            "",
+            labeling.alpha,
+            bound.min,
+            False,
+            f"{overlap:,} regions have answers of two annotators or more; their agreement needs {enough}.",
+            "Have more regions labeled by a second annotator. Where one annotator is to decide, the policy "
+            "says `annotator_agreement: off`.",
+            at_least=True,
+        )
+    return _counted(
+        "annotator_agreement",
+        "",
+        labeling.alpha,
+        bound.min,
+        labeling.alpha >= bound.min,
+        f"Krippendorff's alpha of {overlap:,} regions with several answers is {labeling.alpha:.3f}; at least "
+        f"{bound.min:g} is asked.",
+        "The annotators read the regions differently: look at those where they disagree, make the classes "
+        "clearer to them, and have the regions labeled again.",
+        at_least=True,
+    )
+
+
+def _age(audit_age: timedelta, bound: AuditAge) -> Check:
+    days = max(audit_age.total_seconds(), 0.0) / 86_400
+    return _counted(
+        "audit_age",
+        "",
+        days,
+        bound.max_days,
+        days <= bound.max_days,
+        f"The audit ended {days:.1f} days ago; at most {bound.max_days:g} are allowed.",
+        "Audit the baseline again and label the regions, or evaluate without naming an audit.",
+    )
+
+
+def _counted(
+    check: str,
+    subject: str,
+    value: float,
+    bound: float,
+    passes: bool,
+    explanation: str,
+    remedy: str,
+    *,
+    at_least: bool = False,
+) -> Check:
+    return Check(
+        check=check,
+        subject=subject,
+        verdict=VERDICT_PASS if passes else VERDICT_INCONCLUSIVE,
+        value=value,
+        bound=bound,
+        explanation=explanation,
+        at_least=at_least,
+        remedy="" if passes else remedy,
+    )

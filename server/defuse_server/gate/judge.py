@@ -1,0 +1,44 @@
+"""The gate: figures of an evaluation and a policy in, verdict and checks out.
+
+Pure: no clock, no Redis, nothing drawn at random.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from defuse.v1.promotion_service_pb2 import (
+    VERDICT_FAIL,
+    VERDICT_INCONCLUSIVE,
+    VERDICT_PASS,
+    Check,
+    Evaluation,
+    Verdict,
+)
+
+from defuse_server.gate.checks.evidence import evidence_checks
+from defuse_server.gate.checks.family import decided
+from defuse_server.gate.checks.regions import region_checks
+from defuse_server.gate.checks.second_search import search_family
+from defuse_server.gate.checks.test_accuracy import class_family, clean_family
+from defuse_server.gate.policy import Policy
+
+
+def judge(evaluation: Evaluation, policy: Policy, audit_age: timedelta) -> tuple[Verdict, list[Check]]:
+    """Judge an evaluation whose figures (test split, regions, second search, labeling) are filled in.
+
+    Any FAIL makes the verdict FAIL; otherwise any INCONCLUSIVE makes it INCONCLUSIVE; otherwise it is PASS. A
+    policy without any check promotes nothing, either.
+    """
+    bounds, error = policy.checks, 1 - policy.confidence
+    checks = [
+        *decided(clean_family(evaluation, bounds), error),
+        *decided(class_family(evaluation, bounds), error),
+        *region_checks(evaluation, bounds.region_accuracy, error),
+        *decided(search_family(evaluation, bounds.second_search), error),
+        *evidence_checks(evaluation, bounds, audit_age),
+    ]
+    verdicts = {check.verdict for check in checks}
+    if VERDICT_FAIL in verdicts:
+        return VERDICT_FAIL, checks
+    return (VERDICT_PASS if verdicts == {VERDICT_PASS} else VERDICT_INCONCLUSIVE), checks

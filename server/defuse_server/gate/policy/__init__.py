@@ -1,0 +1,5 @@
+"""Promotion policies: what a candidate must show (docs/policy.md)."""
+
+from defuse_server.gate.policy.policy import DEFAULT, Policy
+
+__all__ = ["DEFAULT", "Policy"]

@@ -1,0 +1,98 @@
+"""The bounds of each check, and the budget of an audit, with their defaults.
+
+docs/policy.md says why each default is what it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+CONFIDENCE: Final = 0.95
+
+
+@dataclass(frozen=True)
+class LeastAccuracy:
+    """The accuracy on the test split itself; `min` in (0, 1)."""
+
+    min: float
+
+
+@dataclass(frozen=True)
+class LeastChange:
+    """The candidate's accuracy minus the baseline's; `min` in (-1, 1), below 0 where a loss is allowed."""
+
+    min: float
+
+
+@dataclass(frozen=True)
+class RegionAccuracy:
+    """The share of a confirmed region's fresh samples that get its label; `min` in (0, 1)."""
+
+    min: float = 0.9
+    samples: int = 500
+    """Samples drawn of each region, in 1..100,000."""
+
+
+@dataclass(frozen=True)
+class SecondSearch:
+    """Misclassifications per candidate of a fresh search; one of the two may be None."""
+
+    max_ratio: float | None = 1.25
+    """The candidate's over the baseline's."""
+    max_rate: float | None = None
+    """The candidate's."""
+
+
+@dataclass(frozen=True)
+class UnlabeledRegions:
+    """Regions that annotators have not settled; one of the two may be None."""
+
+    max_count: int | None = None
+    max_harm_share: float | None = 0.1
+    """Their share of the expected harm of all regions, 0..1."""
+
+
+@dataclass(frozen=True)
+class AnnotatorAgreement:
+    """Krippendorff's alpha of the regions' labels; `min` in (0, 1]."""
+
+    min: float = 0.667
+
+
+@dataclass(frozen=True)
+class AuditAge:
+    """How old the audit may be, in days, when the evaluation is asked for."""
+
+    max_days: float = 30.0
+
+
+@dataclass(frozen=True)
+class Checks:
+    """The bounds of every check; None where it is off."""
+
+    clean_accuracy: LeastAccuracy | None = None
+    clean_accuracy_change: LeastChange | None = LeastChange(-0.01)
+    class_accuracy_change: LeastChange | None = LeastChange(-0.05)
+    region_accuracy: RegionAccuracy | None = RegionAccuracy()
+    second_search: SecondSearch | None = SecondSearch()
+    unlabeled_regions: UnlabeledRegions | None = UnlabeledRegions()
+    annotator_agreement: AnnotatorAgreement | None = AnnotatorAgreement()
+    audit_age: AuditAge | None = AuditAge()
+
+
+@dataclass(frozen=True)
+class AuditBudget:
+    """The config of an audit that is made where there is none, by the names of AuditConfig.
+
+    None stands for no limit, and for patience without end.
+    """
+
+    seed: int = 0
+    max_seeds: int = 15_000
+    candidates_per_seed: int = 20
+    kept_per_seed: int = 12
+    max_candidates: int | None = None
+    budget_s: float | None = None
+    patience_shards: int | None = 10
+    annotators_per_region: int = 3

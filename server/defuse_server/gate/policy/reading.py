@@ -1,0 +1,177 @@
+"""Reads a policy's YAML by its nodes, which know their lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import yaml
+
+from defuse_server.gate.policy import settings
+from defuse_server.gate.policy.bounds import CONFIDENCE, AuditBudget, Checks
+from defuse_server.gate.policy.contradictions import find_contradictions
+from defuse_server.gate.policy.faults import Faults, unknown
+from defuse_server.gate.policy.settings import Setting
+
+VERSION: Final = 1
+TEXT_BYTES: Final = 64 * 1024
+_DEPTH: Final = 8
+_SECTIONS: Final = ("version", "confidence", "checks", "audit")
+_NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_OFF: Final = {"off", "false", "no"}
+"""What YAML takes for false, in any capitals."""
+
+Places = dict[tuple[str, ...], Any]
+"""Where each key stands, by its path: a mark."""
+
+
+def read_policy(text: str) -> tuple[float, Checks, AuditBudget]:
+    """Confidence, checks and the audit's budget, with defaults for what the text leaves out.
+
+    Raises PolicyInvalid, which names every fault; contradictions only where each value by itself is right.
+    """
+    faults = Faults()
+    root = _composed(text, faults)
+    places: Places = {}
+    sections = _entries(root, (), "key", _SECTIONS, faults, places)
+    _check_version(root, sections, faults)
+    confidence = CONFIDENCE
+    if "confidence" in sections:
+        confidence = _number(sections["confidence"], "confidence", settings.CONFIDENCE, faults)
+    nodes = _entries(sections.get("checks"), ("checks",), "check", settings.CHECKS, faults, places)
+    checks = {name: _check(node, name, faults, places) for name, node in nodes.items()}
+    audit = _numbers(sections.get("audit"), ("audit",), settings.AUDIT, faults, places)
+    faults.check()
+    read = confidence, Checks(**checks), AuditBudget(**audit)
+    find_contradictions(*read, places, faults)
+    faults.check()
+    return read
+
+
+def _check_version(root: Any, sections: Mapping[str, Any], faults: Faults) -> None:
+    node = sections.get("version")
+    if node is None or _shown(node) != repr(str(VERSION)):
+        at = node or root
+        faults.add(at.start_mark, f"expected `version: {VERSION}`, got {_shown(node) if node else 'none'}")
+
+
+def _composed(text: str, faults: Faults) -> Any:
+    """The root node. Looks at the flat events first: aliases and depth could cost more than the text."""
+    size = len(text.encode("utf-8", "replace"))
+    if size > TEXT_BYTES:
+        faults.add_at(1, 1, f"expected at most {TEXT_BYTES:,} bytes, got {size:,}")
+        faults.check()
+    root = None
+    try:
+        _check_events(text, faults)
+        faults.check()
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        column = error.position - (before.rfind("\n") + 1) + 1
+        faults.add_at(
+            before.count("\n") + 1, column, f"not YAML: the character {error.character:#x} is not allowed"
+        )
+    except yaml.MarkedYAMLError as error:
+        faults.add(error.problem_mark or error.context_mark, f"not YAML: {error.problem or error.context}")
+    faults.check()
+    if root is None:
+        faults.add_at(1, 1, f"expected a mapping with `version: {VERSION}`, got no content")
+        faults.check()
+    return root
+
+
+def _check_events(text: str, faults: Faults) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            faults.add(event.start_mark, "aliases are not taken: write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEPTH:
+            faults.add(event.start_mark, f"expected at most {_DEPTH} levels, got more")
+            return
+
+
+def _entries(
+    node: Any, path: tuple[str, ...], kind: str, known: Any, faults: Faults, places: Places
+) -> dict[str, Any]:
+    """The values of a mapping by key; none of a missing one. Notes unknown keys and those that come twice."""
+    where = path[-1] if path else "the policy"
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        faults.add(node.start_mark, f"{where}: expected a mapping, got {_shown(node)}")
+        return {}
+    entries: dict[str, Any] = {}
+    for key, value in node.value:
+        name = key.value if isinstance(key, yaml.ScalarNode) else _shown(key)
+        if (*path, name) in places and name in entries:
+            first = places[*path, name].line + 1
+            faults.add(
+                key.start_mark, f"{name} stands twice: in line {first} and in line {key.start_mark.line + 1}"
+            )
+        elif name not in known:
+            faults.add(key.start_mark, unknown(kind, name, list(known)))
+        else:
+            entries[name] = value
+            places[*path, name] = key.start_mark
+    return entries
+
+
+def _check(node: Any, name: str, faults: Faults, places: Places) -> Any:
+    """The bounds of a check; None where it is off, or wrong."""
+    if _is_off(node):
+        return None
+    bounds, known = settings.CHECKS[name]
+    if not isinstance(node, yaml.MappingNode):
+        shape = "{" + ", ".join(f"{key}: ..." for key in known) + "}"
+        faults.add(node.start_mark, f"{name}: expected off or {shape}, got {_shown(node)}")
+        return None
+    values = _numbers(node, ("checks", name), known, faults, places)
+    if "min" in known and "min" not in values and not _has_default(bounds, "min"):
+        faults.add(node.start_mark, f"{name}: expected min, got none")
+        return None
+    return bounds(**values)
+
+
+def _has_default(bounds: type[Any], field: str) -> bool:
+    return hasattr(bounds, field)
+
+
+def _numbers(
+    node: Any, path: tuple[str, ...], known: Mapping[str, Setting], faults: Faults, places: Places
+) -> dict[str, Any]:
+    entries = _entries(node, path, f"key of {path[-1]}", known, faults, places)
+    return {key: _number(value, f"{path[-1]}.{key}", known[key], faults) for key, value in entries.items()}
+
+
+def _number(node: Any, name: str, setting: Setting, faults: Faults) -> Any:
+    """The number at a node; None where it is off, or wrong."""
+    if setting.may_be_off and _is_off(node):
+        return None
+    plain = isinstance(node, yaml.ScalarNode) and node.style is None
+    if not plain or not _NUMBER.fullmatch(node.value):
+        faults.add(node.start_mark, f"{name}: expected {setting}, got {_shown(node)}")
+        return None
+    value = float(node.value)
+    if fault := setting.fault(value):
+        faults.add(node.start_mark, f"{name}: {fault}")
+        return None
+    return int(value) if setting.whole else value
+
+
+def _is_off(node: Any) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value.lower() in _OFF
+
+
+def _shown(node: Any) -> str:
+    """A node for people; long ones are cut."""
+    if isinstance(node, yaml.MappingNode):
+        return "a mapping"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    if not node.value:
+        return "nothing"
+    return repr(node.value if len(node.value) <= 60 else node.value[:57] + "...")

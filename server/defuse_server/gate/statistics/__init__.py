@@ -1,0 +1,1 @@
+"""Intervals: pure functions of counts, for workers alone (they import scipy)."""

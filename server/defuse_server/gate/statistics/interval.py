@@ -1,0 +1,26 @@
+"""An interval, and the quantile that its confidence stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A two-sided interval of an estimate: `lower <= value <= upper`."""
+
+    value: float
+    lower: float
+    upper: float
+    samples: int
+    """What was counted: items, samples, or seeds."""
+    error: float
+    """One minus the confidence, split evenly over both sides."""
+
+
+@lru_cache
+def normal_quantile(error: float) -> float:
+    """How many standard deviations leave `error` / 2 on each side."""
+    return NormalDist().inv_cdf(1 - error / 2)

@@ -1,0 +1,48 @@
+"""How far an audit's labels go: what a gate wants to know of them, beside the labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from defuse.v1.audit_service_pb2 import Region, RegionState
+from defuse.v1.label_service_pb2 import LabelingReport
+from defuse.v1.promotion_service_pb2 import LabelingFigures
+
+UNLABELED_NAMED: Final = 10
+_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
+
+
+def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> LabelingFigures:
+    """The figures of an audit's regions, all of them, with their states.
+
+    A region that was split is left out: its parts stand for it.
+    """
+    regions = [region for region in regions if not region.parts]
+    unlabeled = [region for region in regions if _is_unsettled(region)]
+    unlabeled.sort(key=lambda region: -region.harm.value)
+    figures = LabelingFigures(
+        region_count=len(regions),
+        unlabeled_count=len(unlabeled),
+        unlabeled_harm_share=_harm_share(unlabeled, regions),
+        unlabeled=[region.name for region in unlabeled[:UNLABELED_NAMED]],
+        overlap_count=report.overlap_count,
+    )
+    if report.HasField("alpha"):
+        figures.alpha = report.alpha
+    return figures
+
+
+def _is_unsettled(region: Region) -> bool:
+    if region.state == RegionState.REGION_STATE_MIXED:
+        return not region.unsplit_reason
+    return region.state in _OPEN
+
+
+def _harm_share(few: Sequence[Region], regions: Sequence[Region]) -> float:
+    """The share of the expected harm that is that of `few`, 0..1."""
+    total = sum(region.harm.value for region in regions)
+    if total <= 0:
+        # No region's harm could be estimated: each counts alike.
+        return len(few) / len(regions) if regions else 0.0
+    return sum(region.harm.value for region in few) / total

@@ -1,0 +1,96 @@
+"""Events that were accepted and are not done, in Redis: they outlive the process."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+from redis.asyncio import Redis
+
+from defuse_server import redis_keys as keys
+from defuse_server.ending import end
+from defuse_server.redis_client import UNREACHABLE, Script
+
+REMEMBERED_S: Final = 3600
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Event:
+    """A new version of a model."""
+
+    model: str
+    version: str
+    tries: int = 0
+    """How often it was put off."""
+    failures: int = 0
+    """How many of these were nobody's being down."""
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """An event that this process has for a lease."""
+
+    delivery: str
+    event: Event
+
+
+class Inbox:
+    """Takes events in once, and hands each out until it is done.
+
+    Where a process was paused past its lease another has its event, too. Both then come to the same
+    evaluation and write the same: a gate is safe to repeat.
+    """
+
+    def __init__(self, redis: Redis, *, lease_s: float) -> None:
+        self._redis = redis
+        self._lease_ms = round(1000 * lease_s)
+        self._accept = Script(redis, _HERE / "accept.lua")
+        self._claim = Script(redis, _HERE / "claim.lua")
+        self._postpone = Script(redis, _HERE / "postpone.lua")
+
+    async def accept(self, delivery: str, event: Event) -> bool:
+        """Store an event; False where the delivery came before. What returned survives a crash."""
+        where = [keys.WEBHOOK_DELIVERIES, keys.WEBHOOK_EVENTS, keys.WEBHOOK_DUE]
+        return bool(await self._accept(where, [delivery, json.dumps(asdict(event)), 1000 * REMEMBERED_S]))
+
+    async def claim(self) -> Claimed | None:
+        """Lease what is due; None where nothing is."""
+        answer = await self._claim([keys.WEBHOOK_EVENTS, keys.WEBHOOK_DUE], [self._lease_ms])
+        if answer is None:
+            return None
+        delivery, event = cast("list[bytes]", answer)
+        return Claimed(delivery.decode(), Event(**json.loads(event)))
+
+    @asynccontextmanager
+    async def held(self, claimed: Claimed) -> AsyncGenerator[None]:
+        """Keep the lease while the context lasts."""
+        renewing = asyncio.create_task(self._renew(claimed), name="lease of a webhook's event")
+        try:
+            yield
+        finally:
+            await end(renewing)
+
+    async def postpone(self, claimed: Claimed, event: Event, delay_s: float) -> None:
+        """Put it off, as it now is."""
+        await self._due_in(claimed, round(1000 * delay_s), json.dumps(asdict(event)))
+
+    async def finish(self, claimed: Claimed) -> None:
+        """Forget it: it is done."""
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zrem(keys.WEBHOOK_DUE, claimed.delivery)
+            pipe.hdel(keys.WEBHOOK_EVENTS, claimed.delivery)
+            await cast(Any, pipe.execute())
+
+    async def _renew(self, claimed: Claimed) -> None:
+        while True:
+            await asyncio.sleep(self._lease_ms / 3000)
+            with contextlib.suppress(*UNREACHABLE):
+                await self._due_in(claimed, self._lease_ms, "")
+
+    async def _due_in(self, claimed: Claimed, delay_ms: int, event: str) -> None:
+        await self._postpone([keys.WEBHOOK_EVENTS, keys.WEBHOOK_DUE], [claimed.delivery, delay_ms, event])

@@ -1,0 +1,71 @@
+"""The process: a server of webhooks, and the gating of what came."""
+
+import asyncio
+import contextlib
+import sys
+
+import structlog
+from defuse.aio import AsyncClient
+from defuse.registries.mlflow import MlflowRegistry
+
+from defuse_server.api import listen
+from defuse_server.ending import end
+from defuse_server.errors import BackendUnavailable
+from defuse_server.http_server import HttpServer
+from defuse_server.mlflow_webhook.app import PATH, create_app
+from defuse_server.mlflow_webhook.gating import Gating
+from defuse_server.mlflow_webhook.inbox import Inbox
+from defuse_server.redis_client import connect
+from defuse_server.serve import stop_event
+from defuse_server.settings import Settings
+from defuse_server.valkey import EmbeddedValkey
+
+_log = structlog.get_logger(__name__)
+
+
+async def serve_webhook(settings: Settings) -> None:
+    """Receive and gate until SIGTERM or SIGINT; a gate under way goes on at the next start.
+
+    Raises UnsafeListen, BackendUnavailable, OSError, and RegistryError without MLflow's client or address.
+    """
+    address = settings.mlflow_webhook_address
+    listen.check(settings, address, signed=True)
+    if settings.mlflow_webhook_secret is None:
+        raise ValueError("expected settings with mlflow_webhook_secret, got none")
+    registry = MlflowRegistry(settings.mlflow_tracking_uri)
+    async with contextlib.AsyncExitStack() as stack:
+        stop = stack.enter_context(stop_event())
+        ended: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait())]
+        url = settings.redis_url
+        if url is None:
+            valkey = EmbeddedValkey(settings.state_dir / "mlflow-webhook")
+            url = await stack.enter_async_context(valkey)
+            ended.append(asyncio.create_task(valkey.wait()))
+        redis = connect(url)
+        stack.push_async_callback(redis.aclose)
+        inbox = Inbox(redis, lease_s=settings.lease_s)
+        token = settings.token.get_secret_value() if settings.token else None
+        client = await stack.enter_async_context(AsyncClient(settings.address, token))
+        gating = asyncio.create_task(Gating(inbox, registry, client).run(), name="gating")
+        stack.push_async_callback(end, gating)
+        app = create_app(inbox, settings.mlflow_webhook_secret.get_secret_value())
+        server = HttpServer(
+            app, settings, address, what="the webhook's receiver", option="--mlflow-webhook-address"
+        )
+        await stack.enter_async_context(server)
+        _announce(server.url + PATH)
+        await asyncio.wait([*ended, gating], return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.cancel()
+        if gating.done():
+            gating.result()
+        if not stop.is_set():
+            raise BackendUnavailable("the embedded Valkey ended. Start again: what was accepted is kept")
+        _log.info("stopping")
+
+
+def _announce(url: str) -> None:
+    _log.info("webhook.ready", url=url)
+    # Scripts that start the process wait for this line.
+    sys.stdout.write(f"webhook: {url}\n")
+    sys.stdout.flush()

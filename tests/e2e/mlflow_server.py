@@ -1,0 +1,104 @@
+"""An MLflow of a test's own: the real server, with SQLite and proxied artifacts, on a free loopback port."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+# onnx and onnxruntime are what mlflow.onnx logs models with.
+PACKAGES = ("mlflow==3.17.2", "onnx==1.23.2", "onnxruntime>=1.22")
+START_PATIENCE_S = 180.0
+_LOG = Path(__file__).with_name("mlflow_log.py")
+
+
+def install(folder: Path) -> None:
+    """Make a virtual environment with it, unless it is there: it brings pandas, pyarrow and a lot more."""
+    ready = folder / ".ready"
+    if ready.exists() and ready.read_text() == "\n".join(PACKAGES):
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, *PACKAGES], check=True)
+    ready.write_text("\n".join(PACKAGES))
+
+
+@dataclass(frozen=True)
+class MlflowServer:
+    """A server that runs, and its environment's programs."""
+
+    uri: str
+    venv: Path
+    artifacts: Path
+
+    def log(self, model: str, *files: Path, kind: str = "onnx") -> list[str]:
+        """Log models as users do, by `mlflow.onnx.log_model`; return the numbers of their versions.
+
+        `kind` is `onnx`, `external` (weights beside the model, as is its default) or `python` (no ONNX).
+        """
+        command = [str(self.venv / "bin" / "python"), str(_LOG), self.uri, model, kind, *map(str, files)]
+        ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def running(venv: Path, folder: Path) -> Generator[MlflowServer]:
+    """Run it with its data in `folder`. Raises RuntimeError with the log's end where it doesn't come up."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = MlflowServer(f"http://127.0.0.1:{port}", venv, folder / "artifacts")
+    store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
+    place = ["--artifacts-destination", str(server.artifacts), "--host", "127.0.0.1", "--port", str(port)]
+    log = folder / "mlflow.log"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [venv / "bin" / "mlflow", "server", *store, *place, "--workers", "1"],
+            env=os.environ | _settings(),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_up(server.uri, process, log)
+        yield server
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _settings() -> dict[str, str]:
+    """Webhooks need a key for their secrets, and to be allowed to plain http and to loopback."""
+    return {
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_CACHE_TTL": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+
+
+def _wait_until_up(uri: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + START_PATIENCE_S
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            urllib.request.urlopen(f"{uri}/health", timeout=5).close()
+            return
+        time.sleep(0.3)
+    last_words = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise RuntimeError(f"MLflow is not up; its last words:\n{last_words}")

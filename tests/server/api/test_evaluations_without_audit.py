@@ -1,0 +1,292 @@
+"""Evaluations that name no audit: they take one that still counts, or wait for one that is made for them."""
+
+import asyncio
+import datetime
+import uuid
+
+import pytest
+from defuse.v1.audit_service_pb2 import (
+    CreateAuditRequest,
+    DeleteAuditRequest,
+    GetAuditRequest,
+    ListAuditsRequest,
+)
+from defuse.v1.error_reason_pb2 import ERROR_REASON_PREFLIGHT_READABILITY, ERROR_REASON_WRONG_STATE
+from defuse.v1.label_service_pb2 import LabelAnswer
+from defuse.v1.models_pb2 import Failure, ImageShape, JobState
+from defuse.v1.promotion_service_pb2 import (
+    CancelEvaluationRequest,
+    CreateEvaluationRequest,
+    GetEvaluationRequest,
+    WatchEvaluationRequest,
+)
+from defuse_server import redis_keys
+from defuse_server.evaluations import audits, inputs
+from defuse_server.evaluations.awaiting import settle
+
+QUEUED, SUCCEEDED = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_SUCCEEDED
+POLICY = "version: 1\naudit: {max_seeds: 500, budget_s: 60, annotators_per_region: 2}\n"
+
+
+@pytest.fixture
+async def over(records):
+    """Baseline, candidate, VAE and dataset, READY."""
+    return {
+        "baseline": (await records.classifier(display_name="digits")).name,
+        "candidate": (await records.classifier(artifact=await records.artifact(b"other"))).name,
+        "vae": (await records.vae()).name,
+        "dataset": (await records.dataset()).name,
+    }
+
+
+def request_over(over, **fields) -> CreateEvaluationRequest:
+    return CreateEvaluationRequest(request_id=str(uuid.uuid4()), **{**over, **fields})
+
+
+@pytest.fixture
+def evaluate(stubs, over):
+    async def ask(**fields):
+        return await stubs.promotions.CreateEvaluation(request_over(over, **fields))
+
+    return ask
+
+
+@pytest.fixture
+def read(stubs):
+    async def get(name: str):
+        if name.startswith("audits/"):
+            return await stubs.audits.GetAudit(GetAuditRequest(name=name))
+        return await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=name))
+
+    return get
+
+
+@pytest.fixture
+def audit_over(stubs, over):
+    """Make an audit as a user does."""
+
+    async def make(**fields):
+        return await stubs.audits.CreateAudit(
+            CreateAuditRequest(
+                request_id=str(uuid.uuid4()),
+                **{
+                    "classifier": over["baseline"],
+                    "vae": over["vae"],
+                    "dataset": over["dataset"],
+                    **fields,
+                },
+            )
+        )
+
+    return make
+
+
+async def audits_made(stubs) -> int:
+    return len((await stubs.audits.ListAudits(ListAuditsRequest())).audits)
+
+
+async def is_queued(backend, name: str) -> bool:
+    return await backend.redis.zscore(redis_keys.QUEUE, name) is not None
+
+
+async def test_an_audit_is_made_with_the_policys_budget_and_waited_for(evaluate, read, backend, over):
+    evaluation = await evaluate(policy=POLICY)
+    assert evaluation.audit_created
+    assert (evaluation.state, evaluation.progress.stage) == (QUEUED, "audit")
+    assert (evaluation.input_digest, evaluation.label_set_digest) == ("", "")
+    assert not evaluation.HasField("labeling")
+    audit = await read(evaluation.audit)
+    assert audit.display_name == "for the gate: digits"
+    assert (audit.classifier, audit.vae, audit.dataset) == (over["baseline"], over["vae"], over["dataset"])
+    assert (audit.config.max_seeds, audit.config.budget_s) == (500, 60)
+    assert audit.config.annotators_per_region == 2
+    # The audit waits for a worker, the evaluation for the audit: no worker gets it before.
+    assert await is_queued(backend, audit.name)
+    assert not await is_queued(backend, evaluation.name)
+    await settle(backend)
+    assert (await read(evaluation.name)).progress.stage == "audit"
+    assert await backend.jobs.recover() == 0
+
+
+async def test_it_goes_on_with_the_labels_of_the_moment_when_the_audit_has_succeeded(
+    evaluate, read, records, backend, stubs
+):
+    evaluation = await evaluate(policy=POLICY)
+    watch = stubs.promotions.WatchEvaluation(WatchEvaluationRequest(name=evaluation.name))
+    assert (await watch.read()).evaluation.progress.stage == "audit"
+    audit = await records.succeeded_audit(await read(evaluation.audit), harms=[0.3, 0.1])
+    await settle(backend)
+    assert (await watch.read()).evaluation.progress.stage == ""
+    watch.cancel()
+    ready = await read(evaluation.name)
+    assert (ready.state, ready.progress.stage, ready.audit) == (QUEUED, "", audit.name)
+    assert ready.input_digest
+    assert ready.regions_artifact == await records.artifact(b"regions")
+    assert (ready.labeling.region_count, ready.labeling.unlabeled_count) == (2, 2)
+    assert ready.labeling.unlabeled_harm_share == 1
+    assert await is_queued(backend, ready.name)
+    # As when whoever settled it died before it was enqueued.
+    assert await backend.jobs.recover() == 0
+    await backend.jobs.docket.cancel(evaluation.name)
+    assert await backend.jobs.recover() == 1
+    await settle(backend)
+    assert await read(evaluation.name) == ready
+
+
+async def test_who_asks_the_same_meanwhile_gets_the_same(evaluate, stubs, read, records, backend):
+    made = await asyncio.gather(*(evaluate(policy=POLICY) for _ in range(6)))
+    assert len({evaluation.name for evaluation in made}) == 1
+    assert await audits_made(stubs) == 1
+    await records.succeeded_audit(await read(made[0].audit))
+    # Not settled yet: the next call does so first, and finds what waited.
+    again = await evaluate(policy=POLICY)
+    assert again.name == made[0].name
+    assert again.input_digest
+    assert await audits_made(stubs) == 1
+
+
+async def test_other_evaluations_join_the_audit_under_way(evaluate, records, stubs):
+    first = await evaluate(policy=POLICY)
+    third = await records.classifier(artifact=await records.artifact(b"third"))
+    again = await records.classifier()
+    for fields in ({"candidate": third.name}, {"baseline": again.name, "candidate": third.name}):
+        joined = await evaluate(policy=POLICY, **fields)
+        assert joined.name != first.name
+        assert (joined.audit, joined.audit_created) == (first.audit, True)
+    # Another budget is another audit.
+    assert (await evaluate()).audit != first.audit
+    assert await audits_made(stubs) == 2
+
+
+async def test_the_newest_audit_that_the_policy_still_allows_is_taken(
+    evaluate, audit_over, records, backend, stubs, monkeypatch
+):
+    older = await records.succeeded_audit(await audit_over())
+    newer = await records.succeeded_audit(await audit_over(), harms=[1.0])
+    failed = await audit_over()
+    await (await records.attempt(failed.name)).fail(failed, Failure(message="why"))
+    evaluation = await evaluate()
+    assert (evaluation.audit, evaluation.audit_created) == (newer.name, False)
+    assert evaluation.input_digest
+    assert await is_queued(backend, evaluation.name)
+    # The same models and data under other names.
+    again = {
+        "baseline": (await records.classifier()).name,
+        "vae": (await records.vae()).name,
+        "dataset": (await records.dataset()).name,
+    }
+    assert (await evaluate(**again)).name == evaluation.name
+    # Others: another VAE's regions are no evidence over this one.
+    other = await records.vae(encoder_artifact=await records.artifact(b"finer"))
+    assert (await evaluate(vae=other.name)).audit_created
+
+    class Later(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.datetime.now(tz) + datetime.timedelta(days=31)
+
+    monkeypatch.setattr(audits, "datetime", Later)
+    monkeypatch.setattr(inputs, "datetime", Later)
+    assert (await evaluate()).audit_created
+    patient = "version: 1\nchecks: {audit_age: {max_days: 60}}\n"
+    assert (await evaluate(policy=patient)).audit == newer.name
+    assert older.name != newer.name
+
+
+async def test_an_audit_that_was_deleted_is_none(evaluate, audit_over, records, stubs):
+    audit = await records.succeeded_audit(await audit_over())
+    await stubs.audits.DeleteAudit(DeleteAuditRequest(name=audit.name))
+    assert (await evaluate()).audit_created
+
+
+async def test_an_audit_that_fails_fails_those_that_wait(evaluate, read, records, backend):
+    evaluation = await evaluate()
+    attempt = await records.attempt(evaluation.audit)
+    failure = Failure(reason=ERROR_REASON_PREFLIGHT_READABILITY, message="unreadable", figures={"a": "1"})
+    await attempt.fail(await read(evaluation.audit), failure)
+    await settle(backend)
+    failed = await read(evaluation.name)
+    assert failed.state == JobState.JOB_STATE_FAILED
+    assert failed.failure.reason == ERROR_REASON_PREFLIGHT_READABILITY
+    assert failed.failure.message == (
+        f"{evaluation.audit}, which this evaluation waited for, failed, and nothing was judged: unreadable"
+    )
+    assert failed.failure.figures == {"a": "1", "audit": evaluation.audit}
+    assert failed.times.end_time.seconds
+    assert not await is_queued(backend, evaluation.name)
+    # The next one starts afresh.
+    again = await evaluate()
+    assert again.name != evaluation.name
+    assert again.audit != evaluation.audit
+
+
+async def test_an_audit_that_is_cancelled_fails_those_that_wait(evaluate, read, backend):
+    evaluation = await evaluate()
+    await backend.jobs.cancel(evaluation.audit)
+    await settle(backend)
+    failed = await read(evaluation.name)
+    assert (failed.state, failed.failure.reason) == (JobState.JOB_STATE_FAILED, ERROR_REASON_WRONG_STATE)
+    assert "was cancelled" in failed.failure.message
+    assert (await evaluate()).audit != evaluation.audit
+
+
+async def test_a_waiting_evaluation_is_cancelled_at_once_and_its_audit_goes_on(
+    evaluate, read, stubs, records, backend
+):
+    evaluation = await evaluate()
+    cancelled = await stubs.promotions.CancelEvaluation(CancelEvaluationRequest(name=evaluation.name))
+    assert cancelled.state == JobState.JOB_STATE_CANCELLED
+    assert cancelled.progress.stage == ""
+    assert await backend.redis.zcard(redis_keys.AWAITING_AUDIT) == 0
+    second = await evaluate()
+    assert second.name != evaluation.name
+    assert second.audit == evaluation.audit
+    await records.succeeded_audit(await read(evaluation.audit))
+    await settle(backend)
+    assert (await read(evaluation.name)).state == JobState.JOB_STATE_CANCELLED
+    assert (await read(second.name)).input_digest
+
+
+async def test_workers_that_settle_at_once_queue_it_once(evaluate, read, records, backend):
+    evaluation = await evaluate()
+    await records.succeeded_audit(await read(evaluation.audit))
+    await asyncio.gather(*(settle(backend) for _ in range(5)))
+    revision = await backend.redis.hget(redis_keys.resource(evaluation.name), "revision")
+    assert revision == b"2"
+    assert await is_queued(backend, evaluation.name)
+
+
+async def test_what_an_audit_could_not_be_made_of_starts_none(stubs, over, evaluate, records, refused):
+    wide = await records.vae(image_shape=ImageShape(channels=1, height=9, width=9))
+    with refused() as problem:
+        await evaluate(vae=wide.name)
+    assert problem.reason == "RESOURCES_MISMATCHED"
+    three = await records.classifier(class_count=3)
+    with refused() as problem:
+        await evaluate(candidate=three.name)
+    assert problem.reason == "RESOURCES_MISMATCHED"
+    assert await audits_made(stubs) == 0
+
+
+async def test_a_repeated_request_makes_no_second_audit(stubs, over, backend):
+    request = request_over(over)
+    first = await stubs.promotions.CreateEvaluation(request)
+    await backend.jobs.cancel(first.audit)
+    await settle(backend)
+    again = await stubs.promotions.CreateEvaluation(request)
+    assert (again.name, again.state) == (first.name, JobState.JOB_STATE_FAILED)
+    assert await audits_made(stubs) == 1
+
+
+async def test_labels_that_come_later_are_for_the_next_evaluation(evaluate, read, records, backend):
+    evaluation = await evaluate()
+    audit = await records.succeeded_audit(await read(evaluation.audit), harms=[0.3, 0.1])
+    await settle(backend)
+    (task,) = await backend.labels.lease(audit.name, "ann", 1, 60.0)
+    await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=0), "")
+    assert (await read(evaluation.name)).labeling.unlabeled_count == 2
+    later = await evaluate()
+    assert later.name != evaluation.name
+    assert (later.audit, later.audit_created) == (audit.name, False)
+    assert later.labeling.unlabeled_count == 1
+    assert later.labeling.unlabeled_harm_share == pytest.approx(0.25)
