@@ -52,7 +52,9 @@ class PromotionServiceStub:
     GetEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]
     """Errors: NOT_FOUND."""
     ListEvaluations: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.ListEvaluationsRequest, _promotion_service_pb2.ListEvaluationsResponse]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+    (PAGE_TOKEN_INVALID, INVALID_FIELD).
+    """
     WatchEvaluation: _grpc.UnaryStreamMultiCallable[_promotion_service_pb2.WatchEvaluationRequest, _promotion_service_pb2.WatchEvaluationResponse]
     """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]
@@ -84,7 +86,9 @@ class PromotionServiceAsyncStub(PromotionServiceStub):
     GetEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListEvaluations: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.ListEvaluationsRequest, _promotion_service_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+    (PAGE_TOKEN_INVALID, INVALID_FIELD).
+    """
     WatchEvaluation: _aio.UnaryStreamMultiCallable[_promotion_service_pb2.WatchEvaluationRequest, _promotion_service_pb2.WatchEvaluationResponse]  # type: ignore[assignment]
     """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
@@ -131,7 +135,9 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.ListEvaluationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.ListEvaluationsResponse, _abc.Awaitable[_promotion_service_pb2.ListEvaluationsResponse]]:
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+        """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+        (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """
 
     @_abc_1.abstractmethod
     def WatchEvaluation(

@@ -34,6 +34,13 @@ from defuse_server.gate.policy import Policy
 from defuse_server.record import awaits_audit
 from defuse_server.resources import MadeOf
 
+_SEEDS = (
+    "seed_candidates_before",
+    "seed_candidates_after",
+    "seed_misclassifications_before",
+    "seed_misclassifications_after",
+)
+
 
 class PromotionService:
     """Judges candidates; see promotion_service.proto."""
@@ -109,6 +116,8 @@ class PromotionService:
         evaluations, token = await self._resources.list(
             Evaluation, request.page_size, request.page_token, request.state
         )
+        for evaluation in evaluations:
+            _clear_details(evaluation)
         return ListEvaluationsResponse(evaluations=evaluations, next_page_token=token)
 
     async def watch_evaluation(self, request: WatchEvaluationRequest, write: Write) -> None:
@@ -122,6 +131,15 @@ class PromotionService:
         """Asks an evaluation to stop."""
         check_name(Evaluation, request.name)
         return cast("Evaluation", await self._backend.jobs.cancel(request.name))
+
+
+def _clear_details(evaluation: Evaluation) -> None:
+    """A page of evaluations with a check for each region would not fit into a message."""
+    for field in ("checks", "classes", "regions"):
+        evaluation.ClearField(field)
+    if evaluation.HasField("second_search"):
+        for field in _SEEDS:
+            evaluation.second_search.ClearField(field)
 
 
 def _stands_for(evaluation: Evaluation) -> Callable[[Evaluation], bool]:
