@@ -32,7 +32,7 @@ WIDTH, HEIGHT = 1280, 800
 AUDIT_HEIGHT = 3200
 """Tall enough for the first regions' pictures to be loaded; cut off below them."""
 CARDS_SHOWN = 3
-REPORT_HEIGHT = 1320
+REPORT_HEIGHT = 1690
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import io
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from sklearn.linear_model import LogisticRegression
 
 IMAGE_SHAPE = (1, 2, 3)
 BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
@@ -20,6 +21,16 @@ def classifier(boundary: float = 0.5, sharpness: float = 20.0) -> bytes:
     """ONNX: logits (0, sharpness * (z0 - boundary)) of an image."""
     matrix = np.stack([np.zeros(6), sharpness * BASIS[:, 0]], axis=1).astype(np.float32)
     return _linear(matrix, np.array([0.0, -sharpness * boundary], np.float32), "logits")
+
+
+def retrained_on_corrupted_labels(share: float) -> bytes:
+    """ONNX: a logistic regression on the train split, with so many of the labels `right` turned to `left`."""
+    with np.load(io.BytesIO(dataset())) as arrays:
+        images, labels = arrays["x_train"].reshape(-1, 6), arrays["y_train"]
+    corrupted = labels * (np.random.default_rng(4).random(len(labels)) >= share)
+    fitted = LogisticRegression().fit(images, corrupted)
+    matrix = np.stack([np.zeros(6), fitted.coef_[0]], axis=1).astype(np.float32)
+    return _linear(matrix, np.array([0.0, fitted.intercept_[0]], np.float32), "logits")
 
 
 def classifier_of_flat_images(pixels: int) -> bytes:

@@ -34,6 +34,7 @@ from examples.digits.story import Story
 from examples.digits.train import Trained, train_all
 
 FOLDER = Path("out/demo")
+POLICY = Path(__file__).with_name("gate.yaml")
 SEED = 0
 CANDIDATES_PER_SEED = 400
 KEPT_PER_SEED = 20
@@ -190,6 +191,7 @@ class Loop:
             audit.classifier,
             candidate,
             audit,
+            policy=POLICY.read_text(encoding="utf-8"),
             seed=self._seed,
             display_name="digits, labeled by a stand-in for people",
         )

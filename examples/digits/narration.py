@@ -15,6 +15,8 @@ from examples.digits.train import Trained
 MOST_KINDS = 12
 """More kinds of mistake than this are not shown one by one."""
 COUNTED_EVERY_S = 1.0
+FAMILIES = ("class_accuracy_change", "region_accuracy")
+"""Checks of which there are many: those that pass are not told one by one."""
 
 
 class Narrator:
@@ -107,8 +109,9 @@ class Narrator:
         self.line(f"[bold {colour}]{story.verdict}[/bold {colour}]  {story.headline()}")
         checks = list(story.evaluation.checks)
         for check in checks:
-            if check.check != "region_accuracy" or check.verdict != Verdict.VERDICT_PASS:
-                self.line(f"{check.check}: {check.explanation}")
+            if check.check not in FAMILIES or check.verdict != Verdict.VERDICT_PASS:
+                name = " ".join(filter(None, (check.check, check.subject)))
+                self.line(f"{name}: {check.explanation} {check.remedy}".strip())
         self.line(
             "the labels come from a stand-in for people, which is right on "
             f"{percent(story.stand_in_test_accuracy)} of the test split"

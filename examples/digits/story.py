@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from defuse.messages import Audit, Check, Correction, Evaluation, Region, Verdict
 
 REFUSALS = {
-    "clean_accuracy": "test accuracy falls",
+    "clean_accuracy_change": "test accuracy falls",
+    "class_accuracy_change": "a digit is forgotten",
     "region_accuracy": "regions remain wrong",
-    "second_search": "a second search finds no less than before",
+    "second_search": "a second search finds more than before",
 }
 
 

@@ -1,8 +1,4 @@
-"""Which code judges: the distribution's version, and a digest of the sources that a verdict depends on.
-
-The workers' code judges, so they say what it is (`announce`), and the API reads it: a process with the API
-alone need not have the engine. Only where no worker has ever spoken up does a process take its own.
-"""
+"""Which code judges: the distribution's version, and a digest of the sources that a verdict depends on."""
 
 from __future__ import annotations
 
@@ -11,11 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, cast
-
-from redis.asyncio import Redis
-
-from defuse_server import redis_keys
+from typing import Final
 
 _DISTRIBUTION: Final = "defuse-audit"
 _DIGITS: Final = 12
@@ -39,17 +31,6 @@ def own_code_version() -> str:
             digest.update(hashlib.sha256(path.encode()).digest())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return f"{_distribution_version()}+{digest.hexdigest()[:_DIGITS]}"
-
-
-async def announce(redis: Redis) -> None:
-    """Say with which code the workers judge; a worker does so when it starts."""
-    await redis.set(redis_keys.CODE_VERSION, own_code_version())
-
-
-async def workers_code_version(redis: Redis) -> str:
-    """What the worker said that started last; before any did, this process's own, empty without an engine."""
-    announced = cast("bytes | None", await redis.get(redis_keys.CODE_VERSION))
-    return announced.decode() if announced else own_code_version()
 
 
 def _distribution_version() -> str:

@@ -56,6 +56,9 @@ removes its own."""
 CODE_VERSION = PREFIX + "code-version"
 """String: the code that the workers judge with, as the one that started last said. Lives for ever."""
 
+SIGNING_KEY_ID = PREFIX + "signing-key-id"
+"""String: id of the key that the workers sign evidence with, as above; empty where they have none."""
+
 SEQUENCE = PREFIX + "sequence"
 """Number: counts the resources ever made. Lives for ever."""
 

@@ -4,6 +4,10 @@ import base64
 import builtins
 import hashlib
 import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import (
@@ -231,3 +235,24 @@ def test_without_the_extra_it_is_named(check, signer, monkeypatch):
 def test_a_missing_file_is_wrong_usage(command, tmp_path):
     ran = command("verify-evidence", str(tmp_path / "none.json"), "--key", str(tmp_path / "none.pub"))
     assert ran.code == 64
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+def test_without_defuse_the_documented_commands_verify_it(signer, tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+    (commands,) = re.findall(r"```sh\n(.*?)```", guide, re.S)
+    envelope = signed(signer, statement())
+    (tmp_path / "evidence.json").write_text(json.dumps(envelope))
+    (tmp_path / "key.pem.pub").write_bytes(public_pem(signer))
+
+    def run():
+        return subprocess.run(["sh", "-e", "-c", commands], cwd=tmp_path, capture_output=True, text=True)
+
+    ran = run()
+    assert ran.returncode == 0, ran.stderr
+    assert f"{SHA256} PASSED" in ran.stdout
+    assert "Verified Successfully" in ran.stdout
+    payload = base64.b64decode(envelope["payload"]).replace(b"clean", b"Clean")
+    envelope["payload"] = base64.b64encode(payload).decode()
+    (tmp_path / "evidence.json").write_text(json.dumps(envelope))
+    assert run().returncode != 0

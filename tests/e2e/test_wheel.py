@@ -38,6 +38,14 @@ def test_the_base_install_has_the_command(base_python: Path) -> None:
     assert "audit" in answer.stdout
 
 
+def test_the_base_install_names_the_extra_that_verifies_evidence(base_python: Path, tmp_path: Path) -> None:
+    (tmp_path / "evidence.json").write_text("{}")
+    command = [base_python.with_name("defuse"), "verify-evidence", "evidence.json", "--key", "evidence.json"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert answer.returncode == 70
+    assert "pip install 'defuse-audit[gate]'" in answer.stderr
+
+
 def test_the_wheel_brings_the_whole_contract(wheel: Path, repository: Path) -> None:
     shipped = {
         name.removeprefix("defuse/proto/"): zipfile.ZipFile(wheel).read(name).decode()
@@ -51,12 +59,12 @@ def test_the_wheel_brings_the_whole_contract(wheel: Path, repository: Path) -> N
     assert shipped == written
 
 
-def test_the_wheel_brings_what_the_pages_are_made_of(wheel: Path, repository: Path) -> None:
+def test_the_wheel_brings_what_pages_and_reports_are_made_of(wheel: Path, repository: Path) -> None:
     server = repository / "server"
     made_of = {
         str(path.relative_to(server))
-        for folder in ("static", "templates")
-        for path in (server / "defuse_server" / "web" / folder).rglob("*")
+        for folder in ("web/static", "web/templates", "drawn/templates", "evidence/report/templates")
+        for path in (server / "defuse_server" / folder).rglob("*")
         if path.is_file()
     }
     assert len(made_of) > 20

@@ -347,6 +347,8 @@ def test_an_evaluation_measures_what_was_gained(follow_up, do_job, graphs):
     left, right = result["per_class"]
     assert left["accuracy_before"] == left["accuracy_after"] == 1.0
     assert right["accuracy_before"] < right["accuracy_after"]
+    assert left["lost_count"] == left["gained_count"] == right["lost_count"] == 0
+    assert right["gained_count"] == round((1 - right["accuracy_before"]) * right["size"]) > 0
     assert left["size"] + right["size"] == 400
     for region in result["regions"]:
         assert region["confirmed"]

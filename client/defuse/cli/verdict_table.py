@@ -127,7 +127,7 @@ def _subject(check: Check, evaluation: Evaluation) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:.4g} to {high:.4g}"
+    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
 
 
 def _bound(check: Check) -> str:

@@ -70,10 +70,12 @@ class PromotionServiceServicer(object):
         """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
         retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
         candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-        valid under the policy is taken; where there is none, one is made first, with the policy's budget.
+        valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
+        with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
+        queue. An audit that fails or is cancelled fails those that wait for it.
 
         Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-        succeeded or is under way, it is the answer.
+        succeeded or is under way, it is the answer, also to calls at the same time.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
         NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
@@ -92,7 +94,8 @@ class PromotionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListEvaluations(self, request, context):
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+        (PAGE_TOKEN_INVALID, INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -106,7 +109,8 @@ class PromotionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelEvaluation(self, request, context):
-        """As AuditService.CancelAudit. Errors: NOT_FOUND.
+        """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
+        for it, and the next evaluation finds it. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

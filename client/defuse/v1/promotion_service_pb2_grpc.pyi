@@ -37,10 +37,12 @@ class PromotionServiceStub:
     """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
     retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
     candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-    valid under the policy is taken; where there is none, one is made first, with the policy's budget.
+    valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
+    with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
+    queue. An audit that fails or is cancelled fails those that wait for it.
 
     Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-    succeeded or is under way, it is the answer.
+    succeeded or is under way, it is the answer, also to calls at the same time.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
     NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
@@ -50,11 +52,15 @@ class PromotionServiceStub:
     GetEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]
     """Errors: NOT_FOUND."""
     ListEvaluations: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.ListEvaluationsRequest, _promotion_service_pb2.ListEvaluationsResponse]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+    (PAGE_TOKEN_INVALID, INVALID_FIELD).
+    """
     WatchEvaluation: _grpc.UnaryStreamMultiCallable[_promotion_service_pb2.WatchEvaluationRequest, _promotion_service_pb2.WatchEvaluationResponse]
     """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]
-    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+    """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
+    for it, and the next evaluation finds it. Errors: NOT_FOUND.
+    """
 
 @_typing.type_check_only
 class PromotionServiceAsyncStub(PromotionServiceStub):
@@ -65,10 +71,12 @@ class PromotionServiceAsyncStub(PromotionServiceStub):
     """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
     retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
     candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-    valid under the policy is taken; where there is none, one is made first, with the policy's budget.
+    valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
+    with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
+    queue. An audit that fails or is cancelled fails those that wait for it.
 
     Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-    succeeded or is under way, it is the answer.
+    succeeded or is under way, it is the answer, also to calls at the same time.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
     NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
@@ -78,11 +86,15 @@ class PromotionServiceAsyncStub(PromotionServiceStub):
     GetEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListEvaluations: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.ListEvaluationsRequest, _promotion_service_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+    (PAGE_TOKEN_INVALID, INVALID_FIELD).
+    """
     WatchEvaluation: _aio.UnaryStreamMultiCallable[_promotion_service_pb2.WatchEvaluationRequest, _promotion_service_pb2.WatchEvaluationResponse]  # type: ignore[assignment]
     """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
-    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+    """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
+    for it, and the next evaluation finds it. Errors: NOT_FOUND.
+    """
 
 class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
     """PromotionService answers one question: may this classifier be promoted in place of that one?"""
@@ -96,10 +108,12 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
         retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
         candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-        valid under the policy is taken; where there is none, one is made first, with the policy's budget.
+        valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
+        with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
+        queue. An audit that fails or is cancelled fails those that wait for it.
 
         Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-        succeeded or is under way, it is the answer.
+        succeeded or is under way, it is the answer, also to calls at the same time.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
         NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
@@ -121,7 +135,9 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.ListEvaluationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.ListEvaluationsResponse, _abc.Awaitable[_promotion_service_pb2.ListEvaluationsResponse]]:
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+        """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
+        (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """
 
     @_abc_1.abstractmethod
     def WatchEvaluation(
@@ -137,6 +153,8 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.CancelEvaluationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.Evaluation, _abc.Awaitable[_promotion_service_pb2.Evaluation]]:
-        """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+        """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
+        for it, and the next evaluation finds it. Errors: NOT_FOUND.
+        """
 
 def add_PromotionServiceServicer_to_server(servicer: PromotionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -59,17 +59,8 @@ async def settle(backend: Backend) -> None:
 
 async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) -> None:
     compared = await compared_by(backend, evaluation, audit)
-    digest = waiting_digest(evaluation, compared)
-    failure = _failure_of(audit)
-    if failure is None:
-        try:
-            await freeze(backend, evaluation, compared, audit)
-        except (*UNREACHABLE, BackendUnavailable):
-            raise
-        except DefuseError as error:
-            failure = failures.of_error(error)
-        except Exception as error:
-            failure = failures.unexpected(error)
+    waited_as = waiting_digest(evaluation, compared)
+    failure = _failure_of(audit) or await _freezing_failure(backend, evaluation, compared, audit)
     settled = await Script(backend.redis, *_SCRIPTS)(
         [
             redis_keys.resource(evaluation.name),
@@ -82,7 +73,7 @@ async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) ->
             evaluation.name,
             JobState.JOB_STATE_QUEUED,
             evaluation.SerializeToString(),
-            *(digest, evaluation.input_digest),
+            *(waited_as, evaluation.input_digest),
             *(JobState.JOB_STATE_FAILED, failure.SerializeToString() if failure else b""),
         ],
     )
@@ -92,6 +83,21 @@ async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) ->
         _log.info(
             "evaluation.settled", evaluation=evaluation.name, audit=audit.name, failed=failure is not None
         )
+
+
+async def _freezing_failure(
+    backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit
+) -> Failure | None:
+    """Why the labels could not be frozen, None where they are; a fault of one must not hold up the others."""
+    try:
+        await freeze(backend, evaluation, compared, audit)
+    except (*UNREACHABLE, BackendUnavailable):
+        raise
+    except DefuseError as error:
+        return failures.of_error(error)
+    except Exception as error:
+        return failures.unexpected(error)
+    return None
 
 
 async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) -> Compared:

@@ -6,8 +6,8 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server import label_use
+from defuse_server.announced import announced
 from defuse_server.backend import Backend
-from defuse_server.code_version import workers_code_version
 from defuse_server.evaluations.inputs import Compared, input_digest
 from defuse_server.gate.policy import Policy
 from defuse_server.names import artifact_sha256
@@ -35,5 +35,6 @@ async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, a
     evaluation.label_set_digest = labels.digest
     evaluation.regions_artifact = labels.regions_artifact
     evaluation.labeling.CopyFrom(evaluation_figures)
-    evaluation.code_version = await workers_code_version(backend.redis)
-    evaluation.input_digest = input_digest(evaluation, compared, audit)
+    workers = await announced(backend.redis)
+    evaluation.code_version = workers.code_version
+    evaluation.input_digest = input_digest(evaluation, compared, audit, workers.signing_key_id)

@@ -53,8 +53,8 @@ def waiting_digest(evaluation: Evaluation, compared: Compared) -> str:
     return _digest({"awaits": evaluation.audit, **_asked(evaluation, compared)})
 
 
-def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit) -> str:
-    """Of everything that the verdict depends on; labels, policy and code must be filled in.
+def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signing_key_id: str) -> str:
+    """Of everything that verdict and evidence depend on; labels, policy and code must be filled in.
 
     Regions count by their numbers: the same audit made again, with the same labels, is the same evidence.
     """
@@ -69,6 +69,7 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit) -> st
             "label_set": evaluation.label_set_digest,
             "labeling": figures,
             "code": evaluation.code_version,
+            "signing_key": signing_key_id,
         }
     )
 

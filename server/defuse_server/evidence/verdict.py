@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import yaml
 from defuse.v1.promotion_service_pb2 import Evaluation
 
-from defuse_server.evidence.canonical import canonical, enum_name, fields
+from defuse_server.drawn.checks import verdict_word
+from defuse_server.evidence.canonical import canonical, fields
 from defuse_server.evidence.materials import Materials
+from defuse_server.gate.policy import Policy
 
 SCHEMA: Final = "defuse.verdict"
 VERSION: Final = 1
@@ -35,7 +36,7 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
     told = fields(evaluation)
     return {
         "schema": {"name": SCHEMA, "version": VERSION},
-        "verdict": verdict_name(evaluation),
+        "verdict": verdict_word(evaluation.verdict),
         "evaluation": {
             "name": evaluation.name,
             "display_name": evaluation.display_name,
@@ -47,7 +48,8 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
         },
         "policy": {
             "sha256": evaluation.policy_sha256,
-            "content": yaml.safe_load(evaluation.policy or "null"),
+            # Its canonical JSON is what the digest is of.
+            "content": Policy.parse(evaluation.policy).plain(),
         },
         "baseline": _model(evaluation.baseline, evaluation.baseline_sha256),
         "candidate": {
@@ -70,11 +72,6 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
         "figures": {name: told[name] for name in _FIGURES if name in told},
         "warnings": told["warnings"],
     }
-
-
-def verdict_name(evaluation: Evaluation) -> str:
-    """`PASS`, `FAIL` or `INCONCLUSIVE`."""
-    return enum_name(Evaluation.DESCRIPTOR.fields_by_name["verdict"].enum_type, evaluation.verdict)
 
 
 def _model(name: str, sha256: str) -> dict[str, str]:

@@ -47,10 +47,11 @@ class EvaluationWork(Work[Evaluation]):
         del evaluation.warnings[:]
         audit = await fetch(self.backend, evaluation.audit, Audit)
         compared = await compared_by(self.backend, evaluation, audit)
-        if evaluation.code_version != own_code_version():
-            # Made while workers of another version ran, or before any did.
-            evaluation.code_version = own_code_version()
-            evaluation.input_digest = input_digest(evaluation, compared, audit)
+        # Others than the record has, where it was made while other workers ran, or before any did.
+        signer = self.supervisor.signer
+        key_id = signer.public_key.keyid if signer else ""
+        evaluation.code_version = own_code_version()
+        evaluation.input_digest = input_digest(evaluation, compared, audit, key_id)
         inputs = compared.job_inputs()
         inputs.regions(evaluation.regions_artifact)
         config = {

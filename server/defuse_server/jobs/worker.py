@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import structlog
 from docket import Worker
 
+from defuse_server.announced import announce
 from defuse_server.backend import Backend, open_backend
-from defuse_server.code_version import announce
 from defuse_server.ending import end
 from defuse_server.evaluations.awaiting import settle_for_ever
 from defuse_server.evidence import signing_key
@@ -67,7 +67,7 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     async def run_job(name: str) -> None:
         await supervisor.run(name)
 
-    await announce(backend.redis)
+    await announce(backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else "")
     lease_s = backend.settings.lease_s
     backend.jobs.docket.register(run_job, names=[TASK])
     async with Worker(

@@ -15,6 +15,7 @@ from defuse.v1.promotion_service_pb2 import (
     ListEvaluationsRequest,
 )
 from defuse_server import code_version, redis_keys
+from defuse_server.announced import Announced, announced
 from defuse_server.evaluations import inputs
 
 
@@ -95,6 +96,9 @@ async def test_each_input_counts(evaluate, records, backend, audit):
     newer = await evaluate()
     assert newer.code_version == "0.2.0+0123456789ab"
     names.append(newer.name)
+    # What was signed with no key, or another, is not the evidence that is asked for now.
+    await backend.redis.set(redis_keys.SIGNING_KEY_ID, "0123")
+    names.append((await evaluate()).name)
     assert len(set(names)) == len(names)
 
 
@@ -161,7 +165,7 @@ async def test_the_code_version_tells_sources_apart(tmp_path, monkeypatch):
 async def test_without_an_engine_the_workers_say_what_judges(monkeypatch, redis):
     monkeypatch.setattr(code_version, "find_spec", lambda name: None)
     code_version.own_code_version.cache_clear()
-    assert await code_version.workers_code_version(redis) == ""
-    await redis.set(redis_keys.CODE_VERSION, "0.1.0+0123456789ab")
-    assert await code_version.workers_code_version(redis) == "0.1.0+0123456789ab"
+    assert await announced(redis) == Announced("", "")
+    await redis.mset({redis_keys.CODE_VERSION: "0.1.0+0123456789ab", redis_keys.SIGNING_KEY_ID: "0123"})
+    assert await announced(redis) == Announced("0.1.0+0123456789ab", "0123")
     code_version.own_code_version.cache_clear()

@@ -7,10 +7,13 @@ import grpc
 from defuse.v1.models_pb2 import ImageShape, JobState, OutputKind
 from defuse.v1.promotion_service_pb2 import (
     CancelEvaluationRequest,
+    Check,
     CreateEvaluationRequest,
+    Evaluation,
     EvaluationConfig,
     GetEvaluationRequest,
     ListEvaluationsRequest,
+    SecondSearch,
     WatchEvaluationRequest,
 )
 from defuse.v1.registry_service_pb2 import DeleteClassifierRequest
@@ -100,6 +103,24 @@ async def test_evaluations_are_read_listed_watched_and_cancelled(stubs, records,
     with refused() as problem:
         await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=f"evaluations/{UNKNOWN}"))
     assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_page_of_evaluations_with_many_regions_fits_into_a_message(stubs, records):
+    checks = [
+        Check(check="region_accuracy", subject=f"region {n}", explanation="e" * 400) for n in range(300)
+    ]
+    search = SecondSearch(seed_count=7, seed_candidates_before=range(5_000))
+    made = [
+        await records.made(Evaluation(checks=checks, second_search=search, baseline_sha256="b"))
+        for _ in range(40)
+    ]
+    assert sum(one.ByteSize() for one in made) > 4 * 1024**2
+    listed = (await stubs.promotions.ListEvaluations(ListEvaluationsRequest())).evaluations
+    assert [one.name for one in listed] == [one.name for one in reversed(made)]
+    for one in listed:
+        assert (one.baseline_sha256, one.second_search.seed_count, len(one.checks)) == ("b", 7, 0)
+    whole = await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=made[0].name))
+    assert (len(whole.checks), len(whole.second_search.seed_candidates_before)) == (300, 5_000)
 
 
 async def test_the_policy_that_judges_is_in_the_record_with_every_default(stubs, records):

@@ -1,7 +1,6 @@
 """Evaluations as the gate concludes them, written down by hand."""
 
 import pytest
-import yaml
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, Region
 from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
@@ -17,9 +16,11 @@ from defuse.v1.promotion_service_pb2 import (
 )
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Lineage
 from defuse_server.evidence.materials import Materials
+from defuse_server.gate.policy import Policy
 
 AUDIT = "audits/01k0000000000000aa"
-SHA = {name: f"{number:064x}" for number, name in enumerate("abcdefgh", 10)}
+POLICY = Policy.parse("version: 1\nchecks: {annotator_agreement: off}")
+SHA = {name: f"{number:064x}" for number, name in enumerate("abcdefg", 10)} | {"h": POLICY.sha256}
 
 
 def checks(verdicts):
@@ -60,8 +61,8 @@ def materials_of(verdict="FAIL", regions=3, class_names=("cat", "dog", "cow"), p
         decoder_sha256=SHA["e"],
         label_set_digest=SHA["f"],
         regions_artifact=f"artifacts/{SHA['g']}",
-        policy=yaml.safe_dump({"version": 1, "confidence": 0.95}),
-        policy_sha256=SHA["h"],
+        policy=POLICY.to_yaml(),
+        policy_sha256=POLICY.sha256,
         code_version="0.1.0+3f9a1c2b7d44",
         input_digest="0" * 63 + "1",
         verdict=Verdict.Value(f"VERDICT_{verdict}"),

@@ -41,7 +41,7 @@ def test_at_no_change_it_is_mcnemars_test():
     error = math.erfc(z / math.sqrt(2))
     assert change_interval(lost, gained, items, error, correction=1).upper == pytest.approx(0, abs=1e-9)
     assert mcnemar_p(lost, gained) == pytest.approx(error, rel=0.1)
-    assert mcnemar_p(0, 0) == 1
+    assert mcnemar_p(0, 0) == mcnemar_p(3, 3) == 1
     assert mcnemar_p(6, 0) == pytest.approx(2 / 2**6)
 
 

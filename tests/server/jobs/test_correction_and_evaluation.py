@@ -13,6 +13,8 @@ from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_READY
 from defuse_server.jobs import label_set
 
 RIGHT = 1
+# One annotator answers: nobody could disagree.
+POLICY = "version: 1\nchecks: {annotator_agreement: off, region_accuracy: {samples: 300}}"
 
 
 @pytest.fixture
@@ -76,6 +78,12 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
         "unlabeled_regions",
         "audit_age",
     }
+    assert "annotator_agreement: off" in evaluation.policy
+    assert sum(entry.gained_count - entry.lost_count for entry in evaluation.classes) == round(
+        300 * (evaluation.test_accuracy_after - evaluation.test_accuracy_before)
+    )
+    assert {region.samples for region in evaluation.regions} == {300}
+    assert len(evaluation.second_search.seed_misclassifications_before) > 10
     assert evaluation.candidate_sha256 == corrected.artifact.removeprefix("artifacts/")
     assert evaluation.test_size == 300
     assert evaluation.test_accuracy_after > evaluation.test_accuracy_before
@@ -89,6 +97,8 @@ async def test_a_correction_uses_the_frozen_labels_and_its_classifier_passes_the
     evaluation = await tiny.ended((await tiny.evaluation(**over(audit, audit.classifier))).name)
     assert evaluation.state == JOB_STATE_SUCCEEDED, evaluation.failure
     assert evaluation.verdict == VERDICT_FAIL
+    failed = {check.check for check in evaluation.checks if check.verdict == VERDICT_FAIL}
+    assert failed == {"region_accuracy"}
 
 
 async def assert_the_file_tells_its_origin(backend, audit, correction, corrected):
@@ -127,6 +137,4 @@ async def test_a_correction_without_a_confirmed_bug_says_so(audit, tiny, backend
 
 
 def over(audit, candidate: str) -> dict[str, str]:
-    # Each region has one annotator here: there is nobody to agree with.
-    policy = "version: 1\nchecks: {annotator_agreement: off}\n"
-    return {"audit": audit.name, "baseline": audit.classifier, "candidate": candidate, "policy": policy}
+    return {"audit": audit.name, "baseline": audit.classifier, "candidate": candidate, "policy": POLICY}

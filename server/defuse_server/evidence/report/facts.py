@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAccuracy
 
+from defuse_server.drawn.checks import TONES, verdict_word
 from defuse_server.drawn.words import class_name, count, percent
 from defuse_server.evidence.materials import Materials
-from defuse_server.evidence.report.checks import TONES
-from defuse_server.evidence.verdict import verdict_name
 
 
 @dataclass(frozen=True)
@@ -63,7 +62,7 @@ class Digest:
 def headline(materials: Materials) -> tuple[str, str, str]:
     """The verdict, its tone, and the answer up to the names: `... {candidate} ... {baseline} ...`."""
     evaluation = materials.evaluation
-    verdict = verdict_name(evaluation)
+    verdict = verdict_word(evaluation.verdict)
     failed = sum(check.verdict == VERDICT_FAIL for check in evaluation.checks)
     unclear = sum(check.verdict not in (VERDICT_FAIL, VERDICT_PASS) for check in evaluation.checks)
     answers = {

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import defuse_server
+from defuse_server.drawn import checks
 from defuse_server.drawn.curve import curves
 from defuse_server.drawn.environment import environment
 from defuse_server.evidence.materials import Materials
-from defuse_server.evidence.report import checks, facts, regions
+from defuse_server.evidence.report import facts, regions
 
 CLASSES_SHOWN: Final = 30
+CARDS_SHOWN: Final = 6
 STANDING_SHOWN: Final = 20
 CONFUSED_SHOWN: Final = 12
 """Classes on one side of the confusion matrix: with more it is a list of pairs."""
@@ -42,6 +44,7 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
         classes=facts.classes(materials),
         classes_shown=CLASSES_SHOWN,
         cards=shown,
+        cards_shown=CARDS_SHOWN,
         rows=others,
         confusions=facts.confusions(materials),
         matrix=_matrix(facts.confusions(materials)),

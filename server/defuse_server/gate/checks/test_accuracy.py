@@ -106,7 +106,8 @@ class _Change:
         )
 
     def failed(self, interval: Interval) -> str:
-        whom = f"{self.subject} loses" if self.subject else "the candidate loses"
+        whom = self.subject or "the candidate"
+        moved = "loses" if interval.value < 0 else "gains only"
         short = self.bound - interval.upper
         allowed = least(lambda kept: self._passes(self.lost - kept, interval.error), 0, self.lost)
         does = (
@@ -114,7 +115,10 @@ class _Change:
             if allowed is None
             else f"with as many gained, at most {self.lost - allowed:,} lost items would pass"
         )
-        return f"{whom} {-interval.value:.4f}, and surely {short:.4f} more than the bound allows: {does}."
+        return (
+            f"{whom} {moved} {abs(interval.value):.4f}; even the upper end of the interval is {short:.4f} "
+            f"short of the bound: {does}."
+        )
 
     def _passes(self, lost: int, error: float) -> bool:
         return change_interval(lost, self.gained, self.items, error).lower >= self.bound

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Final
 
 from defuse_server.errors import PolicyInvalid
+
+MOST: Final = 50
+"""Faults that one answer names: who has more has sent another file."""
 
 
 class Faults:
@@ -25,7 +28,7 @@ class Faults:
     def check(self) -> None:
         """Raise PolicyInvalid where something was noted."""
         if self._found:
-            raise PolicyInvalid(sorted(self._found))
+            raise PolicyInvalid(sorted(self._found)[:MOST])
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from scipy import stats
+from scipy import special
 
 from defuse_server.gate.statistics.interval import Interval, normal_quantile
 
@@ -58,4 +58,5 @@ def _variance(lost: float, gained: float, items: float, change: float) -> float:
 
 def mcnemar_p(lost: int, gained: int) -> float:
     """Two-sided exact p-value of no change: of the items that changed, half are lost (Q. McNemar, 1947)."""
-    return float(stats.binomtest(lost, lost + gained).pvalue) if lost + gained else 1.0
+    fewer, changed = min(lost, gained), lost + gained
+    return min(1.0, 2 * float(special.bdtr(fewer, changed, 0.5))) if changed else 1.0

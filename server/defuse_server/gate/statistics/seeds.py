@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from scipy import stats
+from scipy import special
 
 from defuse_server.gate.statistics.interval import Interval
 from defuse_server.gate.statistics.shares import wilson
@@ -70,7 +70,7 @@ def rate_interval(before: Search, after: Search, seeds: int, error: float) -> In
     clusters = _Clusters.of(before, after)
     if clusters.count < 2:
         # Nothing tells how they come together: at worst all of a seed's candidates do.
-        quantile = float(stats.t.ppf(1 - error / 2, max(seeds - 1, 1)))
+        quantile = float(special.stdtrit(max(seeds - 1, 1), 1 - error / 2))
         return Interval(rate, *wilson(rate, seeds, quantile), seeds, error)
     quantile = clusters.quantile(error)
     residuals = [y - rate * m for y, m in zip(after.seed_found, after.seed_candidates, strict=True)]
@@ -97,7 +97,7 @@ class _Clusters:
     def quantile(self, error: float) -> float:
         """Student's; a few seeds with most of the misclassifications count as few."""
         effective = self.found * self.found / self.squares
-        return float(stats.t.ppf(1 - error / 2, max(effective - 1, 1.0)))
+        return float(special.stdtrit(max(effective - 1, 1.0), 1 - error / 2))
 
     def design_effect(
         self, residuals: Sequence[float], spread: float, quantile: float, *, few: bool

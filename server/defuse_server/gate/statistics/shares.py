@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy import special
 
 from defuse_server.gate.statistics.interval import Interval, normal_quantile
 
@@ -20,9 +20,9 @@ def share_interval(successes: float, trials: int, error: float) -> Interval:
     lower, upper = wilson(successes / trials, trials, normal_quantile(error))
     failures = trials - successes
     if successes > 0:
-        lower = min(lower, float(stats.beta.ppf(error / 2, successes, failures + 1)))
+        lower = min(lower, float(special.betaincinv(successes, failures + 1, error / 2)))
     if failures > 0:
-        upper = max(upper, float(stats.beta.ppf(1 - error / 2, successes + 1, failures)))
+        upper = max(upper, float(special.betaincinv(successes + 1, failures, 1 - error / 2)))
     return Interval(successes / trials, lower, upper, trials, error)
 
 

@@ -7,13 +7,14 @@ from typing import Any, Final, cast
 from defuse.v1.audit_service_pb2 import Audit, Region
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
-from defuse.v1.promotion_service_pb2 import Evaluation, Verdict
+from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from defuse_server.backend import Backend
+from defuse_server.drawn import checks
 from defuse_server.drawn.curve import curves
 from defuse_server.drawn.words import class_name
 from defuse_server.errors import NotFound
@@ -74,6 +75,7 @@ class AuditPages:
             name_of=partial(class_name, names),
             corrections=[(one, job_badge(one.state), curves(one)) for one in corrections],
             evaluations=[(one, _verdict(one), job_badge(one.state)) for one in evaluations],
+            **_checks(evaluations, names),
             **await self._cards(audit.name, names, evaluations, ""),
         )
 
@@ -148,8 +150,18 @@ class AuditPages:
         return self._maps[key]
 
 
+def _checks(evaluations: Sequence[Evaluation], class_names: Sequence[str]) -> dict[str, Any]:
+    """The newest evaluation's checks: what stands against the candidate, and what passes."""
+    newest = evaluations[0] if evaluations else Evaluation()
+    return {
+        "standing": checks.standing(newest, class_names),
+        "folded": checks.folded(newest, class_names),
+        "passing": checks.passing(newest, class_names),
+    }
+
+
 def _verdict(evaluation: Evaluation) -> str:
     """PASS, FAIL or INCONCLUSIVE; empty until there is one."""
     if evaluation.state != JobState.JOB_STATE_SUCCEEDED:
         return ""
-    return Verdict.Name(evaluation.verdict).removeprefix("VERDICT_")
+    return checks.verdict_word(evaluation.verdict)

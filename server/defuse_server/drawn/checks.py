@@ -12,10 +12,10 @@ from defuse.v1.promotion_service_pb2 import (
     VERDICT_PASS,
     Check,
     Evaluation,
+    Verdict,
 )
 
 from defuse_server.drawn.words import class_name
-from defuse_server.evidence.canonical import enum_name
 from defuse_server.names import parse_region_name
 
 TONES: Final = {"PASS": "good", "FAIL": "bad"}
@@ -81,6 +81,12 @@ def folded(evaluation: Evaluation, class_names: Sequence[str], most: int = 3) ->
     return lines
 
 
+def verdict_word(verdict: Verdict) -> str:
+    """`PASS`, `FAIL` or `INCONCLUSIVE`; a number for one that has no name yet."""
+    number = int(verdict)
+    return Verdict.Name(verdict).removeprefix("VERDICT_") if number in Verdict.values() else str(number)
+
+
 def title_of(check: str) -> str:
     """A check's name for people."""
     return _TITLES.get(check, check.replace("_", " "))
@@ -90,7 +96,7 @@ def _line(check: Check, evaluation: Evaluation, class_names: Sequence[str]) -> C
     return CheckLine(
         title=title_of(check.check),
         subject=_subject(check.subject, evaluation, class_names),
-        verdict=enum_name(Check.DESCRIPTOR.fields_by_name["verdict"].enum_type, check.verdict),
+        verdict=verdict_word(check.verdict),
         value=number(check.value),
         interval=_range(check.interval.lower, check.interval.upper) if check.HasField("interval") else "",
         bound=_bound(check),
@@ -137,7 +143,7 @@ def _bound(check: Check) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{number(low)} … {number(high)}"
+    return number(low) if low == high else f"{number(low)} … {number(high)}"
 
 
 def number(value: float) -> str:
