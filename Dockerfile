@@ -23,7 +23,7 @@ ENV PATH=/opt/defuse/bin:$PATH PYTHONUNBUFFERED=1 DEFUSE_STATE_DIR=/var/lib/defu
 RUN useradd --system --uid 10001 --home-dir /var/lib/defuse --create-home defuse
 USER defuse
 VOLUME /var/lib/defuse
-EXPOSE 50151 50180
+EXPOSE 50151 50180 50190
 # Bound to loopback by default: pass DEFUSE_ADDRESS and DEFUSE_WEB_ADDRESS with DEFUSE_TOKEN, DEFUSE_TLS_CERT and DEFUSE_TLS_KEY to serve others.
 ENTRYPOINT ["defuse-server"]
 CMD ["up"]

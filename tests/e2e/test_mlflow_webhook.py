@@ -156,7 +156,7 @@ def test_what_was_accepted_is_gated_after_a_crash_and_not_before_the_service_is_
     cut_off = start(address="127.0.0.1:1")
     subscribe(cut_off.url)
     (better,) = model.log("better")
-    eventually(lambda: "webhook.put_off" in cut_off.log and model.name in cut_off.log, cut_off)
+    eventually(lambda: f'"model": "{model.name}"' in cut_off.log, cut_off)
     cut_off.kill()
     assert (model.champion, model.tags(better)) == ("1", {})
 
