@@ -110,7 +110,8 @@ def evaluate(
     """Ask whether `candidate` may be promoted in place of `baseline`.
 
     Give an `audit` of the baseline, or a `vae` and a `dataset`: then its newest audit over them is taken that
-    the policy still allows, or one is made. `policy` is YAML (docs/policy.md), empty for the default. Where
+    the policy still allows, or one is made. With none of them it is over what the baseline was audited last.
+    `policy` is YAML (docs/policy.md), empty for the default. Where
     the candidate's bytes are not those of `candidate_sha256`, nothing is judged.
 
     With `wait`, returns the evaluation SUCCEEDED, whatever its `verdict`, or raises as `wait` does; else

@@ -98,6 +98,11 @@ def audits_of(inputs: str) -> str:
     return f"{PREFIX}audits-of:{inputs}"
 
 
+def audits_of_classifier(sha256: str) -> str:
+    """Sorted set, name -> sequence number, of the audits of a classifier's bytes. Deleted ones may stay."""
+    return f"{PREFIX}audits-of-classifier:{sha256}"
+
+
 def request(collection: str, request_id: str) -> str:
     """Hash {digest, name} of a create; lives for `REQUEST_TTL_S`."""
     return f"{PREFIX}request:{collection}:{request_id}"

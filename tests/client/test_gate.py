@@ -125,6 +125,13 @@ def test_the_request_has_policy_audit_and_settings(command, judged, server, tmp_
     assert (request.policy, request.config.seed) == ("version: 1\n", 7)
 
 
+def test_without_audit_vae_and_dataset_the_service_takes_the_last_ones(command, judged, server):
+    judged(evaluation("PASS"))
+    assert command("gate", *MODELS).code == 0
+    (request,) = server.asked("PromotionService/CreateEvaluation")
+    assert (request.audit, request.vae, request.dataset) == ("", "", "")
+
+
 @pytest.mark.parametrize("verdict", ["PASS", "FAIL", "INCONCLUSIVE"])
 @pytest.mark.parametrize("report", ["html", "md"])
 def test_files_are_written_whatever_the_verdict(command, judged, tmp_path, verdict, report):
@@ -154,8 +161,8 @@ def test_evidence_that_nobody_signed_is_no_success(command, judged, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (MODELS, "--audit"),
         ((*MODELS, "--vae", "vaes/v"), "--audit"),
+        ((*MODELS, "--dataset", "datasets/d"), "--audit"),
         ((*ASKED, "--vae", "vaes/v", "--dataset", "datasets/d"), "--audit"),
         ((*ASKED, "--report", "report.pdf"), ".html or .md"),
         ((*ASKED, "--junit", "there/is/none/junit.xml"), "no folder"),

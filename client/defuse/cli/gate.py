@@ -35,8 +35,15 @@ def gate(
         ),
     ],
     audit: Annotated[str, typer.Option(help="audits/ID of the baseline.")] = "",
-    vae: Annotated[str, typer.Option(help="vaes/ID, where no audit is named: one is found or made.")] = "",
-    dataset: Annotated[str, typer.Option(help="datasets/ID, where no audit is named.")] = "",
+    vae: Annotated[
+        str,
+        typer.Option(
+            help="vaes/ID, where no audit is named: one is found or made. Default: the last audit's."
+        ),
+    ] = "",
+    dataset: Annotated[
+        str, typer.Option(help="datasets/ID, where no audit is named. Default: the last audit's.")
+    ] = "",
     policy: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="YAML (docs/policy.md)."),
@@ -61,9 +68,10 @@ def gate(
     The same command again takes the verdict that there is, as long as nothing that was judged has changed.
     Files are written whatever the verdict is.
     """
-    if bool(audit) == bool(vae or dataset) or bool(vae) != bool(dataset):
+    if (audit and (vae or dataset)) or bool(vae) != bool(dataset):
         raise ArgumentError(
-            "expected either --audit, or --vae and --dataset, over which one is found or made"
+            "expected --audit, or both of --vae and --dataset, over which one is found or made, or none of "
+            "them: then it is over what the baseline was audited last"
         )
     files = GateFiles(junit, report, evidence)
     files.check(wait)

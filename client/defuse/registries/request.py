@@ -17,7 +17,8 @@ class GateRequest:
     version: str
     alias: str = ""
     audit: str = ""
-    """`audits/ID` of the version that bears the alias; without, `dataset` and `vae` say over what."""
+    """`audits/ID` of the version that bears the alias; without, `dataset` and `vae` say over what; without
+    those, it is what that version was audited over last."""
     dataset: str = ""
     vae: str = ""
     policy: str | None = None
@@ -54,8 +55,8 @@ class GateRequest:
             )
         if self.audit and (self.dataset or self.vae):
             raise RegistryError("expected --audit, or --dataset and --vae, got both: an audit has its own")
-        if not self.audit and not (self.dataset and self.vae):
+        if bool(self.dataset) != bool(self.vae):
             raise RegistryError(
-                f"expected what to judge {self.model} over: --audit, or --dataset and --vae; or the model's "
-                "tags defuse.audit, or defuse.dataset and defuse.vae"
+                f"expected both a dataset and a VAE to judge {self.model} over, or neither, got one: "
+                "--dataset and --vae, or the model's tags defuse.dataset and defuse.vae"
             )

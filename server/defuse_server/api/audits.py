@@ -27,14 +27,14 @@ from defuse.v1.audit_service_pb2 import (
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
-from defuse_server import fit, names, redis_keys
+from defuse_server import fit, names
 from defuse_server.api import configs, streams, validation
 from defuse_server.api.creation import started
 from defuse_server.api.lookup import check_name, found, ready
 from defuse_server.api.rpc import Write
 from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
-from defuse_server.evaluations.inputs import audit_digest
+from defuse_server.evaluations.audits import indexes
 
 
 class AuditService:
@@ -61,8 +61,8 @@ class AuditService:
         )
         references = [classifier.name, vae.name, dataset.name]
         # Where an evaluation that names no audit looks for one.
-        index = redis_keys.audits_of(audit_digest(classifier, vae, dataset))
-        return await started(self._backend, audit, request, request.request_id, references, indexes=[index])
+        where = indexes(classifier, vae, dataset)
+        return await started(self._backend, audit, request, request.request_id, references, indexes=where)
 
     async def get_audit(self, request: GetAuditRequest) -> Audit:
         """An audit as it stands."""

@@ -26,6 +26,7 @@ from defuse_server.api.lookup import check_name, found, ready, succeeded
 from defuse_server.api.rpc import Write
 from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
+from defuse_server.errors import InvalidRequest
 from defuse_server.evaluations import audits
 from defuse_server.evaluations.awaiting import settle
 from defuse_server.evaluations.freezing import fill_in_asked, freeze
@@ -93,9 +94,15 @@ class PromotionService:
         return audit, vae, await found(self._resources, Dataset, audit.dataset)
 
     async def _over(self, request: CreateEvaluationRequest, baseline: Classifier) -> tuple[Vae, Dataset]:
-        """The VAE and the dataset over which the baseline can be audited."""
-        vae = await ready(self._resources, Vae, request.vae, "vae")
-        dataset = await ready(self._resources, Dataset, request.dataset, "dataset")
+        """What the baseline can be audited over; where nothing is named, what it was audited over last."""
+        vae_name, dataset_name = request.vae, request.dataset
+        if not vae_name:
+            audit = await audits.last(self._backend, baseline)
+            if audit is None:
+                raise _never_audited(baseline)
+            vae_name, dataset_name = audit.vae, audit.dataset
+        vae = await ready(self._resources, Vae, vae_name, "vae")
+        dataset = await ready(self._resources, Dataset, dataset_name, "dataset")
         fit.audit_fits(baseline, vae, dataset)
         return vae, dataset
 
@@ -175,9 +182,11 @@ def _check_evidence(violations: Violations, request: CreateEvaluationRequest) ->
     elif request.vae or request.dataset:
         validation.name(violations, "vae", request.vae, "vaes")
         validation.name(violations, "dataset", request.dataset, "datasets")
-    else:
-        violations.require(
-            False,
-            "audit",
-            "expected an audit of the baseline, or a VAE and a dataset to audit it over, got none of them",
-        )
+
+
+def _never_audited(baseline: Classifier) -> InvalidRequest:
+    message = (
+        f"expected an audit, or a VAE and a dataset: {baseline.name} has no audit that succeeded, whose VAE "
+        "and dataset could be taken"
+    )
+    return InvalidRequest([("audit", message)])

@@ -52,8 +52,12 @@ def test_an_audit_goes_before_dataset_and_vae() -> None:
     ("request_", "tags", "said"),
     [
         (GateRequest("m", "7", audit="audits/a"), {}, "the model's tag defuse.alias"),
-        (GateRequest("m", "7", "champion"), {}, "--audit, or --dataset and --vae"),
-        (GateRequest("m", "7", "champion", dataset="datasets/d"), {}, "--audit, or --dataset and --vae"),
+        (
+            GateRequest("m", "7", "champion", dataset="datasets/d"),
+            {},
+            "--dataset and --vae, or the model's tags",
+        ),
+        (GateRequest("m", "7", "champion"), {"defuse.vae": "vaes/v"}, "both a dataset and a VAE"),
         (GateRequest("m", "7", "champion", "audits/a", "datasets/d"), {}, "got both"),
         (
             GateRequest("m", "7"),

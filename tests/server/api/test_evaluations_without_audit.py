@@ -133,6 +133,28 @@ async def test_it_goes_on_with_the_labels_of_the_moment_when_the_audit_has_succe
     assert await read(evaluation.name) == ready
 
 
+async def test_where_nothing_is_named_it_is_over_what_the_baseline_was_audited_last(
+    evaluate, audit_over, records, over, refused
+):
+    with refused() as problem:
+        await evaluate(vae="", dataset="")
+    assert (problem.reason, problem.fields) == ("INVALID_FIELD", ("audit",))
+    assert "has no audit that succeeded" in problem.message
+    first = await records.succeeded_audit(await audit_over())
+    # Under another name the same bytes are the same baseline; an audit that runs is no evidence.
+    again = await records.classifier(display_name="again")
+    await audit_over(dataset=(await records.dataset()).name)
+    evaluation = await evaluate(vae="", dataset="", baseline=again.name)
+    assert (evaluation.audit, evaluation.audit_created) == (first.name, False)
+    other = await records.vae(encoder_artifact=await records.artifact(b"another encoder"))
+    last = await records.succeeded_audit(await audit_over(vae=other.name))
+    assert (await evaluate(vae="", dataset="")).audit == last.name
+    # What is named counts, and one alone is not enough.
+    with refused() as problem:
+        await evaluate(dataset="")
+    assert problem.fields == ("dataset",)
+
+
 async def test_who_asks_the_same_meanwhile_gets_the_same(evaluate, stubs, read, records, backend):
     made = await asyncio.gather(*(evaluate(policy=POLICY) for _ in range(6)))
     assert len({evaluation.name for evaluation in made}) == 1
