@@ -21,9 +21,9 @@
     ├── ArgumentError               an argument that the server need not be asked about; also a ValueError
     ├── JobFailed                   an audit, a correction, an evaluation or a training FAILED: `failure`
     │   └── Rejected                a model or a dataset was REJECTED by its inspection: `failure`
-    ├── JobCancelled
-    └── RegistryError               a model registry lacks what its gate needs (defuse.registries.errors)
+    └── JobCancelled
 
+Those of a model registry's gate (a DefuseError, too) are in `defuse.registries.errors`.
 A candidate that was judged and refused is no error: its evaluation SUCCEEDED with VERDICT_FAIL.
 """
 
