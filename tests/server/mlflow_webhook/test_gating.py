@@ -143,9 +143,14 @@ async def test_a_registry_that_is_down_and_an_alias_that_moved_are_waited_for(
 
 @pytest.mark.parametrize("event", [Event("digits", "9"), Event("letters", "1")])
 async def test_a_version_that_is_gone_is_let_go(redis: Redis, place: Path, run: Run, event: Event) -> None:
+    registry = FolderRegistry(place)
+    before = registry.bearer("digits", "champion")
     await accept(redis, event)
-    run(FolderRegistry(place))
+    run(registry)
     await eventually(lambda: is_done(redis))
+    # Nothing stands in its place: no version is told of it, and no folder is made for it.
+    assert (registry.bearer("digits", "champion"), registry.tags("digits", "2")) == (before, {})
+    assert not (place / event.model / event.version).exists()
 
 
 async def test_a_model_without_the_tag_is_none_of_ours(redis: Redis, place: Path, run: Run) -> None:
