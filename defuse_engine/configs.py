@@ -29,9 +29,9 @@ class AuditConfig:
     preset: Preset = "default"
     methods: tuple[MethodName, ...] = ("neighbourhood", "gradient")
     """They share the candidates of each seed."""
-    max_seeds: int = 15_000
+    max_seeds: int = 25_000
     """Train items that the search may start from, chosen at random; 0 means all."""
-    candidates_per_seed: int = 20
+    candidates_per_seed: int = 12
     max_candidates: int = 0
     """The search ends after the shard that reaches them; 0 means no limit."""
     budget_s: float = 0.0

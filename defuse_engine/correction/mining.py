@@ -21,7 +21,7 @@ from defuse_engine.search.found import concatenate, select
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.types import Codes
 
-_SEEDS = 5_000
+_SEEDS = 15_000
 _MOST_SAMPLES = 20_000
 
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.types import Images, Labels
 
@@ -66,7 +67,7 @@ class OwnClassifier(nn.Module):
         """Activations from shallow to deep, the last of them log-probabilities."""
         first = self.first((images - self._mean) / self._std)
         second = self.second(first)
-        return [first, second, functional.log_softmax(self.last(second), dim=1)]
+        return [first, second, functional.log_softmax(self.last(second).float(), dim=1)]
 
     def predict(self, images: Images) -> Labels:
         """Predicted classes (n,) of images (n, C, H, W)."""
@@ -75,8 +76,8 @@ class OwnClassifier(nn.Module):
     def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
         """What it holds each class for."""
         device = self.last.weight.device
-        with torch.no_grad():
-            parts = torch.from_numpy(images).split(_EVALUATION_BATCH)
+        parts = torch.from_numpy(images).split(_EVALUATION_BATCH)
+        with torch.no_grad(), _rough(device.type):
             return torch.cat([self(part.to(device))[-1].exp().cpu() for part in parts]).numpy()
 
 
@@ -101,7 +102,7 @@ def train_own_classifier(
         torch.manual_seed(int(generator.integers(2**31)))
         shape: ImageShape = (some.shape[1], some.shape[2], some.shape[3])
         model = OwnClassifier(shape, mean, std or 1.0, class_count).to(device)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, effort.steps)
     own = effort.batch_size if redrawn is None else effort.batch_size // 2
     for step in range(effort.steps):
@@ -111,10 +112,18 @@ def train_own_classifier(
             rows = generator.integers(len(redrawn[1]), size=own)
             images = np.concatenate([images, redrawn[0][rows]])
             wanted = np.concatenate([wanted, redrawn[1][rows]])
-        scores = model(torch.from_numpy(images).to(device))[-1]
+        with _rough(device):
+            scores = model(torch.from_numpy(images).to(device))[-1]
         optimizer.zero_grad(set_to_none=True)
         functional.nll_loss(scores, torch.from_numpy(wanted).to(device)).backward()
         optimizer.step()
         schedule.step()
         on_step(step + 1)
-    return model.requires_grad_(False).eval()
+    # Channels last: reading takes three quarters of the time.
+    model = model.requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return model.eval()
+
+
+def _rough(device: str) -> torch.autocast:
+    """Half the digits where the processor computes with them: half the time, and as good a classifier."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=computes_in_bfloat16(device))

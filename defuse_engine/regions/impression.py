@@ -33,7 +33,9 @@ class Impression:
     """0 where nobody was asked."""
     agreement: Float32[np.ndarray, " m"]
     reading: Int64[np.ndarray, " m"]
-    """What the dataset's codes say that the sample shows; the seed label where nobody was asked."""
+    """What the witness sees in the sample; the seed label where nobody was asked."""
+    seed_probability: Float32[np.ndarray, " m"]
+    """That the witness gives the seed label; 1 where nobody was asked."""
 
     @property
     def wrong(self) -> Bool[np.ndarray, " n"]:
@@ -79,16 +81,10 @@ class Looker:
             self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
             for start in range(0, len(codes), _AT_ONCE)
         ]
-        predicted, probability, agreement, reading = (
-            np.concatenate(arrays) for arrays in zip(*parts, strict=True)
-        )
+        arrays = [np.concatenate(some) for some in zip(*parts, strict=True)]
         return [
-            Impression(
-                region, codes[rows], predicted[rows], probability[rows], agreement[rows], reading[rows]
-            )
-            for region, rows in zip(
-                regions, (slice(n * samples, (n + 1) * samples) for n in range(len(regions))), strict=True
-            )
+            Impression(region, *(values[n * samples : (n + 1) * samples] for values in (codes, *arrays)))
+            for n, region in enumerate(regions)
         ]
 
     def widened(self, impressions: Sequence[Impression], samples: int, stage: str) -> list[Impression]:
@@ -133,15 +129,20 @@ class Looker:
     def _classify(self, images: Images) -> Float32[np.ndarray, "n k"]:
         return self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()
 
-    def _look_at(
-        self, codes: Codes, labels: Labels, least: float
-    ) -> tuple[Labels, Float32[np.ndarray, " n"], Float32[np.ndarray, " n"], Labels]:
-        """Predictions, bug probabilities, agreements and readings of some codes, decoded once for all."""
+    def _look_at(self, codes: Codes, labels: Labels, least: float) -> tuple[np.ndarray, ...]:
+        """The arrays of an `Impression` behind `codes`, in its order; all are decoded once."""
         images = self.decoder(codes)
         probabilities = self._classify(images)
         predicted = probabilities.argmax(axis=1)
         if self.judge is None:
-            return predicted, np.zeros(len(codes), np.float32), np.ones(len(codes), np.float32), labels
+            ones = np.ones(len(codes), np.float32)
+            return predicted, np.zeros_like(ones), ones, labels, ones
         confidence = probabilities[np.arange(len(codes)), predicted]
         evidence = self.judge(images, labels, predicted, confidence, least)
-        return predicted, evidence.bug_probability, evidence.agreement, evidence.reading
+        return (
+            predicted,
+            evidence.bug_probability,
+            evidence.agreement,
+            evidence.reading,
+            evidence.seed_probability,
+        )

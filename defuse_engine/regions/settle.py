@@ -30,6 +30,8 @@ _SPLITS = 3
 _LOOKS = _SPLITS + 1 + _MOVES
 _LEAST_PURITY = 0.9
 """Share of samples that must show the same thing, or the region is split again."""
+_LEAST_READ = 0.9
+"""Share of the judged samples in which the witness must see the seed label."""
 _LEAST_WRONG = 0.5
 """Share of samples that must be misclassified: below, people would mostly look at what is right."""
 
@@ -110,6 +112,7 @@ def _moved(impression: Impression, bars: Bars) -> Region:
         (impression.predicted == region.predicted_class)
         & (impression.bug_probability >= bars.probability)
         & (impression.agreement >= bars.agreement)
+        & (impression.seed_probability >= bars.reading)
     )
     if shows_it.sum() < LEAST_CODES:
         return region
@@ -121,4 +124,5 @@ def _convinces(impression: Impression, bars: Bars) -> bool:
         float(impression.wrong.mean()) >= _LEAST_WRONG
         and impression.mean_bug_probability >= bars.region_probability
         and float(impression.agreement.mean()) >= bars.region_agreement
+        and float((impression.seed_probability >= bars.reading).mean()) >= _LEAST_READ
     )

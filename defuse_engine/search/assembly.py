@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from jaxtyping import Float32
 
@@ -18,9 +20,13 @@ from defuse_engine.search.identify import Search
 from defuse_engine.search.method import SearchMethod
 from defuse_engine.search.neighbourhood import Neighbourhood
 from defuse_engine.search.paper import Paper
-from defuse_engine.search.witness import train_witness
+from defuse_engine.search.witness import Witness
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes
+
+_WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 5}
+"""Shares of a seed's candidates. Steps at random find a sixteenth of what as many steps of ascents do; they
+keep a share because they need no gradient, and look where none points."""
 
 
 def latent_spread(codes: Codes) -> Float32[np.ndarray, " d"]:
@@ -33,11 +39,11 @@ def open_judge(
 ) -> tuple[Judge | None, Bars]:
     """Return a judge calibrated on the validation split; None for `preset: paper`, which asks nobody."""
     if config.neighbours == 0:
-        return None, Bars(0.0, 0.0, 0.0, 0.0)
+        return None, Bars(0.0, 0.0, 0.0, 0.0, 0.0)
     dataset = resources.dataset
     count = neighbours_for(config.neighbours, len(codes), dataset.class_count)
     neighbours = Neighbours(codes, dataset.train.labels, count, resources.runtime.device)
-    witness = train_witness(resources, codes, job_seed, reporter)
+    witness = Witness(resources, codes, job_seed, reporter)
     judge = Judge(resources.encoder, resources.decoder, neighbours, witness)
     judge.calibrate(dataset.validation, resources.classifier, numpy_generator(job_seed, "calibration"))
     return judge, set_bars(judge, config, reporter)
@@ -62,22 +68,25 @@ def open_search(
     gives that method's candidates to the others.
     """
     scale = config.noise_scale * latent_spread(codes)
-    decoded = _decoded_classifier(resources, classifier, config, reporter)
+    decoded = _decoded_classifier(resources, classifier, judge, config, reporter)
     names: list[MethodName] = [name for name in config.methods if name != "gradient" or decoded is not None]
     if not names:
         # Only the gradient was asked for, and there is none: the search needs candidates all the same.
         names.append("neighbourhood")
     methods = tuple(
         _method(name, share, scale, decoded, config)
-        for name, share in zip(names, shares(config.candidates_per_seed, len(names)), strict=True)
+        for name, share in shares(config.candidates_per_seed, names).items()
         if share
     )
     return Search(classifier, resources.decoder, methods, judge, bars, scale, config, job_seed, stage, grows)
 
 
-def shares(candidates: int, methods: int) -> list[int]:
-    """How many of a seed's candidates each method gets, the first ones what does not divide."""
-    return [candidates // methods + (number < candidates % methods) for number in range(methods)]
+def shares(candidates: int, names: Sequence[MethodName]) -> dict[MethodName, int]:
+    """How many of a seed's candidates each method gets; what does not divide goes to the heaviest."""
+    total = sum(_WEIGHTS[name] for name in names)
+    parts: dict[MethodName, int] = {name: candidates * _WEIGHTS[name] // total for name in names}
+    parts[max(names, key=_WEIGHTS.__getitem__)] += candidates - sum(parts.values())
+    return parts
 
 
 def _method(
@@ -95,12 +104,16 @@ def _method(
 
 
 def _decoded_classifier(
-    resources: Resources, classifier: Classifier, config: AuditConfig, reporter: Reporter
+    resources: Resources,
+    classifier: Classifier,
+    judge: Judge | None,
+    config: AuditConfig,
+    reporter: Reporter,
 ) -> DecodedClassifier | None:
-    if "gradient" not in config.methods:
+    if judge is None or "gradient" not in config.methods:
         return None
     try:
-        return DecodedClassifier(resources.decoder, classifier)
+        return DecodedClassifier(resources.decoder, classifier, judge.witness)
     except InvalidModel as error:
         if error.reason is not Reason.MODEL_NOT_DIFFERENTIABLE:
             raise

@@ -14,16 +14,21 @@ _REACH_SHARE = 0.75
 """Share of the log-odds within the judge's reach that is asked for at most."""
 _LEAST_PROBABILITY = 0.5
 """What is likelier no bug is never believed."""
+_LEAST_READING = 0.5
+"""Probability of the seed label that the witness must give, over the typical one."""
 _REGION_AGREEMENT = 0.85
 """Mean agreement that a region's samples must reach, over the typical one."""
 
 
 @dataclass(frozen=True)
 class Bars:
-    """Least probability of being a bug, and least agreement with the seed label."""
+    """Least probability of being a bug, least agreement with the seed label, and how far it must be read."""
 
     probability: float
     agreement: float
+    reading: float
+    """Least probability that the witness gives the seed label: it must see what the seed shows, not just
+    something else than the classifier does."""
     region_probability: float
     """Mean over a region's misclassified samples: a region takes people's time, and must leave half of the
     doubt that could still be removed."""
@@ -33,8 +38,9 @@ class Bars:
 def set_bars(judge: Judge, config: AuditConfig, reporter: Reporter) -> Bars:
     """The config's thresholds, lowered (BELIEF_OUT_OF_REACH) where no evidence here can reach them.
 
-    Neighbours in a latent space that hardly tells classes apart agree with nobody: agreement counts over what
-    is typical of validation items and their own label.
+    Neighbours in a latent space that hardly tells classes apart agree with nobody, and where classes are hard
+    to tell the witness is sure of none: both count over what is typical of validation items and their own
+    label.
     """
     reach = judge.reach
     within_reach = max(
@@ -52,6 +58,7 @@ def set_bars(judge: Judge, config: AuditConfig, reporter: Reporter) -> Bars:
     return Bars(
         probability=probability,
         agreement=config.agreement_threshold * judge.typical_agreement,
+        reading=_LEAST_READING * judge.typical_reading,
         region_probability=(probability + max(reach, probability)) / 2.0,
         region_agreement=_REGION_AGREEMENT * judge.typical_agreement,
     )

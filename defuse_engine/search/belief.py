@@ -1,7 +1,7 @@
 """How likely a misclassification is a real bug: evidence of the dataset, calibrated where the truth is known.
 
 Two readings of a candidate's input know nothing of the seed that it came from. It is encoded again: where it
-comes to lie, and whose train codes are near. And a witness, a small classifier of our own, looks at it. How
+comes to lie, and whose train codes are near. And a witness, small classifiers of our own, looks at it. How
 far these readings and the classifier's own confidence can be trusted is learned from validation items: they
 are sent through the VAE like candidates, and their labels are known.
 """
@@ -18,9 +18,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.own_classifier import OwnClassifier
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.search.evidence import Neighbours
+from defuse_engine.search.witness import Witness
 from defuse_engine.types import Images, Labels
 
 _MOST_ITEMS = 10_000
@@ -59,19 +59,23 @@ class Evidence:
     """Share of the neighbours of the code, encoded again, that bear the seed's label."""
     reading: Labels
     """What the witness sees."""
+    seed_probability: Float32[np.ndarray, " n"]
+    """That the witness gives the seed's label."""
 
 
 class Judge:
     """Gives each misclassification its probability of being a bug."""
 
-    def __init__(self, encoder: Encoder, decoder: Decoder, neighbours: Neighbours, witness: OwnClassifier):
+    def __init__(self, encoder: Encoder, decoder: Decoder, neighbours: Neighbours, witness: Witness):
         """A judge that is not calibrated yet."""
         self._encoder, self._decoder = encoder, decoder
-        self._neighbours, self._witness = neighbours, witness
+        self._neighbours, self.witness = neighbours, witness
         self._model: LogisticRegression | None = None
         self.calibration = Calibration(0, 0.0, 0.0, 0.0)
         self.typical_agreement = 1.0
         """Median share of an item's neighbours that bear its own label, of items classified correctly."""
+        self.typical_reading = 1.0
+        """Median probability that the witness gives an item's own label, of items classified correctly."""
 
     @property
     def reach(self) -> float:
@@ -93,13 +97,15 @@ class Judge:
         images = np.concatenate(decoded)
         probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()
         predicted = probabilities.argmax(axis=1)
-        confidence = probabilities[np.arange(len(images)), predicted]
+        confidence = probabilities.max(axis=1)
         votes = self._neighbours.labels_near(self._encoder(images))
-        seen = self._witness.probabilities(images)[np.arange(len(images)), predicted]
+        witnessed, rows = self.witness.probabilities(images), np.arange(len(images))
+        seen = witnessed[rows, predicted]
         share = (votes == predicted[:, None]).mean(axis=1)
         features, bugs = _features(share, seen, confidence, votes.shape[1]), labels != predicted
         if not bugs.all():
             self.typical_agreement = float(np.median((votes == labels[:, None]).mean(axis=1)[~bugs]))
+            self.typical_reading = float(np.median(witnessed[rows, labels][~bugs]))
         if min(bugs.sum(), (~bugs).sum()) < _LEAST_OF_EACH:
             return
         self._model = _fit(features, bugs)
@@ -120,9 +126,9 @@ class Judge:
         """
         if len(images) == 0:
             nothing = np.zeros(0, np.float32)
-            return Evidence(nothing, nothing, np.zeros(0, np.int64))
-        witnessed = self._witness.probabilities(images)
-        seen, nobody = witnessed[np.arange(len(images)), predicted], np.zeros(len(images), np.float32)
+            return Evidence(nothing, nothing, np.zeros(0, np.int64), nothing)
+        witnessed, rows = self.witness.probabilities(images), np.arange(len(images))
+        seen, nobody = witnessed[rows, predicted], np.zeros(len(images), np.float32)
         # Monotone in the share of neighbours, and in theory it may rise with it.
         probability = np.maximum(
             self._probability(nobody, seen, confidence), self._probability(nobody + 1, seen, confidence)
@@ -134,7 +140,7 @@ class Judge:
             share = (votes == predicted[asked, None]).mean(axis=1)
             probability[asked] = self._probability(share, seen[asked], confidence[asked])
             agreement[asked] = (votes == seed_labels[asked, None]).mean(axis=1)
-        return Evidence(probability, agreement, witnessed.argmax(axis=1))
+        return Evidence(probability, agreement, witnessed.argmax(axis=1), witnessed[rows, seed_labels])
 
     def _probability(
         self,

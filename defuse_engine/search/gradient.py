@@ -1,20 +1,36 @@
-"""Ascent of the classifier's loss in latent space, within a trust region around each seed."""
+"""Ascents in latent space, each towards one class, within a trust region around each seed.
+
+An ascent looks for an input that the classifier takes for its target and that still shows the seed's label: a
+guide, a small classifier of our own (see witness.py), says whether it does. Without a guide most ascents walk
+into the class that they aim at, which is no mistake; without targets of their own all seeds of a class run
+into the one mistake that is nearest.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float32, Int64
+from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
 from defuse_engine.configs import MethodName
+from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.differentiable import DifferentiableModel, input_differentiable
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.models.preprocessing import apply, invert
 from defuse_engine.search.method import Proposals
 from defuse_engine.search.seeds import Seeds
+from defuse_engine.search.witness import Witness
+from defuse_engine.types import Labels
 
+_REACH = 2.0
+"""Radius of the trust region over the expected length of the neighbourhood method's noise."""
+_FIRST_REACH = 0.4
+_GROWING_STEPS = 8
+"""The radius grows from this share of it in so many steps: a mistake that lies near is then found near, where
+the decoder draws what it knows."""
 _START = 0.5
 """Scale of the random start: from the seed itself every ascent would be the same."""
 _STRIDE = 0.4
@@ -30,36 +46,37 @@ _LEAST_PROBABILITY = 1e-12
 
 
 class DecodedClassifier:
-    """Decoder and classifier in one differentiable piece: codes (n, D) -> log-probabilities (n, K)."""
+    """Decoder, classifier and guide in one differentiable piece."""
 
-    def __init__(self, decoder: Decoder, classifier: Classifier):
-        """Raise MODEL_NOT_DIFFERENTIABLE where one of them has no gradient."""
+    def __init__(self, decoder: Decoder, classifier: Classifier, witness: Witness):
+        """Raise MODEL_NOT_DIFFERENTIABLE where decoder or classifier has no gradient."""
         device = decoder.session.runtime.device
         self._decoder, self._classifier = decoder, classifier
         self._decode = _frozen(decoder.session.model_bytes, decoder.output.name, device)
         self._classify = _frozen(classifier.session.model_bytes, classifier.output.name, device)
         self.device = device
-        # An ascent needs a direction, and what it finds is classified again: half the digits do, in two
-        # thirds of the time, where the processor computes with them.
-        self._rough = device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        # Last: it is trained on being asked for, and a model without a gradient needs none.
+        self._guide = witness.guide
+        # What an ascent finds is classified again.
+        self._rough = computes_in_bfloat16(device)
 
-    def __call__(self, codes: Tensor) -> Tensor:
-        """Log-probabilities of decoded codes."""
+    def __call__(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-probabilities (n, K) of decoded codes (n, D), by the classifier and by the guide."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._rough):
             images = invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
             outputs = self._classify(apply(self._classifier.preprocessing, images)).float()
+            guided = self._guide(images)[-1]
         if self._classifier.output_kind == "logits":
-            return functional.log_softmax(outputs, dim=1)
-        return outputs.clamp_min(_LEAST_PROBABILITY).log()
+            return functional.log_softmax(outputs, dim=1), guided
+        return outputs.clamp_min(_LEAST_PROBABILITY).log(), guided
 
 
 class Gradient:
-    """Normalised ascent of the cross-entropy of the seed's label.
+    """Normalised ascent of log p(target) by the classifier plus log p(seed label) by the guide.
 
-    The trust region is a ball around the seed's code whose radius is the expected length of the neighbourhood
-    method's noise, in coordinates over `scale`: it asks what the worst of such steps does. (Projected ascent
-    as in A. Madry et al., Towards deep learning models resistant to adversarial attacks, 2018, in latent
-    space.)
+    The trust region is a ball around the seed's code, in coordinates over `scale`, that grows to twice the
+    expected length of the neighbourhood method's noise. (Projected ascent as in A. Madry et al., Towards deep
+    learning models resistant to adversarial attacks, 2018, in latent space.)
     """
 
     name: MethodName = "gradient"
@@ -72,7 +89,7 @@ class Gradient:
         self._model = model
         self._batch = batch
         self._scale = torch.from_numpy(scale).to(model.device)
-        self._radius = float(len(scale)) ** 0.5
+        self._radius = _REACH * float(len(scale)) ** 0.5
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
@@ -102,7 +119,8 @@ class Gradient:
         device = self._model.device
         origins = torch.from_numpy(seeds.codes).to(device)
         labels = torch.from_numpy(seeds.labels).to(device)
-        moves = self._inside(torch.from_numpy(starts).to(device))
+        moves = _inside(torch.from_numpy(starts).to(device), self._radius)
+        targets = labels.clone()
         found = np.zeros(len(rows), np.int64)
         active = np.arange(len(rows))
         tried = np.zeros(len(rows), np.int64)
@@ -110,16 +128,22 @@ class Gradient:
             here = torch.from_numpy(active).to(device)
             move = moves[here].requires_grad_()
             candidates = origins[here] + move * self._scale
-            log_probabilities = self._model(candidates)
+            log_probabilities, guided = self._model(candidates)
             tried[active] += 1
-            loss = functional.nll_loss(log_probabilities, labels[here], reduction="sum")
-            (gradient,) = torch.autograd.grad(loss, move)
+            if step == 0:
+                targets = targets_for(log_probabilities.detach().cpu().numpy(), seeds.labels).to(device)
+            loss = functional.nll_loss(log_probabilities, targets[here], reduction="sum")
+            loss = loss + functional.nll_loss(guided, labels[here], reduction="sum")
+            (gradient,) = torch.autograd.grad(-loss, move)
             wrong = (log_probabilities.argmax(dim=1) != labels[here]).cpu().numpy()
             codes.append(candidates.detach().cpu().numpy()[wrong])
             seed_rows.append(rows[active[wrong]])
             found[active[wrong]] += 1
-            stepped = self._stepped(move.detach(), gradient)
-            moved = (stepped - move.detach()).norm(dim=1) > _STALLED * self._radius
+            radius = self._radius * min(
+                1.0, _FIRST_REACH + (1.0 - _FIRST_REACH) * (step + 1) / _GROWING_STEPS
+            )
+            stepped = _stepped(move.detach(), gradient, radius)
+            moved = (stepped - move.detach()).norm(dim=1) > _STALLED * radius
             moves[here] = stepped
             goes_on = (found[active] < _ENOUGH) & moved.cpu().numpy()
             if step >= _TRIED_STEPS:
@@ -130,15 +154,33 @@ class Gradient:
                 break
         return tried
 
-    def _stepped(self, move: Tensor, gradient: Tensor) -> Tensor:
-        # Where the classifier is saturated the gradient vanishes: such a seed stays where it is.
-        gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
-        lengths = gradient.norm(dim=1, keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
-        return self._inside(move + _STRIDE * self._radius * gradient / lengths)
 
-    def _inside(self, move: Tensor) -> Tensor:
-        lengths = move.norm(dim=1, keepdim=True).clamp_min(torch.finfo(move.dtype).tiny)
-        return move * (self._radius / lengths).clamp_max(1.0)
+def _stepped(move: Tensor, gradient: Tensor, radius: float) -> Tensor:
+    # Where the classifier is saturated the gradient vanishes: such a seed stays where it is.
+    gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
+    lengths = gradient.norm(dim=1, keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
+    return _inside(move + _STRIDE * radius * gradient / lengths, radius)
+
+
+def _inside(move: Tensor, radius: float) -> Tensor:
+    lengths = move.norm(dim=1, keepdim=True).clamp_min(torch.finfo(move.dtype).tiny)
+    return move * (radius / lengths).clamp_max(1.0)
+
+
+def targets_for(log_probabilities: Float32[np.ndarray, "n k"], labels: Labels) -> Tensor:
+    """The class that each ascent aims at: likely ones, shared evenly among the seeds of a label.
+
+    Of n seeds with one label each of the K - 1 other classes gets at most ceil(n / (K - 1)); so shared, the
+    sum of their log-probabilities is the largest that there is.
+    """
+    targets = np.empty(len(labels), np.int64)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        others = np.delete(np.arange(log_probabilities.shape[1]), label)
+        columns = np.repeat(others, -(-len(rows) // len(others)))
+        _, chosen = linear_sum_assignment(log_probabilities[np.ix_(rows, columns)], maximize=True)
+        targets[rows] = columns[chosen]
+    return torch.from_numpy(targets)
 
 
 def _frozen(model_bytes: bytes, output: str, device: str) -> DifferentiableModel:

@@ -120,7 +120,7 @@ class Search:
             self.decoder, self.classifier, proposals.codes, seeds.labels[proposals.seed_rows]
         )
         codes, rows = proposals.codes[wrong.rows], proposals.seed_rows[wrong.rows]
-        agreement, probability = self._judged(wrong, seeds.labels[rows])
+        agreement, probability, read = self._judged(wrong, seeds.labels[rows])
         found = Misclassifications(
             codes=codes,
             seed_index=seeds.index[rows],
@@ -135,18 +135,21 @@ class Search:
         )
         # NaN, where nobody was asked, compares as false: it is kept.
         doubted = (agreement < self.bars.agreement) | (probability < self.bars.probability)
+        doubted |= read < self.bars.reading
         believed = np.flatnonzero(~doubted)
         return _Found(select(found, believed), rows[believed], proposals.tried)
 
     def _judged(
         self, wrong: Misclassified, seed_labels: Labels
-    ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+    ) -> tuple[Float32[np.ndarray, " n"], Float32[np.ndarray, " n"], Float32[np.ndarray, " n"]]:
+        """Agreement, probability of being a bug, and that of the seed label as the witness reads it."""
         if self.judge is None:
-            return np.full(len(seed_labels), np.nan, np.float32), np.zeros(len(seed_labels), np.float32)
+            unasked = np.full(len(seed_labels), np.nan, np.float32)
+            return unasked, np.zeros_like(unasked), unasked
         evidence = self.judge(
             wrong.images, seed_labels, wrong.predicted, wrong.confidence, self.bars.probability
         )
-        return evidence.agreement, evidence.bug_probability
+        return evidence.agreement, evidence.bug_probability, evidence.seed_probability
 
     def _bounded(self, candidates: _Found) -> Misclassifications:
         found = candidates.found

@@ -1,44 +1,74 @@
-"""The witness: a second classifier, of our own, that says what it sees in a candidate.
+"""The witness: small classifiers of our own that say what they see in a candidate.
 
-It fits the train split's labels alone. Its mistakes are not those of the classifier under audit: where both
-see the same, the step probably walked into another class; where it sees what the seed shows, the classifier
-is probably wrong.
+They fit the train split's labels alone. Their mistakes are not those of the classifier under audit: where
+both see the same, the step probably walked into another class; where they see what the seed shows, the
+classifier is probably wrong.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
+from jaxtyping import Float32
 
 from defuse_engine.inputs.own_classifier import Effort, OwnClassifier, train_own_classifier
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Codes
+from defuse_engine.types import Codes, Images
 
+_READERS = 2
+"""Networks whose probabilities are averaged: one alone is surer than it is right."""
 _BATCH_SIZE = 128
-_EPOCHS = 20
-_STEPS = (400, 1_500)
+_EPOCHS = 12
+_STEPS = (300, 1_500)
 """At least, and at most: little data is seen often, of much not all."""
+_GUIDE_EFFORT = 0.4
+"""Steps of the guide over those of a reader."""
 _REDRAWN = 5_000
-"""Train items that it also sees as the VAE draws them: candidates look like that."""
+"""Train items that they also see as the VAE draws them: candidates look like that."""
 _REDRAWN_BYTES = 1 << 28
 
 
-def train_witness(resources: Resources, codes: Codes, seed: int, reporter: Reporter) -> OwnClassifier:
-    """Train it on the train split, whose `codes` are known; the same for the same seed."""
-    dataset, generator = resources.dataset, numpy_generator(seed, "witness")
-    affordable = max(1, _REDRAWN_BYTES // (4 * math.prod(dataset.image_shape)))
-    steps = int(np.clip(_EPOCHS * len(codes) // _BATCH_SIZE, *_STEPS))
-    some = np.sort(generator.permutation(len(codes))[: min(_REDRAWN, affordable)])
-    return train_own_classifier(
-        dataset.train,
-        dataset.train.labels,
-        dataset.class_count,
-        generator,
-        resources.runtime.device,
-        Effort(steps, _BATCH_SIZE),
-        (resources.decoder(codes[some]), dataset.train.labels[some]),
-        lambda done: reporter.progress("neighbourhood", done, steps, "steps"),
-    )
+class Witness:
+    """Networks trained on the train split, whose `codes` are known; the same for the same seed."""
+
+    def __init__(self, resources: Resources, codes: Codes, seed: int, reporter: Reporter):
+        """Train the readers."""
+        self._resources, self._codes, self._seed, self._reporter = resources, codes, seed, reporter
+        self._steps = int(np.clip(_EPOCHS * len(codes) // _BATCH_SIZE, *_STEPS))
+        self._readers = [
+            self._trained(f"witness/{number}", self._steps, number * self._steps, _READERS * self._steps)
+            for number in range(_READERS)
+        ]
+
+    def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
+        """What the readers hold each class for, on average."""
+        return np.stack([reader.probabilities(images) for reader in self._readers]).mean(axis=0)
+
+    @cached_property
+    def guide(self) -> OwnClassifier:
+        """One more network, trained when it is first asked for, that steers ascents.
+
+        No reader steers: what is chosen for pleasing a network would please it whatever it shows, and its
+        word on it would be worth nothing.
+        """
+        steps = max(1, round(_GUIDE_EFFORT * self._steps))
+        return self._trained("witness/guide", steps, 0, steps)
+
+    def _trained(self, stage: str, steps: int, done_before: int, total: int) -> OwnClassifier:
+        dataset, generator = self._resources.dataset, numpy_generator(self._seed, stage)
+        affordable = max(1, _REDRAWN_BYTES // (4 * math.prod(dataset.image_shape)))
+        some = np.sort(generator.permutation(len(self._codes))[: min(_REDRAWN, affordable)])
+        return train_own_classifier(
+            dataset.train,
+            dataset.train.labels,
+            dataset.class_count,
+            generator,
+            self._resources.runtime.device,
+            Effort(steps, _BATCH_SIZE),
+            (self._resources.decoder(self._codes[some]), dataset.train.labels[some]),
+            lambda done: self._reporter.progress("neighbourhood", done_before + done, total, "steps"),
+        )

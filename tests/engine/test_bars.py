@@ -19,6 +19,8 @@ def test_evidence_that_is_good_enough_is_held_to_what_the_config_asks_for(judge,
     bars = set_bars(judge, AuditConfig(belief_threshold=0.8), reporter)
     assert bars.probability == 0.8
     assert bars.agreement == pytest.approx(0.7 * judge.typical_agreement)
+    assert bars.reading == pytest.approx(0.5 * judge.typical_reading)
+    assert 0.4 < bars.reading <= 0.5
     assert 0.8 < bars.region_probability < judge.reach
     assert reporter.warnings == []
 
@@ -42,6 +44,9 @@ def test_nothing_is_asked_of_neighbours_that_tell_no_classes_apart(open_search, 
     bars = set_bars(search.judge, AuditConfig(), reporter)
     assert bars.agreement < 0.5
     assert bars.region_agreement < 0.6
+    # Nor is the witness sure of anything, who learned from the same labels.
+    assert search.judge.typical_reading < 0.8
+    assert bars.reading < 0.4
 
 
 def test_half_of_the_doubt_that_is_left_must_go_before_a_region_is_shown(judge, reporter):

@@ -109,10 +109,12 @@ def test_it_is_sure_of_the_stripe_and_of_what_lies_outside(line):
     assert inside.bug_probability.min() > 0.95
     assert inside.agreement.min() > 0.9
     assert set(inside.reading) == {1}
+    assert inside.seed_probability.min() > 0.9
     _, outside = line([-1.5, -0.8, -0.4, 0.6, 0.8, 1.5], name="outside")
     assert outside.bug_probability.max() < 0.05
     assert outside.agreement.tolist()[:3] == [0.0, 0.0, 0.0]
     assert outside.reading.tolist() == [0, 0, 0, 1, 1, 1]
+    assert (outside.seed_probability > 0.5).tolist() == [False, False, False, True, True, True]
     # Where the truth changes it does not know.
     _, edge = line([0.0], name="edge")
     assert 0.1 < edge.bug_probability[0] < 0.9
@@ -130,6 +132,7 @@ def test_who_cannot_reach_what_is_asked_for_costs_no_neighbours(line):
     np.testing.assert_array_equal(spared.agreement[~hopeless], asked.agreement[~hopeless])
     assert (spared.agreement[hopeless] == 0.0).all()
     np.testing.assert_array_equal(spared.reading, asked.reading)
+    np.testing.assert_array_equal(spared.seed_probability, asked.seed_probability)
 
 
 def test_its_calibration_is_measured_on_validation_items(line, graphs):

@@ -1,5 +1,7 @@
 """Regions are split until they show one thing, moved onto the mistake, left out where they don't convince."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -65,6 +67,22 @@ def test_a_region_that_does_not_convince_is_not_shown(settled, z0):
     result = settled(cloud([[z0, 0.0]]))
     assert result.impressions == ()
     assert result.unconvincing == 1
+
+
+def test_what_the_witness_does_not_see_is_not_shown(open_search):
+    search, _ = open_search(CONFIG)
+    codes = cloud([[0.3, 0.0]])
+    looker = Looker(search.classifier, search.decoder, search.judge, 1.0, 1)
+
+    def shown(reading: float) -> int:
+        bars = replace(search.bars, reading=reading)
+        return len(settle([region_of(codes)], looker, bars, codes, 1, "cpu", lambda *_: None).impressions)
+
+    (impression,) = looker.look([region_of(codes)], 40, "distill/judged")
+    seen = np.sort(impression.seed_probability)
+    assert shown(float(seen[0])) == 1
+    # It has to see it in nine of ten samples.
+    assert shown(float(seen[-4])) == 0
 
 
 def test_without_a_judge_regions_stay_as_the_mixture_made_them(settled):

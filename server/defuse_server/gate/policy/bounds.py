@@ -89,8 +89,8 @@ class AuditBudget:
     """
 
     seed: int = 0
-    max_seeds: int = 15_000
-    candidates_per_seed: int = 20
+    max_seeds: int = 25_000
+    candidates_per_seed: int = 12
     kept_per_seed: int = 12
     max_candidates: int | None = None
     budget_s: float | None = None
