@@ -22,8 +22,8 @@ from defuse_engine.types import Codes, Images
 _READERS = 2
 """Networks whose probabilities are averaged: one alone is surer than it is right."""
 _BATCH_SIZE = 128
-_EPOCHS = 12
-_STEPS = (300, 1_500)
+_EPOCHS = 20
+_STEPS = (400, 1_500)
 """At least, and at most: little data is seen often, of much not all."""
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""
