@@ -1,6 +1,6 @@
 """How much of onnxruntime's speed the search keeps.
 
-The search of `preset: default` against bare loops that decode and classify as many codes with the same
+The search with random steps against bare loops that decode and classify as many codes with the same
 models, batch and thread count, and do nothing else: one with onnxruntime's default options, one with the
 search's. All take turns in one process; medians count. `ratio` is against the faster of the two loops.
 """
@@ -21,6 +21,7 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.errors import DeviceUnavailable
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime, open_runtime
 from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.search.assembly import NO_BARS, latent_spread
 from defuse_engine.search.identify import Search, Seeds, classify_codes
 from defuse_engine.search.neighbourhood import Neighbourhood
 from defuse_engine.types import Preprocessing
@@ -79,8 +80,10 @@ def _search(runtime: Runtime) -> tuple[Search, Seeds]:
         np.zeros(config.shard_seeds, np.uint8),
         labels[: config.shard_seeds],
     )
-    neighbourhood = Neighbourhood(codes, labels, config.neighbours, runtime.device)
-    return Search(classifier, decoder, neighbourhood, config, job_seed=0), seeds
+    scale = config.noise_scale * latent_spread(codes)
+    methods = (Neighbourhood(config.candidates_per_seed, scale),)
+    # Without a judge: he looks at misclassifications alone, and a bare loop has none.
+    return Search(classifier, decoder, methods, None, NO_BARS, scale, config, job_seed=0), seeds
 
 
 def _bare_loop(runtime: Runtime, candidates: int, entries: dict[str, str]) -> Callable[[], int]:

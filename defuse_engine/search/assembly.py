@@ -29,6 +29,10 @@ _WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 5
 keep a share because they need no gradient, and look where none points."""
 
 
+NO_BARS = Bars(0.0, 0.0, 0.0, 0.0, 0.0)
+"""Of a search that asks nobody."""
+
+
 def latent_spread(codes: Codes) -> Float32[np.ndarray, " d"]:
     """Standard deviation of the train codes in each latent coordinate."""
     return codes.std(axis=0, dtype=np.float64).astype(np.float32)
@@ -39,7 +43,7 @@ def open_judge(
 ) -> tuple[Judge | None, Bars]:
     """Return a judge calibrated on the validation split; None for `preset: paper`, which asks nobody."""
     if config.neighbours == 0:
-        return None, Bars(0.0, 0.0, 0.0, 0.0, 0.0)
+        return None, NO_BARS
     dataset = resources.dataset
     count = neighbours_for(config.neighbours, len(codes), dataset.class_count)
     neighbours = Neighbours(codes, dataset.train.labels, count, resources.runtime.device)

@@ -43,6 +43,8 @@ _TRIED_STEPS = 2
 _HOPELESS = 0.98
 """An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
 _LEAST_PROBABILITY = 1e-12
+_LEAST_LOG = -1e4
+"""Stands for what is no number: it is likely to no one."""
 
 
 class DecodedClassifier:
@@ -173,12 +175,13 @@ def targets_for(log_probabilities: Float32[np.ndarray, "n k"], labels: Labels) -
     Of n seeds with one label each of the K - 1 other classes gets at most ceil(n / (K - 1)); so shared, the
     sum of their log-probabilities is the largest that there is.
     """
+    likely = np.nan_to_num(log_probabilities, nan=_LEAST_LOG, neginf=_LEAST_LOG, posinf=0.0)
     targets = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
-        others = np.delete(np.arange(log_probabilities.shape[1]), label)
+        others = np.delete(np.arange(likely.shape[1]), label)
         columns = np.repeat(others, -(-len(rows) // len(others)))
-        _, chosen = linear_sum_assignment(log_probabilities[np.ix_(rows, columns)], maximize=True)
+        _, chosen = linear_sum_assignment(likely[np.ix_(rows, columns)], maximize=True)
         targets[rows] = columns[chosen]
     return torch.from_numpy(targets)
 

@@ -104,6 +104,9 @@ def test_the_seeds_of_a_label_share_the_other_classes_by_what_is_likely():
     assert targets_for(likely, np.zeros(3, np.int64)).tolist() == [3, 2, 1]
     # A single one takes the likeliest, and another label's seeds share by themselves.
     assert targets_for(likely[:2], np.array([0, 1])).tolist() == [1, 0]
+    # What is no number is no target while there is another.
+    broken = np.array([[0.0, -np.inf, -5.0], [0.0, -5.0, np.nan]], np.float32)
+    assert targets_for(broken, np.zeros(2, np.int64)).tolist() == [2, 1]
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, 200)
     targets = targets_for(rng.standard_normal((200, 5), np.float32), labels).numpy()
