@@ -23,7 +23,7 @@ _READERS = 2
 """Networks whose probabilities are averaged: one alone is surer than it is right."""
 _BATCH_SIZE = 128
 _EPOCHS = 20
-_STEPS = (400, 1_500)
+_STEPS = (200, 1_500)
 """At least, and at most: little data is seen often, of much not all."""
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""

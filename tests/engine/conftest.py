@@ -5,6 +5,7 @@ Latent space is a square, z = (z0, z1) in [-2, 2]^2. Images are A z with orthono
 `z0 > 0.5`. Its bug is the stripe 0 < z0 < 0.5: label 1, predicted 0.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -20,6 +21,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from defuse_engine.job_folder.lines import Lines
+from defuse_engine.search import assembly
+from defuse_engine.search.witness import Witness
 
 IMAGE_SHAPE = (1, 2, 3)
 BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
@@ -161,6 +164,27 @@ def run_engine():
     return run
 
 
+_witnesses: dict[str, Witness] = {}
+
+
+@pytest.fixture(autouse=True)
+def _the_same_witness_is_trained_once(monkeypatch):
+    """Most tests of this folder share data and seed: training its networks anew took half of their time."""
+
+    def trained(resources, codes, seed, reporter):
+        digest = hashlib.sha256(repr((seed, resources.runtime)).encode())
+        digest.update(resources.decoder.session.model_bytes)
+        train = resources.dataset.train
+        for values in (train.images(slice(0, len(train))), train.labels, codes):
+            digest.update(np.ascontiguousarray(values).tobytes())
+        key = digest.hexdigest()
+        if key not in _witnesses:
+            _witnesses[key] = Witness(resources, codes, seed, reporter)
+        return _witnesses[key]
+
+    monkeypatch.setattr(assembly, "Witness", trained)
+
+
 class Silent(Lines):
     """Lines that nobody reads: remembers what was said, except progress."""
 
@@ -213,7 +237,6 @@ def open_search(make_job, reporter):
     from defuse_engine.inputs.resources import open_resources
     from defuse_engine.job_folder.job_file import read_job
     from defuse_engine.models.device import open_runtime
-    from defuse_engine.search import assembly
     from defuse_engine.search.seeds import encode_split
 
     def open_it(config=None, device="cpu", job_seed=1, grows=False, **job):
