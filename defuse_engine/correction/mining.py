@@ -22,6 +22,7 @@ from defuse_engine.search.seeds import Seeds
 from defuse_engine.types import Codes
 
 _SEEDS = 15_000
+"""Many: what a second search still finds lies around items that were not mined."""
 _MOST_SAMPLES = 20_000
 
 

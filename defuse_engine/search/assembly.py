@@ -27,8 +27,6 @@ from defuse_engine.types import Codes
 _WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 5}
 """Shares of a seed's candidates. Steps at random find a sixteenth of what as many steps of ascents do; they
 keep a share because they need no gradient, and look where none points."""
-
-
 NO_BARS = Bars(0.0, 0.0, 0.0, 0.0, 0.0)
 """Of a search that asks nobody."""
 

@@ -98,8 +98,8 @@ def test_the_gradient_looks_for_mistakes_that_still_show_the_seed_label(ascent, 
 
 
 def test_the_seeds_of_a_label_share_the_other_classes_by_what_is_likely():
-    shares = [[0.9, 0.06, 0.03, 0.01], [0.9, 0.05, 0.04, 0.01], [0.9, 0.07, 0.02, 0.01]]
-    likely = np.log(np.array(shares, np.float32))
+    seen = [[0.9, 0.06, 0.03, 0.01], [0.9, 0.05, 0.04, 0.01], [0.9, 0.07, 0.02, 0.01]]
+    likely = np.log(np.array(seen, np.float32))
     # Class 1 is the likeliest of all three; it goes to the one that would lose most by another.
     assert targets_for(likely, np.zeros(3, np.int64)).tolist() == [3, 2, 1]
     # A single one takes the likeliest, and another label's seeds share by themselves.
