@@ -1,4 +1,4 @@
-"""Of the points that a correction tried one is returned: what keeps accuracy first, then what repairs most."""
+"""Of the points that a correction tried one is returned: accuracy is kept first, then most is repaired."""
 
 import numpy as np
 import pytest
