@@ -73,7 +73,7 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
     seeds = vouched_seeds(config.labels, regions, seeds)
     tuning = _tuning(model, resources, regions, seeds, config, job.seed)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
-    miner = Miner(resources, codes, seeds, job.seed, reporter)
+    miner = Miner(resources, codes, seeds, config.audit, job.seed, reporter)
     sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
     swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
     corrected = with_lineage(

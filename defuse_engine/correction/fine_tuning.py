@@ -89,6 +89,7 @@ def fine_tune(
     setting: Setting,
     generator: np.random.Generator,
     on_step: Callable[[int], None],
+    missed: Int64[np.ndarray, " _"] | None = None,
 ) -> Tuned:
     """Minimises CE(clean) + lambda * CE(pool), summed over all pools, from a copy of `model`.
 
@@ -96,6 +97,8 @@ def fine_tune(
     square, so that one value serves classifiers whose weights differ in scale (N. Shazeer, M. Stern,
     Adafactor, 2018, section 8); it warms up and falls to zero by a cosine. `preset: paper`: by SGD with
     momentum 0.9. `on_step` gets the number of steps done.
+
+    `missed`: rows of the first pool, the samples of regions; half of what is drawn of it is drawn of them.
     """
     tuned = copy.deepcopy(model)
     steps = tuning.steps(setting.epochs)
@@ -104,7 +107,7 @@ def fine_tune(
     sound = copy.deepcopy(tuned.state_dict())
     clean_losses: list[float] = []
     losses: list[float] = []
-    for step, (clean, pools) in enumerate(_batches(tuning, steps, generator)):
+    for step, (clean, pools) in enumerate(_batches(tuning, steps, generator, missed)):
         optimizer.zero_grad(set_to_none=True)
         clean_loss, region_loss = _cross_entropies(
             tuned, tuning, clean, pools if setting.region_weight else []
@@ -192,9 +195,9 @@ def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
 
 
 def _batches(
-    tuning: Tuning, steps: int, generator: np.random.Generator
+    tuning: Tuning, steps: int, generator: np.random.Generator, missed: Int64[np.ndarray, " _"] | None
 ) -> Iterator[tuple[_Batch, list[_Batch]]]:
-    """So many clean batches, each with one of every pool."""
+    """So many clean batches, each with one of every pool, half of the first pool's from the rows `missed`."""
     pools = [pool for pool in tuning.pools if len(pool.labels)]
     size = tuning.batch_size if len(pools) == 1 else max(1, tuning.batch_size // 2)
     order = np.zeros(0, np.int64)
@@ -203,8 +206,10 @@ def _batches(
             order = generator.permutation(len(tuning.clean))
         chosen, order = order[: tuning.batch_size], order[tuning.batch_size :]
         drawn: list[_Batch] = []
-        for pool in pools:
+        for number, pool in enumerate(pools):
             rows = generator.integers(len(pool.labels), size=size)
+            if number == 0 and missed is not None and len(missed):
+                rows[: size // 2] = generator.choice(missed, size // 2)
             drawn.append((pool.images[rows], pool.labels[rows]))
         yield (tuning.clean.images(chosen), tuning.clean.labels[chosen]), drawn
 

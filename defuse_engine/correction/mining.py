@@ -6,7 +6,7 @@ classifier finds them; those that the judge believes train it once more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from defuse_engine.types import Codes
 
 _SEEDS = 15_000
 """Many: what a second search still finds lies around items that were not mined."""
+_CANDIDATES = 180_000
+"""About as many in all: around fewer seeds more of each, if the audit looked at more, too."""
 _MOST_SAMPLES = 20_000
 
 
@@ -35,12 +37,14 @@ class Miner:
     """Of the train split."""
     seeds: Seeds
     """Of the audit, those that people vouched for: misclassifications of items of others stay out."""
+    audit: AuditConfig
+    """Of the search that found the regions."""
     seed: int
     reporter: Reporter
 
     def mine(self, classifiers: list[Classifier]) -> RegionSamples:
         """What all classifiers misclassify, as far as it is believed, with the labels of its seeds."""
-        resources, config = self.resources, AuditConfig()
+        resources, config = self.resources, self._config()
         judge, bars = open_judge(resources, self.codes, config, self.seed, self.reporter)
         seeds = self.seeds[:_SEEDS]
         parts: list[RegionSamples] = []
@@ -73,4 +77,12 @@ class Miner:
             np.concatenate([part.images for part in parts] or [resources.dataset.train.images(slice(0, 0))]),
             np.concatenate([part.labels for part in parts] or [np.zeros(0, np.int64)]),
             np.concatenate([part.regions for part in parts] or [np.zeros(0, np.int64)]),
+        )
+
+    def _config(self) -> AuditConfig:
+        config = AuditConfig()
+        least, seeds = config.candidates_per_seed, max(1, min(len(self.seeds), _SEEDS))
+        candidates = max(least, min(self.audit.candidates_per_seed, _CANDIDATES // seeds))
+        return replace(
+            config, candidates_per_seed=candidates, kept_per_seed=max(least, self.audit.kept_per_seed)
         )

@@ -7,6 +7,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 
 from defuse_engine.correction import fine_tuning
 from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, contenders, holds, keeps
@@ -27,6 +28,8 @@ _LONGER = 3
 """Times the passes of the first round, in all that follows."""
 _FASTER = 2.0
 """Times the learning rate, tried with the best lambda beside it."""
+_LOOKED_AT = 20_000
+"""Samples of regions that say what a stage has missed."""
 _SETTLING = 0.3
 """Times learning rate and lambda of the last stage: what the regions cost elsewhere is won back."""
 
@@ -115,7 +118,8 @@ class Sweep:
         self._paths: list[_Path] = []
         self._points: list[Point] = []
         self._models: dict[int, DifferentiableModel] = {}
-        """By the number of the point; of those alone that can still be chosen."""
+        """By the number of the point; of those alone that can still be chosen, or gone on from."""
+        self._gone_on_from: set[int] = set()
 
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
         """Every lambda; the best one longer; all more slowly while none keeps what was known.
@@ -131,7 +135,7 @@ class Sweep:
         else:
             self._lengthen(learning_rate, epochs)
             self._slow_down(lambdas, learning_rate, epochs)
-            number = self._settled(self._mined(choose(self._points, self._baseline)))
+            number = self._finished(choose(self._points, self._baseline))
         self._warn(self._points[number])
         curve = [
             dataclasses.replace(point, chosen=index == number) for index, point in enumerate(self._points)
@@ -162,26 +166,43 @@ class Sweep:
 
     def _try(self, path: _Path, start: int | None = None) -> None:
         """Do the last stage of a path, from the point `start` (None: from the classifier as it came)."""
-        alive = contenders(self._points, self._baseline) | ({start} if start is not None else set())
+        alive = contenders(self._points, self._baseline) | self._gone_on_from
         self._models = {number: self._models[number] for number in alive}
         tuned = self._tuned(path[-1], self._model if start is None else self._models[start])
         self._models[len(self._points)] = tuned.model
         self._paths.append(path)
         self._points.append(self._measured(tuned, path))
 
-    def _mined(self, number: int) -> int:
-        """Go on from a point with its setting, on what it and the original get wrong; the better of both."""
-        mined = self._miner.mine([self._measure.resources.classifier, self._as_classifier(number)])
-        if len(mined.labels) == 0:
-            return number
+    def _finished(self, number: int) -> int:
+        """Go on from a point gently: after a stage on what it and the original get wrong, or without that."""
         before = self._tuning
-        pools = (*before.pools, mined)
-        self._tuning = dataclasses.replace(before, pools=pools, mined_count=len(mined.labels))
-        self._try((*self._paths[number], self._paths[number][-1]), number)
-        if holds(self._points[-1], self._points[number], self._baseline):
-            return len(self._points) - 1
+        self._gone_on_from.add(number)
+        mined = self._mined(number)
+        if mined is not None and holds(self._points[mined], self._points[number], self._baseline):
+            return self._settled(mined)
+        with_mined, self._tuning = self._tuning, before
+        number = self._settled(number)
+        if mined is None:
+            return number
+        # At full rate the stage cost something elsewhere: gently that may be won back.
+        self._gone_on_from.add(number)
+        self._tuning = with_mined
+        mined = self._settled(mined)
+        if holds(self._points[mined], self._points[number], self._baseline):
+            return mined
         self._tuning = before
         return number
+
+    def _mined(self, number: int) -> int | None:
+        """Go on from a point with its setting, on what it and the original get wrong; None: nothing."""
+        mined = self._miner.mine([self._measure.resources.classifier, self._as_classifier(number)])
+        if len(mined.labels) == 0:
+            return None
+        pools = (*self._tuning.pools, mined)
+        self._tuning = dataclasses.replace(self._tuning, pools=pools, mined_count=len(mined.labels))
+        self._try((*self._paths[number], self._paths[number][-1]), number)
+        self._gone_on_from.add(len(self._points) - 1)
+        return len(self._points) - 1
 
     def _settled(self, number: int) -> int:
         """Go on from a point gently, with less weight on the regions; the better of both."""
@@ -224,7 +245,15 @@ class Sweep:
             numpy_generator(self._seed, "correct/batches"),
             # How many settings there will be shows as the sweep goes on: the total is what is known so far.
             lambda done: self._reporter.progress("correct", before + done, self._steps_done, "steps"),
+            self._missed(start) if setting.region_weight and start is not self._model else None,
         )
+
+    def _missed(self, start: DifferentiableModel) -> Int64[np.ndarray, " n"]:
+        """Samples of regions that a stage left wrong: few, of few regions, which the next is to repair."""
+        samples = self._tuning.pools[0]
+        some = numpy_generator(self._seed, "correct/missed").permutation(len(samples.labels))[:_LOOKED_AT]
+        preprocessing = self._measure.resources.classifier.preprocessing
+        return some[fine_tuning.predict(start, preprocessing, samples.images[some]) != samples.labels[some]]
 
     def _warn(self, chosen: Point) -> None:
         if not keeps(chosen, self._baseline):

@@ -64,16 +64,17 @@ def settle(
     if looker.judge is None:
         return Settled(tuple(looker.look(regions, samples, "distill/samples")), 0, 0)
     impressions, split = _split(regions, looker, bars, codes, device, on_progress)
-    regions = [_moved(impression, bars) for impression in impressions]
+    seen = len(impressions)
+    regions = _moved(impressions, bars)
     for number in range(1, _MOVES):
         impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}", bars.probability)
-        regions = [_moved(impression, bars) for impression in impressions]
+        regions = _moved(impressions, bars)
         on_progress(_SPLITS + 1 + number, _LOOKS)
     impressions = looker.look(regions, _JUDGED, "distill/judged")
     convincing = [impression for impression in impressions if _convinces(impression, bars)]
     widened = looker.widened(convincing, samples - _JUDGED, "distill/samples")
     on_progress(_LOOKS, _LOOKS)
-    return Settled(tuple(widened), split, len(impressions) - len(convincing))
+    return Settled(tuple(widened), split, seen - len(convincing))
 
 
 def _split(
@@ -106,17 +107,21 @@ def _is_pure(impression: Impression) -> bool:
     return min(impression.reading_purity(), impression.prediction_purity()) >= _LEAST_PURITY
 
 
-def _moved(impression: Impression, bars: Bars) -> Region:
-    region = impression.region
-    shows_it = (
-        (impression.predicted == region.predicted_class)
-        & (impression.bug_probability >= bars.probability)
-        & (impression.agreement >= bars.agreement)
-        & (impression.seed_probability >= bars.reading)
-    )
-    if shows_it.sum() < LEAST_CODES:
-        return region
-    return replace(region, mean=impression.codes[shows_it].mean(axis=0, dtype=np.float64))
+def _moved(impressions: list[Impression], bars: Bars) -> list[Region]:
+    """Regions with their means on the samples that show the mistake; not those of which hardly any does."""
+    moved: list[Region] = []
+    for impression in impressions:
+        region = impression.region
+        shows_it = (
+            (impression.predicted == region.predicted_class)
+            & (impression.bug_probability >= bars.probability)
+            & (impression.agreement >= bars.agreement)
+            & (impression.seed_probability >= bars.reading)
+        )
+        if shows_it.sum() >= LEAST_CODES:
+            mean = impression.codes[shows_it].mean(axis=0, dtype=np.float64)
+            moved.append(replace(region, mean=mean))
+    return moved
 
 
 def _convinces(impression: Impression, bars: Bars) -> bool:

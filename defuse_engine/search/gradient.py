@@ -35,6 +35,8 @@ _START = 0.5
 """Scale of the random start: from the seed itself every ascent would be the same."""
 _STRIDE = 0.4
 """Length of a step over the radius of the trust region."""
+_LENGTH = 10
+"""Codes of an ascent. A seed that is given twice as many starts again elsewhere, towards another class."""
 _ENOUGH = 4
 """An ascent ends at its fourth misclassification: the deeper it goes, the likelier it shows another class."""
 _STALLED = 0.02
@@ -45,6 +47,8 @@ _HOPELESS = 0.98
 _LEAST_PROBABILITY = 1e-12
 _LEAST_LOG = -1e4
 """Stands for what is no number: it is likely to no one."""
+_AIMED_BEFORE = 1e6
+"""Taken from the log-probability of a class for each ascent of the seed that aimed at it before."""
 
 
 class DecodedClassifier:
@@ -59,6 +63,7 @@ class DecodedClassifier:
         self.device = device
         # Last: it is trained on being asked for, and a model without a gradient needs none.
         self._guide = witness.guide
+        self.class_count: int = self._guide.last.out_features
         # What an ascent finds is classified again.
         self._rough = computes_in_bfloat16(device)
 
@@ -86,8 +91,9 @@ class Gradient:
     def __init__(
         self, candidates: int, scale: Float32[np.ndarray, " d"], model: DecodedClassifier, batch: int
     ):
-        """Look at this number of codes for each seed, `batch` seeds at a time."""
-        self._steps = candidates
+        """Look at this number of codes for each seed at most, `batch` seeds at a time."""
+        self._ascents = max(1, candidates // _LENGTH)
+        self._steps = candidates // self._ascents
         self._model = model
         self._batch = batch
         self._scale = torch.from_numpy(scale).to(model.device)
@@ -97,16 +103,18 @@ class Gradient:
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
     ) -> Proposals:
         """Codes on the ascents that are misclassified, as far as torch can tell."""
-        starts = (_START * rng.standard_normal(seeds.codes.shape, np.float32))[takes_part]
         rows = np.flatnonzero(takes_part)
         codes: list[np.ndarray] = [np.zeros((0, seeds.codes.shape[1]), np.float32)]
         seed_rows: list[np.ndarray] = [np.zeros(0, np.int64)]
         tried = np.zeros(len(seeds), np.int64)
-        for first in range(0, len(rows), self._batch):
-            some = rows[first : first + self._batch]
-            tried[some] = self._ascend(
-                seeds[some], starts[first : first + self._batch], some, codes, seed_rows
-            )
+        aimed = np.zeros((len(seeds), self._model.class_count), np.int64)
+        for _ in range(self._ascents):
+            starts = (_START * rng.standard_normal(seeds.codes.shape, np.float32))[takes_part]
+            for first in range(0, len(rows), self._batch):
+                some = rows[first : first + self._batch]
+                tried[some] += self._ascend(
+                    seeds[some], starts[first : first + self._batch], some, aimed, codes, seed_rows
+                )
         return Proposals(np.concatenate(codes), np.concatenate(seed_rows), tried)
 
     def _ascend(
@@ -114,10 +122,14 @@ class Gradient:
         seeds: Seeds,
         starts: Float32[np.ndarray, "n d"],
         rows: np.ndarray,
+        aimed: Int64[np.ndarray, "s k"],
         codes: list[np.ndarray],
         seed_rows: list[np.ndarray],
     ) -> Int64[np.ndarray, " n"]:
-        """Appends to `codes` and `seed_rows`; returns how many codes of each seed were looked at."""
+        """One ascent from each seed; returns how many codes of each were looked at.
+
+        Appends to `codes` and `seed_rows`, and counts in `aimed` how often a seed aimed at a class.
+        """
         device = self._model.device
         origins = torch.from_numpy(seeds.codes).to(device)
         labels = torch.from_numpy(seeds.labels).to(device)
@@ -133,7 +145,9 @@ class Gradient:
             log_probabilities, guided = self._model(candidates)
             tried[active] += 1
             if step == 0:
-                targets = targets_for(log_probabilities.detach().cpu().numpy(), seeds.labels).to(device)
+                chosen = targets_for(log_probabilities.detach().cpu().numpy(), seeds.labels, aimed[rows])
+                aimed[rows, chosen] += 1
+                targets = torch.from_numpy(chosen).to(device)
             loss = functional.nll_loss(log_probabilities, targets[here], reduction="sum")
             loss = loss + functional.nll_loss(guided, labels[here], reduction="sum")
             (gradient,) = torch.autograd.grad(-loss, move)
@@ -169,13 +183,17 @@ def _inside(move: Tensor, radius: float) -> Tensor:
     return move * (radius / lengths).clamp_max(1.0)
 
 
-def targets_for(log_probabilities: Float32[np.ndarray, "n k"], labels: Labels) -> Tensor:
+def targets_for(
+    log_probabilities: Float32[np.ndarray, "n k"], labels: Labels, aimed: Int64[np.ndarray, "n k"]
+) -> Labels:
     """The class that each ascent aims at: likely ones, shared evenly among the seeds of a label.
 
     Of n seeds with one label each of the K - 1 other classes gets at most ceil(n / (K - 1)); so shared, the
-    sum of their log-probabilities is the largest that there is.
+    sum of their log-probabilities is the largest that there is. `aimed` counts the ascents of each seed that
+    aimed at each class: those aimed at least come first.
     """
     likely = np.nan_to_num(log_probabilities, nan=_LEAST_LOG, neginf=_LEAST_LOG, posinf=0.0)
+    likely = likely - _AIMED_BEFORE * aimed
     targets = np.empty(len(labels), np.int64)
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
@@ -183,7 +201,7 @@ def targets_for(log_probabilities: Float32[np.ndarray, "n k"], labels: Labels) -
         columns = np.repeat(others, -(-len(rows) // len(others)))
         _, chosen = linear_sum_assignment(likely[np.ix_(rows, columns)], maximize=True)
         targets[rows] = columns[chosen]
-    return torch.from_numpy(targets)
+    return targets
 
 
 def _frozen(model_bytes: bytes, output: str, device: str) -> DifferentiableModel:

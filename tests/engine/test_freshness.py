@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import AuditConfig, CorrectionConfig
-from defuse_engine.correction import sweep
+from defuse_engine.correction import mining, sweep
 from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.search import identify
 from defuse_engine.seeding import numpy_generator
@@ -96,6 +96,20 @@ def test_a_correction_steps_from_items_that_the_audit_started_from(follow_up, do
         assert len(codes) > 100
         assert codes[:, 1].max() < 0.5
     assert all(seeds.codes[:, 1].max() < 0 for seeds in starts)
+
+
+def test_around_few_seeds_a_correction_looks_as_hard_as_the_audit_did(follow_up, do_job, monkeypatch):
+    configs = []
+    open_search = mining.open_search
+
+    def remember(resources, classifier, codes, judge, bars, config, *rest, **options):
+        configs.append(config)
+        return open_search(resources, classifier, codes, judge, bars, config, *rest, **options)
+
+    monkeypatch.setattr(mining, "open_search", remember)
+    audit = {**AUDIT, "candidates_per_seed": 31, "kept_per_seed": 3}
+    do_job(follow_up("correct", lambdas=[1.0], samples_per_region=40, audit=audit, audit_seed=AUDIT_SEED))
+    assert [(config.candidates_per_seed, config.kept_per_seed) for config in configs] == [(31, 12)] * 2
 
 
 def test_the_second_search_starts_from_none_of_them(follow_up, do_job, starts):

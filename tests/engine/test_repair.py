@@ -11,7 +11,7 @@ from onnx import helper
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.correction.company import no_company
-from defuse_engine.correction.fine_tuning import Setting, Tuning, fine_tune
+from defuse_engine.correction.fine_tuning import Setting, Tuning, fine_tune, mean_loss
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
 from defuse_engine.errors import EngineError, Reason
@@ -82,7 +82,7 @@ def test_what_the_regions_gave_is_told_from_what_the_fine_tuning_gave(follow_up,
     assert control["training_loss"] != chosen["training_loss"]
 
 
-def test_the_best_lambda_is_tried_longer_and_two_stages_go_on_from_the_best(follow_up, do_job):
+def test_the_best_lambda_is_tried_longer_and_stages_go_on_from_the_best(follow_up, do_job):
     curve = do_job(follow_up("correct", "correct", CONFIG))["curve"]
     first, second, longer, faster, mined, settled = curve
     assert [first["lambda"], second["lambda"]] == CONFIG["lambdas"]
@@ -251,6 +251,24 @@ def test_one_learning_rate_serves_weights_of_any_scale(graphs, sharpness):
     ]
     assert not tuned.diverged
     assert 0.05 < max(moved) < 3.0
+
+
+def test_what_a_stage_missed_is_looked_at_more_by_the_next(graphs):
+    model, setting = tuning(graphs)
+    regions = setting.pools[0]
+    # One sample lies across the boundary from all others.
+    images = regions.images.copy()
+    images[0] = (np.array([[-1.0, 0.0]]) @ graphs.basis.T).reshape(graphs.image_shape)
+    pool = dataclasses.replace(regions, images=images)
+    setting = dataclasses.replace(setting, pools=(pool, *setting.pools[1:]))
+    losses = []
+    for missed in (None, np.array([0])):
+        gentle, generator = Setting(1.0, 0.01, 1), np.random.default_rng(0)
+        tuned = fine_tune(model, setting, gentle, generator, lambda done: None, missed)
+        losses.append(
+            mean_loss(tuned.model, Preprocessing(), setting.output_kind, images[:1], regions.labels[:1])
+        )
+    assert losses[1] < 0.9 * losses[0]
 
 
 def test_an_evaluation_measures_what_was_gained(follow_up, do_job, graphs):

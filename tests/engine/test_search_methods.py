@@ -100,20 +100,36 @@ def test_the_gradient_looks_for_mistakes_that_still_show_the_seed_label(ascent, 
 def test_the_seeds_of_a_label_share_the_other_classes_by_what_is_likely():
     seen = [[0.9, 0.06, 0.03, 0.01], [0.9, 0.05, 0.04, 0.01], [0.9, 0.07, 0.02, 0.01]]
     likely = np.log(np.array(seen, np.float32))
+    never = np.zeros((3, 4), np.int64)
     # Class 1 is the likeliest of all three; it goes to the one that would lose most by another.
-    assert targets_for(likely, np.zeros(3, np.int64)).tolist() == [3, 2, 1]
+    assert targets_for(likely, np.zeros(3, np.int64), never[:3]).tolist() == [3, 2, 1]
     # A single one takes the likeliest, and another label's seeds share by themselves.
-    assert targets_for(likely[:2], np.array([0, 1])).tolist() == [1, 0]
+    assert targets_for(likely[:2], np.array([0, 1]), never[:2]).tolist() == [1, 0]
+    # What a seed aimed at before comes last, however likely it is.
+    before = np.array([[0, 0, 0, 1], [0, 0, 1, 0], [0, 2, 1, 1]])
+    assert targets_for(likely, np.zeros(3, np.int64), before).tolist() == [2, 1, 3]
     # What is no number is no target while there is another.
     broken = np.array([[0.0, -np.inf, -5.0], [0.0, -5.0, np.nan]], np.float32)
-    assert targets_for(broken, np.zeros(2, np.int64)).tolist() == [2, 1]
+    assert targets_for(broken, np.zeros(2, np.int64), never[:2, :3]).tolist() == [2, 1]
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 5, 200)
-    targets = targets_for(rng.standard_normal((200, 5), np.float32), labels).numpy()
+    targets = targets_for(rng.standard_normal((200, 5), np.float32), labels, np.zeros((200, 5), np.int64))
     for label in range(5):
         counts = np.bincount(targets[labels == label], minlength=5)
         assert counts[label] == 0
         assert counts.max() <= np.ceil((labels == label).sum() / 4)
+
+
+def test_a_seed_of_many_candidates_ascends_again_from_elsewhere(ascent, graphs):
+    method, seeds, scale = ascent
+    near = (seeds.codes[:, 0] > graphs.boundary) & (seeds.codes[:, 0] < graphs.boundary + scale[0])
+    once = method.propose(seeds, near, np.random.default_rng(0))
+    often = Gradient(37, np.full(2, 0.5, np.float32), method._model, 256)
+    thrice = often.propose(seeds, near, np.random.default_rng(0))
+    assert thrice.tried.max() <= 37
+    assert thrice.tried[near].mean() > 2.0 * once.tried[near].mean()
+    # The ascents of a seed start elsewhere each: the codes where they end are others.
+    assert len(np.unique(thrice.codes, axis=0)) > 2 * len(np.unique(once.codes, axis=0))
 
 
 def test_what_is_drawn_does_not_depend_on_who_takes_part(ascent):

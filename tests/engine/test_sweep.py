@@ -1,0 +1,99 @@
+"""The last stages of a sweep: on what was mined, and gently; which of them is kept."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from defuse_engine.audit import first_search_seeds
+from defuse_engine.configs import AuditConfig
+from defuse_engine.correction import sweep
+from defuse_engine.correction.curve import Point
+from defuse_engine.correction.fine_tuning import Tuned, Tuning
+from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.mining import Miner
+from defuse_engine.correction.sweep import Measure, Sweep
+from defuse_engine.inputs.resources import open_resources
+from defuse_engine.job_folder.job_file import read_job
+from defuse_engine.models.device import open_runtime
+from defuse_engine.models.differentiable import to_torch
+from defuse_engine.search.seeds import encode_split
+from defuse_engine.types import Preprocessing
+
+
+def point(validation: float, regions: float) -> Point:
+    return Point(0.1, 0.01, 3, validation, 0.002, regions, 0.0, diverged=False)
+
+
+BASELINE, CONTROL = point(0.95, 0.1), dataclasses.replace(point(0.96, 0.2), region_weight=0.0)
+FIRST, LONGER, FASTER = point(0.96, 0.98), point(0.965, 0.99), point(0.955, 0.99)
+
+
+@pytest.fixture
+def chosen(monkeypatch, open_sweep) -> Callable[..., tuple[float, float]]:
+    """Run a sweep whose points are given, in their order; both accuracies of the one that it chooses."""
+
+    def run(mined_count: int, *points: Point) -> tuple[float, float]:
+        coming = iter([FIRST, LONGER, FASTER, *points])
+        mined = RegionSamples(
+            np.zeros((mined_count, 1, 2, 3), np.float32),
+            np.zeros(mined_count, np.int64),
+            np.zeros(mined_count, np.int64),
+        )
+        monkeypatch.setattr(Miner, "mine", lambda miner, classifiers: mined)
+        monkeypatch.setattr(sweep, "fine_tune", lambda model, *rest: Tuned(model, 0.0, diverged=False))
+
+        def measured(measure, tuned, setting, epochs, mined_count=0) -> Point:
+            return CONTROL if setting.region_weight == 0.0 else next(coming)
+
+        monkeypatch.setattr(Measure, "point", measured)
+        best = open_sweep().run((0.1,), 0.01, 3).chosen
+        assert next(coming, None) is None
+        return best.validation_accuracy, best.region_accuracy
+
+    return run
+
+
+@pytest.fixture
+def open_sweep(make_job, graphs, reporter) -> Callable[[], Sweep]:
+    """Open a sweep of the analytic classifier."""
+
+    def open_it() -> Sweep:
+        resources = open_resources(read_job(make_job()).inputs, open_runtime("cpu", 1, 256))
+        codes = encode_split(resources.encoder, resources.dataset.train, reporter)
+        seeds = first_search_seeds(resources, codes, AuditConfig(max_seeds=50), 0)
+        clean = resources.dataset.train
+        samples = RegionSamples(clean.images(slice(0, 50)), clean.labels[:50], np.zeros(50, np.int64))
+        original = graphs.classifier()
+        return Sweep(
+            to_torch(original),
+            original,
+            Tuning("default", Preprocessing(), "logits", clean, (samples,), 64, baseline_loss=0.5),
+            Measure(resources, samples, np.ones(len(resources.dataset.validation), bool)),
+            BASELINE,
+            Miner(resources, codes, seeds, AuditConfig(), 0, reporter),
+            0,
+            reporter,
+        )
+
+    return open_it
+
+
+def test_where_the_mined_stage_costs_nothing_the_gentle_one_goes_on_from_it(chosen):
+    mined, gentle = point(0.964, 0.98), point(0.97, 0.99)
+    assert chosen(5, mined, gentle) == (0.97, 0.99)
+
+
+def test_what_the_mined_stage_cost_may_be_won_back_gently(chosen):
+    mined, gentle, both = point(0.94, 0.95), point(0.97, 0.99), point(0.969, 0.975)
+    assert chosen(5, mined, gentle, both) == (0.969, 0.975)
+
+
+def test_what_is_not_won_back_is_not_kept(chosen):
+    mined, gentle, both = point(0.94, 0.95), point(0.97, 0.99), point(0.969, 0.96)
+    assert chosen(5, mined, gentle, both) == (0.97, 0.99)
+
+
+def test_where_nothing_was_mined_the_gentle_stage_goes_on_from_the_best(chosen):
+    assert chosen(0, point(0.97, 0.99)) == (0.97, 0.99)
