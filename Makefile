@@ -24,7 +24,7 @@ demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.
 	$(BIN)/python -m examples.digits.demo
 
 test: setup ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
 	$(BIN)/ruff check .

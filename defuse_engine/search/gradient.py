@@ -63,7 +63,6 @@ class DecodedClassifier:
         self.device = device
         # Last: it is trained on being asked for, and a model without a gradient needs none.
         self._guide = witness.guide
-        self.class_count: int = self._guide.last.out_features
         # What an ascent finds is classified again.
         self._rough = computes_in_bfloat16(device)
 
@@ -98,6 +97,8 @@ class Gradient:
         self._batch = batch
         self._scale = torch.from_numpy(scale).to(model.device)
         self._radius = _REACH * float(len(scale)) ** 0.5
+        # A classifier may know more classes than the dataset has names for, which its file need not say.
+        self._class_count = model(torch.zeros(1, len(scale), device=model.device))[0].shape[1]
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
@@ -107,7 +108,7 @@ class Gradient:
         codes: list[np.ndarray] = [np.zeros((0, seeds.codes.shape[1]), np.float32)]
         seed_rows: list[np.ndarray] = [np.zeros(0, np.int64)]
         tried = np.zeros(len(seeds), np.int64)
-        aimed = np.zeros((len(seeds), self._model.class_count), np.int64)
+        aimed = np.zeros((len(seeds), self._class_count), np.int64)
         for _ in range(self._ascents):
             starts = (_START * rng.standard_normal(seeds.codes.shape, np.float32))[takes_part]
             for first in range(0, len(rows), self._batch):
