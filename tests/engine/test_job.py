@@ -11,8 +11,8 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.job_folder import limits
 
 MANY_SHARDS = {
-    "shard_seeds": 100,
-    "candidates_per_seed": 60,
+    "shard_seeds": 40,
+    "candidates_per_seed": 24,
     "max_seeds": 0,
     "max_components": 5,
     "patience_shards": -1,
@@ -44,15 +44,16 @@ def test_an_audit_says_what_it_does_line_by_line(make_job, run_engine):
         assert (folder / chunk["file"]).is_file()
 
 
-def test_a_job_killed_in_its_search_resumes_to_the_same_bytes(make_job, run_engine):
-    whole = make_job(name="whole", config=MANY_SHARDS)
+def test_a_job_killed_in_its_search_resumes_to_the_same_bytes(make_job, run_engine, graphs):
+    files = {"dataset.npz": graphs.dataset((1200, 300, 300))}
+    whole = make_job(name="whole", files=files, config=MANY_SHARDS)
     assert run_engine(whole).returncode == 0
 
-    killed = make_job(name="killed", config=MANY_SHARDS)
+    killed = make_job(name="killed", files=files, config=MANY_SHARDS)
     done = kill_after_chunk(killed, 3)
     assert not (killed / "output/result.json").exists()
 
-    resumed = make_job(name="resumed", config=MANY_SHARDS)
+    resumed = make_job(name="resumed", files=files, config=MANY_SHARDS)
     shutil.copytree(killed / "output/chunks", resumed / "output/chunks", ignore=shutil.ignore_patterns(".*"))
     present = len(list((resumed / "output/chunks").iterdir()))
     run = run_engine(resumed)
