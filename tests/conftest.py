@@ -18,7 +18,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes (`-n`) one runs all that starts servers: they share environments, and have patience."""
+    """Of several processes (`-n`) one runs all that starts servers: they share what is installed for them."""
     for item in items:
         folder, *rest = item.path.relative_to(Path(__file__).parent).parts
         item.add_marker(pytest.mark.xdist_group("/".join(rest) if folder == "engine" else "services"))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from defuse_engine.configs import AuditConfig, RegionLabel
+from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.labeled_regions import RegionSamples, is_confirmed
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.onnx_model import Decoder
@@ -33,19 +34,25 @@ def vouched_seeds(labels: tuple[RegionLabel, ...], regions: Regions, seeds: Seed
     return seeds[np.isin(seeds.labels, sorted(classes))]
 
 
-def draw_company(seeds: Seeds, decoder: Decoder, train: Split, rng: np.random.Generator) -> RegionSamples:
-    """Decoded steps from at most 20,000 items of `train` that people vouched for (`vouched_seeds`)."""
+def draw_company(
+    seeds: Seeds, disputed: DisputedRegions, decoder: Decoder, train: Split, rng: np.random.Generator
+) -> RegionSamples:
+    """Decoded steps from at most 20,000 items of `train` that people vouched for (`vouched_seeds`).
+
+    Those that end in a disputed region are left out.
+    """
     image_bytes = 4 * int(np.prod(train.images(slice(0, 1)).shape))
     count = min(len(seeds), _MOST_ITEMS, max(1, _MOST_BYTES // image_bytes))
     if count == 0:
         return no_company(train)
     chosen = seeds[rng.permutation(len(seeds))[:count]]
     scale = AuditConfig().noise_scale * chosen.codes.std(axis=0, dtype=np.float64)
-    noise = rng.standard_normal(chosen.codes.shape) * scale
+    codes = (chosen.codes + rng.standard_normal(chosen.codes.shape) * scale).astype(np.float32)
+    vouched = ~disputed.hold(codes, chosen.labels)
     return RegionSamples(
-        images=decoder((chosen.codes + noise).astype(np.float32)),
-        labels=chosen.labels,
-        regions=np.full(count, NO_REGION, np.int64),
+        images=decoder(codes[vouched]),
+        labels=chosen.labels[vouched],
+        regions=np.full(int(vouched.sum()), NO_REGION, np.int64),
     )
 
 

@@ -13,6 +13,7 @@ from defuse_engine.configs import CorrectionConfig
 from defuse_engine.correction import fine_tuning
 from defuse_engine.correction.company import draw_company, no_company, vouched_seeds
 from defuse_engine.correction.curve import Point
+from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
 from defuse_engine.correction.labeled_regions import check_labels, contradictions, draw_samples, is_confirmed
 from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
@@ -71,9 +72,10 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
     codes = encode_split(resources.encoder, resources.dataset.train, reporter)
     seeds = first_search_seeds(resources, codes, config.audit, config.audit_seed)
     seeds = vouched_seeds(config.labels, regions, seeds)
-    tuning = _tuning(model, resources, regions, seeds, config, job.seed)
+    disputed = DisputedRegions(config.labels, regions)
+    tuning = _tuning(model, resources, regions, seeds, disputed, config, job.seed)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
-    miner = Miner(resources, codes, seeds, config.audit, job.seed, reporter)
+    miner = Miner(resources, codes, seeds, disputed, config.audit, job.seed, reporter)
     sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
     swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
     corrected = with_lineage(
@@ -140,6 +142,7 @@ def _tuning(
     resources: Resources,
     regions: Regions,
     seeds: Seeds,
+    disputed: DisputedRegions,
     config: CorrectionConfig,
     seed: int,
 ) -> Tuning:
@@ -157,7 +160,7 @@ def _tuning(
     company = no_company(train)
     if not paper:
         rng = numpy_generator(seed, "correct/company")
-        company = draw_company(seeds, resources.decoder, train, rng)
+        company = draw_company(seeds, disputed, resources.decoder, train, rng)
     some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = fine_tuning.mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]

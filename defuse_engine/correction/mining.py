@@ -12,6 +12,7 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.correction.company import NO_REGION
+from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
@@ -37,13 +38,17 @@ class Miner:
     """Of the train split."""
     seeds: Seeds
     """Of the audit, those that people vouched for: misclassifications of items of others stay out."""
+    disputed: DisputedRegions
     audit: AuditConfig
     """Of the search that found the regions."""
     seed: int
     reporter: Reporter
 
     def mine(self, classifiers: list[Classifier]) -> RegionSamples:
-        """What all classifiers misclassify, as far as it is believed, with the labels of its seeds."""
+        """What all classifiers misclassify, as far as it is believed, with the labels of its seeds.
+
+        What lies in a disputed region is left out.
+        """
         resources, config = self.resources, self._config()
         judge, bars = open_judge(resources, self.codes, config, self.seed, self.reporter)
         seeds = self.seeds[:_SEEDS]
@@ -65,7 +70,8 @@ class Miner:
             if not shards:
                 break
             found = concatenate([search.run_shard(seeds, shard).misclassifications for shard in shards])
-            found = select(found, np.arange(min(len(found), _MOST_SAMPLES)))
+            vouched = np.flatnonzero(~self.disputed.hold(found.codes, found.seed_label.astype(np.int64)))
+            found = select(found, vouched[:_MOST_SAMPLES])
             parts.append(
                 RegionSamples(
                     resources.decoder(found.codes),

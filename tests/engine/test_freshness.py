@@ -31,19 +31,19 @@ def apart(graphs) -> dict[str, np.ndarray]:
 
 @pytest.fixture
 def follow_up(make_job, graphs):
-    """Makes a job on one region inside the stripe that the classifier gets wrong."""
+    """Makes a job on two regions inside the stripe that the classifier gets wrong; one is labeled."""
 
     def make(kind, **config):
         folder = make_job(name=kind, files={"dataset.npz": apart(graphs)})
         stripe = Regions(
-            weights=np.ones(1),
-            means=np.array([[0.25, 0.0]]),
-            covariances=np.diag([0.05, 1.0])[None],
-            seed_labels=np.array([1], np.int32),
-            predicted_classes=np.array([0], np.int32),
-            sizes=np.array([10]),
-            member_offsets=np.array([0, 10]),
-            members=np.arange(10),
+            weights=np.ones(2) / 2,
+            means=np.array([[0.25, 0.0], [0.25, -1.5]]),
+            covariances=np.array([np.diag([0.05, 1.0]), np.diag([0.05, 0.04])]),
+            seed_labels=np.array([1, 1], np.int32),
+            predicted_classes=np.array([0, 0], np.int32),
+            sizes=np.array([10, 10]),
+            member_offsets=np.array([0, 10, 20]),
+            members=np.arange(20),
             tau=0.1,
         )
         write_regions(folder / "inputs/regions.npz", stripe)
@@ -67,7 +67,8 @@ def pools(monkeypatch):
     fine_tune = sweep.fine_tune
 
     def remember(model, tuning, *rest):
-        seen[:] = tuning.pools
+        # Stages without what was mined may come after those with it.
+        seen[:] = max(seen, tuning.pools, key=len)
         return fine_tune(model, tuning, *rest)
 
     monkeypatch.setattr(sweep, "fine_tune", remember)
@@ -96,6 +97,19 @@ def test_a_correction_steps_from_items_that_the_audit_started_from(follow_up, do
         assert len(codes) > 100
         assert codes[:, 1].max() < 0.5
     assert all(seeds.codes[:, 1].max() < 0 for seeds in starts)
+
+
+def test_nothing_is_vouched_for_where_people_saw_something_else(follow_up, do_job, pools, graphs):
+    labels = [{"region": 0, "label": 1}, {"region": 1, "label": 0}]
+    do_job(follow_up("correct", labels=labels, lambdas=[1.0], samples_per_region=40, **STARTED_FROM_HALF))
+    regions, company, mined = pools
+    assert set(regions.labels[regions.regions == 1]) == {0}
+    for pool in (company, mined):
+        codes = pool.images.reshape(len(pool.images), -1)[pool.labels == 1] @ graphs.basis
+        (below,) = np.nonzero((codes[:, 0] > 0) & (codes[:, 0] < 0.5))
+        assert len(below) > 20
+        offsets = codes - [0.25, -1.5]
+        assert ((offsets**2 / [0.05, 0.04]).sum(axis=1) > 2.0 * (1 - 1e-3)).all()
 
 
 def test_around_few_seeds_a_correction_looks_as_hard_as_the_audit_did(follow_up, do_job, monkeypatch):

@@ -10,6 +10,7 @@ from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import AuditConfig
 from defuse_engine.correction import sweep
 from defuse_engine.correction.curve import Point
+from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.mining import Miner
@@ -18,6 +19,7 @@ from defuse_engine.inputs.resources import open_resources
 from defuse_engine.job_folder.job_file import read_job
 from defuse_engine.models.device import open_runtime
 from defuse_engine.models.differentiable import to_torch
+from defuse_engine.regions.rated import as_arrays
 from defuse_engine.search.seeds import encode_split
 from defuse_engine.types import Preprocessing
 
@@ -72,7 +74,15 @@ def open_sweep(make_job, graphs, reporter) -> Callable[[], Sweep]:
             Tuning("default", Preprocessing(), "logits", clean, (samples,), 64, baseline_loss=0.5),
             Measure(resources, samples, np.ones(len(resources.dataset.validation), bool)),
             BASELINE,
-            Miner(resources, codes, seeds, AuditConfig(), 0, reporter),
+            Miner(
+                resources,
+                codes,
+                seeds,
+                DisputedRegions((), as_arrays([], 0.1, 2)),
+                AuditConfig(),
+                0,
+                reporter,
+            ),
             0,
             reporter,
         )

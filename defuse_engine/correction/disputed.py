@@ -1,0 +1,42 @@
+"""Regions in which people saw something else than the label of the seeds: nothing there is vouched for.
+
+What a correction makes of seeds by itself, steps from them and misclassifications mined around them, bears
+their label. In such a region that label is wrong, and would be learned against what people said.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool
+
+from defuse_engine.configs import RegionLabel
+from defuse_engine.types import Codes, Labels, Regions
+
+_LEAST_VARIANCE = 1e-12
+
+
+class DisputedRegions:
+    """The labeled regions whose label differs from that of their seeds."""
+
+    def __init__(self, labels: tuple[RegionLabel, ...], regions: Regions):
+        """Take the labels that people gave, and the regions of the audit."""
+        rows = [one.region for one in labels if one.label != int(regions.seed_labels[one.region])]
+        size = regions.means.shape[1]
+        self._means, self._seed_labels = regions.means[rows], regions.seed_labels[rows]
+        self._precisions = np.linalg.pinv(
+            regions.covariances[rows] + _LEAST_VARIANCE * np.eye(size), hermitian=True
+        )
+        self._reach = float(size)
+
+    def hold(self, codes: Codes, seed_labels: Labels) -> Bool[np.ndarray, " n"]:
+        """Which codes (n, D) lie in one of them, and come from seeds of its label.
+
+        Inside is what is no farther from the mean than the region's own codes are on average: a squared
+        Mahalanobis distance of at most D.
+        """
+        held = np.zeros(len(codes), bool)
+        for mean, precision, label in zip(self._means, self._precisions, self._seed_labels, strict=True):
+            rows = np.flatnonzero(seed_labels == int(label))
+            offsets = codes[rows] - mean
+            held[rows] |= np.einsum("nd,de,ne->n", offsets, precision, offsets) <= self._reach
+        return held
