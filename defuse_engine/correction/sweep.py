@@ -124,9 +124,8 @@ class Sweep:
     def run(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> Swept:
         """Every lambda; the best one longer; all more slowly while none keeps what was known.
 
-        Then two stages go on from the best: on what it still gets wrong, and gently, with clean data in the
-        lead. `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where no point may be
-        returned.
+        Then stages go on from the best: on what it still gets wrong, and gently, with clean data in the lead.
+        `preset: paper` tries the lambdas alone. Raises CORRECTION_DIVERGED where no point may be returned.
         """
         for region_weight in lambdas:
             self._try((Setting(region_weight, learning_rate, epochs),))
@@ -179,17 +178,17 @@ class Sweep:
         self._gone_on_from.add(number)
         mined = self._mined(number)
         if mined is not None and holds(self._points[mined], self._points[number], self._baseline):
-            return self._settled(mined)
+            return self._better(mined, self._gently(mined))
         with_mined, self._tuning = self._tuning, before
-        number = self._settled(number)
-        if mined is None:
+        number = self._better(number, self._gently(number))
+        if mined is None or self._points[mined].diverged:
             return number
         # At full rate the stage cost something elsewhere: gently that may be won back.
         self._gone_on_from.add(number)
         self._tuning = with_mined
-        mined = self._settled(mined)
-        if holds(self._points[mined], self._points[number], self._baseline):
-            return mined
+        regained = self._gently(mined)
+        if holds(self._points[regained], self._points[number], self._baseline):
+            return regained
         self._tuning = before
         return number
 
@@ -204,13 +203,15 @@ class Sweep:
         self._gone_on_from.add(len(self._points) - 1)
         return len(self._points) - 1
 
-    def _settled(self, number: int) -> int:
-        """Go on from a point gently, with less weight on the regions; the better of both."""
+    def _gently(self, number: int) -> int:
+        """Go on from a point with a lower rate, and less weight on the regions."""
         last = self._paths[number][-1]
         gentle = Setting(_SETTLING * last.region_weight, _SETTLING * last.learning_rate, last.epochs)
         self._try((*self._paths[number], gentle), number)
-        both = (number, len(self._points) - 1)
-        return both[choose([self._points[one] for one in both], self._baseline)]
+        return len(self._points) - 1
+
+    def _better(self, *numbers: int) -> int:
+        return numbers[choose([self._points[number] for number in numbers], self._baseline)]
 
     def _as_classifier(self, number: int) -> Classifier:
         classifier = self._measure.resources.classifier

@@ -25,9 +25,8 @@ SAMPLES = 100
 _JUDGED = 40
 """Of them those that are judged: that takes most of the time."""
 _SAMPLES_ON_THE_WAY = 30
-_MOVES = 2
 _SPLITS = 3
-_LOOKS = _SPLITS + 1 + _MOVES
+_LOOKS = _SPLITS + 2
 _LEAST_PURITY = 0.9
 """Share of samples that must show the same thing, or the region is split again."""
 _LEAST_READ = 0.9
@@ -64,17 +63,11 @@ def settle(
     if looker.judge is None:
         return Settled(tuple(looker.look(regions, samples, "distill/samples")), 0, 0)
     impressions, split = _split(regions, looker, bars, codes, device, on_progress)
-    seen = len(impressions)
-    regions = _moved(impressions, bars)
-    for number in range(1, _MOVES):
-        impressions = looker.look(regions, _SAMPLES_ON_THE_WAY, f"distill/move-{number}", bars.probability)
-        regions = _moved(impressions, bars)
-        on_progress(_SPLITS + 1 + number, _LOOKS)
-    impressions = looker.look(regions, _JUDGED, "distill/judged")
-    convincing = [impression for impression in impressions if _convinces(impression, bars)]
+    judged = looker.look(_moved(impressions, bars), _JUDGED, "distill/judged")
+    convincing = [impression for impression in judged if _convinces(impression, bars)]
     widened = looker.widened(convincing, samples - _JUDGED, "distill/samples")
     on_progress(_LOOKS, _LOOKS)
-    return Settled(tuple(widened), split, seen - len(convincing))
+    return Settled(tuple(widened), split, len(impressions) - len(convincing))
 
 
 def _split(

@@ -24,7 +24,7 @@ from defuse_engine.search.witness import Witness
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes
 
-_WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 5}
+_WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 11}
 """Shares of a seed's candidates. Steps at random find a sixteenth of what as many steps of ascents do; they
 keep a share because they need no gradient, and look where none points."""
 NO_BARS = Bars(0.0, 0.0, 0.0, 0.0, 0.0)

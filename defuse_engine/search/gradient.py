@@ -42,7 +42,7 @@ _ENOUGH = 4
 _STALLED = 0.02
 """An ascent that moves by less, over the radius, has come to rest on the edge of its trust region."""
 _TRIED_STEPS = 2
-_HOPELESS = 0.98
+_HOPELESS = 0.95
 """An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
 _LEAST_PROBABILITY = 1e-12
 _LEAST_LOG = -1e4

@@ -8,8 +8,8 @@ from jaxtyping import Float32, Int64
 from defuse_engine.search.found import smallest_per_seed
 from defuse_engine.types import Codes, Misclassifications
 
-PER_CODE = 12
-"""Candidates around a code: one region's worth, with some to spare."""
+PER_CODE = 18
+"""Candidates around a code: a region takes ten that are believed, and not all of them are."""
 _CLOSER = 1 / 3
 """Noise of growth over that of the search: it looks at the same mistake, not for others."""
 

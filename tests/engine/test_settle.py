@@ -45,7 +45,7 @@ def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(settled):
     (impression,) = result.impressions
     assert (result.split, result.unconvincing) == (0, 0)
     assert 0.2 < impression.region.mean[0] < 0.45
-    assert impression.wrong.mean() > 0.9
+    assert impression.wrong.mean() > 0.8
     # All are classified, and some of them judged.
     assert len(impression.codes) == len(impression.predicted) == SAMPLES
     assert 0 < len(impression.bug_probability) == len(impression.reading) < SAMPLES

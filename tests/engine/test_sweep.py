@@ -105,5 +105,15 @@ def test_what_is_not_won_back_is_not_kept(chosen):
     assert chosen(5, mined, gentle, both) == (0.97, 0.99)
 
 
+def test_a_mined_stage_that_diverged_is_left_alone(chosen):
+    mined, gentle = dataclasses.replace(point(0.3, 0.5), diverged=True), point(0.97, 0.99)
+    assert chosen(5, mined, gentle) == (0.97, 0.99)
+
+
+def test_a_mined_stage_that_ruins_what_was_known_costs_nothing(chosen):
+    mined, gentle, both = point(0.5, 0.05), point(0.97, 0.99), point(0.5, 0.04)
+    assert chosen(5, mined, gentle, both) == (0.97, 0.99)
+
+
 def test_where_nothing_was_mined_the_gentle_stage_goes_on_from_the_best(chosen):
     assert chosen(0, point(0.97, 0.99)) == (0.97, 0.99)
