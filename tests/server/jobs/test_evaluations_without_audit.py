@@ -21,7 +21,7 @@ checks: {annotator_agreement: off}
 audit: {candidates_per_seed: 10, annotators_per_region: 1}
 """
 # Three shards that take a second or more each.
-LONG_POLICY = POLICY.replace("candidates_per_seed: 10", "candidates_per_seed: 1000")
+LONG_POLICY = POLICY.replace("candidates_per_seed: 10", "candidates_per_seed: 100")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from defuse.v1.models_pb2 import (
 from defuse_server import redis_keys
 
 # Three shards that take a second or more each, so that a test can meet the search half done.
-LONG = {"candidates_per_seed": 1000}
+LONG = {"candidates_per_seed": 100}
 # As good as endless.
 ENDLESS = {"candidates_per_seed": 10_000}
 
