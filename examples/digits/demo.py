@@ -36,7 +36,7 @@ from examples.digits.train import Trained, train_all
 FOLDER = Path("out/demo")
 POLICY = Path(__file__).with_name("gate.yaml")
 SEED = 0
-CANDIDATES_PER_SEED = 120
+CANDIDATES_PER_SEED = 60
 KEPT_PER_SEED = 20
 """Both are many times the default: a thousand seeds are few, and the classifier is small and fast."""
 ANNOTATOR = "stand-in"
