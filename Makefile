@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTO_VENV := out/proto-venv
 PROTOS := $(wildcard proto/defuse/v1/*.proto)
 
-.PHONY: help setup demo test lint format proto lock bench docs screenshots clean
+.PHONY: help setup demo test test-engine test-service lint format proto lock bench docs screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -23,8 +23,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
+# Side by side: the engine's compute, those of the service mostly wait. What each says comes at its end.
 test: setup ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-engine test-service
+
+test-engine: setup
+	$(BIN)/python -m pytest tests/engine
+
+test-service: setup
+	$(BIN)/python -m pytest --ignore=tests/engine
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
 	$(BIN)/ruff check .

@@ -17,14 +17,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several processes (`-n`) one runs all that starts servers: they share what is installed for them."""
-    for item in items:
-        folder, *rest = item.path.relative_to(Path(__file__).parent).parts
-        item.add_marker(pytest.mark.xdist_group("/".join(rest) if folder == "engine" else "services"))
-
-
 @pytest.fixture(scope="session")
 def tiny_models() -> ModuleType:
     """Makers of tiny ONNX files and datasets."""
