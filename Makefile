@@ -23,9 +23,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# Side by side: the engine's compute, those of the service mostly wait. What each says comes at its end.
+# Side by side: the engine's compute, the others mostly wait.
 test: setup ## Run all tests
-	$(MAKE) --jobs=2 --output-sync=target --no-print-directory test-engine test-service
+	$(MAKE) --jobs=2 --no-print-directory test-engine test-service
 
 test-engine: setup
 	$(BIN)/python -m pytest tests/engine
