@@ -32,12 +32,14 @@ from defuse_server.splits import SplitOutcome
 
 MIXED = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
 LABELS = "test"
+CLEAR = {"agreement_threshold": 0.8}
+"""Parts of every region convince, too: what they look like is the engine's tests' to say."""
 
 
 @pytest.fixture
 async def audit(tiny, start_worker) -> Audit:
     start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=1)).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
     assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
     return audit
 
@@ -76,7 +78,7 @@ async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correctio
     tiny, backend, start_worker
 ):
     start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=2)).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=2, **CLEAR)).name)
     before = await backend.regions.artifact(audit.name)
     count = audit.region_count
     await answer(backend, audit, {0: MIXED}, "one")
@@ -157,7 +159,7 @@ async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backe
 
 async def test_a_split_whose_worker_is_killed_is_done_by_another_once(tiny, backend, start_worker):
     worker = start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=1)).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
     await answer(backend, audit, {0: MIXED})
     split = split_name(audit.name)
     await until(lambda: backend.redis.exists(redis_keys.resource(split)))
@@ -286,7 +288,7 @@ async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, 
 
 async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so(tiny, backend, start_worker):
     worker = start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=1)).name)
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
     worker.end()
     split = split_name(audit.name)
     await answer(backend, audit, {0: MIXED})
