@@ -10,9 +10,8 @@ import numpy as np
 from jaxtyping import Bool
 
 from defuse_engine.configs import RegionLabel
+from defuse_engine.correction.labeled_regions import precisions_of
 from defuse_engine.types import Codes, Labels, Regions
-
-_LEAST_VARIANCE = 1e-12
 
 
 class DisputedRegions:
@@ -21,12 +20,9 @@ class DisputedRegions:
     def __init__(self, labels: tuple[RegionLabel, ...], regions: Regions):
         """Take the labels that people gave, and the regions of the audit."""
         rows = [one.region for one in labels if one.label != int(regions.seed_labels[one.region])]
-        size = regions.means.shape[1]
         self._means, self._seed_labels = regions.means[rows], regions.seed_labels[rows]
-        self._precisions = np.linalg.pinv(
-            regions.covariances[rows] + _LEAST_VARIANCE * np.eye(size), hermitian=True
-        )
-        self._reach = float(size)
+        self._precisions = precisions_of(regions.covariances[rows])
+        self._reach = float(regions.means.shape[1])
 
     def hold(self, codes: Codes, seed_labels: Labels) -> Bool[np.ndarray, " n"]:
         """Which codes (n, D) lie in one of them, and come from seeds of its label.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
@@ -12,6 +13,8 @@ from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.regions.grouping import sample_region
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes, Images, Labels, Regions
+
+_LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,7 @@ def contradictions(
         return []
     rows = [label.region for label in labels]
     means, size = regions.means[rows], regions.means.shape[1]
-    jitter = 1e-12 * np.eye(size)
-    precisions = np.linalg.pinv(regions.tau * regions.covariances[rows] + jitter, hermitian=True)
+    precisions = precisions_of(regions.tau * regions.covariances[rows])
     offsets = means[:, None, :] - means[None, :, :]
     # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
     distances = np.einsum("ijd,jde,ije->ij", offsets, precisions, offsets)
@@ -64,6 +66,11 @@ def contradictions(
         for i, j in zip(*np.nonzero(np.triu(together, 1)), strict=True)
         if labels[i].label != labels[j].label
     ]
+
+
+def precisions_of(covariances: Float64[np.ndarray, "r d d"]) -> Float64[np.ndarray, "r d d"]:
+    """Inverses of covariances, of those without spread in some direction, too: there nothing else is near."""
+    return np.linalg.pinv(covariances + _LEAST_VARIANCE * np.eye(covariances.shape[-1]), hermitian=True)
 
 
 def draw_samples(

@@ -38,7 +38,7 @@ POLICY = Path(__file__).with_name("gate.yaml")
 SEED = 0
 CANDIDATES_PER_SEED = 60
 KEPT_PER_SEED = 20
-"""Both are many times the default: a thousand seeds are few, and the classifier is small and fast."""
+"""Both are more than the default: a thousand seeds are few, and the classifier is small and fast."""
 ANNOTATOR = "stand-in"
 
 
