@@ -1,10 +1,13 @@
-"""One job from its folder to its result: the end of every way through the engine."""
+"""One job from its folder to its result: the end of every way through the engine.
+
+What only one kind of job needs is imported when such a job is done: scikit-learn alone takes longer to load
+than an inspection to run.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from defuse_engine import audit, inspection
 from defuse_engine.configs import (
     AuditConfig,
     CorrectionConfig,
@@ -12,16 +15,12 @@ from defuse_engine.configs import (
     SplitConfig,
     VaeTrainingConfig,
 )
-from defuse_engine.correction import correct
 from defuse_engine.errors import JobInvalid
 from defuse_engine.inputs.resources import open_classifier, open_dataset, open_resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import write_json
 from defuse_engine.models.device import Runtime, open_runtime
-from defuse_engine.regions import split
-from defuse_engine.vae import train
-from defuse_engine.verify.compare import compare
 
 _BATCH_SIZE = 256
 """Of inspections and evaluations, whose configs name none."""
@@ -38,9 +37,7 @@ def run_job(job: Job, lines: Lines) -> None:
 def _run(job: Job, lines: Lines) -> dict[str, Any]:
     match job.kind:
         case "audit":
-            config = AuditConfig.from_json(job.config)
-            runtime = _open_runtime(job, lines, config.batch_size)
-            return audit.run(job, config, open_resources(job.inputs, runtime), lines)
+            return _audit(job, AuditConfig.from_json(job.config), lines)
         case "split":
             return _split(job, SplitConfig.from_json(job.config), lines)
         case "correct":
@@ -53,19 +50,32 @@ def _run(job: Job, lines: Lines) -> dict[str, Any]:
             return _inspect(job, lines)
 
 
+def _audit(job: Job, config: AuditConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine import audit
+
+    runtime = _open_runtime(job, lines, config.batch_size)
+    return audit.run(job, config, open_resources(job.inputs, runtime), lines)
+
+
 def _split(job: Job, config: SplitConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine.regions import split
+
     runtime = _open_runtime(job, lines, config.audit.batch_size)
     part = split.run(job, config, open_resources(job.inputs, runtime), lines)
     return {"device": runtime.device, **part, "warnings": lines.warnings}
 
 
 def _correct(job: Job, config: CorrectionConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine.correction import correct
+
     runtime = _open_runtime(job, lines, _BATCH_SIZE)
     part = correct.run(job, config, open_resources(job.inputs, runtime), lines)
     return {"device": runtime.device, **part, "warnings": lines.warnings}
 
 
 def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine.verify.compare import compare
+
     runtime = _open_runtime(job, lines, config.audit.batch_size)
     resources = open_resources(job.inputs, runtime)
     if job.inputs.candidate is None:
@@ -76,6 +86,8 @@ def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any
 
 
 def _train_vae(job: Job, config: VaeTrainingConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine.vae import train
+
     runtime = _open_runtime(job, lines, _BATCH_SIZE)
     if job.inputs.classifier is None or job.inputs.dataset is None:
         raise JobInvalid("job.inputs of kind train_vae needs classifier and dataset")
@@ -87,6 +99,8 @@ def _train_vae(job: Job, config: VaeTrainingConfig, lines: Lines) -> dict[str, A
 
 
 def _inspect(job: Job, lines: Lines) -> dict[str, Any]:
+    from defuse_engine import inspection
+
     if job.config != {}:
         raise JobInvalid(f"job.config of kind {job.kind} must be empty, got {job.config!r}")
     runtime = _open_runtime(job, lines, _BATCH_SIZE)

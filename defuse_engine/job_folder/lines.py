@@ -20,19 +20,24 @@ class Lines:
         self.device = device
         """Named in every progress line."""
         self.warnings: list[dict[str, str]] = []
-        self._stage = ""
+        self._started = ("", "")
         self._started_s = 0.0
         self._started_done = 0
+        self._last_done = 0
         self._last_s = 0.0
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Report progress, at most five times a second; the first and the last line of a stage always."""
+        """Report progress, at most five times a second; the first and the last line of a stage always.
+
+        A stage may do one thing after another: where what is counted changes, or starts anew, so does the
+        rate.
+        """
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._started_s, self._started_done = stage, now, done
+        if (stage, unit) != self._started or done < self._last_done:
+            self._started, self._started_s, self._started_done = (stage, unit), now, done
         elif done < total and now - self._last_s < PROGRESS_INTERVAL_S:
             return
-        self._last_s = now
+        self._last_s, self._last_done = now, done
         elapsed_s = now - self._started_s
         rate = (done - self._started_done) / elapsed_s if elapsed_s > 0 else 0.0
         self._write(

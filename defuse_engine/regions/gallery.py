@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, Int64
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.regions.nearest import NearestCodes
 from defuse_engine.regions.rated import RatedRegion
 from defuse_engine.types import Codes, Images, Misclassifications
 
@@ -24,7 +24,7 @@ class Gallery:
 
     decoder: Decoder
     dataset: Dataset
-    train_codes: Codes
+    train_codes: NearestCodes
     value_range: tuple[float, float]
     config: AuditConfig
     folder: Path
@@ -35,7 +35,7 @@ class Gallery:
     def describe(self, index: int, rated: RatedRegion, found: Misclassifications) -> dict[str, Any]:
         """Write both contact sheets of region `index`; returns the region as `result.json` has it."""
         region, shown, train = rated.region, self.config.sheet_samples, self.dataset.train
-        nearest, distances = nearest_items(region.mean, self.train_codes, shown)
+        nearest, distances = self.train_codes.to(region.mean, shown)
         return {
             "index": index,
             "weight": region.weight,
@@ -65,19 +65,13 @@ class Gallery:
 def open_gallery(resources: Resources, train_codes: Codes, config: AuditConfig, folder: Path) -> Gallery:
     """A gallery that writes below `folder`, the job's; `train_codes` are those of the train split."""
     return Gallery(
-        resources.decoder, resources.dataset, train_codes, value_range(resources.dataset), config, folder
+        resources.decoder,
+        resources.dataset,
+        NearestCodes(train_codes),
+        value_range(resources.dataset),
+        config,
+        folder,
     )
-
-
-def nearest_items(
-    mean: Float[np.ndarray, " d"], codes: Codes, count: int
-) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-    """The items whose codes are nearest to a mean: indices and Euclidean distances, the nearest first."""
-    offsets = codes - mean.astype(np.float32)
-    squares = np.einsum("nd,nd->n", offsets, offsets)
-    nearest = np.argpartition(squares, min(count, len(squares)) - 1)[:count]
-    nearest = nearest[np.argsort(squares[nearest], kind="stable")]
-    return nearest.astype(np.int64), np.sqrt(squares[nearest])
 
 
 def value_range(dataset: Dataset) -> tuple[float, float]:

@@ -11,7 +11,8 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.regions.gallery import nearest_items, value_range
+from defuse_engine.regions.gallery import value_range
+from defuse_engine.regions.nearest import NearestCodes
 from defuse_engine.search.seeds import encode_split
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes
@@ -30,13 +31,15 @@ def write_gold_sheets(
     dataset = resources.dataset
     codes = encode_split(resources.encoder, dataset.validation, reporter)
     rng = numpy_generator(seed, "gold")
+    of_train = NearestCodes(train_codes)
     described: list[dict[str, Any]] = []
     for label in np.unique(dataset.validation.labels).tolist():
         items = np.flatnonzero(dataset.validation.labels == label)
+        of_class = NearestCodes(codes[items])
         for anchor in rng.choice(items, size=min(config.gold_sheets, len(items)), replace=False):
-            alike, _ = nearest_items(codes[anchor], codes[items], config.sheet_samples)
+            alike, _ = of_class.to(codes[anchor], config.sheet_samples)
             chosen = items[alike]
-            near, _ = nearest_items(codes[chosen].mean(axis=0), train_codes, config.sheet_samples)
+            near, _ = of_train.to(codes[chosen].mean(axis=0), config.sheet_samples)
             sheets = {
                 "sheet": dataset.validation.images(chosen),
                 "nearest_sheet": dataset.train.images(near),

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float32
+from jaxtyping import Float32, Int64
 
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.onnx_model import Encoder
 from defuse_engine.regions.grouping import Region
-from defuse_engine.types import Codes, Interval
+from defuse_engine.regions.nearest import NearestCodes
+from defuse_engine.types import Interval
 
 _MOST_ITEMS = 20_000
 _NEAREST = 512
@@ -30,11 +32,17 @@ class AggregatePosterior:
     (A. Makhzani et al., Adversarial autoencoders, 2015.) Unlike the prior it knows where the data is.
     """
 
-    mu: Codes
-    sigma: Float32[np.ndarray, "n d"]
-    active: np.ndarray
+    active: Int64[np.ndarray, " a"]
     """Indices of the coordinates that carry information: mu varies more than sigma blurs it. In the others a
     code may lie anywhere without a difference to its image."""
+    mu: Float32[np.ndarray, "n a"]
+    """Of these coordinates; so is sigma."""
+    sigma: Float32[np.ndarray, "n a"]
+
+    @cached_property
+    def nearest(self) -> NearestCodes:
+        """The items by their mu."""
+        return NearestCodes(self.mu)
 
 
 def aggregate_posterior(encoder: Encoder, split: Split, rng: np.random.Generator) -> AggregatePosterior:
@@ -50,7 +58,8 @@ def aggregate_posterior(encoder: Encoder, split: Split, rng: np.random.Generator
     spread = mu.std(axis=0, dtype=np.float64).astype(np.float32)
     sigma = np.where(np.isnan(sigma), _BANDWIDTH * spread, sigma).astype(np.float32)
     active = np.flatnonzero(spread**2 > (sigma**2).mean(axis=0))
-    return AggregatePosterior(mu, sigma, active if len(active) else np.arange(mu.shape[1]))
+    active = active if len(active) else np.arange(mu.shape[1])
+    return AggregatePosterior(active, mu[:, active], sigma[:, active])
 
 
 def expected_harm(region: Region, wrong: Interval, production: AggregatePosterior, device: str) -> Interval:
@@ -63,11 +72,11 @@ def expected_harm(region: Region, wrong: Interval, production: AggregatePosterio
     the interval covers at least 95%.
     """
     active = production.active
-    distance = np.linalg.norm(production.mu[:, active] - region.mean[active].astype(np.float32), axis=1)
-    near = np.argpartition(distance, min(_NEAREST, len(distance)) - 1)[:_NEAREST]
+    mean = region.mean[active]
+    near, _ = production.nearest.to(mean, _NEAREST)
     covariance = torch.from_numpy(region.covariance[np.ix_(active, active)]).to(device)
-    variances = torch.from_numpy(production.sigma[np.ix_(near, active)]).to(device).double() ** 2
-    offsets = torch.from_numpy(production.mu[np.ix_(near, active)] - region.mean[active]).to(device).double()
+    variances = torch.from_numpy(production.sigma[near]).to(device).double() ** 2
+    offsets = torch.from_numpy(production.mu[near] - mean).to(device).double()
     summed = covariance + torch.diag_embed(variances)
     factor, failed = torch.linalg.cholesky_ex(summed)
     white = torch.linalg.solve_triangular(factor, offsets[:, :, None], upper=False)[:, :, 0]

@@ -25,7 +25,7 @@ def production() -> AggregatePosterior:
     places = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 1.0], [0.0, 3.0, -1.0]])
     mu = places[rng.integers(3, size=300)] + 0.5 * rng.standard_normal((300, 3))
     sigma = rng.uniform(0.05, 0.6, (300, 3))
-    return AggregatePosterior(mu.astype(np.float32), sigma.astype(np.float32), np.arange(3))
+    return AggregatePosterior(np.arange(3), mu.astype(np.float32), sigma.astype(np.float32))
 
 
 COVARIANCE = np.array([[0.5, 0.2, 0.0], [0.2, 0.3, -0.1], [0.0, -0.1, 0.4]])
@@ -46,7 +46,7 @@ def test_the_mass_of_a_region_is_what_monte_carlo_finds(production, mean):
 
 def test_its_interval_narrows_with_the_items(production):
     four_times = AggregatePosterior(
-        np.tile(production.mu, (4, 1)), np.tile(production.sigma, (4, 1)), production.active
+        production.active, np.tile(production.mu, (4, 1)), np.tile(production.sigma, (4, 1))
     )
     here = region([0.0, 0.0, 0.0], 0.1 * COVARIANCE)
     few = expected_harm(here, CERTAIN, production, "cpu")
@@ -73,7 +73,7 @@ def test_a_region_where_no_input_falls_does_no_harm(production):
 
 
 def test_identical_codes_have_all_their_mass_in_one_place():
-    production = AggregatePosterior(np.ones((40, 2), np.float32), np.zeros((40, 2), np.float32), np.arange(2))
+    production = AggregatePosterior(np.arange(2), np.ones((40, 2), np.float32), np.zeros((40, 2), np.float32))
     harm = expected_harm(region([1.0, 1.0], 1e-6 * np.eye(2)), CERTAIN, production, "cpu")
     assert harm.value == pytest.approx(1.0)
 
@@ -96,7 +96,7 @@ def test_an_encoder_with_mu_alone_is_blurred_by_a_share_of_the_spread(graphs):
 def test_a_coordinate_that_carries_no_information_does_not_count(graphs):
     # This encoder's logvar is mu itself: sigma is 0.2 where mu varies by 1, and 1 where mu varies by 0.01.
     production = encoded(graphs, ("mu", "logvar"), spread=0.01)
-    np.testing.assert_allclose(production.sigma[:, 1], np.exp(production.mu[:, 1] / 2), rtol=1e-4)
+    np.testing.assert_allclose(production.sigma, np.exp(production.mu / 2), rtol=1e-4)
     assert production.active.tolist() == [0]
     near, beside = (
         expected_harm(region([-3.0, z1], 0.1 * np.eye(2)), CERTAIN, production, "cpu").value
