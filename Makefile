@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTO_VENV := out/proto-venv
 PROTOS := $(wildcard proto/defuse/v1/*.proto)
 
-.PHONY: help setup demo test test-engine test-service lint format proto lock bench docs screenshots clean
+.PHONY: help setup demo test test-engine test-service test-e2e lint format proto lock bench docs screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -23,15 +23,18 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# Side by side: the engine's compute, the others mostly wait.
+# Two at a time, the longest first.
 test: setup ## Run all tests
-	$(MAKE) --jobs=2 --no-print-directory test-engine test-service
+	$(MAKE) --jobs=2 --no-print-directory test-e2e test-engine test-service
 
 test-engine: setup
 	$(BIN)/python -m pytest tests/engine
 
 test-service: setup
-	$(BIN)/python -m pytest --ignore=tests/engine
+	$(BIN)/python -m pytest tests/client tests/server
+
+test-e2e: setup
+	$(BIN)/python -m pytest tests/e2e
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
 	$(BIN)/ruff check .

@@ -22,36 +22,35 @@ class Neighbours:
         self.count = min(neighbours, len(codes))
         self._device = device
         self._labels = torch.from_numpy(labels).to(device)
-        # Rows of blocks: the k nearest codes lie in the k blocks whose nearest codes are nearest. So a search
-        # of the blocks' minima, then of k blocks, finds what sorting all distances would, several times as
-        # fast.
+        # Columns of blocks: the k nearest codes lie in the k blocks whose nearest codes are nearest. So a
+        # search of the blocks' minima, then of k blocks, finds what sorting all distances would, several
+        # times as fast. A block's codes lie a row apart: minima of whole rows are what vectors compute well.
         self._width = max(1, math.isqrt(len(codes) // max(1, self.count)))
         padding = -len(codes) % self._width
         # Around their mean: far from the origin float32 would not tell near codes apart.
         self._centre = codes.mean(axis=0, dtype=np.float64).astype(np.float32)
         points = torch.from_numpy(codes - self._centre)
-        self._codes = torch.cat([points, points.new_zeros(padding, points.shape[1])]).to(device)
-        squares = (self._codes**2).sum(dim=1)
-        squares[len(codes) :] = torch.inf
-        self._square_norms = squares
+        squares = torch.cat([(points**2).sum(dim=1), torch.full((padding,), torch.inf)])
+        points = torch.cat([points, points.new_zeros(padding, points.shape[1])])
+        # (d + 1, n): a product with (a, 1) gives |a - b|^2 without |a|^2, which is the same for all b.
+        self._factors = torch.cat([-2.0 * points, squares[:, None]], dim=1).T.contiguous().to(device)
 
     def labels_near(self, codes: Codes) -> Int64[np.ndarray, "n k"]:
         """Labels of the nearest train codes of each code, by Euclidean distance, in no order."""
-        step = max(1, _DISTANCES_AT_ONCE // len(self._codes))
+        step = max(1, _DISTANCES_AT_ONCE // self._factors.shape[1])
         parts = [self._near(codes[start : start + step]) for start in range(0, len(codes), step)]
         return np.concatenate(parts) if parts else np.zeros((0, self.count), np.int64)
 
     def _near(self, codes: Codes) -> Int64[np.ndarray, "n k"]:
         some = torch.from_numpy(codes - self._centre).to(self._device)
-        # |a - b|^2 without |a|^2, which is the same for all b.
-        distances = torch.addmm(self._square_norms, some, self._codes.T, alpha=-2.0)
-        blocks = distances.view(len(some), -1, self._width)
-        wanted = min(self.count, blocks.shape[1])
-        nearest_blocks = blocks.amin(dim=2).topk(wanted, dim=1, largest=False, sorted=False).indices
-        inside = blocks.gather(1, nearest_blocks[:, :, None].expand(-1, -1, self._width)).flatten(1)
+        distances = torch.cat([some, some.new_ones(len(some), 1)], dim=1) @ self._factors
+        blocks = distances.view(len(some), self._width, -1)
+        wanted = min(self.count, blocks.shape[2])
+        nearest = blocks.amin(dim=1).topk(wanted, dim=1, largest=False, sorted=False).indices
+        inside = blocks.gather(2, nearest[:, None, :].expand(-1, self._width, -1)).flatten(1)
         positions = inside.topk(self.count, dim=1, largest=False, sorted=False).indices
-        block = nearest_blocks.gather(1, positions // self._width)
-        return self._labels[block * self._width + positions % self._width].cpu().numpy()
+        block = nearest.gather(1, positions % wanted)
+        return self._labels[positions // wanted * blocks.shape[2] + block].cpu().numpy()
 
 
 def neighbours_for(asked: int, items: int, classes: int) -> int:
