@@ -22,9 +22,9 @@ from defuse_engine.search.found import concatenate, select
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.types import Codes
 
-_SEEDS = 15_000
-"""Many: what a second search still finds lies around items that were not mined."""
-_CANDIDATES = 180_000
+_SEEDS = 25_000
+"""As many as an audit starts from: what a second search still finds lies around items that were not mined."""
+_CANDIDATES = 200_000
 """About as many in all: around fewer seeds more of each, if the audit looked at more, too."""
 _MOST_SAMPLES = 20_000
 

@@ -24,7 +24,9 @@ START_PATIENCE_S = 240.0
 def install(folder: Path) -> None:
     """Make a virtual environment with it: it pins redis < 5.3, so it can't be in ours."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    # Most of it is never imported, and needs no bytecode.
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip = [str(folder / "bin" / "pip"), "install", *options]
     subprocess.run([*pip, f"label-studio=={VERSION}"], check=True)
 
 

@@ -29,7 +29,9 @@ def install(folder: Path) -> None:
     if ready.exists() and ready.read_text() == "\n".join(PACKAGES):
         return
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    # Most of it is never imported, and needs no bytecode.
+    options = ["--quiet", "--disable-pip-version-check", "--no-compile"]
+    pip = [str(folder / "bin" / "pip"), "install", *options]
     subprocess.run([*pip, *PACKAGES], check=True)
     ready.write_text("\n".join(PACKAGES))
 

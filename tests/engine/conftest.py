@@ -21,8 +21,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from defuse_engine.job_folder.lines import Lines
+from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.search import assembly
 from defuse_engine.search.witness import Witness
+from defuse_engine.types import Regions
 
 IMAGE_SHAPE = (1, 2, 3)
 BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
@@ -139,6 +141,50 @@ def make_job(tmp_path):
             entries = {key: entries[key] for key in [kind.removeprefix("inspect_")]}
         document = {"kind": kind, "seed": 1, "device": "cpu", "threads": 1, "inputs": entries, **job}
         (folder / "job.json").write_text(json.dumps(document))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def follow_up(make_job):
+    """Write a job folder on two regions of an audit, inside the stripe that the classifier gets wrong.
+
+    Both are labeled `label`, unless the config names `labels`; an evaluation needs a `candidate`.
+    """
+
+    def make(
+        kind,
+        config,
+        *,
+        name="job",
+        files=None,
+        label=1,
+        predicted_class=0,
+        means=((0.25, -1.0), (0.25, 1.0)),
+        variances=((0.05, 1.0), (0.05, 1.0)),
+        candidate=None,
+    ) -> Path:
+        labels = [{"region": region, "label": label} for region in range(2)]
+        folder = make_job(kind=kind, name=name, files=files, config={"labels": labels, **config})
+        regions = Regions(
+            weights=np.array([0.5, 0.5]),
+            means=np.array(means),
+            covariances=np.array([np.diag(one) for one in variances]),
+            seed_labels=np.array([1, 1], np.int32),
+            predicted_classes=np.full(2, predicted_class, np.int32),
+            sizes=np.array([10, 10]),
+            member_offsets=np.array([0, 10, 20]),
+            members=np.arange(20),
+            tau=0.1,
+        )
+        write_regions(folder / "inputs/regions.npz", regions)
+        job = json.loads((folder / "job.json").read_text())
+        job["inputs"]["regions"] = {"file": "inputs/regions.npz"}
+        if candidate is not None:
+            (folder / "inputs/candidate.onnx").write_bytes(candidate)
+            job["inputs"]["candidate"] = {"file": "inputs/candidate.onnx"}
+        (folder / "job.json").write_text(json.dumps(job))
         return folder
 
     return make

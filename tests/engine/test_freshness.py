@@ -8,10 +8,9 @@ import pytest
 
 from defuse_engine.configs import AuditConfig, CorrectionConfig
 from defuse_engine.correction import mining, sweep
-from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.search import identify
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import TRAIN, Regions
+from defuse_engine.types import TRAIN
 
 AUDIT, AUDIT_SEED = {"max_seeds": 1500}, 5
 STARTED_FROM_HALF = {"audit": AUDIT, "audit_seed": AUDIT_SEED}
@@ -30,32 +29,18 @@ def apart(graphs) -> dict[str, np.ndarray]:
 
 
 @pytest.fixture
-def follow_up(make_job, graphs):
-    """Makes a job on two regions inside the stripe that the classifier gets wrong; one is labeled."""
+def follow_up(follow_up, graphs):
+    """Makes a job on two regions, of which one is labeled."""
 
     def make(kind, **config):
-        folder = make_job(name=kind, files={"dataset.npz": apart(graphs)})
-        stripe = Regions(
-            weights=np.ones(2) / 2,
-            means=np.array([[0.25, 0.0], [0.25, -1.5]]),
-            covariances=np.array([np.diag([0.05, 1.0]), np.diag([0.05, 0.04])]),
-            seed_labels=np.array([1, 1], np.int32),
-            predicted_classes=np.array([0, 0], np.int32),
-            sizes=np.array([10, 10]),
-            member_offsets=np.array([0, 10, 20]),
-            members=np.arange(20),
-            tau=0.1,
+        return follow_up(
+            kind,
+            {"labels": [{"region": 0, "label": 1}], **config},
+            files={"dataset.npz": apart(graphs)},
+            means=[[0.25, 0.0], [0.25, -1.5]],
+            variances=[[0.05, 1.0], [0.05, 0.04]],
+            candidate=graphs.classifier(boundary=0.0) if kind == "evaluate" else None,
         )
-        write_regions(folder / "inputs/regions.npz", stripe)
-        (folder / "inputs/candidate.onnx").write_bytes(graphs.classifier(boundary=0.0))
-        job = json.loads((folder / "job.json").read_text())
-        job["kind"] = kind
-        job["inputs"]["regions"] = {"file": "inputs/regions.npz"}
-        if kind == "evaluate":
-            job["inputs"]["candidate"] = {"file": "inputs/candidate.onnx"}
-        job["config"] = {"labels": [{"region": 0, "label": 1}], **config}
-        (folder / "job.json").write_text(json.dumps(job))
-        return folder
 
     return make
 
