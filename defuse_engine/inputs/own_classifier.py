@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float32
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import fuse_conv_bn_eval
 
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import computes_in_bfloat16
@@ -119,9 +120,17 @@ def train_own_classifier(
         optimizer.step()
         schedule.step()
         on_step(step + 1)
+    model = model.requires_grad_(False).eval()
+    layers: list[nn.Module] = []
+    for layer in model.first:
+        last = layers[-1] if layers else None
+        if isinstance(layer, nn.BatchNorm2d) and isinstance(last, nn.Conv2d):
+            layers[-1] = fuse_conv_bn_eval(last, layer)
+        else:
+            layers.append(layer)
+    model.first = nn.Sequential(*layers)
     # Channels last: reading takes three quarters of the time.
-    model = model.requires_grad_(False).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return model.eval()
+    return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _rough(device: str) -> torch.autocast:

@@ -6,12 +6,15 @@ and only what the graph's structure calls a weight becomes a parameter (see `gra
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 import onnx2fx
 import torch
 from onnx import TensorProto
 from torch import Tensor, fx, nn
+from torch.nn import functional
 
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.models.gradient_trace import GradientLost, input_gradient, weight_gradients
@@ -187,6 +190,7 @@ def _convert(prepared: TorchGraph, problem: str) -> DifferentiableModel:
         raise _not_differentiable(
             problem, _last_operation(prepared), f"could not be converted: {error}"
         ) from error
+    _fuse_silu(graph_module)
     for name in prepared.weights:
         weight = graph_module.get_buffer(name).clone()
         delattr(graph_module, name)
@@ -194,6 +198,22 @@ def _convert(prepared: TorchGraph, problem: str) -> DifferentiableModel:
     element = prepared.input.type.tensor_type.elem_type
     dtype = torch.from_numpy(np.zeros(1, onnx.helper.tensor_dtype_to_np_dtype(element))).dtype
     return DifferentiableModel(graph_module, prepared.output, dict(prepared.weights), dtype)
+
+
+def _fuse_silu(graph_module: fx.GraphModule) -> None:
+    """Files write SiLU as x * sigmoid(x); one operation takes half the time, and its gradient too."""
+
+    def silu(x: Any) -> Any:
+        return functional.silu(x)
+
+    def left(x: Any) -> Any:
+        return torch.mul(x, torch.sigmoid(x))
+
+    def right(x: Any) -> Any:
+        return torch.mul(torch.sigmoid(x), x)
+
+    for pattern in (left, right):
+        fx.replace_pattern(graph_module, pattern, silu)
 
 
 def _freeze(module: DifferentiableModel, name: str) -> None:

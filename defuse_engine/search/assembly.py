@@ -70,7 +70,8 @@ def open_search(
     gives that method's candidates to the others.
     """
     scale = config.noise_scale * latent_spread(codes)
-    decoded = _decoded_classifier(resources, classifier, judge, config, reporter)
+    some = codes[: config.batch_size]
+    decoded = _decoded_classifier(resources, classifier, judge, some, config, reporter)
     names: list[MethodName] = [name for name in config.methods if name != "gradient" or decoded is not None]
     if not names:
         # Only the gradient was asked for, and there is none: the search needs candidates all the same.
@@ -109,13 +110,14 @@ def _decoded_classifier(
     resources: Resources,
     classifier: Classifier,
     judge: Judge | None,
+    codes: Codes,
     config: AuditConfig,
     reporter: Reporter,
 ) -> DecodedClassifier | None:
     if judge is None or "gradient" not in config.methods:
         return None
     try:
-        return DecodedClassifier(resources.decoder, classifier, judge.witness)
+        return DecodedClassifier(resources.decoder, classifier, judge.witness, codes)
     except InvalidModel as error:
         if error.reason is not Reason.MODEL_NOT_DIFFERENTIABLE:
             raise

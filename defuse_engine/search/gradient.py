@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from defuse_engine.configs import MethodName
+from defuse_engine.models.bfloat16 import in_bfloat16
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.differentiable import DifferentiableModel, input_differentiable
 from defuse_engine.models.onnx_model import Classifier, Decoder
@@ -23,7 +24,7 @@ from defuse_engine.models.preprocessing import apply, invert
 from defuse_engine.search.method import Proposals
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.search.witness import Witness
-from defuse_engine.types import Labels
+from defuse_engine.types import Codes, Labels
 
 _REACH = 2.0
 """Radius of the trust region over the expected length of the neighbourhood method's noise."""
@@ -54,8 +55,11 @@ _AIMED_BEFORE = 1e6
 class DecodedClassifier:
     """Decoder, classifier and guide in one differentiable piece."""
 
-    def __init__(self, decoder: Decoder, classifier: Classifier, witness: Witness):
-        """Raise MODEL_NOT_DIFFERENTIABLE where decoder or classifier has no gradient."""
+    def __init__(self, decoder: Decoder, classifier: Classifier, witness: Witness, codes: Codes):
+        """Raise MODEL_NOT_DIFFERENTIABLE where decoder or classifier has no gradient.
+
+        `codes`: a few that ascents may meet, on which a faster form of both is tried.
+        """
         device = decoder.session.runtime.device
         self._decoder, self._classifier = decoder, classifier
         self._decode = _frozen(decoder.session.model_bytes, decoder.output.name, device)
@@ -65,16 +69,24 @@ class DecodedClassifier:
         self._guide = witness.guide
         # What an ascent finds is classified again.
         self._rough = computes_in_bfloat16(device)
+        if self._rough:
+            some = torch.from_numpy(codes)
+            images = self._images(some)
+            self._decode = in_bfloat16(self._decode, some)
+            self._classify = in_bfloat16(self._classify, apply(classifier.preprocessing, images))
 
     def __call__(self, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Log-probabilities (n, K) of decoded codes (n, D), by the classifier and by the guide."""
         with torch.autocast("cpu", torch.bfloat16, enabled=self._rough):
-            images = invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
+            images = self._images(codes)
             outputs = self._classify(apply(self._classifier.preprocessing, images)).float()
             guided = self._guide(images)[-1]
         if self._classifier.output_kind == "logits":
             return functional.log_softmax(outputs, dim=1), guided
         return outputs.clamp_min(_LEAST_PROBABILITY).log(), guided
+
+    def _images(self, codes: Tensor) -> Tensor:
+        return invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
 
 
 class Gradient:

@@ -421,3 +421,25 @@ def test_negative_indices_are_gathered_from_the_end():
     tensors = {"w": floats(4, 6), "which": np.array([-1, 0, -2], np.int64)}
     model = graph(nodes, tensors).SerializeToString()
     assert parity_max_abs_error(model, to_torch(model), torch.rand(2, 6)) <= 1e-5
+
+
+@pytest.mark.parametrize("order", [["x", "s"], ["s", "x"]])
+def test_silu_is_one_operation(order):
+    nodes = [helper.make_node("Sigmoid", ["x"], ["s"]), helper.make_node("Mul", order, ["y"])]
+    model = graph(nodes, {}, outputs=(("y", ["n", 6], TensorProto.FLOAT),))
+    module = input_differentiable(model.SerializeToString())
+    assert [node.target for node in module.graph_module.graph.nodes if node.op == "call_function"] == [
+        torch.nn.functional.silu
+    ]
+
+
+def test_a_sigmoid_that_is_used_elsewhere_stays():
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["s"]),
+        helper.make_node("Mul", ["x", "s"], ["m"]),
+        helper.make_node("Add", ["m", "s"], ["y"]),
+    ]
+    model = graph(nodes, {}, outputs=(("y", ["n", 6], TensorProto.FLOAT),))
+    module = input_differentiable(model.SerializeToString())
+    inputs = torch.randn(4, 6)
+    torch.testing.assert_close(module(inputs), inputs * inputs.sigmoid() + inputs.sigmoid())

@@ -1,0 +1,87 @@
+"""A frozen model in bfloat16: nearly the same numbers, or the model as it was."""
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from defuse_engine.models.bfloat16 import in_bfloat16
+from defuse_engine.models.differentiable import input_differentiable
+
+INPUTS = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+
+
+def model(shape, *nodes, **constants):
+    """The torch form of a graph from images x (n, 1, 4, 4) to y (n, *shape)."""
+    made = helper.make_model(
+        helper.make_graph(
+            list(nodes),
+            "graph",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 4, 4])],
+            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", *shape])],
+            [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
+    )
+    return input_differentiable(made.SerializeToString())
+
+
+def test_a_scale_leaves_what_follows_it_in_bfloat16():
+    rng = np.random.default_rng(0)
+    scaled = model(
+        (16, 4, 4),
+        helper.make_node("Conv", ["x", "weight"], ["c"], pads=[1, 1, 1, 1]),
+        helper.make_node("Mul", ["c", "scale"], ["y"]),
+        weight=rng.standard_normal((16, 1, 3, 3)).astype(np.float32),
+        scale=rng.standard_normal((16, 1, 1)).astype(np.float32),
+    )
+    rough = in_bfloat16(scaled, INPUTS)
+    assert {tensor.dtype for tensor in rough.graph_module.buffers()} == {torch.bfloat16}
+    assert {tensor.dtype for tensor in scaled.graph_module.buffers()} == {torch.float32}
+    with torch.autocast("cpu", torch.bfloat16):
+        assert scaled.graph_module(INPUTS).dtype == torch.float32
+        assert rough.graph_module(INPUTS).dtype == torch.bfloat16
+        torch.testing.assert_close(rough(INPUTS), scaled(INPUTS), rtol=0.05, atol=0.05)
+
+
+def test_factors_of_a_resampling_stay_exact():
+    # In bfloat16 1.26 is 1.2578125, and four pixels would become five wherever they became six.
+    resized = model(
+        (1, 6, 6),
+        helper.make_node("Resize", ["x", "", "scales"], ["r"], mode="linear"),
+        helper.make_node("Mul", ["r", "gain"], ["y"]),
+        scales=np.array([1.0, 1.0, 1.51, 1.51], np.float32),
+        gain=np.full((1, 1, 6, 6), 2.0, np.float32),
+    )
+    rough = in_bfloat16(resized, INPUTS)
+    assert rough is not resized
+    assert rough(INPUTS).shape == (8, 1, 6, 6)
+
+
+@pytest.mark.parametrize("offset", [1.0, 1000.0])
+def test_a_model_that_needs_its_digits_stays_as_it_is(offset):
+    """The difference of two large numbers."""
+    noise = np.random.default_rng(1).standard_normal((1, 1, 4, 4)).astype(np.float32)
+    close = model(
+        (1, 4, 4),
+        helper.make_node("Add", ["x", "much"], ["a"]),
+        helper.make_node("Sub", ["a", "nearly_as_much"], ["y"]),
+        much=offset + noise,
+        nearly_as_much=np.float32(offset) + np.zeros((1, 1, 4, 4), np.float32) + np.float32(0.3),
+    )
+    assert (in_bfloat16(close, INPUTS) is close) == (offset == 1000.0)
+
+
+def test_a_mixture_that_an_operation_refuses_leaves_the_model_as_it_is():
+    rng = np.random.default_rng(2)
+    normalised = model(
+        (16,),
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("BatchNormalization", ["flat", "scale", "bias", "mean", "var"], ["y"]),
+        scale=rng.random(16, np.float32),
+        bias=rng.random(16, np.float32),
+        mean=rng.random(16, np.float32),
+        var=rng.random(16, np.float32),
+    )
+    assert in_bfloat16(normalised, INPUTS) is normalised
