@@ -56,17 +56,18 @@ def choose(points: list[Point], baseline: Point, control: Point | None = None) -
 
     Points that keep the baseline's validation accuracy (`keeps`) come first, and of these the ones that reach
     that of the same fine-tuning without regions, within its standard error: of those within
-    `REGION_TOLERANCE` of the best region accuracy the one with the best validation accuracy. Where none keeps
-    it, the best sum of both accuracies of those that improve the regions and give up at most `MOST_GIVEN_UP`.
-    Where there is none of those either it raises CORRECTION_DIVERGED: what a correction broke is never
-    returned.
+    `REGION_TOLERANCE` of the best region accuracy the one with the best validation accuracy, and of equals
+    the one with the least weight on the regions: a few hundred items tell little, and later stages go on from
+    it. Where none keeps it, the best sum of both accuracies of those that improve the regions and give up at
+    most `MOST_GIVEN_UP`. Where there is none of those either it raises CORRECTION_DIVERGED: what a correction
+    broke is never returned.
     """
     kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
     if kept:
         level = [i for i in kept if control is None or _is_level(points[i], control)] or kept
         least = max(points[i].region_accuracy for i in level) - REGION_TOLERANCE
         eligible = [i for i in level if points[i].region_accuracy >= least]
-        return max(eligible, key=lambda i: (points[i].validation_accuracy, points[i].region_accuracy))
+        return max(eligible, key=lambda i: (points[i].validation_accuracy, -_weight(points[i])))
     sound = [
         i
         for i, point in enumerate(points)
@@ -127,9 +128,13 @@ def _is_level(point: Point, control: Point) -> bool:
 
 
 def _outdoes(points: list[Point], one: int, other: int) -> bool:
-    """Whether a point is at least as good in both accuracies; of equals the earlier one is chosen."""
-    first, second = ((points[i].validation_accuracy, points[i].region_accuracy) for i in (one, other))
-    return first[0] >= second[0] and first[1] >= second[1] and (first != second or one < other)
+    """Whether `choose` prefers a point to another whatever follows: it repairs as much, too."""
+    first, second = ((points[i].validation_accuracy, -_weight(points[i]), -i) for i in (one, other))
+    return first > second and points[one].region_accuracy >= points[other].region_accuracy
+
+
+def _weight(point: Point) -> float:
+    return point.region_weight or 0.0
 
 
 def _repairs(point: Point, baseline: Point) -> bool:

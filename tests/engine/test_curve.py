@@ -7,8 +7,8 @@ from defuse_engine.correction.curve import Point, choose, contenders, holds
 from defuse_engine.errors import EngineError, Reason
 
 
-def point(validation, region, diverged=False, error=0.0, class_fall=0.0):
-    return Point(1.0, 0.01, 1, validation, error, region, 0.1, diverged, worst_class_fall=class_fall)
+def point(validation, region, diverged=False, error=0.0, class_fall=0.0, weight=1.0):
+    return Point(weight, 0.01, 1, validation, error, region, 0.1, diverged, worst_class_fall=class_fall)
 
 
 BASELINE = Point(None, 0.0, 0, 0.90, 0.0, 0.40, 0.1, diverged=False)
@@ -42,6 +42,7 @@ def test_a_mined_point_takes_the_best_ones_place_where_it_costs_nothing(last, he
         ([point(0.898, 0.99, error=0.003), point(0.90, 0.60)], 0),
         ([point(0.89, 0.99), point(0.90, 0.40)], 0),
         ([point(0.92, 0.99, class_fall=4.0), point(0.91, 0.90, class_fall=2.0)], 1),
+        ([point(0.91, 0.99, weight=0.3), point(0.91, 0.98, weight=0.1), point(0.91, 1.0)], 1),
     ],
     ids=[
         "best regions",
@@ -52,6 +53,7 @@ def test_a_mined_point_takes_the_best_ones_place_where_it_costs_nothing(last, he
         "a loss within its error is none",
         "no repair, no point",
         "no class pays for the others",
+        "alike in both: least weight on the regions",
     ],
 )
 def test_the_point_that_is_returned(points, chosen):
@@ -61,8 +63,11 @@ def test_the_point_that_is_returned(points, chosen):
 @pytest.mark.parametrize("seed", range(50))
 def test_no_model_is_given_up_that_could_still_be_returned(seed):
     rng = np.random.default_rng(seed)
-    grid = rng.integers((88, 90, 0), (99, 100, 5), (12, 3)).tolist()
-    points = [point(validation / 100, region / 100, broken == 0) for validation, region, broken in grid]
+    grid = rng.integers((88, 90, 0, 1), (99, 100, 5, 4), (12, 4)).tolist()
+    points = [
+        point(validation / 100, region / 100, broken == 0, weight=float(weight))
+        for validation, region, broken, weight in grid
+    ]
     alive = set()
     for count in range(1, len(points) + 1):
         left = contenders(points[:count], BASELINE)
