@@ -10,7 +10,8 @@ import io
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
+from onnx_graphs import graph
 from sklearn.linear_model import LogisticRegression
 
 IMAGE_SHAPE = (1, 2, 3)
@@ -90,13 +91,4 @@ def _linear(matrix: np.ndarray, bias: np.ndarray, output: str) -> bytes:
 
 
 def _model(nodes, source, target, constants) -> bytes:
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info(source[0], TensorProto.FLOAT, source[1])],
-        [helper.make_tensor_value_info(target[0], TensorProto.FLOAT, target[1])],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return graph(nodes, constants, (source,), (target,)).SerializeToString()

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
+from onnx_graphs import graph
 
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.regions.regions_file import write_regions
@@ -40,19 +40,7 @@ class Graphs:
 
     @staticmethod
     def model(nodes, inputs, outputs, constants=None) -> bytes:
-        def value(name, shape, kind=TensorProto.FLOAT):
-            return helper.make_tensor_value_info(name, kind, shape)
-
-        graph = helper.make_graph(
-            nodes,
-            "graph",
-            [value(*entry) for entry in inputs],
-            [value(*entry) for entry in outputs],
-            [numpy_helper.from_array(array, name) for name, array in (constants or {}).items()],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-        onnx.checker.check_model(model)
-        return model.SerializeToString()
+        return graph(nodes, constants or {}, inputs, outputs).SerializeToString()
 
     @classmethod
     def linear(cls, matrix, bias, item=IMAGE_SHAPE, batch="n", outputs=("logits",)) -> bytes:

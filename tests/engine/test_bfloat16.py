@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
+from onnx_graphs import graph
 
 from defuse_engine.models.bfloat16 import in_bfloat16
 from defuse_engine.models.differentiable import input_differentiable
@@ -13,16 +14,11 @@ INPUTS = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 
 def model(shape, *nodes, **constants):
     """The torch form of a graph from images x (n, 1, 4, 4) to y (n, *shape)."""
-    made = helper.make_model(
-        helper.make_graph(
-            list(nodes),
-            "graph",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 4, 4])],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", *shape])],
-            [numpy_helper.from_array(np.asarray(array), name) for name, array in constants.items()],
-        ),
-        opset_imports=[helper.make_opsetid("", 17)],
-        ir_version=9,
+    made = graph(
+        nodes,
+        constants,
+        inputs=[("x", ["n", 1, 4, 4])],
+        outputs=[("y", ["n", *shape])],
     )
     return input_differentiable(made.SerializeToString())
 

@@ -1,0 +1,78 @@
+"""What an operation computes in torch is what onnxruntime computes, and has its gradient."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper
+from onnx_graphs import floats, graph
+
+from defuse_engine.models.differentiable import input_differentiable, parity_max_abs_error, to_torch
+
+
+def test_bytes_that_the_graph_casts_are_differentiated_as_floats():
+    nodes = [
+        helper.make_node("Cast", ["x"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["floats", "share"], ["small"]),
+        helper.make_node("Gemm", ["small", "w"], ["y"], transB=1),
+    ]
+    model = graph(nodes, {"share": np.array(1 / 255, np.float32), "w": floats(3, 6)})
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    module = input_differentiable(model.SerializeToString())
+    inputs = torch.full((2, 6), 100.0, requires_grad=True)
+    module(inputs).sum().backward()
+    assert inputs.grad is not None
+    assert bool(inputs.grad.any())
+
+
+@pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
+@pytest.mark.parametrize(("mode", "nearest"), [("nearest", "floor"), ("linear", "floor"), ("cubic", "floor")])
+def test_images_are_resized_as_onnxruntime_does(coordinates, mode, nearest):
+    resize = helper.make_node(
+        "Resize",
+        ["x", "", "scales"],
+        ["y"],
+        coordinate_transformation_mode=coordinates,
+        mode=mode,
+        nearest_mode=nearest,
+    )
+    model = graph(
+        [resize],
+        {"scales": np.array([1, 1, 2, 3], np.float32)},
+        inputs=[("x", ["n", 1, 4, 5])],
+        outputs=[("y", ["n", 1, 8, 15])],
+    ).SerializeToString()
+    assert parity_max_abs_error(model, input_differentiable(model), torch.rand(2, 1, 4, 5)) <= 1e-4
+
+
+def test_negative_indices_are_gathered_from_the_end():
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["h"], transB=1),
+        helper.make_node("Gather", ["h", "which"], ["y"], axis=1),
+    ]
+    tensors = {"w": floats(4, 6), "which": np.array([-1, 0, -2], np.int64)}
+    model = graph(nodes, tensors).SerializeToString()
+    assert parity_max_abs_error(model, to_torch(model), torch.rand(2, 6)) <= 1e-5
+
+
+@pytest.mark.parametrize("order", [["x", "s"], ["s", "x"]])
+def test_silu_is_one_operation(order):
+    nodes = [helper.make_node("Sigmoid", ["x"], ["s"]), helper.make_node("Mul", order, ["y"])]
+    model = graph(nodes, {}, outputs=(("y", ["n", 6]),))
+    module = input_differentiable(model.SerializeToString())
+    assert [node.target for node in module.graph_module.graph.nodes if node.op == "call_function"] == [
+        torch.nn.functional.silu
+    ]
+
+
+def test_a_sigmoid_that_is_used_elsewhere_stays():
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["s"]),
+        helper.make_node("Mul", ["x", "s"], ["m"]),
+        helper.make_node("Add", ["m", "s"], ["y"]),
+    ]
+    model = graph(nodes, {}, outputs=(("y", ["n", 6]),))
+    module = input_differentiable(model.SerializeToString())
+    inputs = torch.randn(4, 6)
+    torch.testing.assert_close(module(inputs), inputs * inputs.sigmoid() + inputs.sigmoid())
