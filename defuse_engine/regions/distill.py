@@ -9,13 +9,16 @@ from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import open_gallery
-from defuse_engine.regions.grouping import Grouping, group
+from defuse_engine.regions.grouping import Grouping, Region, group
 from defuse_engine.regions.impression import Looker
+from defuse_engine.regions.narrow import narrow_regions
 from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
 from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.regions.settle import Settled, settle
+from defuse_engine.search.assembly import latent_spread
 from defuse_engine.search.bars import Bars
 from defuse_engine.search.belief import Judge
+from defuse_engine.search.growth import CLOSER
 from defuse_engine.seeding import stream_seed
 from defuse_engine.types import Codes, Misclassifications
 
@@ -37,7 +40,7 @@ def run(
     `train_codes` are the codes of the train split, in its order. Regions come in the order in which labels
     are worth most: expected harm, descending. Too few misclassifications give no region and a warning.
     """
-    rated = _regions(misclassifications, resources, judge, bars, config, seed, reporter)
+    rated = _regions(misclassifications, resources, judge, bars, train_codes, config, seed, reporter)
     write_regions(folder / "output" / "regions.npz", as_arrays(rated, config.tau, train_codes.shape[1]))
     gallery = open_gallery(resources, train_codes, config, folder)
     objects: list[dict[str, Any]] = []
@@ -52,6 +55,7 @@ def _regions(
     resources: Resources,
     judge: Judge | None,
     bars: Bars,
+    train_codes: Codes,
     config: AuditConfig,
     seed: int,
     reporter: Reporter,
@@ -62,15 +66,22 @@ def _regions(
     def on_progress(done: int, total: int) -> None:
         reporter.progress("distill", 0, total, "steps")
 
+    def settled(regions: list[Region], looker_seed: int) -> Settled:
+        looker = Looker(resources.classifier, resources.decoder, judge, config.tau, looker_seed)
+        return settle(regions, looker, bars, found.codes, config.sheet_samples, device, on_progress)
+
     grouping = group(found, config, stream_seed(seed, "distill/mixture"), on_progress, device)
-    looker = Looker(resources.classifier, resources.decoder, judge, config.tau, seed)
-    settled = settle(
-        list(grouping.regions), looker, bars, found.codes, config.sheet_samples, device, on_progress
-    )
-    _warn(found, grouping, settled, reporter)
-    count = len(settled.impressions)
+    grouped = settled(list(grouping.regions), seed)
+    impressions = list(grouped.impressions)
+    if judge is not None:
+        shown = {(one.region.seed_label, one.region.predicted_class) for one in impressions}
+        noise = CLOSER * config.noise_scale * latent_spread(train_codes)
+        narrow = narrow_regions(found, shown, noise)
+        impressions += settled(narrow, stream_seed(seed, "distill/narrow")).impressions
+    _warn(found, grouping, len(impressions), grouped.unconvincing, reporter)
+    count = len(impressions)
     rated = rate(
-        settled.impressions,
+        impressions,
         resources,
         seed,
         lambda done: reporter.progress("distill", done, 2 * count, "steps"),
@@ -79,17 +90,19 @@ def _regions(
     return sorted(rated, key=lambda one: -one.harm.value)
 
 
-def _warn(found: Misclassifications, grouping: Grouping, settled: Settled, reporter: Reporter) -> None:
-    if not settled.impressions:
+def _warn(
+    found: Misclassifications, grouping: Grouping, shown: int, unconvincing: int, reporter: Reporter
+) -> None:
+    if not shown:
         reporter.warning(
             "NO_REGION",
             f"{len(found)} misclassifications form no region: a region takes {LEAST_CODES} that "
-            "lie together and show the same mistake; search more seeds or with more noise",
+            "lie together, or one around which fresh samples clearly show its mistake; search more seeds or with more noise",
         )
-    if settled.unconvincing:
+    if unconvincing:
         reporter.warning(
             "REGIONS_UNCONVINCING",
-            f"{settled.unconvincing} of {settled.unconvincing + len(settled.impressions)} regions are not "
+            f"{unconvincing} of {unconvincing + shown} regions are not "
             "shown: their fresh samples are mostly classified correctly, or the dataset's codes around them "
             "do not say that they show the seed label",
         )

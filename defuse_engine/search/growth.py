@@ -10,7 +10,7 @@ from defuse_engine.types import Codes, Misclassifications
 
 PER_CODE = 18
 """Candidates around a code: a region takes ten that are believed, and not all of them are."""
-_CLOSER = 1 / 3
+CLOSER = 1 / 3
 """Noise of growth over that of the search: it looks at the same mistake, not for others."""
 
 
@@ -24,5 +24,5 @@ def grow(
     _, group = np.unique(keys, axis=0, return_inverse=True)
     parents = smallest_per_seed(group.ravel().astype(np.int64), -found.bug_probability, 1)
     rows = np.repeat(parents, PER_CODE)
-    noise = rng.standard_normal((len(rows), len(scale)), np.float32) * (_CLOSER * scale)
+    noise = rng.standard_normal((len(rows), len(scale)), np.float32) * (CLOSER * scale)
     return found.codes[rows] + noise, rows

@@ -1,0 +1,62 @@
+"""Narrow regions around the likeliest bugs of a confusion that no region shows.
+
+A component of the mixture takes ten codes, and lies between them. Where a confusion is rare its few codes lie
+far apart, and what is between them shows something else; right around one of them the mistake may be clear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from defuse_engine.regions.grouping import Region
+from defuse_engine.types import Misclassifications
+
+Confusion = tuple[int, int]
+"""Seed label and predicted class."""
+
+_MOST = 10
+"""Regions of one confusion: further ones would show people what they have seen."""
+_NEAR = 2.0
+"""Codes are of a region up to so many times the typical distance of its samples (at tau 1)."""
+
+
+def narrow_regions(
+    found: Misclassifications, shown: Collection[Confusion], noise: Float32[np.ndarray, " d"]
+) -> list[Region]:
+    """Regions around the likeliest bugs of each confusion that is not among those `shown`.
+
+    `noise`: the standard deviation of a region in each coordinate.
+    """
+    covariance = np.diag(noise.astype(np.float64) ** 2)
+    pairs, inverse = np.unique(
+        np.stack([found.seed_label, found.predicted_class], axis=1), axis=0, return_inverse=True
+    )
+    return [
+        Region(
+            weight=len(members) / len(found),
+            mean=found.codes[members[0]].astype(np.float64),
+            covariance=covariance,
+            seed_label=int(seed_label),
+            predicted_class=int(predicted_class),
+            members=members,
+        )
+        for number, (seed_label, predicted_class) in enumerate(pairs)
+        if (int(seed_label), int(predicted_class)) not in shown
+        for members in _around_likeliest(found, np.flatnonzero(inverse.ravel() == number), noise)
+    ]
+
+
+def _around_likeliest(
+    found: Misclassifications, rows: Int64[np.ndarray, " n"], noise: Float32[np.ndarray, " d"]
+) -> Iterator[Int64[np.ndarray, " m"]]:
+    """The rows around the likeliest bug, which comes first; then around the likeliest of the others."""
+    rows = rows[np.argsort(-found.bug_probability[rows], kind="stable")]
+    for _ in range(_MOST):
+        if len(rows) == 0:
+            return
+        near = (((found.codes[rows] - found.codes[rows[0]]) / noise) ** 2).mean(axis=1) <= _NEAR**2
+        yield rows[near]
+        rows = rows[~near]
