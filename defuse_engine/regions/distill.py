@@ -97,7 +97,8 @@ def _warn(
         reporter.warning(
             "NO_REGION",
             f"{len(found)} misclassifications form no region: a region takes {LEAST_CODES} that "
-            "lie together, or one around which fresh samples clearly show its mistake; search more seeds or with more noise",
+            "lie together, or one around which fresh samples clearly show its mistake; search more seeds or "
+            "with more noise",
         )
     if unconvincing:
         reporter.warning(

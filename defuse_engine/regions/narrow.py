@@ -57,6 +57,9 @@ def _around_likeliest(
     for _ in range(_MOST):
         if len(rows) == 0:
             return
-        near = (((found.codes[rows] - found.codes[rows[0]]) / noise) ** 2).mean(axis=1) <= _NEAR**2
+        offsets = found.codes[rows] - found.codes[rows[0]]
+        # A coordinate without noise is one that never varies.
+        distances = np.divide(offsets, noise, out=np.zeros_like(offsets), where=noise > 0)
+        near = (distances**2).mean(axis=1) <= _NEAR**2
         yield rows[near]
         rows = rows[~near]

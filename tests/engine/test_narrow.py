@@ -48,6 +48,13 @@ def test_a_confusion_gets_ten_at_most():
     assert [region.members.tolist() for region in regions] == [[row] for row in range(24, 14, -1)]
 
 
+def test_a_coordinate_that_never_varies_takes_part_in_nothing():
+    codes = [[0.0, 3.0], [5.0, 3.0], [5.1, 3.0]]
+    regions = narrow_regions(found(codes, [0.97, 0.99, 0.98]), (), np.array([0.1, 0.0], np.float32))
+    assert [region.members.tolist() for region in regions] == [[1, 2], [0]]
+    assert regions[0].covariance[1, 1] == 0.0
+
+
 def test_no_misclassification_gives_no_region():
     assert narrow_regions(found(np.zeros((0, 2)), []), (), NOISE) == []
 
