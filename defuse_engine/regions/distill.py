@@ -11,7 +11,7 @@ from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import open_gallery
 from defuse_engine.regions.grouping import Grouping, Region, group
 from defuse_engine.regions.impression import Looker
-from defuse_engine.regions.narrow import narrow_regions
+from defuse_engine.regions.narrow import likeliest, narrow_regions
 from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
 from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.regions.settle import Settled, settle
@@ -77,7 +77,7 @@ def _regions(
         shown = {(one.region.seed_label, one.region.predicted_class) for one in impressions}
         noise = CLOSER * config.noise_scale * latent_spread(train_codes)
         narrow = narrow_regions(found, shown, noise)
-        impressions += settled(narrow, stream_seed(seed, "distill/narrow")).impressions
+        impressions += likeliest(settled(narrow, stream_seed(seed, "distill/narrow")).impressions)
     _warn(found, grouping, len(impressions), grouped.unconvincing, reporter)
     count = len(impressions)
     rated = rate(

@@ -6,19 +6,22 @@ far apart, and what is between them shows something else; right around one of th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import numpy as np
 from jaxtyping import Float32, Int64
 
 from defuse_engine.regions.grouping import Region
+from defuse_engine.regions.impression import Impression
 from defuse_engine.types import Misclassifications
 
 Confusion = tuple[int, int]
 """Seed label and predicted class."""
 
-_MOST = 10
-"""Regions of one confusion: further ones would show people what they have seen."""
+_TRIED = 10
+"""Regions of one confusion."""
+_SHOWN = 2
+"""Of those that convince: fewer are bugs than of other regions, and a confusion takes one to be known."""
 _NEAR = 2.0
 """Codes are of a region up to so many times the typical distance of its samples (at tau 1)."""
 
@@ -49,12 +52,21 @@ def narrow_regions(
     ]
 
 
+def likeliest(impressions: Iterable[Impression]) -> list[Impression]:
+    """The two of each confusion whose samples are likeliest bugs."""
+    ranked: dict[Confusion, list[Impression]] = {}
+    for impression in sorted(impressions, key=lambda one: -one.mean_bug_probability):
+        region = impression.region
+        ranked.setdefault((region.seed_label, region.predicted_class), []).append(impression)
+    return [impression for some in ranked.values() for impression in some[:_SHOWN]]
+
+
 def _around_likeliest(
     found: Misclassifications, rows: Int64[np.ndarray, " n"], noise: Float32[np.ndarray, " d"]
 ) -> Iterator[Int64[np.ndarray, " m"]]:
     """The rows around the likeliest bug, which comes first; then around the likeliest of the others."""
     rows = rows[np.argsort(-found.bug_probability[rows], kind="stable")]
-    for _ in range(_MOST):
+    for _ in range(_TRIED):
         if len(rows) == 0:
             return
         offsets = found.codes[rows] - found.codes[rows[0]]

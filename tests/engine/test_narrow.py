@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from defuse_engine.regions.narrow import narrow_regions
+from defuse_engine.regions.impression import Impression
+from defuse_engine.regions.narrow import likeliest, narrow_regions
 from defuse_engine.types import Misclassifications
 
 NOISE = np.array([0.1, 0.2], np.float32)
@@ -42,7 +43,7 @@ def test_a_confusion_that_is_shown_gets_none(shown, count):
     assert len(narrow_regions(found([[0.0, 0.0]], [0.97]), shown, NOISE)) == count
 
 
-def test_a_confusion_gets_ten_at_most():
+def test_ten_of_a_confusion_are_tried():
     scattered = 100.0 * np.arange(25)[:, None] + np.zeros(2)
     regions = narrow_regions(found(scattered, np.linspace(0.9, 0.95, 25)), (), NOISE)
     assert [region.members.tolist() for region in regions] == [[row] for row in range(24, 14, -1)]
@@ -57,6 +58,25 @@ def test_a_coordinate_that_never_varies_takes_part_in_nothing():
 
 def test_no_misclassification_gives_no_region():
     assert narrow_regions(found(np.zeros((0, 2)), []), (), NOISE) == []
+
+
+def test_of_each_confusion_the_two_that_convince_most_are_shown():
+    def impression(confusion, probability):
+        (region,) = narrow_regions(found([[0.0, 0.0]], [0.97], confusion), (), NOISE)
+        ones = np.ones(2, np.float32)
+        predicted = np.full(2, confusion[1])
+        return Impression(
+            region, np.zeros((2, 2), np.float32), predicted, probability * ones, ones, predicted, ones
+        )
+
+    given = [
+        impression((1, 0), 0.98),
+        impression((1, 2), 0.5),
+        impression((1, 0), 0.97),
+        impression((1, 0), 0.99),
+    ]
+    shown = [(one.region.predicted_class, float(one.bug_probability[0])) for one in likeliest(given)]
+    assert sorted(shown) == [(0, pytest.approx(0.98)), (0, pytest.approx(0.99)), (2, 0.5)]
 
 
 def test_a_few_codes_that_are_sure_bugs_are_reported(make_job, do_job):
