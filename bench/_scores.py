@@ -13,6 +13,9 @@ _BATCH = 512
 SAMPLES = 64
 """Of a region, as many as annotators are shown at most."""
 _PURE = 0.9
+_MOSTLY = 0.5
+Confusion = tuple[int, int]
+"""Label and prediction."""
 
 
 class Model:
@@ -52,13 +55,34 @@ class RegionScores:
     purity: np.ndarray
     misclassified: np.ndarray
     """Share of fresh samples that the classifier does not give the label."""
-    confusions: frozenset[tuple[int, int]]
-    """Of confirmed regions: (label, prediction)."""
+    predictions: np.ndarray
+    """What the search says that the classifier sees there."""
 
     @property
     def bugs(self) -> int:
         """Confirmed regions whose samples show one thing."""
-        return int((self.confirmed & (self.purity >= _PURE)).sum())
+        return int(self._pure.sum())
+
+    @property
+    def confusions(self) -> frozenset[Confusion]:
+        """Of confirmed regions."""
+        return self._confusions(self.confirmed)
+
+    @property
+    def reproduced_confusions(self) -> frozenset[Confusion]:
+        """Of confirmed regions whose samples show one thing, and are mostly misclassified.
+
+        Where a search found what lies beside the decoder's manifold, samples of its regions are not.
+        """
+        return self._confusions(self._pure & (self.misclassified >= _MOSTLY))
+
+    @property
+    def _pure(self) -> np.ndarray:
+        return self.confirmed & (self.purity >= _PURE)
+
+    def _confusions(self, which: np.ndarray) -> frozenset[Confusion]:
+        pairs = zip(self.labels[which], self.predictions[which], strict=True)
+        return frozenset((int(label), int(prediction)) for label, prediction in pairs)
 
 
 def score_regions(
@@ -67,7 +91,6 @@ def score_regions(
     """Score the arrays of a regions.npz on fresh samples that no job drew."""
     rng = np.random.default_rng([seed, 20_210_212])
     labels, confirmed, purity, misclassified = [], [], [], []
-    confusions: set[tuple[int, int]] = set()
     for mean, covariance, prediction in zip(
         regions["means"], regions["covariances"], regions["predicted_classes"], strict=True
     ):
@@ -80,14 +103,12 @@ def score_regions(
         confirmed.append(label != prediction)
         purity.append(count / SAMPLES)
         misclassified.append(float((classifier.predict(images) != label).mean()))
-        if label != prediction:
-            confusions.add((int(label), int(prediction)))
     return RegionScores(
         np.array(labels, np.int64),
         np.array(confirmed, bool),
         np.array(purity, np.float64),
         np.array(misclassified, np.float64),
-        frozenset(confusions),
+        np.array(regions["predicted_classes"], np.int64),
     )
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from bench import _other_searches
 from bench._engine import Run, run_job
 from bench._materials import Materials, prepare
-from bench._scores import Model, RegionScores, calibration_error, interval, score_regions
+from bench._scores import Confusion, Model, RegionScores, calibration_error, interval, score_regions
 
 METHODS = ("default", "paper", *_other_searches.NAMES)
 FIGURES = (
@@ -30,6 +30,7 @@ FIGURES = (
     "purity",
     "region_misclassified",
     "coverage",
+    "coverage_reproduced",
     "region_accuracy_after",
     "clean_change",
     "clean_change_minus_control",
@@ -272,9 +273,12 @@ def _cover(
     device: str,
     threads: int,
 ) -> None:
-    """Adds coverage: confirmed confusions over those that all searches find with `times` the budget."""
+    """Adds coverage: a search's confusions over those that all searches find with `times` the budget.
+
+    Once of all confirmed regions, and once of those whose fresh samples reproduce the mistake.
+    """
     candidates = times * int(rows["default"][0]["candidates"])
-    union: set[tuple[int, int]] = set()
+    wide: list[RegionScores] = []
     for method in METHODS:
         if method in _other_searches.NAMES:
             found = _other_searches.search(method, materials, candidates, 1000, threads)
@@ -285,12 +289,19 @@ def _cover(
                 WORK / f"{method}-wide", materials.folder, "audit", materials.inputs, config, 1000, device
             )
             scores = _from_audit(scorer, audit, 1000).scores
-        print(f"{method} at {times} times the budget: {len(scores.confusions)} confusions", flush=True)
-        union |= scores.confusions
-        union |= frozenset().union(*(one.scores.confusions for one in searched[method]))
+        print(
+            f"{method} at {times} times the budget: {len(scores.confusions)} confusions, "
+            f"{len(scores.reproduced_confusions)} reproduced",
+            flush=True,
+        )
+        wide.append(scores)
+    everything = [*wide, *(one.scores for some in searched.values() for one in some)]
+    confirmed = frozenset[Confusion]().union(*(scores.confusions for scores in everything))
+    reproduced = frozenset[Confusion]().union(*(scores.reproduced_confusions for scores in everything))
     for method in METHODS:
         for row, one in zip(rows[method], searched[method], strict=True):
-            row["coverage"] = len(one.scores.confusions) / max(1, len(union))
+            row["coverage"] = len(one.scores.confusions) / max(1, len(confirmed))
+            row["coverage_reproduced"] = len(one.scores.reproduced_confusions) / max(1, len(reproduced))
 
 
 def _wide(materials: Materials, candidates: int) -> dict[str, Any]:
