@@ -68,7 +68,7 @@ def _group_by_pair(
     on_progress: Callable[[int, int], None],
     device: str = "cpu",
 ) -> Grouping:
-    pairs = list(_pairs(found))
+    pairs = list(by_pair(found, LEAST_CODES))
     regions: list[Region] = []
     converged = 0
     for done, (seed_label, predicted_class, rows) in enumerate(pairs):
@@ -178,14 +178,16 @@ def with_majorities(region: Region, found: Misclassifications) -> Region:
     )
 
 
-def _pairs(found: Misclassifications) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:
-    """Each pair of seed label and predicted class that has codes enough for a region, with its rows."""
+def by_pair(
+    found: Misclassifications, least_codes: int
+) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:
+    """Each pair of seed label and predicted class that has so many codes, with its rows."""
     pairs, inverse = np.unique(
         np.stack([found.seed_label, found.predicted_class], axis=1), axis=0, return_inverse=True
     )
     for number, (seed_label, predicted_class) in enumerate(pairs):
         rows = np.flatnonzero(inverse.ravel() == number)
-        if len(rows) >= LEAST_CODES:
+        if len(rows) >= least_codes:
             yield int(seed_label), int(predicted_class), rows
 
 

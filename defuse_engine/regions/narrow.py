@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from defuse_engine.regions.grouping import Region
+from defuse_engine.regions.grouping import Region, by_pair
 from defuse_engine.regions.impression import Impression
 from defuse_engine.types import Misclassifications
 
@@ -34,21 +34,18 @@ def narrow_regions(
     `noise`: the standard deviation of a region in each coordinate.
     """
     covariance = np.diag(noise.astype(np.float64) ** 2)
-    pairs, inverse = np.unique(
-        np.stack([found.seed_label, found.predicted_class], axis=1), axis=0, return_inverse=True
-    )
     return [
         Region(
             weight=len(members) / len(found),
             mean=found.codes[members[0]].astype(np.float64),
             covariance=covariance,
-            seed_label=int(seed_label),
-            predicted_class=int(predicted_class),
+            seed_label=seed_label,
+            predicted_class=predicted_class,
             members=members,
         )
-        for number, (seed_label, predicted_class) in enumerate(pairs)
-        if (int(seed_label), int(predicted_class)) not in shown
-        for members in _around_likeliest(found, np.flatnonzero(inverse.ravel() == number), noise)
+        for seed_label, predicted_class, rows in by_pair(found, least_codes=1)
+        if (seed_label, predicted_class) not in shown
+        for members in _around_likeliest(found, rows, noise)
     ]
 
 
