@@ -38,7 +38,7 @@ def run(
     """Groups, settles, rates and shows regions; writes `regions.npz` and contact sheets; describes them.
 
     `train_codes` are the codes of the train split, in its order. Regions come in the order in which labels
-    are worth most: expected harm, descending. Too few misclassifications give no region and a warning.
+    are worth most: expected harm, descending. Where no region convinces, a warning says so.
     """
     rated = _regions(misclassifications, resources, judge, bars, train_codes, config, seed, reporter)
     write_regions(folder / "output" / "regions.npz", as_arrays(rated, config.tau, train_codes.shape[1]))

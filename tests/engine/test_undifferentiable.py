@@ -1,0 +1,126 @@
+"""A model that can't be corrected, or not searched by its gradient: the operation in the way is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from onnx import TensorProto, helper
+from onnx_graphs import floats, graph
+
+from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.models.differentiable import (
+    input_differentiable,
+    parity_max_abs_error,
+    to_torch,
+    undifferentiable_operations,
+)
+
+
+def argmax_scores():
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"], transB=1),
+        helper.make_node("ArgMax", ["h"], ["label"], axis=1, keepdims=0),
+        helper.make_node("OneHot", ["label", "depth", "values"], ["y"]),
+    ]
+    tensors = {
+        "w": floats(3, 6),
+        "b": floats(3),
+        "depth": np.array(3, np.int64),
+        "values": np.array([0, 1], np.float32),
+    }
+    return graph(nodes, tensors).SerializeToString()
+
+
+def quantised():
+    nodes = [
+        helper.make_node("DequantizeLinear", ["w8", "scale"], ["w"]),
+        helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1),
+    ]
+    tensors = {
+        "w8": (floats(3, 6) * 9).astype(np.int8),
+        "scale": np.array(0.1, np.float32),
+        "b": floats(3),
+    }
+    return graph(nodes, tensors).SerializeToString()
+
+
+def tree_ensemble():
+    node = helper.make_node(
+        "TreeEnsembleClassifier",
+        ["x"],
+        ["label", "y"],
+        domain="ai.onnx.ml",
+        nodes_treeids=[0, 0, 0],
+        nodes_nodeids=[0, 1, 2],
+        nodes_featureids=[0, 0, 0],
+        nodes_values=[0.5, 0.0, 0.0],
+        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
+        nodes_truenodeids=[1, 0, 0],
+        nodes_falsenodeids=[2, 0, 0],
+        class_treeids=[0, 0],
+        class_nodeids=[1, 2],
+        class_ids=[0, 1],
+        class_weights=[1.0, 1.0],
+        classlabels_int64s=[0, 1],
+    )
+    model = helper.make_model(
+        helper.make_graph(
+            [node],
+            "trees",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6])],
+            [
+                helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
+                helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2]),
+            ],
+        ),
+        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)],
+        ir_version=9,
+    )
+    return model.SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("model", "operation"),
+    [
+        (argmax_scores, "ArgMax"),
+        (quantised, "DequantizeLinear"),
+        (tree_ensemble, "TreeEnsembleClassifier"),
+    ],
+)
+def test_the_operation_that_prevents_a_correction_is_named(model, operation):
+    model_bytes = model()
+    assert operation in undifferentiable_operations(model_bytes)
+    with pytest.raises(InvalidModel, match=operation) as caught:
+        to_torch(model_bytes)
+    assert caught.value.reason is Reason.MODEL_NOT_DIFFERENTIABLE
+
+
+def test_a_differentiable_model_names_no_operation():
+    linear = graph(
+        [helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=1)], {"w": floats(3, 6), "b": floats(3)}
+    )
+    assert undifferentiable_operations(linear.SerializeToString()) == []
+
+
+def test_bytes_that_are_no_model_are_refused_as_such():
+    with pytest.raises(InvalidModel) as caught:
+        to_torch(b"\xff\xfe no model")
+    assert caught.value.reason is Reason.MODEL_NOT_ONNX
+
+
+def test_a_gradient_reaches_the_input_of_a_model_without_trainable_weights():
+    model = quantised()
+    module = input_differentiable(model)
+    inputs = torch.rand(4, 6, requires_grad=True)
+    (gradient,) = torch.autograd.grad(module(inputs)[:, 0].sum(), inputs)
+    assert bool(gradient.any())
+    assert not list(module.parameters())
+    assert parity_max_abs_error(model, module, inputs) <= 1e-5
+
+
+@pytest.mark.parametrize(("model", "operation"), [(argmax_scores, "ArgMax"), (tree_ensemble, "Tree")])
+def test_the_operation_that_keeps_the_gradient_from_the_input_is_named(model, operation):
+    with pytest.raises(InvalidModel, match=operation) as caught:
+        input_differentiable(model())
+    assert caught.value.reason is Reason.MODEL_NOT_DIFFERENTIABLE
