@@ -14,17 +14,10 @@ from onnx_graphs import floats, graph
 from torch import nn
 
 from defuse_engine.models.differentiable import (
-    input_differentiable,
     parity_max_abs_error,
     to_torch,
     write_back,
 )
-
-
-def linear(weight_name="fc.weight", bias_name="fc.bias", weight=None):
-    weight = floats(3, 6) if weight is None else weight
-    node = helper.make_node("Gemm", ["x", weight_name, bias_name], ["y"], transB=1)
-    return graph([node], {weight_name: weight, bias_name: floats(3)})
 
 
 def exported(module: nn.Module, shape: tuple[int, ...], *, dynamic_batch: bool = True) -> bytes:
@@ -105,7 +98,8 @@ def test_a_sample_is_scored_alike_alone_and_in_a_batch():
 
 def test_numbers_kept_in_float_data_are_replaced_where_they_are():
     weight = helper.make_tensor("fc.weight", TensorProto.FLOAT, [3, 6], floats(18).tolist())
-    original = linear(weight=weight).SerializeToString()
+    node = helper.make_node("Gemm", ["x", "fc.weight", "fc.bias"], ["y"], transB=1)
+    original = graph([node], {"fc.weight": weight, "fc.bias": floats(3)}).SerializeToString()
     module, inputs = to_torch(original), torch.rand(4, 6)
     train_a_little(module, inputs)
     written = write_back(original, module)
@@ -173,21 +167,3 @@ def test_a_statistic_that_is_stored_once_with_a_weight_is_not_trained():
     tensors = {"w": floats(3, 6), "b": floats(3), "ones": np.ones(3, np.float32), "zeros": floats(3) * 0}
     module = to_torch(graph(nodes, tensors).SerializeToString())
     assert sorted(module.weights.values()) == ["b", "w"]
-
-
-def test_a_decoder_gives_images_and_their_gradient():
-    nodes = [
-        helper.make_node("Gemm", ["x", "w"], ["flat"], transB=1),
-        helper.make_node("Reshape", ["flat", "shape"], ["y"]),
-    ]
-    weight = floats(16, 6)
-    model = graph(
-        nodes,
-        {"w": weight, "shape": np.array([-1, 1, 4, 4], np.int64)},
-        outputs=[("y", ["n", 1, 4, 4])],
-    ).SerializeToString()
-    codes = torch.rand(2, 6, requires_grad=True)
-    images = input_differentiable(model)(codes)
-    assert images.shape == (2, 1, 4, 4)
-    (gradient,) = torch.autograd.grad(images[0, 0, 0, 1], codes)
-    assert torch.allclose(gradient[0], torch.from_numpy(weight[1]), atol=1e-6)

@@ -26,6 +26,24 @@ def test_bytes_that_the_graph_casts_are_differentiated_as_floats():
     assert bool(inputs.grad.any())
 
 
+def test_a_decoder_gives_images_and_their_gradient():
+    nodes = [
+        helper.make_node("Gemm", ["x", "w"], ["flat"], transB=1),
+        helper.make_node("Reshape", ["flat", "shape"], ["y"]),
+    ]
+    weight = floats(16, 6)
+    model = graph(
+        nodes,
+        {"w": weight, "shape": np.array([-1, 1, 4, 4], np.int64)},
+        outputs=[("y", ["n", 1, 4, 4])],
+    ).SerializeToString()
+    codes = torch.rand(2, 6, requires_grad=True)
+    images = input_differentiable(model)(codes)
+    assert images.shape == (2, 1, 4, 4)
+    (gradient,) = torch.autograd.grad(images[0, 0, 0, 1], codes)
+    assert torch.allclose(gradient[0], torch.from_numpy(weight[1]), atol=1e-6)
+
+
 @pytest.mark.parametrize("coordinates", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
 @pytest.mark.parametrize(("mode", "nearest"), [("nearest", "floor"), ("linear", "floor"), ("cubic", "floor")])
 def test_images_are_resized_as_onnxruntime_does(coordinates, mode, nearest):
