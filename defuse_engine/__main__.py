@@ -17,7 +17,7 @@ from defuse_engine.job_folder.lines import Lines
 EXIT_ERROR = 3
 EXIT_USAGE = 64
 _GARBAGE_COLLECTION_THRESHOLD = 50_000
-"""Of new objects: torch and scikit-learn bring a million that stay, among which nothing is to be collected."""
+"""Of new objects: torch and scikit-learn bring a million that stay, and nothing to collect."""
 
 
 def main(arguments: list[str]) -> int:

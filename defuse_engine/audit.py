@@ -10,6 +10,7 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs import preflight
+from defuse_engine.inputs.contradictions import warn_of_contradictions
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
@@ -22,7 +23,11 @@ from defuse_engine.search.identify import Search
 from defuse_engine.search.saturation import Saturation
 from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
 from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import TRAIN, Chunk, Codes
+from defuse_engine.types import TRAIN, Chunk, Codes, Labels
+
+_SEEDS_LOOKED_AT = 100
+"""Of each class, before the search: whether there is any to start from."""
+_MOST_LISTED = 10
 
 StopReason = Literal["seeds_exhausted", "saturated", "candidate_budget", "time_budget"]
 
@@ -34,13 +39,15 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
     """
     figures = preflight.run(resources, job.seed, lines).to_json()
     lines.preflight(figures)
+    warn_of_contradictions(resources.dataset, lines)
     codes = encode_split(resources.encoder, resources.dataset.train, lines)
     seeds = first_search_seeds(resources, codes, config, job.seed)
-    _warn_of_classes_without_seeds(seeds, resources, lines)
     judge, bars = open_judge(resources, codes, config, job.seed, lines)
     search = open_search(resources, resources.classifier, codes, judge, bars, config, job.seed, lines)
+    _warn_of_classes_without_seeds(search, seeds, resources, lines)
     saturation = Saturation(latent_spread(codes))
     chunks, stop_reason = _search(search, seeds, saturation, job.output, lines)
+    _warn_of_what_is_not_finite(chunks, lines)
     found = concatenate([chunk.misclassifications for chunk in chunks])
     regions = distill.run(
         misclassifications=found,
@@ -77,16 +84,44 @@ def first_search_seeds(resources: Resources, codes: Codes, config: AuditConfig, 
     return choose_seeds(resources.dataset.train, TRAIN, codes, config.max_seeds, rng)
 
 
-def _warn_of_classes_without_seeds(seeds: Seeds, resources: Resources, lines: Lines) -> None:
-    names = resources.dataset.class_names
-    missing = np.setdiff1d(np.arange(resources.dataset.class_count), seeds.labels)
-    if len(missing):
-        listed = ", ".join(names[label] if names else str(label) for label in missing[:10])
+def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, resources: Resources, lines: Lines) -> None:
+    """Tell of classes without items to start from, and of those whose items can't be started from."""
+    counts = np.bincount(seeds.labels, minlength=resources.dataset.class_count)
+    order = np.argsort(seeds.labels, kind="stable")
+    some = np.concatenate([rows[:_SEEDS_LOOKED_AT] for rows in np.split(order, np.cumsum(counts)[:-1])])
+    read = np.bincount(seeds.labels[some][search.takes_part(seeds[some])], minlength=len(counts))
+
+    def warn(labels: Labels, why: str, advice: str) -> None:
+        if len(labels):
+            listed = _listed(labels, resources.dataset.class_names)
+            lines.warning(
+                "CLASS_WITHOUT_SEEDS",
+                f"{len(labels)} of {len(counts)} classes {why} ({listed}): what the classifier gets wrong of "
+                f"them is not searched for; {advice}",
+            )
+
+    warn(np.flatnonzero(counts == 0), "have no seed in the train split", "add train items of them")
+    warn(
+        np.flatnonzero((counts > 0) & (read == 0)),
+        f"have no seed, of {_SEEDS_LOOKED_AT} looked at, that is classified as labeled when the VAE draws it",
+        "see whether the classifier ever gives such an answer, and whether the VAE can draw them "
+        "(defuse vae train)",
+    )
+
+
+def _listed(labels: Labels, names: tuple[str, ...]) -> str:
+    listed = ", ".join(names[label] if names else str(label) for label in labels[:_MOST_LISTED])
+    return listed + (", ..." if len(labels) > _MOST_LISTED else "")
+
+
+def _warn_of_what_is_not_finite(chunks: list[Chunk], lines: Lines) -> None:
+    not_finite = sum(chunk.not_finite for chunk in chunks)
+    if not_finite:
         lines.warning(
-            "CLASS_WITHOUT_SEEDS",
-            f"{len(missing)} of {resources.dataset.class_count} classes have no seed in the train split "
-            f"({listed}{', ...' if len(missing) > 10 else ''}): what the classifier gets wrong of them is "
-            "not searched for; add train items of them",
+            "CANDIDATES_NOT_FINITE",
+            f"for {not_finite} of {sum(chunk.candidates for chunk in chunks)} candidates the VAE's decoder "
+            "or the classifier answered NaN or infinite values; they were left out: inputs like them may "
+            "reach the classifier in production, see which operation overflows there",
         )
 
 

@@ -114,6 +114,8 @@ class Chunk:
     """Candidates tried."""
     seeds: int
     """Seeds of the shard that took part."""
+    not_finite: int = 0
+    """Candidates for which decoder or classifier answered NaN or infinite values; they are left out."""
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,8 @@ class Point:
 def choose(points: list[Point], baseline: Point, control: Point | None = None) -> int:
     """The number of the point to return.
 
-    Points that keep the baseline's validation accuracy (`keeps`) come first, and of these the ones that reach
-    that of the same fine-tuning without regions, within its standard error: of those within
+    Points that keep the baseline's validation accuracy (`keeps`) come first, and of these, where a control is
+    given, the ones that reach it (`reaches`): of those within
     `REGION_TOLERANCE` of the best region accuracy the one with the best validation accuracy, and of equals
     the one with the least weight on the regions: a few hundred items tell little, and later stages go on from
     it. Where none keeps it, the best sum of both accuracies of those that improve the regions and give up at
@@ -64,7 +64,7 @@ def choose(points: list[Point], baseline: Point, control: Point | None = None) -
     """
     kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
     if kept:
-        level = [i for i in kept if control is None or _is_level(points[i], control)] or kept
+        level = [i for i in kept if control is None or reaches(points[i], control)] or kept
         least = max(points[i].region_accuracy for i in level) - REGION_TOLERANCE
         eligible = [i for i in level if points[i].region_accuracy >= least]
         return max(eligible, key=lambda i: (points[i].validation_accuracy, -_weight(points[i])))
@@ -123,7 +123,11 @@ def keeps(point: Point, baseline: Point) -> bool:
     )
 
 
-def _is_level(point: Point, control: Point) -> bool:
+def reaches(point: Point, control: Point) -> bool:
+    """Whether a point has the validation accuracy of the same fine-tuning without regions.
+
+    Within the standard error of what the fine-tuning changed.
+    """
     return point.validation_accuracy >= control.validation_accuracy - control.validation_error
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, contenders, holds, keeps
+from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, contenders, holds, keeps, reaches
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import RegionSamples
 from defuse_engine.correction.mining import Miner
@@ -135,11 +135,11 @@ class Sweep:
             self._lengthen(learning_rate, epochs)
             self._slow_down(lambdas, learning_rate, epochs)
             number = self._finished(choose(self._points, self._baseline))
-        self._warn(self._points[number])
+        control, tuned = self._control(self._paths[number])
+        self._warn(self._points[number], control)
         curve = [
             dataclasses.replace(point, chosen=index == number) for index, point in enumerate(self._points)
         ]
-        control, tuned = self._control(self._paths[number])
         return Swept(curve, self._models[number], control, tuned.model)
 
     def _lengthen(self, learning_rate: float, epochs: int) -> None:
@@ -256,13 +256,21 @@ class Sweep:
         preprocessing = self._measure.resources.classifier.preprocessing
         return some[fine_tuning.predict(start, preprocessing, samples.images[some]) != samples.labels[some]]
 
-    def _warn(self, chosen: Point) -> None:
+    def _warn(self, chosen: Point, control: Point) -> None:
         if not keeps(chosen, self._baseline):
             self._reporter.warning(
                 "VALIDATION_ACCURACY_NOT_KEPT",
                 f"no setting kept the validation accuracy of {self._baseline.validation_accuracy:.4f}, "
                 "overall and of each class; the best trade-off has "
                 f"{chosen.validation_accuracy:.4f}: evaluate it before it is promoted",
+            )
+        if not reaches(chosen, control):
+            self._reporter.warning(
+                "CONTROL_NOT_REACHED",
+                "the same fine-tuning without regions has a validation accuracy of "
+                f"{control.validation_accuracy:.4f}, the corrected classifier has "
+                f"{chosen.validation_accuracy:.4f}: repairing the regions costs the difference elsewhere; "
+                "weigh it, or give more train data",
             )
         if chosen.region_accuracy < LEAST_REPAIRED:
             self._reporter.warning(

@@ -12,6 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from defuse_engine.errors import InvalidDataset, Reason
+from defuse_engine.inputs.finite import finite_items
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.types import SPLIT_NAMES, Images, Labels
 
@@ -158,7 +159,7 @@ def _pixels(values: np.ndarray, name: str, layout: DatasetLayout) -> np.ndarray:
 def _require_finite(values: np.ndarray, name: str) -> None:
     for start in range(0, len(values), _FINITE_BLOCK):
         block = values[start : start + _FINITE_BLOCK].astype(np.float32)
-        finite = np.isfinite(block).reshape(len(block), -1).all(axis=1)
+        finite = finite_items(block)
         if not finite.all():
             first = start + int(np.argmin(finite))
             raise InvalidDataset(

@@ -9,6 +9,7 @@ import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
 from defuse_engine.inputs.diagnosis import likely_cause
+from defuse_engine.inputs.finite import finite_items
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
@@ -55,7 +56,8 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
     """Measure a sample of the validation split, and codes of a sample of the train split.
 
     Raises PreflightRefused: PREFLIGHT_CLASSIFIER_ACCURACY where the classifier agrees with the labels hardly
-    more than by chance, PREFLIGHT_READABILITY where it reads fewer than half of the VAE's reconstructions.
+    more than by chance, PREFLIGHT_READABILITY where it reads fewer than half of the VAE's reconstructions, or
+    hardly more than by chance.
     """
     split = resources.dataset.validation
     rng = numpy_generator(seed, "preflight")
@@ -65,12 +67,14 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
     outputs = require_skill(resources.classifier, images, labels)
     accuracy = float((outputs.argmax(axis=1) == labels).mean())
     reconstructions = resources.decoder(resources.encoder(images))
-    read = float((resources.classifier.predict(reconstructions) == labels).mean())
+    finite = finite_items(reconstructions)
+    read_as = resources.classifier.predict(np.nan_to_num(reconstructions, posinf=0.0, neginf=0.0))
+    read = float(((read_as == labels) & finite).mean())
     preflight = Preflight(
         readability=read / accuracy,
         classifier_accuracy=accuracy,
         reconstruction_accuracy=read,
-        reconstruction_mse=float(np.mean((reconstructions - images) ** 2, dtype=np.float64)),
+        reconstruction_mse=_mean_square(reconstructions[finite] - images[finite]),
         sample_size=len(sample),
         value_min=float(images.min()),
         value_max=float(images.max()),
@@ -81,8 +85,13 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
     )
     reporter.progress("preflight", len(sample), len(sample), "items")
     _judge_output_kind(preflight, outputs, reporter)
-    _judge_readability(preflight, reporter)
+    kappa = cohens_kappa(np.where(finite, read_as, -1), labels, outputs.shape[1])
+    _judge_readability(preflight, kappa, int((~finite).sum()), reporter)
     return preflight
+
+
+def _mean_square(differences: Images) -> float:
+    return float(np.mean(differences**2, dtype=np.float64)) if len(differences) else 0.0
 
 
 def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Outputs:
@@ -102,10 +111,11 @@ def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
     """Return agreement beyond chance: 0 for guessing or a constant answer, 1 for full agreement.
 
     J. Cohen, A coefficient of agreement for nominal scales, 1960. Unlike accuracy it knows that naming the
-    commonest class is no skill.
+    commonest class is no skill. A prediction of -1 stands for no answer, and agrees with no label.
     """
     observed = float((predicted == labels).mean())
-    shares = [np.bincount(values, minlength=class_count) / len(labels) for values in (predicted, labels)]
+    answered = predicted[predicted >= 0]
+    shares = [np.bincount(values, minlength=class_count) / len(labels) for values in (answered, labels)]
     by_chance = float(shares[0] @ shares[1])
     return 0.0 if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
 
@@ -139,6 +149,12 @@ def _near_chance(
         f"{classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
         "it) or another order of the labels."
     )
+    if len(np.unique(labels)) == 1:
+        message = (
+            f"all of {len(labels)} validation images looked at are of class {labels[0]}: whether the "
+            "classifier tells classes apart does not show; put items of every class into the validation split"
+        )
+        return PreflightRefused(Reason.PREFLIGHT_CLASSIFIER_ACCURACY, message, figures)
     cause = likely_cause(classifier, images, labels, outputs)
     return PreflightRefused(
         Reason.PREFLIGHT_CLASSIFIER_ACCURACY, f"{message} {cause}" if cause else message, figures
@@ -149,7 +165,9 @@ def _latent_std(resources: Resources, rng: np.random.Generator) -> float:
     train = resources.dataset.train
     sample = np.sort(rng.permutation(len(train))[:SAMPLE_SIZE])
     codes = resources.encoder(train.images(sample))
-    return float(codes.std(axis=0, dtype=np.float64).mean())
+    # What is not finite is an error of the encoding that follows, which says more.
+    codes = codes[finite_items(codes)]
+    return float(codes.std(axis=0, dtype=np.float64).mean()) if len(codes) else 0.0
 
 
 def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporter) -> None:
@@ -165,18 +183,26 @@ def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporte
         )
 
 
-def _judge_readability(preflight: Preflight, reporter: Reporter) -> None:
-    if preflight.readability >= LOW_READABILITY:
+def _judge_readability(preflight: Preflight, kappa: float, not_finite: int, reporter: Reporter) -> None:
+    """Refuse or warn; `kappa` is the agreement of what the classifier reads with the labels.
+
+    Of two classes a decoder of noise reaches half of the readings, and more where one class is common.
+    """
+    by_chance = kappa <= LEAST_KAPPA
+    if preflight.readability >= LOW_READABILITY and not by_chance:
         return
     told = (
         f"readability is {preflight.readability:.2f}: the classifier is right on "
         f"{preflight.classifier_accuracy:.1%} of the images, but on "
         f"{preflight.reconstruction_accuracy:.1%} of the VAE's reconstructions of them"
     )
-    if preflight.readability < LEAST_READABILITY:
+    if not_finite:
+        told += f" ({not_finite} of {preflight.sample_size} hold NaN or infinite values)"
+    if preflight.readability < LEAST_READABILITY or by_chance:
+        bar = "hardly more than by chance" if by_chance else f"below {LEAST_READABILITY}"
         raise PreflightRefused(
             Reason.PREFLIGHT_READABILITY,
-            f"{told}, below {LEAST_READABILITY}: what a search finds there is the VAE's blur. Check the "
+            f"{told}, {bar}: what a search finds there is the VAE's blur. Check the "
             f"VAE's preprocessing, or train a VAE that the classifier can read: {TRAIN_COMMAND}",
             dict(preflight.to_json()),
         )

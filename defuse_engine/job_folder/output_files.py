@@ -25,6 +25,7 @@ _DTYPES = {
     "bug_probability": np.float32,
     "method": np.uint8,
 }
+_COUNTS = ("candidates", "seeds", "not_finite")
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -53,7 +54,7 @@ def chunk_path(output: Path, shard: int) -> Path:
 def write_chunk(path: Path, chunk: Chunk) -> None:
     """Write a chunk; the same chunk gives the same bytes (numpy stores no time of writing)."""
     arrays = {name: getattr(chunk.misclassifications, name).astype(dtype) for name, dtype in _DTYPES.items()}
-    counts = {"candidates": np.int64(chunk.candidates), "seeds": np.int64(chunk.seeds)}
+    counts = {name: np.int64(getattr(chunk, name)) for name in _COUNTS}
     write_whole(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays, **counts))
 
 
@@ -62,6 +63,7 @@ def read_chunk(path: Path) -> Chunk:
     try:
         with np.load(path, allow_pickle=False) as file:
             found = Misclassifications(**{name: file[name] for name in _DTYPES})
-            return Chunk(found, int(file["candidates"]), int(file["seeds"]))
-    except (OSError, ValueError, KeyError, EOFError) as error:
+            # An older version may have written it, which did not count what is not finite.
+            return Chunk(found, **{name: int(file[name]) for name in _COUNTS if name in file})
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise JobInvalid(f"{path.name} is no chunk of an earlier run: {error}; remove it") from None

@@ -17,6 +17,7 @@ from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.models.first_difference import first_difference
 from defuse_engine.models.gradient_trace import GradientLost, input_gradient, weight_gradients
 from defuse_engine.models.graph_editing import graph_input
 from defuse_engine.models.onnx_file import parse, scores_output
@@ -76,13 +77,13 @@ def to_torch(model_bytes: bytes, output: str | None = None) -> DifferentiableMod
         raise _not_differentiable(problem, blocking, "cannot be differentiated")
     if not prepared.weights:
         raise _not_differentiable(problem, _last_operation(prepared), "leads to no trainable weight")
-    module = _convert(prepared, problem)
     trial = Trial(model, prepared.output)
     inputs = trial.inputs()
+    module = _convert(prepared, inputs, problem)
     try:
         frozen = weight_gradients(module.graph_module, list(module.weights), inputs.to(module.input_dtype))
     except GradientLost as lost:
-        raise _not_differentiable(problem, lost.operations, lost.problem) from lost
+        raise _without_gradient(problem, lost, prepared, inputs) from lost
     for name in frozen:
         _freeze(module, name)
     _choose_batching(module, trial.fixed_batch_size, inputs)
@@ -104,15 +105,15 @@ def input_differentiable(model_bytes: bytes, output: str | None = None) -> Diffe
     blocking = tuple(dict.fromkeys([*prepared.unsupported_operations, *prepared.input_blockers]))
     if blocking:
         raise _not_differentiable(problem, blocking, "cannot be differentiated")
-    module = _convert(prepared, problem)
-    for name in list(module.weights):
-        _freeze(module, name)
     trial = Trial(model, prepared.output)
     inputs = trial.inputs()
+    module = _convert(prepared, inputs, problem)
+    for name in list(module.weights):
+        _freeze(module, name)
     try:
         input_gradient(module.graph_module, inputs.to(module.input_dtype))
     except GradientLost as lost:
-        raise _not_differentiable(problem, lost.operations, lost.problem) from lost
+        raise _without_gradient(problem, lost, prepared, inputs) from lost
     _choose_batching(module, trial.fixed_batch_size, inputs)
     _check_parity(module, trial, inputs, prepared, problem, _tolerance(model))
     return module
@@ -170,9 +171,8 @@ def _check_parity(
     with torch.no_grad():
         scale = max(1.0, float(module(inputs).abs().max()))
     if not error <= tolerance * scale:
-        raise _not_differentiable(
-            problem, _last_operation(prepared), f"differs in torch by {error:g} from onnxruntime"
-        )
+        operation = first_difference(prepared.model, inputs.to(module.input_dtype), tolerance)
+        raise _not_differentiable(problem, (operation,), f"differs in torch by {error:g} from onnxruntime")
 
 
 def _tolerance(model: onnx.ModelProto) -> float:
@@ -181,15 +181,14 @@ def _tolerance(model: onnx.ModelProto) -> float:
     return _FLOAT16_TOLERANCE if TensorProto.FLOAT16 in kinds else _PARITY_TOLERANCE
 
 
-def _convert(prepared: TorchGraph, problem: str) -> DifferentiableModel:
+def _convert(prepared: TorchGraph, inputs: Tensor, problem: str) -> DifferentiableModel:
     try:
         graph_module = onnx2fx.convert(prepared.model)
     except onnx2fx.UnsupportedOpError as error:
         raise _not_differentiable(problem, (error.op_type,), "is not supported") from error
     except Exception as error:  # onnx2fx lets KeyError, TypeError and the like through
-        raise _not_differentiable(
-            problem, _last_operation(prepared), f"could not be converted: {error}"
-        ) from error
+        operation = first_difference(prepared.model, inputs, _PARITY_TOLERANCE)
+        raise _not_differentiable(problem, (operation,), f"could not be converted: {error}") from error
     _fuse_silu(graph_module)
     for name in prepared.weights:
         weight = graph_module.get_buffer(name).clone()
@@ -242,6 +241,13 @@ def _choose_batching(module: DifferentiableModel, declared: int | None, inputs: 
 
 def _last_operation(prepared: TorchGraph) -> tuple[str, ...]:
     return (prepared.model.graph.node[-1].op_type if prepared.model.graph.node else "Identity",)
+
+
+def _without_gradient(problem: str, lost: GradientLost, prepared: TorchGraph, inputs: Tensor) -> InvalidModel:
+    operations = lost.operations
+    if lost.failed:
+        operations = (first_difference(prepared.model, inputs, _PARITY_TOLERANCE),)
+    return _not_differentiable(problem, operations, lost.problem)
 
 
 def _not_differentiable(problem: str, operations: tuple[str, ...], cause: str) -> InvalidModel:

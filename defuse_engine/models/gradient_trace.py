@@ -12,28 +12,32 @@ from torch import Tensor, fx
 class GradientLost(Exception):
     """No gradient arrives."""
 
-    def __init__(self, operations: Sequence[str], problem: str):
+    def __init__(self, operations: Sequence[str], problem: str, *, failed: bool = False):
         super().__init__(problem)
         self.operations = tuple(operations)
         """ONNX operations after which it was lost, or the one that failed."""
         self.problem = problem
+        self.failed = failed
+        """The operation failed: it may stumble over what an earlier one gave."""
 
 
 def weight_gradients(module: fx.GraphModule, names: Sequence[str], inputs: Tensor) -> list[str]:
     """Return the parameters that no gradient reaches; raises GradientLost where it reaches none."""
-    outputs, trace = _traced(module, inputs)
     parameters = [module.get_parameter(name) for name in names]
-    gradients = _gradients(outputs, parameters)
-    if not any(gradient is not None and bool(gradient.any()) for gradient in gradients):
-        raise GradientLost(trace.losing or (trace.operation,), "passes no gradient to any weight")
-    return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+    operations: Sequence[str] = ()
+    for candidate in _spread_out(inputs):
+        outputs, trace = _traced(module, candidate)
+        gradients = _gradients(outputs, parameters)
+        if any(gradient is not None and bool(gradient.any()) for gradient in gradients):
+            return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+        operations = trace.losing or (trace.operation,)
+    raise GradientLost(operations, "passes no gradient to any weight")
 
 
 def input_gradient(module: fx.GraphModule, inputs: Tensor) -> None:
     """Raise GradientLost where no gradient of finite numbers other than zero reaches the input."""
     operations: Sequence[str] = ()
-    # Random inputs may fall where all units rest: others are tried before the graph is blamed.
-    for candidate in (inputs, inputs * 4 - 2, inputs * 255):
+    for candidate in _spread_out(inputs):
         leaf = candidate.detach().clone().requires_grad_()
         outputs, trace = _traced(module, leaf)
         (gradient,) = _gradients(outputs, [leaf])
@@ -41,6 +45,14 @@ def input_gradient(module: fx.GraphModule, inputs: Tensor) -> None:
             return
         operations = trace.losing or (trace.operation,)
     raise GradientLost(operations, "passes no gradient to the input")
+
+
+def _spread_out(inputs: Tensor) -> tuple[Tensor, ...]:
+    """Inputs in [0, 1], and the same as if normalised, and as if in 0..255.
+
+    Random inputs may fall where all units rest: others are tried before the graph is blamed.
+    """
+    return inputs, inputs * 4 - 2, inputs * 255
 
 
 class _GradientTrace(fx.Interpreter):
@@ -67,7 +79,7 @@ def _traced(module: fx.GraphModule, inputs: Tensor) -> tuple[Tensor, _GradientTr
         outputs = trace.run(inputs)
     except Exception as error:  # whatever torch raises inside the graph, the operation is what matters
         cause = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise GradientLost((trace.operation,), f"failed in torch: {cause}") from error
+        raise GradientLost((trace.operation,), f"failed in torch: {cause}", failed=True) from error
     if not _has_gradient(outputs):
         raise GradientLost(trace.losing or (trace.operation,), "stops the gradient")
     return outputs, trace

@@ -159,7 +159,7 @@ def _spec(value: onnx.ValueInfoProto, what: str, types: dict[int, str]) -> Tenso
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
             f"{what}: {value.name!r} must be a tensor of {', '.join(types.values())}; it is {kind}"
-            + (_ONLY_LABELS if kind.startswith("int") else ""),
+            + (_ONLY_LABELS if kind.startswith("int") and types is not INPUT_TYPES else ""),
         )
     if not tensor.HasField("shape") or not tensor.shape.dim:
         raise InvalidModel(

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.finite import finite_items
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.search.evidence import Neighbours
 from defuse_engine.search.witness import Witness
@@ -96,9 +97,12 @@ class Judge:
         ]
         images = np.concatenate(decoded)
         probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()
+        codes = self._encoder(images)
+        told = finite_items(images) & finite_items(probabilities) & finite_items(codes)
+        images, labels, probabilities, codes = (some[told] for some in (images, labels, probabilities, codes))
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities.max(axis=1)
-        votes = self._neighbours.labels_near(self._encoder(images))
+        votes = self._neighbours.labels_near(codes)
         witnessed, rows = self.witness.probabilities(images), np.arange(len(images))
         seen = witnessed[rows, predicted]
         share = (votes == predicted[:, None]).mean(axis=1)
@@ -123,7 +127,25 @@ class Judge:
 
         Of those that can't reach a probability of `least`, whatever the neighbours say, no neighbours are
         asked: their probability is the highest that they could have, below `least`, their agreement 0.
+        Where the image, its code or the confidence is not finite, nothing is believed: all is 0.
         """
+        told = finite_items(images) & np.isfinite(confidence)
+        if told.all():
+            return self._judged(images, seed_labels, predicted, confidence, least)
+        judged = self._judged(images[told], seed_labels[told], predicted[told], confidence[told], least)
+        evidence = Evidence(*(np.zeros(len(images), values.dtype) for values in vars(judged).values()))
+        for name, values in vars(judged).items():
+            getattr(evidence, name)[told] = values
+        return evidence
+
+    def _judged(
+        self,
+        images: Images,
+        seed_labels: Labels,
+        predicted: Labels,
+        confidence: Float32[np.ndarray, " n"],
+        least: float,
+    ) -> Evidence:
         if len(images) == 0:
             nothing = np.zeros(0, np.float32)
             return Evidence(nothing, nothing, np.zeros(0, np.int64), nothing)
@@ -136,7 +158,11 @@ class Judge:
         asked = np.flatnonzero(probability >= least)
         agreement = nobody
         if len(asked):
-            votes = self._neighbours.labels_near(self._encoder(images[asked]))
+            codes = self._encoder(images[asked])
+            told = finite_items(codes)
+            probability[asked[~told]] = 0.0
+            asked = asked[told]
+            votes = self._neighbours.labels_near(codes[told])
             share = (votes == predicted[asked, None]).mean(axis=1)
             probability[asked] = self._probability(share, seen[asked], confidence[asked])
             agreement[asked] = (votes == seed_labels[asked, None]).mean(axis=1)

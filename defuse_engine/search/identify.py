@@ -26,6 +26,8 @@ from defuse_engine.types import Chunk, Codes, Images, Labels, Misclassifications
 
 _CANDIDATES_AT_ONCE = 1 << 13
 """Bounds the memory of a shard, and the time between two reports, whatever its number of seeds."""
+NOT_FINITE = -1
+"""Stands for the class of what gets no class."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class TriedShard:
     """Candidates of each seed of the shard, in their order; 0 where it took no part."""
     seeds: int
     """Seeds that took part."""
+    not_finite: int
+    """Candidates for which decoder or classifier answered NaN or infinite values."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ class Search:
         `seeds` are those of all shards; `on_progress` hears how many of the shard's are done.
         """
         tried = self.try_shard(seeds, shard, on_progress)
-        return Chunk(tried.found, int(tried.seed_candidates.sum()), tried.seeds)
+        return Chunk(tried.found, int(tried.seed_candidates.sum()), tried.seeds, tried.not_finite)
 
     def try_shard(
         self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = lambda seeds_done: None
@@ -78,11 +82,12 @@ class Search:
         """As `run_shard`, with the candidates of each seed."""
         size = self.config.shard_seeds
         seeds = seeds[shard * size : (shard + 1) * size]
-        takes_part = self._takes_part(seeds)
+        takes_part = self.takes_part(seeds)
         rng = numpy_generator(self.job_seed, self.stage, shard)
         growth_rng = numpy_generator(self.job_seed, f"{self.stage}/growth", shard)
         found: list[Misclassifications] = []
         tried: list[np.ndarray] = [np.zeros(0, np.int64)]
+        not_finite = 0
         step = max(1, _CANDIDATES_AT_ONCE // self.config.candidates_per_seed)
         for start in range(0, len(seeds), step):
             rows = slice(start, start + step)
@@ -91,14 +96,17 @@ class Search:
                 candidates = self._with_company(seeds[rows], candidates, growth_rng)
             found.append(self._bounded(candidates))
             tried.append(candidates.tried)
+            not_finite += candidates.not_finite
             on_progress(min(start + step, len(seeds)))
-        return TriedShard(self._confirmed(concatenate(found)), np.concatenate(tried), int(takes_part.sum()))
+        return TriedShard(
+            self._confirmed(concatenate(found)), np.concatenate(tried), int(takes_part.sum()), not_finite
+        )
 
-    def _takes_part(self, seeds: Seeds) -> Bool[np.ndarray, " n"]:
+    def takes_part(self, seeds: Seeds) -> Bool[np.ndarray, " n"]:
+        """Tell which seeds the search starts from: those that are read (`reads`); all for `preset: paper`."""
         if self.config.preset == "paper":
             return np.ones(len(seeds), bool)
-        predicted, _ = self._classify(seeds.codes)
-        return predicted == seeds.labels
+        return reads(self.classifier, self.decoder, seeds)
 
     def _proposed(self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator) -> _Found:
         parts: list[_Found] = []
@@ -137,7 +145,7 @@ class Search:
         doubted = (agreement < self.bars.agreement) | (probability < self.bars.probability)
         doubted |= read < self.bars.reading
         believed = np.flatnonzero(~doubted)
-        return _Found(select(found, believed), rows[believed], proposals.tried)
+        return _Found(select(found, believed), rows[believed], proposals.tried, wrong.not_finite)
 
     def _judged(
         self, wrong: Misclassified, seed_labels: Labels
@@ -158,11 +166,8 @@ class Search:
 
     def _confirmed(self, found: Misclassifications) -> Misclassifications:
         """Decode and classify once more, in batches of another make-up, before anything is believed."""
-        predicted, _ = self._classify(found.codes)
+        predicted, _ = classify_codes(self.decoder, self.classifier, found.codes)
         return select(found, predicted == found.predicted_class)
-
-    def _classify(self, codes: Codes) -> tuple[Labels, Float32[np.ndarray, " n"]]:
-        return classify_codes(self.decoder, self.classifier, codes)
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,8 @@ class _Found:
     seed_rows: Int64[np.ndarray, " n"]
     tried: Int64[np.ndarray, " s"]
     """Candidates of each seed of the block."""
+    not_finite: int
+    """Candidates of all of them that were left out."""
 
 
 def _joined(parts: list[_Found]) -> _Found:
@@ -180,6 +187,7 @@ def _joined(parts: list[_Found]) -> _Found:
         concatenate([part.found for part in parts]),
         np.concatenate([part.seed_rows for part in parts]),
         np.sum([part.tried for part in parts], axis=0),
+        sum(part.not_finite for part in parts),
     )
 
 
@@ -194,6 +202,17 @@ class Misclassified:
     """Probability of the predicted class."""
     images: Images
     """What they look like, decoded."""
+    not_finite: int
+    """Codes of which nothing can be said (`NOT_FINITE`); they are none of these."""
+
+
+def reads(classifier: Classifier, decoder: Decoder, seeds: Seeds) -> Bool[np.ndarray, " n"]:
+    """Tell which seeds the classifier gets right as the VAE draws them.
+
+    Around others it errs whatever is done to them.
+    """
+    predicted, _ = classify_codes(decoder, classifier, seeds.codes)
+    return predicted == seeds.labels
 
 
 def misclassified(decoder: Decoder, classifier: Classifier, codes: Codes, labels: Labels) -> Misclassified:
@@ -201,13 +220,16 @@ def misclassified(decoder: Decoder, classifier: Classifier, codes: Codes, labels
     images: list[Images] = []
 
     def keep(start: int, decoded: torch.Tensor, predicted: Labels) -> None:
-        wrong = predicted != labels[start : start + len(predicted)]
+        wrong = (predicted != labels[start : start + len(predicted)]) & (predicted != NOT_FINITE)
         images.append(decoded.cpu().numpy()[wrong])
 
     predicted, confidence = classify_codes(decoder, classifier, codes, keep)
-    rows = np.flatnonzero(predicted != labels)
+    answered = predicted != NOT_FINITE
+    rows = np.flatnonzero((predicted != labels) & answered)
     nothing = np.zeros((0, *decoder.image_shape), np.float32)
-    return Misclassified(rows, predicted[rows], confidence[rows], np.concatenate([nothing, *images]))
+    return Misclassified(
+        rows, predicted[rows], confidence[rows], np.concatenate([nothing, *images]), int((~answered).sum())
+    )
 
 
 def classify_codes(
@@ -218,7 +240,8 @@ def classify_codes(
 ) -> tuple[Labels, Float32[np.ndarray, " n"]]:
     """Decode and classify; returns predicted classes (n,) and their probabilities (n,).
 
-    `on_batch` sees the row where each batch starts, its images and its predictions.
+    The class is `NOT_FINITE` where decoder or classifier answers NaN or infinite values. `on_batch` sees the
+    row where each batch starts, its images and its predictions.
     """
     predicted = np.empty(len(codes), np.int64)
     confidence = np.empty(len(codes), np.float32)
@@ -228,7 +251,9 @@ def classify_codes(
     for start in range(0, len(codes), step):
         images = decoder.on_device(everything[start : start + step])
         best = classifier.probabilities(classifier.on_device(images)).max(dim=1)
-        predicted[start : start + step] = best.indices.cpu().numpy()
+        # A classifier may turn a NaN of its input into a number. A sum is finite only if all its terms are.
+        finite = images.flatten(1).sum(dim=1).isfinite() & best.values.isfinite()
+        predicted[start : start + step] = best.indices.where(finite, NOT_FINITE).cpu().numpy()
         on_batch(start, images, predicted[start : start + step])
         confidence[start : start + step] = best.values.cpu().numpy()
     return predicted, confidence

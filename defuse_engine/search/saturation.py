@@ -14,6 +14,8 @@ from defuse_engine.types import Chunk
 
 _RADIUS = 0.5
 """Of a group, over the standard deviation of the train codes."""
+_MOST_GROUPS = 1_000
+"""Of one seed label and predicted class: what a misclassification costs must not grow with their number."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Saturation:
     """Counts groups as shards come in, in their order.
 
     A group is misclassifications with one seed label and one predicted class, within half a standard
-    deviation of the train codes of its first one. It comes into sight with its tenth. Regions proper take a
+    deviation of the train codes of its first one. It comes into sight with its tenth. What lies far from the
+    first thousand groups of its labels goes to the nearest. Regions proper take a
     mixture over everything that was found; groups are their cheap likeness, counted while the search goes on.
     """
 
@@ -71,7 +74,7 @@ class Saturation:
         if len(leaders):
             distances = np.linalg.norm(leaders - place, axis=1)
             nearest = int(distances.argmin())
-            if distances[nearest] <= 1.0:
+            if distances[nearest] <= 1.0 or len(leaders) == _MOST_GROUPS:
                 return label, predicted, nearest
         self._leaders[label, predicted] = np.concatenate([leaders, place[None]])
         return label, predicted, len(leaders)

@@ -15,7 +15,7 @@ from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.search.assembly import open_judge, open_search
-from defuse_engine.search.identify import Search, classify_codes
+from defuse_engine.search.identify import Search, reads
 from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import TRAIN, VALIDATION, Codes, Labels, Misclassifications
@@ -43,8 +43,8 @@ def second_search(
     seeds = _new_seeds(job, config, resources, codes, reporter)
     if audit.preset != "paper":
         # A rate per candidate compares only over seeds that both classifiers search from.
-        seeds = seeds[_readable(seeds, resources, resources.classifier)]
-        seeds = seeds[_readable(seeds, resources, candidate)]
+        seeds = seeds[reads(resources.classifier, resources.decoder, seeds)]
+        seeds = seeds[reads(candidate, resources.decoder, seeds)]
     # One judge for both: what it learned of the baseline is the yardstick.
     judge, bars = open_judge(resources, codes, audit, config.audit_seed, reporter)
     # Every misclassification counts here: a bound per seed would hide how many a repair removed.
@@ -152,11 +152,3 @@ def _joined(first: Seeds, second: Seeds) -> Seeds:
         np.concatenate([first.split, second.split]),
         np.concatenate([first.labels, second.labels]),
     )
-
-
-def _readable(seeds: Seeds, resources: Resources, classifier: Classifier) -> np.ndarray:
-    """Which seeds' unperturbed reconstructions are classified correctly."""
-    if len(seeds) == 0:
-        return np.zeros(0, bool)
-    predicted, _ = classify_codes(resources.decoder, classifier, seeds.codes)
-    return predicted == seeds.labels

@@ -55,12 +55,28 @@ def test_a_scale_that_was_forgotten_is_found(make_job, do_job, graphs):
 
 
 def test_a_vae_whose_images_the_classifier_cannot_read_is_refused(make_job, do_job, graphs):
-    blind = graphs.decoder(matrix=graphs.basis * 0.1)
     with pytest.raises(PreflightRefused, match="defuse vae train --dataset D --classifier C") as caught:
         do_job(make_job(files={"decoder.onnx": graphs.decoder(matrix=-graphs.basis)}))
     assert caught.value.reason == Reason.PREFLIGHT_READABILITY
     assert caught.value.figures["readability"] < 0.5
-    assert do_job(make_job(files={"decoder.onnx": blind}, name="dim"))["preflight"]["readability"] < 0.9
+
+
+def test_readings_that_are_right_by_chance_alone_are_no_readings(make_job, do_job, graphs):
+    """Of two classes whatever a decoder draws is read as labeled half of the time."""
+    collapsed = graphs.linear(np.zeros((6, 2)), np.zeros(2), outputs=("mu",))
+    with pytest.raises(PreflightRefused, match="hardly more than by chance") as caught:
+        do_job(make_job(files={"encoder.onnx": collapsed}))
+    assert caught.value.reason == Reason.PREFLIGHT_READABILITY
+    assert caught.value.figures["readability"] > 0.5
+
+
+def test_a_validation_split_of_one_class_is_named_as_the_cause(make_job, do_job, graphs):
+    dataset = graphs.dataset()
+    rows = np.flatnonzero(dataset["y_validation"] == 1)
+    for name in ("x_validation", "y_validation"):
+        dataset[name] = dataset[name][rows]
+    with pytest.raises(PreflightRefused, match=f"all of {len(rows)} validation images .* of class 1"):
+        do_job(make_job(files={"dataset.npz": dataset}))
 
 
 def test_low_readability_is_a_warning(make_job, do_job, graphs, reporter):
@@ -99,3 +115,4 @@ def test_kappa_knows_that_naming_the_commonest_class_is_no_skill():
     assert cohens_kappa(np.zeros(100, np.int64), labels, 2) == 0.0
     assert cohens_kappa(labels, labels, 2) == 1.0
     assert cohens_kappa(1 - labels, labels, 2) < 0.0
+    assert cohens_kappa(np.full(100, -1), labels, 2) == 0.0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import LEAST_CODES
+from defuse_engine.search import saturation
 from defuse_engine.search.saturation import Saturation, SaturationPoint
 from defuse_engine.types import Chunk, Misclassifications
 
@@ -43,17 +44,17 @@ def around(place, count=LEAST_CODES) -> np.ndarray:
 
 
 def regions(*chunks: Chunk, spread=SPREAD) -> list[int]:
-    saturation = Saturation(spread)
+    groups = Saturation(spread)
     for one in chunks:
-        saturation.add(one)
-    return [point.regions for point in saturation.curve]
+        groups.add(one)
+    return [point.regions for point in groups.curve]
 
 
 def test_the_curve_counts_from_the_start():
-    saturation = Saturation(SPREAD)
-    saturation.add(chunk(around([0, 0, 0], 4), candidates=70))
-    saturation.add(chunk(around([0, 0, 0], 6), candidates=30))
-    assert saturation.curve == [SaturationPoint(70, 4, 0), SaturationPoint(100, 10, 1)]
+    groups = Saturation(SPREAD)
+    groups.add(chunk(around([0, 0, 0], 4), candidates=70))
+    groups.add(chunk(around([0, 0, 0], 6), candidates=30))
+    assert groups.curve == [SaturationPoint(70, 4, 0), SaturationPoint(100, 10, 1)]
 
 
 def test_a_group_comes_into_sight_with_its_tenth_code_and_once():
@@ -83,25 +84,34 @@ def test_identical_codes_are_one_group():
     assert regions(chunk(np.ones((30, 3))), spread=np.zeros(3, np.float32)) == [1]
 
 
+def test_however_many_groups_there_are_a_code_is_compared_with_few(monkeypatch):
+    monkeypatch.setattr(saturation, "_MOST_GROUPS", 3)
+    places = [around([9 * number, 0, 0]) for number in range(5)]
+    # The fourth and the fifth go to the third, which lies nearest.
+    assert regions(*map(chunk, places)) == [1, 2, 3, 3, 3]
+    # Other labels have groups of their own.
+    assert regions(*map(chunk, places), chunk(places[4], label=2)) == [1, 2, 3, 3, 3, 4]
+
+
 def test_a_search_is_over_after_so_many_shards_without_anything_new():
-    saturation = Saturation(SPREAD)
+    groups = Saturation(SPREAD)
     new, old = chunk(around([0, 0, 0])), chunk(around([0, 0, 0], 3))
     for found, over in ((old, False), (new, False), (old, False), (old, True)):
-        saturation.add(found)
-        assert saturation.over(2) is over
-    assert not saturation.over(3)
-    assert not saturation.over(-1)
+        groups.add(found)
+        assert groups.over(2) is over
+    assert not groups.over(3)
+    assert not groups.over(-1)
     # Something new: it is not over any more.
-    saturation.add(chunk(around([9, 0, 0])))
-    assert not saturation.over(1)
+    groups.add(chunk(around([9, 0, 0])))
+    assert not groups.over(1)
 
 
 def test_a_shard_that_finds_nothing_counts_too():
-    saturation = Saturation(SPREAD)
+    groups = Saturation(SPREAD)
     for _ in range(3):
-        saturation.add(chunk(np.zeros((0, 3))))
-    assert saturation.over(3)
-    assert saturation.curve[-1] == SaturationPoint(300, 0, 0)
+        groups.add(chunk(np.zeros((0, 3))))
+    assert groups.over(3)
+    assert groups.curve[-1] == SaturationPoint(300, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def point(validation: float, regions: float) -> Point:
     return Point(0.1, 0.01, 3, validation, 0.002, regions, 0.0, diverged=False)
 
 
-BASELINE, CONTROL = point(0.95, 0.1), dataclasses.replace(point(0.96, 0.2), region_weight=0.0)
+BASELINE, CONTROL = point(0.95, 0.1), point(0.96, 0.2)
 FIRST, LONGER, FASTER = point(0.96, 0.98), point(0.965, 0.99), point(0.955, 0.99)
 
 
@@ -36,7 +36,7 @@ FIRST, LONGER, FASTER = point(0.96, 0.98), point(0.965, 0.99), point(0.955, 0.99
 def chosen(monkeypatch, open_sweep) -> Callable[..., tuple[float, float]]:
     """Run a sweep whose points are given, in their order; both accuracies of the one that it chooses."""
 
-    def run(mined_count: int, *points: Point) -> tuple[float, float]:
+    def run(mined_count: int, *points: Point, control: Point = CONTROL) -> tuple[float, float]:
         coming = iter([FIRST, LONGER, FASTER, *points])
         mined = RegionSamples(
             np.zeros((mined_count, 1, 2, 3), np.float32),
@@ -47,7 +47,7 @@ def chosen(monkeypatch, open_sweep) -> Callable[..., tuple[float, float]]:
         monkeypatch.setattr(sweep, "fine_tune", lambda model, *rest: Tuned(model, 0.0, diverged=False))
 
         def measured(measure, tuned, setting, epochs, mined_count=0) -> Point:
-            return CONTROL if setting.region_weight == 0.0 else next(coming)
+            return control if setting.region_weight == 0.0 else next(coming)
 
         monkeypatch.setattr(Measure, "point", measured)
         best = open_sweep().run((0.1,), 0.01, 3).chosen
@@ -117,3 +117,10 @@ def test_a_mined_stage_that_ruins_what_was_known_costs_nothing(chosen):
 
 def test_where_nothing_was_mined_the_gentle_stage_goes_on_from_the_best(chosen):
     assert chosen(0, point(0.97, 0.99)) == (0.97, 0.99)
+
+
+@pytest.mark.parametrize(("control", "told"), [(0.971, False), (0.973, True)])
+def test_a_correction_below_its_control_says_so(chosen, reporter, control, told):
+    """Their standard error is 0.002."""
+    chosen(5, point(0.965, 0.99), point(0.97, 0.99), control=point(control, 0.2))
+    assert ("CONTROL_NOT_REACHED" in [warning["reason"] for warning in reporter.warnings]) is told

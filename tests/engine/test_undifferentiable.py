@@ -80,9 +80,50 @@ def tree_ensemble():
     return model.SerializeToString()
 
 
+def noisy():
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"]),
+        helper.make_node("RandomNormalLike", ["h"], ["noise"]),
+        helper.make_node("Add", ["h", "noise"], ["y"]),
+    ]
+    return graph(nodes, {"w": floats(6, 3)}).SerializeToString()
+
+
+def batch_norm_that_trains():
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", "s", "b", "m", "v"], ["h", "m2", "v2"], training_mode=1),
+        helper.make_node("MatMul", ["h", "w"], ["y"]),
+    ]
+    ones, zeros = np.ones(6, np.float32), np.zeros(6, np.float32)
+    return graph(nodes, {"s": ones, "b": zeros, "m": zeros, "v": ones, "w": floats(6, 3)}).SerializeToString()
+
+
+def loop():
+    tensor = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["c"], ["c_out"]), helper.make_node("Relu", ["s"], ["s_out"])],
+        "body",
+        [
+            tensor("i", TensorProto.INT64, []),
+            tensor("c", TensorProto.BOOL, []),
+            tensor("s", TensorProto.FLOAT, ["n", 6]),
+        ],
+        [tensor("c_out", TensorProto.BOOL, []), tensor("s_out", TensorProto.FLOAT, ["n", 6])],
+    )
+    nodes = [
+        helper.make_node("Loop", ["trips", "", "x"], ["h"], body=body),
+        helper.make_node("MatMul", ["h", "w"], ["y"]),
+    ]
+    return graph(nodes, {"trips": np.array(2, np.int64), "w": floats(6, 3)}).SerializeToString()
+
+
 @pytest.mark.parametrize(
     ("model", "operation"),
     [
+        # What the last operation makes of it is not its fault.
+        (noisy, "RandomNormalLike"),
+        (batch_norm_that_trains, "BatchNormalization"),
+        (loop, "Loop"),
         (argmax_scores, "ArgMax"),
         (quantised, "DequantizeLinear"),
         (tree_ensemble, "TreeEnsembleClassifier"),
@@ -94,6 +135,19 @@ def test_the_operation_that_prevents_a_correction_is_named(model, operation):
     with pytest.raises(InvalidModel, match=operation) as caught:
         to_torch(model_bytes)
     assert caught.value.reason is Reason.MODEL_NOT_DIFFERENTIABLE
+
+
+def test_units_that_open_at_grey_values_alone_are_no_obstacle():
+    """In inputs from 0 to 1 all of its units rest: it was trained on 0..255."""
+    nodes = [
+        helper.make_node("Gemm", ["x", "w", "b"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "v"], ["y"]),
+    ]
+    tensors = {"w": np.abs(floats(6, 6)), "b": np.full(6, -30, np.float32), "v": floats(6, 3)}
+    original = graph(nodes, tensors).SerializeToString()
+    assert undifferentiable_operations(original) == []
+    assert len(to_torch(original).weights) == 3
 
 
 def test_a_differentiable_model_names_no_operation():

@@ -51,9 +51,13 @@ async def test_bytes_that_were_changed_in_the_store_are_not_judged(tiny, alter, 
         failed = await tiny.ended(evaluation.name)
         judging.end()
         alter(sha256)
-        assert (failed.state, failed.failure.reason) == (JOB_STATE_FAILED, ERROR_REASON_DIGEST_MISMATCH), field
+        assert (failed.state, failed.failure.reason) == (JOB_STATE_FAILED, ERROR_REASON_DIGEST_MISMATCH), (
+            field
+        )
         assert failed.failure.figures["expected"] == sha256
-        assert re.search(f"artifacts/{sha256} have changed.*upload the original again", failed.failure.message)
+        assert re.search(
+            f"artifacts/{sha256} have changed.*upload the original again", failed.failure.message
+        )
         assert failed.verdict == VERDICT_UNSPECIFIED
         assert not failed.checks
 
