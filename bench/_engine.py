@@ -21,6 +21,8 @@ class Run:
     result: dict[str, Any]
     work_s: float
     """From the first candidate (or step) to the end: without start-up, preflight and encoding."""
+    whole_s: float
+    """From the first line to the end: without start-up and opening files alone."""
 
 
 _WORK = ("identify", "correct", "verify", "train")
@@ -42,6 +44,7 @@ def run_job(
     job = {"kind": kind, "seed": seed, "device": device, "inputs": inputs, "config": config}
     job["threads"] = int(os.environ.get("THREADS") or 0)
     (folder / "job.json").write_text(json.dumps(job))
+    spoke_s: float | None = None
     started_s: float | None = None
     last: dict[str, Any] = {}
     with subprocess.Popen(
@@ -50,10 +53,11 @@ def run_job(
         assert process.stdout is not None
         for line in process.stdout:
             last = json.loads(line)
+            spoke_s = spoke_s or time.monotonic()
             if started_s is None and last.get("stage") in _WORK:
                 started_s = time.monotonic()
     ended_s = time.monotonic()
     if last.get("event") != "result":
         raise RuntimeError(f"the {kind} job in {folder} ended with {last}")
     result = json.loads((folder / "output" / "result.json").read_text())
-    return Run(folder, result, ended_s - (started_s or ended_s))
+    return Run(folder, result, ended_s - (started_s or ended_s), ended_s - (spoke_s or ended_s))

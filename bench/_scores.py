@@ -118,11 +118,21 @@ def calibration_error(probability: np.ndarray, truth: np.ndarray) -> float:
     return float(np.mean([abs(probability[rows].mean() - truth[rows].mean()) for rows in bins]))
 
 
-def interval(values: list[float]) -> dict[str, float | int]:
+@dataclass(frozen=True)
+class Cell:
+    """A figure's mean over seeds, with its 95% interval; None where one seed tells of none."""
+
+    value: float
+    lower: float | None
+    upper: float | None
+    seeds: int
+
+
+def interval(values: list[float]) -> Cell:
     """Mean over seeds with a 95% interval by Student's t."""
     quantiles = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
     mean = float(np.mean(values))
     if len(values) < 2:
-        return {"value": mean, "lower": mean, "upper": mean, "seeds": len(values)}
+        return Cell(mean, None, None, len(values))
     half = quantiles.get(len(values), 2.0) * float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return {"value": mean, "lower": mean - half, "upper": mean + half, "seeds": len(values)}
+    return Cell(mean, mean - half, mean + half, len(values))

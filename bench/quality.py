@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ import numpy as np
 from bench import _other_searches
 from bench._engine import Run, run_job
 from bench._materials import Materials, prepare
-from bench._scores import Confusion, Model, RegionScores, calibration_error, interval, score_regions
+from bench._scores import Cell, Confusion, Model, RegionScores, calibration_error, interval, score_regions
 
 METHODS = ("default", "paper", *_other_searches.NAMES)
 FIGURES = (
@@ -40,6 +40,7 @@ FIGURES = (
     "regions",
     "candidates",
     "bugs_per_s",
+    "bugs_per_s_with_preparation",
 )
 WORK = Path(__file__).parent.parent / "out" / "bench" / "quality" / (os.environ.get("DATASET") or "digits")
 
@@ -131,10 +132,13 @@ def run(device: str) -> dict[str, object]:
         "dataset": name,
         "seeds": seeds,
         "coverage_times": times,
-        **{method: {figure: cell["value"] for figure, cell in row.items()} for method, row in table.items()},
-        "intervals": table,
+        **{method: {figure: cell.value for figure, cell in row.items()} for method, row in table.items()},
+        "intervals": {
+            method: {figure: asdict(cell) for figure, cell in row.items()} for method, row in table.items()
+        },
         "really_wrong_of_real_errors": cap,
         "bugs_per_s_ratio": _ratio(table, "bugs_per_s"),
+        "bugs_per_s_with_preparation_ratio": _ratio(table, "bugs_per_s_with_preparation"),
     }
 
 
@@ -150,7 +154,7 @@ def _search(
     if method in _other_searches.NAMES:
         found = _other_searches.search(method, materials, candidates, seed, threads)
         wrong = scorer.really_wrong(found.images, found.predictions)
-        return _scored(scorer, found.regions, wrong, found.candidates, found.work_s, seed, {})
+        return _scored(scorer, found.regions, wrong, found.candidates, found.work_s, found.work_s, seed, {})
     config: dict[str, Any] = {} if method == "default" else _paper(materials, candidates)
     audit = run_job(
         WORK / f"{method}-{seed}", materials.folder, "audit", materials.inputs, config, seed, device
@@ -175,7 +179,7 @@ def _from_audit(scorer: _Scorer, audit: Run, seed: int) -> _Searched:
         regions = dict(file)
     wrong = scorer.really_wrong(scorer.decode(codes), predictions) if len(codes) else np.zeros(0, bool)
     candidates, config = audit.result["candidates"], audit.result["config"]
-    searched = _scored(scorer, regions, wrong, candidates, audit.work_s, seed, config)
+    searched = _scored(scorer, regions, wrong, candidates, audit.work_s, audit.whole_s, seed, config)
     if audit.result["calibration"] is not None and len(wrong):
         searched.figures["calibration_error"] = calibration_error(probability, wrong)
     return searched
@@ -187,6 +191,7 @@ def _scored(
     wrong: np.ndarray,
     candidates: int,
     work_s: float,
+    whole_s: float,
     seed: int,
     config: dict[str, Any],
 ) -> _Searched:
@@ -196,6 +201,7 @@ def _scored(
         "regions": len(scores.labels),
         "bugs": scores.bugs,
         "bugs_per_s": scores.bugs / work_s,
+        "bugs_per_s_with_preparation": scores.bugs / whole_s,
     }
     if len(wrong):
         figures["really_wrong"] = float(wrong.mean())
@@ -309,7 +315,7 @@ def _wide(materials: Materials, candidates: int) -> dict[str, Any]:
     return {"max_seeds": 0, "candidates_per_seed": max(1, candidates // items), "patience_shards": -1}
 
 
-def _table_row(rows: list[dict[str, float]]) -> dict[str, dict[str, float | int]]:
+def _table_row(rows: list[dict[str, float]]) -> dict[str, Cell]:
     return {
         figure: interval([row[figure] for row in rows if figure in row])
         for figure in FIGURES
@@ -317,25 +323,25 @@ def _table_row(rows: list[dict[str, float]]) -> dict[str, dict[str, float | int]
     }
 
 
-def _print_table(table: dict[str, dict[str, dict[str, float | int]]]) -> None:
+def _print_table(table: dict[str, dict[str, Cell]]) -> None:
     print(f"{'':28}" + "".join(f"{method:>26}" for method in METHODS), flush=True)
     for figure in FIGURES:
         cells = [table[method].get(figure) for method in METHODS]
         print(
             f"{figure:28}"
-            + "".join(
-                f"{'-':>26}"
-                if cell is None
-                else f"{cell['value']:>10.4g} [{cell['lower']:.4g}, {cell['upper']:.4g}]".rjust(26)
-                for cell in cells
-            ),
+            + "".join(f"{'-':>26}" if cell is None else _cell(cell).rjust(26) for cell in cells),
             flush=True,
         )
 
 
-def _ratio(table: dict[str, dict[str, dict[str, float | int]]], figure: str) -> float | None:
+def _cell(cell: Cell) -> str:
+    interval = "one seed" if cell.lower is None else f"{cell.lower:.4g}, {cell.upper:.4g}"
+    return f"{cell.value:.4g} [{interval}]"
+
+
+def _ratio(table: dict[str, dict[str, Cell]], figure: str) -> float | None:
     paper = table["paper"].get(figure)
-    return table["default"][figure]["value"] / paper["value"] if paper and paper["value"] else None
+    return table["default"][figure].value / paper.value if paper and paper.value else None
 
 
 def _shown(figures: dict[str, float]) -> str:
