@@ -32,6 +32,7 @@ class AuditConfig:
     max_seeds: int = 25_000
     """Train items that the search may start from, chosen at random; 0 means all."""
     candidates_per_seed: int = 12
+    """Of all methods together; those around what is found come on top."""
     max_candidates: int = 0
     """The search ends after the shard that reaches them; 0 means no limit."""
     budget_s: float = 0.0
@@ -49,10 +50,15 @@ class AuditConfig:
     belief_threshold: float = 0.97
     """Least probability of being a bug."""
     shard_seeds: int = 500
+    """Seeds whose results come in one chunk: what a job that was stopped loses at most."""
     batch_size: int = 256
+    """Images that a model runs on at once, where it takes any number."""
     max_components: int = 100
+    """Of the mixture of each pair of seed label and predicted class."""
     tau: float = 0.1
+    """Fresh samples of a region are drawn with tau times its covariance."""
     sheet_samples: int = 25
+    """Fresh samples of a region that annotators are shown."""
     gold_sheets: int = 0
     """Sheets of validation items for each class, to test annotators with."""
 

@@ -6,7 +6,7 @@ from math import sqrt
 
 from defuse_engine.types import Interval
 
-_Z_95 = 1.959963984540054
+Z_95 = 1.959963984540054
 """The 97.5% quantile of the standard normal distribution."""
 
 
@@ -21,9 +21,9 @@ def wilson(successes: int, samples: int) -> Interval:
     if samples == 0:
         return Interval(0.0, 0.0, 1.0, 0)
     rate = successes / samples
-    z2_n = _Z_95 * _Z_95 / samples
+    z2_n = Z_95 * Z_95 / samples
     centre = (rate + z2_n / 2) / (1 + z2_n)
-    half_width = _Z_95 * sqrt(rate * (1 - rate) / samples + z2_n / (4 * samples)) / (1 + z2_n)
+    half_width = Z_95 * sqrt(rate * (1 - rate) / samples + z2_n / (4 * samples)) / (1 + z2_n)
     # Rounding must not push a bound past the rate itself.
     return Interval(
         rate, min(rate, max(0.0, centre - half_width)), max(rate, min(1.0, centre + half_width)), samples

@@ -13,15 +13,15 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig, RegionLabel
 from defuse_engine.correction.disputed import DisputedRegions
-from defuse_engine.correction.labeled_regions import RegionSamples, is_confirmed
+from defuse_engine.correction.labeled_regions import LabeledSamples, is_confirmed
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.search.seeds import Seeds
+from defuse_engine.search.witness import Witness
 from defuse_engine.types import Regions
 
 _MOST_ITEMS = 20_000
 _MOST_BYTES = 1 << 28
-NO_REGION = -1
 
 
 def vouched_seeds(labels: tuple[RegionLabel, ...], regions: Regions, seeds: Seeds) -> Seeds:
@@ -35,8 +35,13 @@ def vouched_seeds(labels: tuple[RegionLabel, ...], regions: Regions, seeds: Seed
 
 
 def draw_company(
-    seeds: Seeds, disputed: DisputedRegions, decoder: Decoder, train: Split, rng: np.random.Generator
-) -> RegionSamples:
+    seeds: Seeds,
+    disputed: DisputedRegions,
+    decoder: Decoder,
+    witness: Witness,
+    train: Split,
+    rng: np.random.Generator,
+) -> LabeledSamples:
     """Decoded steps from at most 20,000 items of `train` that people vouched for (`vouched_seeds`).
 
     Those that end in a disputed region are left out.
@@ -49,13 +54,10 @@ def draw_company(
     scale = AuditConfig().noise_scale * chosen.codes.std(axis=0, dtype=np.float64)
     codes = (chosen.codes + rng.standard_normal(chosen.codes.shape) * scale).astype(np.float32)
     vouched = ~disputed.hold(codes, chosen.labels)
-    return RegionSamples(
-        images=decoder(codes[vouched]),
-        labels=chosen.labels[vouched],
-        regions=np.full(int(vouched.sum()), NO_REGION, np.int64),
-    )
+    images = decoder(codes[vouched])
+    return LabeledSamples(images, chosen.labels[vouched], witness.probabilities(images))
 
 
-def no_company(train: Split) -> RegionSamples:
+def no_company(train: Split) -> LabeledSamples:
     """None: where no label vouches for a class, or `preset: paper` asks for none."""
-    return RegionSamples(train.images(slice(0, 0)), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    return LabeledSamples(train.images(slice(0, 0)), np.zeros(0, np.int64))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from defuse_engine.audit import first_search_seeds
-from defuse_engine.configs import CorrectionConfig
+from defuse_engine.configs import AuditConfig, CorrectionConfig, paper_config
 from defuse_engine.correction import fine_tuning
 from defuse_engine.correction.company import draw_company, no_company, vouched_seeds
 from defuse_engine.correction.curve import Point
@@ -32,6 +32,8 @@ from defuse_engine.models.differentiable import (
 )
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.regions.regions_file import read_regions
+from defuse_engine.search.assembly import open_judge
+from defuse_engine.search.belief import Judge
 from defuse_engine.search.seeds import Seeds, encode_split
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Regions
@@ -73,9 +75,11 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
     seeds = first_search_seeds(resources, codes, config.audit, config.audit_seed)
     seeds = vouched_seeds(config.labels, regions, seeds)
     disputed = DisputedRegions(config.labels, regions)
-    tuning = _tuning(model, resources, regions, seeds, disputed, config, job.seed)
+    judging = paper_config() if config.preset == "paper" else AuditConfig()
+    judge, bars = open_judge(resources, codes, judging, job.seed, reporter)
+    tuning = _tuning(model, resources, regions, seeds, disputed, judge, config, job.seed)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
-    miner = Miner(resources, codes, seeds, disputed, config.audit, job.seed, reporter)
+    miner = judge and Miner(resources, codes, seeds, disputed, judge, bars, config.audit, job.seed, reporter)
     sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
     swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
     corrected = with_lineage(
@@ -143,6 +147,7 @@ def _tuning(
     regions: Regions,
     seeds: Seeds,
     disputed: DisputedRegions,
+    judge: Judge | None,
     config: CorrectionConfig,
     seed: int,
 ) -> Tuning:
@@ -158,9 +163,9 @@ def _tuning(
         "correct/train",
     )
     company = no_company(train)
-    if not paper:
+    if judge is not None:
         rng = numpy_generator(seed, "correct/company")
-        company = draw_company(seeds, disputed, resources.decoder, train, rng)
+        company = draw_company(seeds, disputed, resources.decoder, judge.witness, train, rng)
     some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = fine_tuning.mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]

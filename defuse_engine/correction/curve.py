@@ -27,14 +27,18 @@ class Point:
     """Lambda; None for the classifier as it came."""
     learning_rate: float
     epochs: int
+    """Passes over the clean data that the point's stages made together."""
     validation_accuracy: float
+    """Share of the validation split, in [0, 1]."""
     validation_error: float
     """Standard error of this validation accuracy minus the baseline's.
 
     Both are measured on the same items: it is the square root of the number of items that only one of the two
     gets right, over the number of items (Q. McNemar, Psychometrika 12, 1947)."""
     region_accuracy: float
+    """Share of held-out samples of the labeled regions that get the region's label, in [0, 1]."""
     training_loss: float
+    """CE(clean) + lambda * CE of every pool, in nats, over the last steps."""
     diverged: bool
     worst_class_change: float = 0.0
     """Of the class whose validation accuracy fell most, or rose least."""

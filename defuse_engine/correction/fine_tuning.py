@@ -9,15 +9,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch.nn import functional
 
 from defuse_engine.configs import Preset
-from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.differentiable import DifferentiableModel
 from defuse_engine.models.preprocessing import apply
+from defuse_engine.models.scores import log_probabilities
 from defuse_engine.types import Images, Labels, OutputKind, Preprocessing
 
 _LEAST_WEIGHT_SCALE = 1e-3
@@ -30,10 +31,11 @@ _MOST_STEPS = 2_500
 """Of one point: a large dataset is sampled, not walked through."""
 _CHECKED_EVERY_STEPS = 25
 _EVALUATION_BATCH = 512
-_LEAST_PROBABILITY = 1e-12
+_READ_SHARE = 0.5
+"""Of a target, what the witness reads; the rest is the seed's label. A step from an item may leave its class,
+and some items are mislabeled: both together are wrong less often, and less surely, than either."""
 
 Right = Bool[np.ndarray, " n"]
-_Batch = tuple[Float32[np.ndarray, "_ c h w"], Int64[np.ndarray, " _"]]
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,10 @@ class Tuning:
     preprocessing: Preprocessing
     output_kind: OutputKind
     clean: Split
-    pools: tuple[RegionSamples, ...]
-    """Samples of regions first, then what goes with them; each loss has lambda for its weight."""
+    pools: tuple[LabeledSamples, ...]
+    """Samples of regions first, then what goes with them; each loss has lambda for its weight.
+
+    The targets of samples that the witness has read are its reading and their label, half each."""
     batch_size: int
     baseline_loss: float
     """Clean cross-entropy of the classifier as it came."""
@@ -161,8 +165,8 @@ def mean_loss(
     labels: Labels,
 ) -> float:
     """Mean cross-entropy of `images`."""
-    log_probabilities = _log_probabilities(_scores(model, preprocessing, images), output_kind)
-    return float(functional.nll_loss(log_probabilities.cpu(), torch.from_numpy(labels)))
+    told = log_probabilities(_scores(model, preprocessing, images), output_kind)
+    return float(functional.nll_loss(told.cpu(), torch.from_numpy(labels)))
 
 
 def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Images) -> Tensor:
@@ -172,7 +176,7 @@ def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
 
 
 def _cross_entropies(
-    model: DifferentiableModel, tuning: Tuning, clean: _Batch, pools: list[_Batch]
+    model: DifferentiableModel, tuning: Tuning, clean: LabeledSamples, pools: list[LabeledSamples]
 ) -> tuple[Tensor, Tensor]:
     """Mean cross-entropy of the clean batch, and the sum of the means of the others, from one pass.
 
@@ -180,23 +184,29 @@ def _cross_entropies(
     """
     device = _device(model)
     batches = [clean, *pools]
-    images = torch.from_numpy(np.concatenate([batch[0] for batch in batches])).to(device)
-    targets = torch.from_numpy(np.concatenate([batch[1] for batch in batches])).to(device)
-    scores = model(apply(tuning.preprocessing, images))
-    losses = functional.nll_loss(_log_probabilities(scores, tuning.output_kind), targets, reduction="none")
-    first, *others = losses.split([len(batch[1]) for batch in batches])
-    return first.mean(), sum((part.mean() for part in others), torch.zeros_like(first[0]))
+    images = torch.from_numpy(np.concatenate([batch.images for batch in batches])).to(device)
+    told = log_probabilities(model(apply(tuning.preprocessing, images)), tuning.output_kind)
+    first, *others = (
+        _cross_entropy(part, batch)
+        for part, batch in zip(told.split([len(batch.labels) for batch in batches]), batches, strict=True)
+    )
+    return first, sum(others, torch.zeros_like(first))
 
 
-def _log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
-    if output_kind == "logits":
-        return functional.log_softmax(scores, dim=1)
-    return scores.clamp_min(_LEAST_PROBABILITY).log()
+def _cross_entropy(told: Tensor, batch: LabeledSamples) -> Tensor:
+    """Mean over the batch, of log-probabilities (n, K)."""
+    of_labels = functional.nll_loss(told, torch.from_numpy(batch.labels).to(told.device))
+    if batch.read is None:
+        return of_labels
+    read = torch.from_numpy(batch.read).to(told.device)
+    # The dataset may have fewer classes than the classifier.
+    of_readings = -(read * told[:, : read.shape[1]]).sum(dim=1).mean()
+    return (1 - _READ_SHARE) * of_labels + _READ_SHARE * of_readings
 
 
 def _batches(
     tuning: Tuning, steps: int, generator: np.random.Generator, missed: Int64[np.ndarray, " _"] | None
-) -> Iterator[tuple[_Batch, list[_Batch]]]:
+) -> Iterator[tuple[LabeledSamples, list[LabeledSamples]]]:
     """So many clean batches, each with one of every pool, half of the first pool's from the rows `missed`."""
     pools = [pool for pool in tuning.pools if len(pool.labels)]
     size = tuning.batch_size if len(pools) == 1 else max(1, tuning.batch_size // 2)
@@ -205,13 +215,13 @@ def _batches(
         if len(order) == 0:
             order = generator.permutation(len(tuning.clean))
         chosen, order = order[: tuning.batch_size], order[tuning.batch_size :]
-        drawn: list[_Batch] = []
+        drawn: list[LabeledSamples] = []
         for number, pool in enumerate(pools):
             rows = generator.integers(len(pool.labels), size=size)
             if number == 0 and missed is not None and len(missed):
                 rows[: size // 2] = generator.choice(missed, size // 2)
-            drawn.append((pool.images[rows], pool.labels[rows]))
-        yield (tuning.clean.images(chosen), tuning.clean.labels[chosen]), drawn
+            drawn.append(pool[rows])
+        yield LabeledSamples(tuning.clean.images(chosen), tuning.clean.labels[chosen]), drawn
 
 
 def _relative_groups(model: DifferentiableModel, learning_rate: float) -> list[dict[str, object]]:

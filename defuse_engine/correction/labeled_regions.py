@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64, Int64
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
@@ -18,14 +18,19 @@ _LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
-class RegionSamples:
-    """Decoded samples (n, C, H, W) of labeled regions; row i of every array is the same sample."""
+class LabeledSamples:
+    """Images (n, C, H, W) to train on, and what they are to be classified as; row i of all is the same."""
 
     images: Images
     labels: Labels
-    """The region's label, given by people."""
-    regions: Labels
-    """The region's number."""
+    """Of a region's sample what people said, otherwise that of the item or seed."""
+    read: Float32[np.ndarray, "n k"] | None = None
+    """What the witness holds each for: half of the target, where nobody looked at the sample itself."""
+
+    def __getitem__(self, rows: Int64[np.ndarray, " _"]) -> LabeledSamples:
+        return LabeledSamples(
+            self.images[rows], self.labels[rows], None if self.read is None else self.read[rows]
+        )
 
 
 def check_labels(labels: tuple[RegionLabel, ...], regions: Regions, class_count: int) -> None:
@@ -81,13 +86,12 @@ def draw_samples(
     samples_per_region: int,
     seed: int,
     stage: str,
-) -> RegionSamples:
+) -> LabeledSamples:
     """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns."""
     codes = [draw_codes(label.region, regions, taus, samples_per_region, seed, stage) for label in labels]
-    return RegionSamples(
+    return LabeledSamples(
         images=decoder(np.concatenate(codes)),
         labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),
-        regions=np.repeat([label.region for label in labels], samples_per_region).astype(np.int64),
     )
 
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.correction.company import NO_REGION
 from defuse_engine.correction.disputed import DisputedRegions
-from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.search.assembly import open_judge, open_search
+from defuse_engine.search.assembly import open_search
+from defuse_engine.search.bars import Bars
+from defuse_engine.search.belief import Judge
 from defuse_engine.search.found import concatenate, select
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.types import Codes
@@ -31,7 +32,7 @@ _MOST_SAMPLES = 20_000
 
 @dataclass(frozen=True)
 class Miner:
-    """Searches classifiers from the same seeds, a judge calibrated on the one that came."""
+    """Searches classifiers from the same seeds, all judged alike."""
 
     resources: Resources
     codes: Codes
@@ -39,27 +40,29 @@ class Miner:
     seeds: Seeds
     """Of the audit, those that people vouched for: misclassifications of items of others stay out."""
     disputed: DisputedRegions
+    judge: Judge
+    """Calibrated on the classifier that came."""
+    bars: Bars
     audit: AuditConfig
     """Of the search that found the regions."""
     seed: int
     reporter: Reporter
 
-    def mine(self, classifiers: list[Classifier]) -> RegionSamples:
+    def mine(self, classifiers: list[Classifier]) -> LabeledSamples:
         """What all classifiers misclassify, as far as it is believed, with the labels of its seeds.
 
         What lies in a disputed region is left out.
         """
         resources, config = self.resources, self._config()
-        judge, bars = open_judge(resources, self.codes, config, self.seed, self.reporter)
         seeds = self.seeds[:_SEEDS]
-        parts: list[RegionSamples] = []
+        parts: list[LabeledSamples] = []
         for classifier in classifiers:
             search = open_search(
                 resources,
                 classifier,
                 self.codes,
-                judge,
-                bars,
+                self.judge,
+                self.bars,
                 config,
                 self.seed,
                 self.reporter,
@@ -72,18 +75,10 @@ class Miner:
             found = concatenate([search.run_shard(seeds, shard).misclassifications for shard in shards])
             vouched = np.flatnonzero(~self.disputed.hold(found.codes, found.seed_label.astype(np.int64)))
             found = select(found, vouched[:_MOST_SAMPLES])
-            parts.append(
-                RegionSamples(
-                    resources.decoder(found.codes),
-                    found.seed_label.astype(np.int64),
-                    np.full(len(found), NO_REGION, np.int64),
-                )
-            )
-        return RegionSamples(
-            np.concatenate([part.images for part in parts] or [resources.dataset.train.images(slice(0, 0))]),
-            np.concatenate([part.labels for part in parts] or [np.zeros(0, np.int64)]),
-            np.concatenate([part.regions for part in parts] or [np.zeros(0, np.int64)]),
-        )
+            parts.append(LabeledSamples(resources.decoder(found.codes), found.seed_label.astype(np.int64)))
+        images = np.concatenate([resources.dataset.train.images(slice(0, 0)), *(p.images for p in parts)])
+        labels = np.concatenate([np.zeros(0, np.int64), *(part.labels for part in parts)])
+        return LabeledSamples(images, labels, self.judge.witness.probabilities(images) if parts else None)
 
     def _config(self) -> AuditConfig:
         config = AuditConfig()

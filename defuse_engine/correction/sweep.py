@@ -12,7 +12,7 @@ from jaxtyping import Int64
 from defuse_engine.correction import fine_tuning
 from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, contenders, holds, keeps, reaches
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
-from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.mining import Miner
 from defuse_engine.errors import CorrectionFailed
 from defuse_engine.inputs.resources import Resources
@@ -39,7 +39,7 @@ class Measure:
     """What a point is measured with: the validation split, and region samples that training never sees."""
 
     resources: Resources
-    held_out: RegionSamples
+    held_out: LabeledSamples
     baseline_right: Right
     """Which items of the validation split the classifier as it came gets right."""
 
@@ -106,11 +106,14 @@ class Sweep:
         tuning: Tuning,
         measure: Measure,
         baseline: Point,
-        miner: Miner,
+        miner: Miner | None,
         seed: int,
         reporter: Reporter,
     ):
-        """Fine-tune copies of `model`, which is the torch form of the file `original`."""
+        """Fine-tune copies of `model`, which is the torch form of the file `original`.
+
+        Without a miner (`preset: paper` asks nobody what to believe) nothing is mined.
+        """
         self._model, self._tuning, self._measure, self._baseline = model, tuning, measure, baseline
         self._original, self._miner = original, miner
         self._seed, self._reporter = seed, reporter
@@ -194,6 +197,8 @@ class Sweep:
 
     def _mined(self, number: int) -> int | None:
         """Go on from a point with its setting, on what it and the original get wrong; None: nothing."""
+        if self._miner is None:
+            return None
         mined = self._miner.mine([self._measure.resources.classifier, self._as_classifier(number)])
         if len(mined.labels) == 0:
             return None

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float32, Int64
 
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.intervals import Z_95
 from defuse_engine.models.onnx_model import Encoder
 from defuse_engine.regions.grouping import Region
 from defuse_engine.regions.nearest import NearestCodes
@@ -21,8 +22,6 @@ _NEAREST = 512
 """Items that a region's mass is summed over: what farther ones add vanishes beside it."""
 _BANDWIDTH = 0.15
 """Stands for sigma, over the standard deviation of mu, where the encoder gives mu alone."""
-_Z = 1.959963984540054
-"""Of a 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ def expected_harm(region: Region, wrong: Interval, production: AggregatePosterio
     belongs = torch.where(failed == 0, exponent.exp(), 0.0).cpu().numpy()
     items = len(production.mu)
     mass = float(belongs.sum()) / items
-    error = _Z * math.sqrt(max(0.0, float((belongs**2).sum()) / items - mass**2) / items)
+    error = Z_95 * math.sqrt(max(0.0, float((belongs**2).sum()) / items - mass**2) / items)
     return Interval(
         value=mass * wrong.value,
         lower=max(0.0, mass - error) * wrong.lower,

@@ -21,6 +21,7 @@ from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.differentiable import DifferentiableModel, input_differentiable
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.models.preprocessing import apply, invert
+from defuse_engine.models.scores import log_probabilities
 from defuse_engine.search.method import Proposals
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.search.witness import Witness
@@ -45,7 +46,6 @@ _STALLED = 0.02
 _TRIED_STEPS = 2
 _HOPELESS = 0.95
 """An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
-_LEAST_PROBABILITY = 1e-12
 _LEAST_LOG = -1e4
 """Stands for what is no number: it is likely to no one."""
 _AIMED_BEFORE = 1e6
@@ -81,9 +81,7 @@ class DecodedClassifier:
             images = self._images(codes)
             outputs = self._classify(apply(self._classifier.preprocessing, images)).float()
             guided = self._guide(images)[-1]
-        if self._classifier.output_kind == "logits":
-            return functional.log_softmax(outputs, dim=1), guided
-        return outputs.clamp_min(_LEAST_PROBABILITY).log(), guided
+        return log_probabilities(outputs, self._classifier.output_kind), guided
 
     def _images(self, codes: Tensor) -> Tensor:
         return invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)

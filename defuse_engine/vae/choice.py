@@ -36,10 +36,11 @@ class Measured:
     right: Right
     """Which reconstructions both the classifier and the witness read as labeled."""
     readability: float
-    """To the classifier alone."""
+    """To the classifier alone: accuracy on reconstructions over that on originals, 0 or more."""
     reconstruction_mse: float
+    """Mean over images and pixels, in the dataset's units, squared."""
     divergence: float
-    """Mean over items, in nats."""
+    """KL from the prior, mean over items, in nats."""
     steps: int
 
 

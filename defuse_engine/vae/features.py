@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from defuse_engine.models.differentiable import DifferentiableModel
 from defuse_engine.models.preprocessing import apply
+from defuse_engine.models.scores import log_probabilities
 from defuse_engine.types import OutputKind, Preprocessing
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -37,14 +37,7 @@ class Features(nn.Module):
             inputs = torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])])
         parts = [self.graph_module(part) for part in inputs.split(size)]
         *activations, scores = (torch.cat(same)[: len(images)].float() for same in zip(*parts, strict=True))
-        return [*activations, log_probabilities(scores, self.output_kind)]
-
-
-def log_probabilities(scores: Tensor, output_kind: OutputKind) -> Tensor:
-    """Turn a classifier's outputs (n, K) into log-probabilities."""
-    if output_kind == "logits":
-        return functional.log_softmax(scores, dim=1)
-    return scores.clamp_min(_LEAST_PROBABILITY).log()
+        return [*activations, log_probabilities(scores, self.output_kind, _LEAST_PROBABILITY)]
 
 
 def _with_activations(module: fx.GraphModule) -> fx.GraphModule:

@@ -38,8 +38,8 @@ class Scales:
     log_class_count: float
 
 
-def measure_scales(images: Tensor, activations: list[Tensor]) -> Scales:
-    """Measure a sample of the train split."""
+def measure_scales(images: Float[Tensor, "n c h w"], activations: list[Tensor]) -> Scales:
+    """Measure a sample of the train split: its images, and their activations (n, ...), the last (n, K)."""
     features = tuple(float(_deviation(values.flatten(1))) for values in activations[:-1])
     classes = activations[-1].shape[1]
     return Scales(float(contrast(images).mean()), features, float(torch.log(torch.tensor(float(classes)))))
@@ -50,8 +50,10 @@ def contrast(images: Float[Tensor, "n c h w"]) -> Float[Tensor, " n"]:
     return (images - images.mean((1, 2, 3), keepdim=True)).square().sum((1, 2, 3))
 
 
-def pixel_distance(images: Tensor, decoded: Tensor, scales: Scales) -> Tensor:
-    """Return the mean over images of the squared error over the image's own contrast.
+def pixel_distance(
+    images: Float[Tensor, "n c h w"], decoded: Float[Tensor, "n c h w"], scales: Scales
+) -> Float[Tensor, ""]:
+    """Return the mean over images of the squared error over the image's own contrast, 0 or more.
 
     A classifier that standardises what it sees reads a dark image like a bright one: so must the loss.
     """
@@ -60,8 +62,12 @@ def pixel_distance(images: Tensor, decoded: Tensor, scales: Scales) -> Tensor:
     return (errors / (contrast(images) + floor)).mean() * (1 + _LEAST_CONTRAST_SHARE)
 
 
-def feature_distance(wanted: list[Tensor], got: list[Tensor], scales: Scales) -> Tensor:
-    """Return the mean of the relative distances of activations and of the divergence of the predictions."""
+def feature_distance(wanted: list[Tensor], got: list[Tensor], scales: Scales) -> Float[Tensor, ""]:
+    """Return the mean of the relative distances of activations and of the divergence of the predictions.
+
+    Both lists hold activations (n, ...) from shallow to deep, the last log-probabilities (n, K). 0 or more;
+    1 is what activations differ by from image to image, and guessing from a sure prediction.
+    """
     parts = [
         _bounded((one.flatten(1) - other.flatten(1)).square().sum(1) / scale).mean()
         for one, other, scale in zip(wanted[:-1], got[:-1], scales.features, strict=True)
@@ -72,13 +78,22 @@ def feature_distance(wanted: list[Tensor], got: list[Tensor], scales: Scales) ->
     return torch.stack(parts).mean()
 
 
-def kl_divergence(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Tensor:
-    """Return the mean over items of KL(N(mu, exp(logvar)) || N(0, 1)), in nats."""
-    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1).mean()
+def kl_divergences(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Float[Tensor, " n"]:
+    """Return KL(N(mu, exp(logvar)) || N(0, 1)) of each item, in nats.
+
+    D. P. Kingma, M. Welling, Auto-encoding variational Bayes, 2013, appendix B.
+    """
+    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
 
 
-def total(setting: Setting, pixels: Tensor, features: Tensor, divergence: Tensor, warm: float) -> Tensor:
-    """Weigh the three terms; `warm` in 0..1 is how far the divergence counts yet."""
+def total(
+    setting: Setting,
+    pixels: Float[Tensor, ""],
+    features: Float[Tensor, ""],
+    divergence: Float[Tensor, ""],
+    warm: float,
+) -> Float[Tensor, ""]:
+    """Weigh the three terms; `divergence` is in nats, `warm` in 0..1 how far it counts yet."""
     reconstruction = (pixels + setting.feature_weight * features) / (1 + setting.feature_weight)
     return reconstruction + warm * setting.kl_weight * divergence
 

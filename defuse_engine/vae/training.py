@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from defuse_engine.errors import Reason, VaeTrainingFailed
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.models.device import Runtime
+from defuse_engine.models.device import Runtime, computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.seeding import numpy_generator, stream_seed, torch_generator
 from defuse_engine.types import Images
@@ -110,7 +110,7 @@ class Training:
 
     def divergence(self, images: Images) -> float:
         """Return the mean divergence from the prior, in nats."""
-        parts = self._in_batches(images, lambda batch: _divergences(*self.average.encoder(batch)))
+        parts = self._in_batches(images, lambda batch: loss.kl_divergences(*self.average.encoder(batch)))
         return float(parts.mean(dtype=np.float64))
 
     def _in_batches(self, images: Images, run: Callable[[Tensor], Tensor]) -> np.ndarray:
@@ -140,7 +140,9 @@ class Training:
     def _loss(self, images: Tensor) -> Tensor:
         material = self.material
         with torch.autocast(
-            images.device.type, torch.bfloat16, enabled=_multiplies_bfloat16(material.runtime)
+            images.device.type,
+            torch.bfloat16,
+            enabled=material.runtime.is_cuda or computes_in_bfloat16("cpu"),
         ):
             mu, logvar = (values.float() for values in self.vae.encoder(images))
             noise = torch.randn(mu.shape, generator=self._noise).to(mu.device)
@@ -153,7 +155,7 @@ class Training:
             self.setting,
             loss.pixel_distance(images, decoded, material.scales),
             loss.feature_distance(wanted, material.features(decoded), material.scales),
-            loss.kl_divergence(mu, logvar),
+            loss.kl_divergences(mu, logvar).mean(),
             warm,
         )
 
@@ -184,13 +186,3 @@ class Training:
             copy.deepcopy(self.average.state_dict()),
             copy.deepcopy(self._optimizer.state_dict()),
         )
-
-
-def _divergences(mu: Tensor, logvar: Tensor) -> Tensor:
-    return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
-
-
-def _multiplies_bfloat16(runtime: Runtime) -> bool:
-    """Whether the device multiplies bfloat16 faster than float32; of older torch that can't be asked."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict[str, bool])()
-    return runtime.is_cuda or bool(capabilities.get("avx512_bf16", False))

@@ -10,7 +10,7 @@ from onnx import helper
 from defuse_engine.configs import RegionLabel
 from defuse_engine.correction.company import no_company
 from defuse_engine.correction.fine_tuning import Setting, Tuning, fine_tune, mean_loss
-from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
 from defuse_engine.errors import EngineError, Reason
 from defuse_engine.inputs.dataset import Split
@@ -80,7 +80,8 @@ def test_a_correction_tells_how_the_worst_class_fared(follow_up, do_job):
 
 def test_labels_that_contradict_each_other_are_told(follow_up, do_job):
     apart = [{"region": 0, "label": TRUTH}, {"region": 1, "label": WRONG}]
-    assert do_job(follow_up("correct", {**CONFIG, "labels": apart}, name="apart"))["warnings"] == []
+    result = do_job(follow_up("correct", {**CONFIG, "labels": apart}, name="apart"))
+    assert "LABELS_CONTRADICT" not in {warning["reason"] for warning in result["warnings"]}
     means = ((0.25, -0.05), (0.25, 0.05))
     folder = follow_up("correct", {**CONFIG, "labels": apart}, name="together", means=means)
     warnings = do_job(folder)["warnings"]
@@ -176,15 +177,30 @@ def tuning(graphs, output_kind="logits", sharpness=20.0):
     data = graphs.dataset()
     clean = Split(data["x_train"], data["y_train"])
     codes = np.column_stack([np.full(50, 0.25), np.linspace(-2, 2, 50)]).astype(np.float32)
-    samples = RegionSamples(
+    samples = LabeledSamples(
         (codes @ graphs.basis.T).reshape(-1, *graphs.image_shape),
         np.ones(50, np.int64),
-        np.zeros(50, np.int64),
     )
     model = to_torch(graphs.classifier(sharpness=sharpness))
     return model, Tuning(
         "default", Preprocessing(), output_kind, clean, (samples, no_company(clean)), 64, baseline_loss=0.5
     )
+
+
+def test_what_the_witness_has_read_is_half_of_a_target(graphs):
+    """Where it reads the opposite of the labels, a fine-tuning that learns nothing else ends undecided."""
+    model, setting = tuning(graphs)
+    (samples, company) = setting.pools
+    opposite = np.tile(np.array([1.0, 0.0], np.float32), (len(samples.labels), 1))
+    ends: list[float] = []
+    for pool in (samples, dataclasses.replace(samples, read=opposite)):
+        learned = dataclasses.replace(setting, pools=(pool, company))
+        tuned = fine_tune(
+            model, learned, Setting(1000.0, 0.05, 3), np.random.default_rng(0), lambda done: None
+        )
+        ends.append(mean_loss(tuned.model, Preprocessing(), "logits", samples.images, samples.labels))
+    assert ends[0] < 0.1
+    assert ends[1] == pytest.approx(np.log(2), abs=0.1)
 
 
 def test_fine_tuning_leaves_the_original_weights_alone(graphs):

@@ -12,7 +12,7 @@ from defuse_engine.correction import sweep
 from defuse_engine.correction.curve import Point
 from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
-from defuse_engine.correction.labeled_regions import RegionSamples
+from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.mining import Miner
 from defuse_engine.correction.sweep import Measure, Sweep
 from defuse_engine.inputs.resources import open_resources
@@ -20,6 +20,7 @@ from defuse_engine.job_folder.job_file import read_job
 from defuse_engine.models.device import open_runtime
 from defuse_engine.models.differentiable import to_torch
 from defuse_engine.regions.rated import as_arrays
+from defuse_engine.search.assembly import open_judge
 from defuse_engine.search.seeds import encode_split
 from defuse_engine.types import Preprocessing
 
@@ -38,9 +39,8 @@ def chosen(monkeypatch, open_sweep) -> Callable[..., tuple[float, float]]:
 
     def run(mined_count: int, *points: Point, control: Point = CONTROL) -> tuple[float, float]:
         coming = iter([FIRST, LONGER, FASTER, *points])
-        mined = RegionSamples(
+        mined = LabeledSamples(
             np.zeros((mined_count, 1, 2, 3), np.float32),
-            np.zeros(mined_count, np.int64),
             np.zeros(mined_count, np.int64),
         )
         monkeypatch.setattr(Miner, "mine", lambda miner, classifiers: mined)
@@ -66,8 +66,10 @@ def open_sweep(make_job, graphs, reporter) -> Callable[[], Sweep]:
         codes = encode_split(resources.encoder, resources.dataset.train, reporter)
         seeds = first_search_seeds(resources, codes, AuditConfig(max_seeds=50), 0)
         clean = resources.dataset.train
-        samples = RegionSamples(clean.images(slice(0, 50)), clean.labels[:50], np.zeros(50, np.int64))
+        samples = LabeledSamples(clean.images(slice(0, 50)), clean.labels[:50])
         original = graphs.classifier()
+        judge, bars = open_judge(resources, codes, AuditConfig(), 0, reporter)
+        assert judge is not None
         return Sweep(
             to_torch(original),
             original,
@@ -79,6 +81,8 @@ def open_sweep(make_job, graphs, reporter) -> Callable[[], Sweep]:
                 codes,
                 seeds,
                 DisputedRegions((), as_arrays([], 0.1, 2)),
+                judge,
+                bars,
                 AuditConfig(),
                 0,
                 reporter,
