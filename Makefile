@@ -23,9 +23,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# Three at a time, the longest first: those of jobs and of the whole mostly wait for processes to start.
+# Two at a time, the longest first: those of jobs and of the whole mostly wait for processes to start.
 test: setup ## Run all tests
-	$(MAKE) --jobs=3 --no-print-directory test-e2e test-jobs test-engine test-service
+	$(MAKE) --jobs=2 --no-print-directory test-e2e test-jobs test-engine test-service
 
 test-e2e: setup
 	$(BIN)/python -m pytest tests/e2e
