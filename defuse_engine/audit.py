@@ -103,7 +103,8 @@ def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, resources: Reso
     warn(np.flatnonzero(counts == 0), "have no seed in the train split", "add train items of them")
     warn(
         np.flatnonzero((counts > 0) & (read == 0)),
-        f"have no seed, of {_SEEDS_LOOKED_AT} looked at, that is classified as labeled when the VAE draws it",
+        f"have no seed, of at most {_SEEDS_LOOKED_AT} looked at, that is classified as labeled when the VAE "
+        "draws it",
         "see whether the classifier ever gives such an answer, and whether the VAE can draw them "
         "(defuse vae train)",
     )

@@ -132,7 +132,7 @@ def test_a_class_that_the_classifier_never_answers_has_nothing_to_start_from(gra
         )
     )
     (message,) = messages(result, "CLASS_WITHOUT_SEEDS")
-    assert "1 of 3 classes have no seed, of 100 looked at, that is classified as labeled" in message
+    assert "1 of 3 classes have no seed, of at most 100 looked at, that is classified as labeled" in message
     assert "(above)" in message
     assert result["misclassifications"] > 0
 

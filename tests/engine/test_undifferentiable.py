@@ -8,6 +8,7 @@ import torch
 from onnx import TensorProto, helper
 from onnx_graphs import floats, graph
 
+from bench._handmade_models import tree_ensemble
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.models.differentiable import (
     input_differentiable,
@@ -43,41 +44,6 @@ def quantised():
         "b": floats(3),
     }
     return graph(nodes, tensors).SerializeToString()
-
-
-def tree_ensemble():
-    node = helper.make_node(
-        "TreeEnsembleClassifier",
-        ["x"],
-        ["label", "y"],
-        domain="ai.onnx.ml",
-        nodes_treeids=[0, 0, 0],
-        nodes_nodeids=[0, 1, 2],
-        nodes_featureids=[0, 0, 0],
-        nodes_values=[0.5, 0.0, 0.0],
-        nodes_modes=["BRANCH_LEQ", "LEAF", "LEAF"],
-        nodes_truenodeids=[1, 0, 0],
-        nodes_falsenodeids=[2, 0, 0],
-        class_treeids=[0, 0],
-        class_nodeids=[1, 2],
-        class_ids=[0, 1],
-        class_weights=[1.0, 1.0],
-        classlabels_int64s=[0, 1],
-    )
-    model = helper.make_model(
-        helper.make_graph(
-            [node],
-            "trees",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 6])],
-            [
-                helper.make_tensor_value_info("label", TensorProto.INT64, ["n"]),
-                helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2]),
-            ],
-        ),
-        opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)],
-        ir_version=9,
-    )
-    return model.SerializeToString()
 
 
 def noisy():
