@@ -15,6 +15,7 @@ from defuse_engine.configs import AuditConfig, RegionLabel
 from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.labeled_regions import LabeledSamples, is_confirmed
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.finite import finite_items
 from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.search.witness import Witness
@@ -44,7 +45,7 @@ def draw_company(
 ) -> LabeledSamples:
     """Decoded steps from at most 20,000 items of `train` that people vouched for (`vouched_seeds`).
 
-    Those that end in a disputed region are left out.
+    Those that end in a disputed region are left out, and those that the decoder does not answer with numbers.
     """
     image_bytes = 4 * int(np.prod(train.images(slice(0, 1)).shape))
     count = min(len(seeds), _MOST_ITEMS, max(1, _MOST_BYTES // image_bytes))
@@ -55,7 +56,8 @@ def draw_company(
     codes = (chosen.codes + rng.standard_normal(chosen.codes.shape) * scale).astype(np.float32)
     vouched = ~disputed.hold(codes, chosen.labels)
     images = decoder(codes[vouched])
-    return LabeledSamples(images, chosen.labels[vouched], witness.probabilities(images))
+    drawn = finite_items(images)
+    return LabeledSamples(images[drawn], chosen.labels[vouched][drawn], witness.probabilities(images[drawn]))
 
 
 def no_company(train: Split) -> LabeledSamples:

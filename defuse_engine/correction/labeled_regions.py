@@ -9,6 +9,7 @@ from jaxtyping import Float32, Float64, Int64
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
+from defuse_engine.inputs.finite import finite_items
 from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.regions.grouping import sample_region
 from defuse_engine.seeding import numpy_generator
@@ -87,12 +88,16 @@ def draw_samples(
     seed: int,
     stage: str,
 ) -> LabeledSamples:
-    """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns."""
+    """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
+
+    Those that the decoder answers with NaN or infinite values are left out: no loss of them is a number.
+    """
     codes = [draw_codes(label.region, regions, taus, samples_per_region, seed, stage) for label in labels]
-    return LabeledSamples(
+    samples = LabeledSamples(
         images=decoder(np.concatenate(codes)),
         labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),
     )
+    return samples[np.flatnonzero(finite_items(samples.images))]
 
 
 def draw_codes(

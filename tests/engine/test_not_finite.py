@@ -86,6 +86,17 @@ def test_a_decoder_that_draws_no_numbers_is_refused(graphs, make_job, do_job):
     assert caught.value.reason == Reason.PREFLIGHT_READABILITY
 
 
+def test_a_correction_leaves_out_what_the_decoder_does_not_draw(graphs, follow_up, do_job):
+    """A good part of one region's samples lies where the decoder answers NaN."""
+    files = {"decoder.onnx": decoder_with_nan(graphs)}
+    means, few = ((0.25, -1.0), (0.25, 1.9)), {"lambdas": [1.0], "samples_per_region": 40}
+    result = do_job(follow_up("correct", few, files=files, means=means))
+    assert not any(point["diverged"] for point in result["curve"])
+    (chosen,) = [point for point in result["curve"] if point["chosen"]]
+    assert chosen["region_accuracy"] > 0.9
+    assert np.isfinite(chosen["training_loss"])
+
+
 def test_an_item_without_a_code_is_named(graphs, make_job, do_job):
     """An encoder that standardises each image by itself has no answer for a blank one."""
     encoder = graphs.model(
