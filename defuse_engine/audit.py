@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
@@ -132,29 +134,42 @@ def _search(
     chunks: list[Chunk] = []
     config = search.config
     started_s = time.monotonic()
-    lines.progress("identify", 0, len(seeds), "seeds")
-    for shard in range(search.shard_count(seeds)):
-        path = chunk_path(output, shard)
-        if path.exists():
-            chunk = read_chunk(path)
-        else:
-            before = shard * config.shard_seeds
-            chunk = search.run_shard(
-                seeds, shard, lambda done, b=before: lines.progress("identify", b + done, len(seeds), "seeds")
-            )
+    shards = range(search.shard_count(seeds))
+    with closing(_chunks(search, seeds, shards, output, lines)) as found:
+        for chunk in found:
+            chunks.append(chunk)
+            saturation.add(chunk)
+            if len(chunks) == len(shards):
+                break
+            if saturation.over(config.patience_shards):
+                return chunks, "saturated"
+            if 0 < config.max_candidates <= saturation.curve[-1].candidates:
+                return chunks, "candidate_budget"
+            if 0 < config.budget_s <= time.monotonic() - started_s:
+                return chunks, "time_budget"
+    return chunks, "seeds_exhausted"
+
+
+def _chunks(
+    search: Search, seeds: Seeds, shards: range, output: Path, lines: Lines
+) -> Generator[Chunk, None, None]:
+    """The chunks of shards, in their order: read where they are there, else searched and written."""
+    size = search.config.shard_seeds
+    there = {shard for shard in shards if chunk_path(output, shard).exists()}
+    missing = [shard for shard in shards if shard not in there]
+    known = sum(len(seeds[shard * size : (shard + 1) * size]) for shard in there)
+    lines.progress("identify", known, len(seeds), "seeds")
+    searched = search.try_shards(
+        seeds, missing, lambda done: lines.progress("identify", known + done, len(seeds), "seeds")
+    )
+    with closing(searched):
+        for shard in shards:
+            path = chunk_path(output, shard)
+            if shard in there:
+                yield read_chunk(path)
+                continue
+            chunk = next(searched).chunk()
             write_chunk(path, chunk)
             name = path.relative_to(output.parent).as_posix()
             lines.chunk(shard, name, len(chunk.misclassifications), chunk.candidates)
-        chunks.append(chunk)
-        saturation.add(chunk)
-        done = min((shard + 1) * config.shard_seeds, len(seeds))
-        lines.progress("identify", done, len(seeds), "seeds")
-        if done == len(seeds):
-            break
-        if saturation.over(config.patience_shards):
-            return chunks, "saturated"
-        if 0 < config.max_candidates <= saturation.curve[-1].candidates:
-            return chunks, "candidate_budget"
-        if 0 < config.budget_s <= time.monotonic() - started_s:
-            return chunks, "time_budget"
-    return chunks, "seeds_exhausted"
+            yield chunk

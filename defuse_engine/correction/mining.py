@@ -72,7 +72,7 @@ class Miner:
             shards = range(search.shard_count(seeds))
             if not shards:
                 break
-            found = concatenate([search.run_shard(seeds, shard).misclassifications for shard in shards])
+            found = concatenate([tried.found for tried in search.try_shards(seeds, shards)])
             vouched = np.flatnonzero(~self.disputed.hold(found.codes, found.seed_label.astype(np.int64)))
             found = select(found, vouched[:_MOST_SAMPLES])
             parts.append(LabeledSamples(resources.decoder(found.codes), found.seed_label.astype(np.int64)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,6 +24,8 @@ _HIDDEN = 128
 _LEARNING_RATE = 3e-3
 _EVALUATION_BATCH = 256
 _MOMENTS_ITEMS = 1_000
+_SEEDING = threading.Lock()
+"""Torch draws first weights from one stream, which two trainings at once would share."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ def train_own_classifier(
     """
     some = split.images(np.sort(generator.permutation(len(split))[:_MOMENTS_ITEMS]))
     mean, std = float(some.mean(dtype=np.float64)), float(some.std(dtype=np.float64))
-    with torch.random.fork_rng(devices=[]):
+    with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator.integers(2**31)))
         shape: ImageShape = (some.shape[1], some.shape[2], some.shape[3])
         model = OwnClassifier(shape, mean, std or 1.0, class_count).to(device)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from io import TextIOBase
 from typing import Any
@@ -13,7 +14,7 @@ PROGRESS_INTERVAL_S = 0.2
 
 
 class Lines:
-    """Writes the lines, and remembers the warnings for the result."""
+    """Writes the lines, and remembers the warnings for the result; may be called from several threads."""
 
     def __init__(self, stream: TextIOBase, device: str = "cpu"):
         self._stream = stream
@@ -25,6 +26,7 @@ class Lines:
         self._started_done = 0
         self._last_done = 0
         self._last_s = 0.0
+        self._lock = threading.RLock()
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> None:
         """Report progress, at most five times a second; the first and the last line of a stage always.
@@ -32,6 +34,10 @@ class Lines:
         A stage may do one thing after another: where what is counted changes, or starts anew, so does the
         rate.
         """
+        with self._lock:
+            self._progress(stage, done, total, unit)
+
+    def _progress(self, stage: str, done: int, total: int, unit: str) -> None:
         now = time.monotonic()
         if (stage, unit) != self._started or done < self._last_done:
             self._started, self._started_s, self._started_done = (stage, unit), now, done
@@ -83,5 +89,7 @@ class Lines:
         )
 
     def _write(self, event: dict[str, Any]) -> None:
-        self._stream.write(json.dumps(event) + "\n")
-        self._stream.flush()
+        line = json.dumps(event) + "\n"
+        with self._lock:
+            self._stream.write(line)
+            self._stream.flush()

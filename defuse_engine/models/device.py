@@ -12,6 +12,8 @@ import torch
 from defuse_engine.errors import DeviceUnavailable, JobInvalid
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
+_PIECES_BYTES = 1 << 30
+"""Of memory that all pieces of work that go on at once may take."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class Runtime:
     def is_cuda(self) -> bool:
         """Whether the work runs on a CUDA device."""
         return self.device != "cpu"
+
+    def at_once(self, piece_bytes: int = 0) -> int:
+        """How many pieces of work, of so many bytes each, go on side by side: one a core, one on a GPU."""
+        affordable = _PIECES_BYTES // max(1, piece_bytes)
+        return 1 if self.is_cuda else max(1, min(self.threads, affordable))
 
     @property
     def index(self) -> int:

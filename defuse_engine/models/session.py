@@ -22,7 +22,10 @@ from defuse_engine.models.onnx_file import (
     read_signature,
 )
 from defuse_engine.models.rebatching import any_batch, declared_batch_size
+from defuse_engine.parallel import in_order
 
+_CHUNK_BATCHES = 8
+"""A quarter of a second of work of small models."""
 TORCH_TYPES = {name: cast("torch.dtype", getattr(torch, name)) for name in INPUT_TYPES.values()}
 
 
@@ -38,8 +41,14 @@ class Session:
         model = parse(model_bytes, what)
         self.signature: Signature = read_signature(model, what)
         self._session, self._fixed_batch_size = _open_for_batches(model, model_bytes, runtime, what)
-        self.batch_size = self._fixed_batch_size or runtime.batch_size
+        # Batches that run side by side share the memory of one.
+        self.batch_size = self._fixed_batch_size or max(1, runtime.batch_size // runtime.at_once())
         self._output_items: dict[str, tuple[int, ...]] = {}
+
+    @property
+    def chunk_size(self) -> int:
+        """Items of a few batches for every core: what to read, run and report on at a time."""
+        return _CHUNK_BATCHES * self.batch_size * self.runtime.at_once()
 
     def run(self, values: torch.Tensor, output: TensorSpec) -> torch.Tensor:
         """Run one batch of at most `batch_size` items; (n, ...) in, (n, ...) float32 out, on the device."""
@@ -96,12 +105,16 @@ def in_batches(
     run: Callable[[torch.Tensor], torch.Tensor], items: np.ndarray, session: Session
 ) -> np.ndarray:
     """Run a function of batches on the session's device over all of `items`; float32, on the host."""
-    parts: list[np.ndarray] = []
     # An empty array still has to give the output's shape: one item of zeros is run and dropped.
     padded = items if len(items) else np.zeros((1, *items.shape[1:]), np.float32)
-    for start in range(0, len(padded), session.batch_size):
-        batch = np.ascontiguousarray(padded[start : start + session.batch_size], np.float32)
-        parts.append(run(torch.from_numpy(batch).to(session.runtime.device)).cpu().numpy())
+    step, runtime = session.batch_size, session.runtime
+
+    def run_one(start: int) -> np.ndarray:
+        batch = np.ascontiguousarray(padded[start : start + step], np.float32)
+        return run(torch.from_numpy(batch).to(runtime.device)).cpu().numpy()
+
+    starts = range(0, len(padded), step)
+    parts = list(in_order(run_one, starts, min(runtime.at_once(), len(starts)), runtime.threads))
     return np.concatenate(parts)[: len(items)]
 
 
@@ -130,12 +143,10 @@ def _open_for_batches(
 
 def _open(model_bytes: bytes, runtime: Runtime, what: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = runtime.threads
+    # Batches run side by side instead (`in_batches`).
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Decoder and classifier take turns: a pool that spins while it waits takes the cores from the other
-    # (measured: 1.5 times the throughput without, on 2 cores).
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]
     if runtime.is_cuda:
         providers.insert(0, (CUDA_PROVIDER, {"device_id": str(runtime.index)}))

@@ -49,7 +49,7 @@ def aggregate_posterior(encoder: Encoder, split: Split, rng: np.random.Generator
     sample = np.sort(rng.permutation(len(split))[:_MOST_ITEMS])
     mus: list[np.ndarray] = []
     sigmas: list[np.ndarray] = []
-    for _, images in split.batches(sample, 8 * encoder.session.batch_size):
+    for _, images in split.batches(sample, encoder.session.chunk_size):
         mu, sigma = encoder.posterior(images)
         mus.append(mu)
         sigmas.append(np.full_like(mu, np.nan) if sigma is None else sigma)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,13 +11,14 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 
 from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.parallel import in_order
 from defuse_engine.regions.grouping import Region, sample_region
 from defuse_engine.search.belief import Judge
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes, Images, Labels
 
-_AT_ONCE = 1 << 13
-"""Samples that are decoded at once: bounds memory, whatever the number of regions."""
+_AT_ONCE = 1 << 11
+"""Samples that are decoded at once on one core: bounds memory, whatever the number of regions."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,13 @@ class Looker:
             return []
         codes = self._samples(regions, samples, stage)
         labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
-        parts = [
-            self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
-            for start in range(0, len(codes), _AT_ONCE)
-        ]
+
+        def look_at(start: int) -> tuple[np.ndarray, ...]:
+            return self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
+
+        runtime, starts = self.decoder.session.runtime, range(0, len(codes), _AT_ONCE)
+        at_once = min(runtime.at_once(_AT_ONCE * 4 * math.prod(self.decoder.image_shape)), len(starts))
+        parts = in_order(look_at, starts, at_once, runtime.threads)
         arrays = [np.concatenate(some) for some in zip(*parts, strict=True)]
         return [
             Impression(region, *(values[n * samples : (n + 1) * samples] for values in (codes, *arrays)))

@@ -93,7 +93,7 @@ class Judge:
         labels = split.labels[sample]
         decoded = [
             self._decoder(self._encoder(images))
-            for _, images in split.batches(sample, 8 * self._encoder.session.batch_size)
+            for _, images in split.batches(sample, self._encoder.session.chunk_size)
         ]
         images = np.concatenate(decoded)
         probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()

@@ -6,7 +6,8 @@ methods but `paper` are this project's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 
 from defuse_engine.configs import METHODS, AuditConfig
 from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.parallel import Tally, in_order
 from defuse_engine.search.bars import Bars
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.found import concatenate, select, smallest_per_seed
@@ -41,6 +43,10 @@ class TriedShard:
     """Seeds that took part."""
     not_finite: int
     """Candidates for which decoder or classifier answered NaN or infinite values."""
+
+    def chunk(self) -> Chunk:
+        """What an audit keeps of it."""
+        return Chunk(self.found, int(self.seed_candidates.sum()), self.seeds, self.not_finite)
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,25 @@ class Search:
 
         `seeds` are those of all shards; `on_progress` hears how many of the shard's are done.
         """
-        tried = self.try_shard(seeds, shard, on_progress)
-        return Chunk(tried.found, int(tried.seed_candidates.sum()), tried.seeds, tried.not_finite)
+        return self.try_shard(seeds, shard, on_progress).chunk()
+
+    def try_shards(
+        self,
+        seeds: Seeds,
+        shards: Iterable[int],
+        on_progress: Callable[[int], None] = lambda seeds_done: None,
+    ) -> Generator[TriedShard, None, None]:
+        """As `try_shard` with each of `shards`, in their order, several at once.
+
+        `on_progress` hears how many seeds of all of them are done.
+        """
+        runtime, tally = self.decoder.session.runtime, Tally(on_progress)
+        at_once = runtime.at_once(_CANDIDATES_AT_ONCE * 4 * math.prod(self.decoder.image_shape))
+
+        def one(shard: int) -> TriedShard:
+            return self.try_shard(seeds, shard, tally.of(shard))
+
+        return in_order(one, shards, at_once, runtime.threads)
 
     def try_shard(
         self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = lambda seeds_done: None
@@ -248,12 +271,19 @@ def classify_codes(
     runtime = decoder.session.runtime
     step = min(decoder.batch_size, classifier.batch_size)
     everything = torch.from_numpy(np.ascontiguousarray(codes)).to(runtime.device)
-    for start in range(0, len(codes), step):
+
+    def classify(start: int) -> tuple[torch.Tensor, Labels, Float32[np.ndarray, " _"]]:
         images = decoder.on_device(everything[start : start + step])
         best = classifier.probabilities(classifier.on_device(images)).max(dim=1)
         # A classifier may turn a NaN of its input into a number. A sum is finite only if all its terms are.
         finite = images.flatten(1).sum(dim=1).isfinite() & best.values.isfinite()
-        predicted[start : start + step] = best.indices.where(finite, NOT_FINITE).cpu().numpy()
-        on_batch(start, images, predicted[start : start + step])
-        confidence[start : start + step] = best.values.cpu().numpy()
+        classes = best.indices.where(finite, NOT_FINITE)
+        return images, classes.cpu().numpy(), best.values.cpu().numpy()
+
+    starts = range(0, len(codes), step)
+    batches = in_order(classify, starts, min(runtime.at_once(), len(starts)), runtime.threads)
+    for start, (images, classes, probabilities) in zip(starts, batches, strict=True):
+        predicted[start : start + step] = classes
+        confidence[start : start + step] = probabilities
+        on_batch(start, images, classes)
     return predicted, confidence

@@ -52,9 +52,8 @@ def encode_split(encoder: Encoder, split: Split, reporter: Reporter) -> Codes:
 
     Raises MODEL_NOT_FINITE where one is NaN or infinite, and warns of a few that lie far from all others.
     """
-    # A quarter of a second of work between two progress lines, however many images there are.
     parts: list[np.ndarray] = []
-    for chosen, images in split.batches(np.arange(len(split)), 8 * encoder.session.batch_size):
+    for chosen, images in split.batches(np.arange(len(split)), encoder.session.chunk_size):
         parts.append(encoder(images))
         reporter.progress("neighbourhood", int(chosen[-1]) + 1, len(split), "items")
     codes = np.concatenate(parts)

@@ -8,6 +8,7 @@ classifier is probably wrong.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +17,7 @@ from jaxtyping import Float32
 from defuse_engine.inputs.own_classifier import Effort, OwnClassifier, train_own_classifier
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.parallel import Tally, in_order
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes, Images
 
@@ -39,10 +41,14 @@ class Witness:
         """Train the readers."""
         self._resources, self._codes, self._seed, self._reporter = resources, codes, seed, reporter
         self._steps = int(np.clip(_EPOCHS * len(codes) // _BATCH_SIZE, *_STEPS))
-        self._readers = [
-            self._trained(f"witness/{number}", self._steps, number * self._steps, _READERS * self._steps)
-            for number in range(_READERS)
-        ]
+        runtime, total = resources.runtime, _READERS * self._steps
+        tally = Tally(lambda done: reporter.progress("neighbourhood", done, total, "steps"))
+
+        def read(number: int) -> OwnClassifier:
+            return self._trained(f"witness/{number}", self._steps, tally.of(number))
+
+        at_once = min(_READERS, runtime.at_once())
+        self._readers = list(in_order(read, range(_READERS), at_once, runtime.threads))
 
     def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
         """What the readers hold each class for, on average."""
@@ -56,9 +62,13 @@ class Witness:
         word on it would be worth nothing.
         """
         steps = max(1, round(_GUIDE_EFFORT * self._steps))
-        return self._trained("witness/guide", steps, 0, steps)
+        return self._trained(
+            "witness/guide",
+            steps,
+            lambda done: self._reporter.progress("neighbourhood", done, steps, "steps"),
+        )
 
-    def _trained(self, stage: str, steps: int, done_before: int, total: int) -> OwnClassifier:
+    def _trained(self, stage: str, steps: int, on_step: Callable[[int], None]) -> OwnClassifier:
         dataset, generator = self._resources.dataset, numpy_generator(self._seed, stage)
         affordable = max(1, _REDRAWN_BYTES // (4 * math.prod(dataset.image_shape)))
         some = np.sort(generator.permutation(len(self._codes))[: min(_REDRAWN, affordable)])
@@ -70,5 +80,5 @@ class Witness:
             self._resources.runtime.device,
             Effort(steps, _BATCH_SIZE),
             (self._resources.decoder(self._codes[some]), dataset.train.labels[some]),
-            lambda done: self._reporter.progress("neighbourhood", done_before + done, total, "steps"),
+            on_step,
         )

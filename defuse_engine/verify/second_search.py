@@ -76,12 +76,14 @@ def _searched(search: Search, seeds: Seeds, done: int, reporter: Reporter) -> Se
     """The counts of one of the two searches; `done` seeds were searched from before it."""
     candidates, found = np.zeros(len(seeds), np.int64), np.zeros(len(seeds), np.int64)
     size = search.config.shard_seeds
-    for shard in range(search.shard_count(seeds)):
+    shards = range(search.shard_count(seeds))
+    searched = search.try_shards(
+        seeds, shards, lambda these: reporter.progress("verify", done + these, 2 * len(seeds), "seeds")
+    )
+    for shard, tried in zip(shards, searched, strict=True):
         rows = slice(shard * size, (shard + 1) * size)
-        tried = search.try_shard(seeds, shard)
         candidates[rows] = tried.seed_candidates
         found[rows] = _found_per_seed(seeds[rows], tried.found)
-        reporter.progress("verify", done + min(rows.stop, len(seeds)), 2 * len(seeds), "seeds")
     return SeedCounts(candidates, found)
 
 

@@ -273,10 +273,10 @@ def open_search(make_job, reporter):
     from defuse_engine.models.device import open_runtime
     from defuse_engine.search.seeds import encode_split
 
-    def open_it(config=None, device="cpu", job_seed=1, grows=False, **job):
+    def open_it(config=None, device="cpu", job_seed=1, grows=False, threads=1, **job):
         config = config or AuditConfig()
         inputs = read_job(make_job(**job)).inputs
-        resources = open_resources(inputs, open_runtime(device, 1, config.batch_size))
+        resources = open_resources(inputs, open_runtime(device, threads, config.batch_size))
         codes = encode_split(resources.encoder, resources.dataset.train, reporter)
         judge, bars = assembly.open_judge(resources, codes, config, job_seed, reporter)
         search = assembly.open_search(

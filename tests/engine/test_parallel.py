@@ -1,0 +1,94 @@
+"""Pieces of work run side by side, and nothing of it shows in what they give."""
+
+import threading
+
+import pytest
+import torch
+
+from defuse_engine.parallel import Tally, in_order, is_piece
+
+
+def test_pieces_come_in_their_order_whoever_ends_first():
+    second = threading.Event()
+
+    def work(piece):
+        if piece == 0:
+            assert second.wait(10)
+        if piece == 1:
+            second.set()
+        return piece * piece
+
+    assert list(in_order(work, range(5), 2, 2)) == [0, 1, 4, 9, 16]
+
+
+def test_no_more_run_at_once_than_asked_for():
+    # A barrier opens only for exactly three: with fewer, or one after another, it breaks.
+    three, running, most, lock = threading.Barrier(3, timeout=10), 0, 0, threading.Lock()
+
+    def work(piece):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        three.wait()
+        with lock:
+            running -= 1
+
+    list(in_order(work, range(6), 3, 3))
+    assert most == 3
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_pieces_share_torchs_threads_and_leave_the_callers_alone(at_once):
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        assert list(in_order(lambda _: torch.get_num_threads(), range(4), at_once, 4)) == [4 // at_once] * 4
+        assert torch.get_num_threads() == 4
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_piece_runs_pieces_of_its_own_one_after_another_in_its_thread():
+    def outer(_):
+        assert is_piece()
+        return set(in_order(lambda _: threading.get_ident(), range(3), 2, 2)) == {threading.get_ident()}
+
+    assert not is_piece()
+    assert list(in_order(outer, range(3), 2, 2)) == [True] * 3
+
+
+def test_who_stops_early_has_no_further_pieces_begun():
+    begun = []
+
+    def work(piece):
+        begun.append(piece)
+        return piece
+
+    pieces = in_order(work, range(1000), 2, 2)
+    assert next(pieces) == 0
+    pieces.close()
+    assert len(begun) < 10
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("piece")]
+
+
+def test_the_error_of_a_piece_comes_in_its_place():
+    def work(piece):
+        if piece == 2:
+            raise ValueError("the third")
+        return piece
+
+    pieces = in_order(work, range(5), 2, 2)
+    assert [next(pieces), next(pieces)] == [0, 1]
+    with pytest.raises(ValueError, match="the third"):
+        next(pieces)
+
+
+def test_a_tally_is_the_sum_of_what_all_pieces_have_done():
+    sums = []
+    tally = Tally(sums.append)
+    first, second = tally.of(0), tally.of(1)
+    first(1)
+    second(2)
+    first(3)
+    assert sums == [1, 3, 5]
