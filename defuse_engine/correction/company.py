@@ -13,10 +13,9 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig, RegionLabel
 from defuse_engine.correction.disputed import DisputedRegions
-from defuse_engine.correction.labeled_regions import LabeledSamples, is_confirmed
+from defuse_engine.correction.labeled_regions import LabeledSamples, answered, is_confirmed
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.finite import finite_items
-from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.search.witness import Witness
 from defuse_engine.types import Regions
@@ -39,13 +38,14 @@ def draw_company(
     seeds: Seeds,
     disputed: DisputedRegions,
     decoder: Decoder,
+    classifier: Classifier,
     witness: Witness,
     train: Split,
     rng: np.random.Generator,
 ) -> LabeledSamples:
     """Decoded steps from at most 20,000 items of `train` that people vouched for (`vouched_seeds`).
 
-    Those that end in a disputed region are left out, and those that the decoder does not answer with numbers.
+    Those that end in a disputed region are left out, and those that get no answer (`answered`).
     """
     image_bytes = 4 * int(np.prod(train.images(slice(0, 1)).shape))
     count = min(len(seeds), _MOST_ITEMS, max(1, _MOST_BYTES // image_bytes))
@@ -56,7 +56,7 @@ def draw_company(
     codes = (chosen.codes + rng.standard_normal(chosen.codes.shape) * scale).astype(np.float32)
     vouched = ~disputed.hold(codes, chosen.labels)
     images = decoder(codes[vouched])
-    drawn = finite_items(images)
+    drawn = answered(images, classifier)
     return LabeledSamples(images[drawn], chosen.labels[vouched][drawn], witness.probabilities(images[drawn]))
 
 

@@ -64,6 +64,7 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
         config.labels,
         regions,
         resources.decoder,
+        resources.classifier,
         (config.tau,),
         HELD_OUT_PER_REGION,
         job.seed,
@@ -157,6 +158,7 @@ def _tuning(
         config.labels,
         regions,
         resources.decoder,
+        classifier,
         (config.tau,) if paper else tuple(factor * config.tau for factor in _TAUS),
         config.samples_per_region,
         seed,
@@ -165,7 +167,7 @@ def _tuning(
     company = no_company(train)
     if judge is not None:
         rng = numpy_generator(seed, "correct/company")
-        company = draw_company(seeds, disputed, resources.decoder, judge.witness, train, rng)
+        company = draw_company(seeds, disputed, resources.decoder, classifier, judge.witness, train, rng)
     some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = fine_tuning.mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]

@@ -10,7 +10,7 @@ from jaxtyping import Float32, Float64, Int64
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
 from defuse_engine.inputs.finite import finite_items
-from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.regions.grouping import sample_region
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes, Images, Labels, Regions
@@ -83,6 +83,7 @@ def draw_samples(
     labels: tuple[RegionLabel, ...],
     regions: Regions,
     decoder: Decoder,
+    classifier: Classifier,
     taus: tuple[float, ...],
     samples_per_region: int,
     seed: int,
@@ -90,14 +91,20 @@ def draw_samples(
 ) -> LabeledSamples:
     """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
 
-    Those that the decoder answers with NaN or infinite values are left out: no loss of them is a number.
+    Without those that get no answer (`answered`).
     """
     codes = [draw_codes(label.region, regions, taus, samples_per_region, seed, stage) for label in labels]
     samples = LabeledSamples(
         images=decoder(np.concatenate(codes)),
         labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),
     )
-    return samples[np.flatnonzero(finite_items(samples.images))]
+    return samples[answered(samples.images, classifier)]
+
+
+def answered(images: Images, classifier: Classifier) -> Int64[np.ndarray, " m"]:
+    """Rows of decoded images that hold numbers and are classified: no loss of the others is a number."""
+    drawn = np.flatnonzero(finite_items(images))
+    return drawn[finite_items(classifier(images[drawn]))]
 
 
 def draw_codes(

@@ -86,9 +86,12 @@ def test_a_decoder_that_draws_no_numbers_is_refused(graphs, make_job, do_job):
     assert caught.value.reason == Reason.PREFLIGHT_READABILITY
 
 
-def test_a_correction_leaves_out_what_the_decoder_does_not_draw(graphs, follow_up, do_job):
-    """A good part of one region's samples lies where the decoder answers NaN."""
-    files = {"decoder.onnx": decoder_with_nan(graphs)}
+@pytest.mark.parametrize(
+    ("file", "make"), [("classifier.onnx", classifier_with_nan), ("decoder.onnx", decoder_with_nan)]
+)
+def test_a_correction_leaves_out_what_gets_no_answer(graphs, follow_up, do_job, file, make):
+    """A good part of one region's samples lies where decoder or classifier answers NaN."""
+    files = {file: make(graphs)}
     means, few = ((0.25, -1.0), (0.25, 1.9)), {"lambdas": [1.0], "samples_per_region": 40}
     result = do_job(follow_up("correct", few, files=files, means=means))
     assert not any(point["diverged"] for point in result["curve"])
