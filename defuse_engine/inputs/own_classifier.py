@@ -16,6 +16,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
+from defuse_engine.models.silu import Silu
 from defuse_engine.types import Images, Labels
 
 _WIDTH = 32
@@ -55,16 +56,16 @@ class OwnClassifier(nn.Module):
             nn.AvgPool2d(pooled, ceil_mode=True) if pooled > 1 else nn.Identity(),
             nn.Conv2d(channels, _WIDTH, 5, 1 if side < _SIDE // 2 else 2, padding=2, bias=False),
             nn.BatchNorm2d(_WIDTH),
-            nn.SiLU(),
+            Silu(),
             nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, 2, padding=1, bias=False),
             nn.BatchNorm2d(2 * _WIDTH),
-            nn.SiLU(),
+            Silu(),
         )
         self.first.eval()
         with torch.no_grad():
             size = self.first(torch.zeros(1, *image_shape)).numel()
         self.first.train()
-        self.second = nn.Sequential(nn.Flatten(), nn.Linear(size, _HIDDEN), nn.SiLU())
+        self.second = nn.Sequential(nn.Flatten(), nn.Linear(size, _HIDDEN), Silu())
         self.last = nn.Linear(_HIDDEN, class_count)
 
     def forward(self, images: Tensor) -> list[Tensor]:

@@ -14,7 +14,6 @@ import onnx2fx
 import torch
 from onnx import TensorProto
 from torch import Tensor, fx, nn
-from torch.nn import functional
 
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.models.first_difference import first_difference
@@ -22,9 +21,12 @@ from defuse_engine.models.gradient_trace import GradientLost, input_gradient, we
 from defuse_engine.models.graph_editing import graph_input
 from defuse_engine.models.onnx_file import parse, scores_output
 from defuse_engine.models.rebatching import any_batch
+from defuse_engine.models.silu import silu
 from defuse_engine.models.stored_weights import store
 from defuse_engine.models.torch_graph import TorchGraph, prepare
 from defuse_engine.models.trial import Trial
+
+fx.wrap("silu")  # A graph has it as one operation.
 
 _PARITY_TOLERANCE = 1e-3
 """Largest difference from onnxruntime, over the largest absolute output or 1, of a converted model."""
@@ -199,11 +201,12 @@ def _convert(prepared: TorchGraph, inputs: Tensor, problem: str) -> Differentiab
     return DifferentiableModel(graph_module, prepared.output, dict(prepared.weights), dtype)
 
 
+def _fused(x: Any) -> Any:
+    return silu(x)
+
+
 def _fuse_silu(graph_module: fx.GraphModule) -> None:
     """Files write SiLU as x * sigmoid(x); one operation takes half the time, and its gradient too."""
-
-    def silu(x: Any) -> Any:
-        return functional.silu(x)
 
     def left(x: Any) -> Any:
         return torch.mul(x, torch.sigmoid(x))
@@ -212,7 +215,7 @@ def _fuse_silu(graph_module: fx.GraphModule) -> None:
         return torch.mul(torch.sigmoid(x), x)
 
     for pattern in (left, right):
-        fx.replace_pattern(graph_module, pattern, silu)
+        fx.replace_pattern(graph_module, pattern, _fused)
 
 
 def _freeze(module: DifferentiableModel, name: str) -> None:

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper
 from onnx_graphs import floats, graph
 
 from defuse_engine.models.differentiable import input_differentiable, parity_max_abs_error, to_torch
+from defuse_engine.models.silu import silu
 
 
 def test_bytes_that_the_graph_casts_are_differentiated_as_floats():
@@ -79,9 +80,18 @@ def test_silu_is_one_operation(order):
     nodes = [helper.make_node("Sigmoid", ["x"], ["s"]), helper.make_node("Mul", order, ["y"])]
     model = graph(nodes, {}, outputs=(("y", ["n", 6]),))
     module = input_differentiable(model.SerializeToString())
-    assert [node.target for node in module.graph_module.graph.nodes if node.op == "call_function"] == [
-        torch.nn.functional.silu
-    ]
+    assert [node.target for node in module.graph_module.graph.nodes if node.op == "call_function"] == [silu]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_gradient_of_silu_is_torchs_whatever_the_layouts(dtype):
+    x = torch.randn(3, 4, 5, 6, dtype=dtype).to(memory_format=torch.channels_last).requires_grad_()
+    gradient = torch.randn(3, 4, 5, 6, dtype=dtype)
+    assert gradient.stride() != x.stride()
+    (ours,) = torch.autograd.grad(silu(x), x, gradient)
+    (torchs,) = torch.autograd.grad(torch.nn.functional.silu(x), x, gradient)
+    torch.testing.assert_close(ours, torchs)
+    assert ours.stride() == x.stride()
 
 
 def test_a_sigmoid_that_is_used_elsewhere_stays():
