@@ -11,13 +11,13 @@ import torch
 from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import AuditConfig, CorrectionConfig, paper_config
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.company import draw_company, no_company, vouched_seeds
 from defuse_engine.correction.curve import Point
 from defuse_engine.correction.disputed import DisputedRegions
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
 from defuse_engine.correction.labeled_regions import check_labels, contradictions, draw_samples, is_confirmed
 from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
 from defuse_engine.correction.mining import Miner
+from defuse_engine.correction.surroundings import draw_surroundings, no_surroundings, vouched_seeds
 from defuse_engine.correction.sweep import Measure, Sweep
 from defuse_engine.errors import CorrectionFailed, JobInvalid, Reason
 from defuse_engine.inputs.resources import Resources
@@ -164,10 +164,12 @@ def _tuning(
         seed,
         "correct/train",
     )
-    company = no_company(train)
+    surroundings = no_surroundings(train)
     if judge is not None:
-        rng = numpy_generator(seed, "correct/company")
-        company = draw_company(seeds, disputed, resources.decoder, classifier, judge.witness, train, rng)
+        rng = numpy_generator(seed, "correct/surroundings")
+        surroundings = draw_surroundings(
+            seeds, disputed, resources.decoder, classifier, judge.witness, train, rng
+        )
     some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = fine_tuning.mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]
@@ -177,7 +179,7 @@ def _tuning(
         preprocessing=classifier.preprocessing,
         output_kind=classifier.output_kind,
         clean=train,
-        pools=(samples, company),
+        pools=(samples, surroundings),
         batch_size=config.batch_size,
         baseline_loss=loss,
     )

@@ -1,4 +1,4 @@
-"""What a classifier still gets wrong near the audit's seeds: the hard part of the company.
+"""What a classifier still gets wrong near the audit's seeds: the hard part of the surroundings.
 
 Fine-tuning on regions moves the boundary, and other places lie on its wrong side now. A search of the tuned
 classifier finds them; those that the judge believes train it once more.

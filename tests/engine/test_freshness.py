@@ -76,8 +76,8 @@ def starts(monkeypatch):
 
 def test_a_correction_steps_from_items_that_the_audit_started_from(follow_up, do_job, pools, starts, graphs):
     do_job(follow_up("correct", lambdas=[1.0], samples_per_region=40, **STARTED_FROM_HALF))
-    _, company, mined = pools
-    for pool in (company, mined):
+    _, surroundings, mined = pools
+    for pool in (surroundings, mined):
         codes = pool.images.reshape(len(pool.images), -1) @ graphs.basis
         assert len(codes) > 100
         assert codes[:, 1].max() < 0.5
@@ -87,10 +87,10 @@ def test_a_correction_steps_from_items_that_the_audit_started_from(follow_up, do
 def test_nothing_is_vouched_for_where_people_saw_something_else(follow_up, do_job, pools, graphs):
     labels = [{"region": 0, "label": 1}, {"region": 1, "label": 0}]
     do_job(follow_up("correct", labels=labels, lambdas=[1.0], samples_per_region=40, **STARTED_FROM_HALF))
-    regions, company, mined = pools
+    regions, surroundings, mined = pools
     # As many of either region, in their order.
     assert [set(labels) for labels in np.split(regions.labels, 2)] == [{1}, {0}]
-    for pool in (company, mined):
+    for pool in (surroundings, mined):
         codes = pool.images.reshape(len(pool.images), -1)[pool.labels == 1] @ graphs.basis
         (below,) = np.nonzero((codes[:, 0] > 0) & (codes[:, 0] < 0.5))
         assert len(below) > 20
@@ -124,8 +124,8 @@ def test_an_audit_that_started_from_every_item_leaves_them_all_to_the_correction
     follow_up, do_job, pools, graphs
 ):
     do_job(follow_up("correct", lambdas=[1.0], samples_per_region=40))
-    _, company, _ = pools
-    codes = company.images.reshape(len(company.images), -1) @ graphs.basis
+    _, surroundings, _ = pools
+    codes = surroundings.images.reshape(len(surroundings.images), -1) @ graphs.basis
     right_half = 1500
     assert len(codes) == pytest.approx(right_half, rel=0.1)
     assert codes[:, 1].max() > 1

@@ -8,10 +8,10 @@ import pytest
 from onnx import helper
 
 from defuse_engine.configs import RegionLabel
-from defuse_engine.correction.company import no_company
 from defuse_engine.correction.fine_tuning import Setting, Tuning, fine_tune, mean_loss
 from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
+from defuse_engine.correction.surroundings import no_surroundings
 from defuse_engine.errors import EngineError, Reason
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.differentiable import to_torch
@@ -183,18 +183,24 @@ def tuning(graphs, output_kind="logits", sharpness=20.0):
     )
     model = to_torch(graphs.classifier(sharpness=sharpness))
     return model, Tuning(
-        "default", Preprocessing(), output_kind, clean, (samples, no_company(clean)), 64, baseline_loss=0.5
+        "default",
+        Preprocessing(),
+        output_kind,
+        clean,
+        (samples, no_surroundings(clean)),
+        64,
+        baseline_loss=0.5,
     )
 
 
 def test_what_the_witness_has_read_is_half_of_a_target(graphs):
     """Where it reads the opposite of the labels, a fine-tuning that learns nothing else ends undecided."""
     model, setting = tuning(graphs)
-    (samples, company) = setting.pools
+    (samples, surroundings) = setting.pools
     opposite = np.tile(np.array([1.0, 0.0], np.float32), (len(samples.labels), 1))
     ends: list[float] = []
     for pool in (samples, dataclasses.replace(samples, read=opposite)):
-        learned = dataclasses.replace(setting, pools=(pool, company))
+        learned = dataclasses.replace(setting, pools=(pool, surroundings))
         tuned = fine_tune(
             model, learned, Setting(1000.0, 0.05, 3), np.random.default_rng(0), lambda done: None
         )

@@ -34,7 +34,7 @@ def vouched_seeds(labels: tuple[RegionLabel, ...], regions: Regions, seeds: Seed
     return seeds[np.isin(seeds.labels, sorted(classes))]
 
 
-def draw_company(
+def draw_surroundings(
     seeds: Seeds,
     disputed: DisputedRegions,
     decoder: Decoder,
@@ -50,7 +50,7 @@ def draw_company(
     image_bytes = 4 * int(np.prod(train.images(slice(0, 1)).shape))
     count = min(len(seeds), _MOST_ITEMS, max(1, _MOST_BYTES // image_bytes))
     if count == 0:
-        return no_company(train)
+        return no_surroundings(train)
     chosen = seeds[rng.permutation(len(seeds))[:count]]
     scale = AuditConfig().noise_scale * chosen.codes.std(axis=0, dtype=np.float64)
     codes = (chosen.codes + rng.standard_normal(chosen.codes.shape) * scale).astype(np.float32)
@@ -60,6 +60,6 @@ def draw_company(
     return LabeledSamples(images[drawn], chosen.labels[vouched][drawn], witness.probabilities(images[drawn]))
 
 
-def no_company(train: Split) -> LabeledSamples:
+def no_surroundings(train: Split) -> LabeledSamples:
     """None: where no label vouches for a class, or `preset: paper` asks for none."""
     return LabeledSamples(train.images(slice(0, 0)), np.zeros(0, np.int64))
