@@ -102,7 +102,7 @@ class CorrectionFailed(EngineError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of numpy, torch or onnxruntime says that memory was refused."""
+    """Tell whether an error of numpy, torch, onnxruntime or a thread says that memory was refused."""
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()
@@ -112,5 +112,6 @@ def out_of_memory(error: BaseException) -> bool:
         "failed to allocate memory",
         "out of memory",
         "bad allocation",
+        "can't start new thread",
     )
     return any(sign in text for sign in signs)

@@ -1,5 +1,7 @@
 """Pieces of work run side by side, and nothing of it shows in what they give."""
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -92,3 +94,21 @@ def test_a_tally_is_the_sum_of_what_all_pieces_have_done():
     second(2)
     first(3)
     assert sums == [1, 3, 5]
+
+
+def test_a_thread_that_gets_no_memory_reads_as_memory_refused():
+    """A limit on the address space has no room for another stack of 8 MiB."""
+    program = """
+import resource
+from defuse_engine.errors import out_of_memory
+from defuse_engine.parallel import in_order
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (2 << 20), resource.RLIM_INFINITY))
+try:
+    list(in_order(abs, range(4), 2, 2))
+except Exception as error:
+    print(type(error).__name__, out_of_memory(error))
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.stdout.split()[-1] == "True", run.stdout + run.stderr
