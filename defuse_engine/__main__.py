@@ -80,6 +80,10 @@ def _claim_standard_output() -> TextIOBase:
 if __name__ == "__main__":
     gc.set_threshold(_GARBAGE_COLLECTION_THRESHOLD)
     code = main(sys.argv[1:])
+    if code:
+        # What still works in other threads is of no use to anybody.
+        sys.stderr.flush()
+        os._exit(code)
     # The collections of the interpreter's end take a second, for memory that the process gives back anyway.
     gc.freeze()
     sys.exit(code)

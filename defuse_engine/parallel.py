@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -20,34 +19,45 @@ R = TypeVar("R")
 _here = threading.local()
 _AHEAD = 2
 """Times the pieces that run: so many are begun before the first is taken, so that no core waits."""
-
-
-def is_piece() -> bool:
-    """Whether the caller is itself one of several pieces: it has its core, and others have theirs."""
-    return getattr(_here, "is_piece", False)
+_POLL_S = 0.1
+"""A signal may reach a thread that works; its handler waits for the main thread to wake up."""
 
 
 def in_order(
-    function: Callable[[P], R], pieces: Iterable[P], at_once: int, threads: int
+    function: Callable[[P], R], pieces: Sequence[P], at_once: int, threads: int
 ) -> Generator[R, None, None]:
-    """`function` of each piece, in the order of the pieces; `at_once` of them run at the same time.
+    """`function` of each piece, in the order of the pieces; at most `at_once` of them run at the same time.
 
-    They share torch's `threads`. Within a piece, pieces run one after another. Whoever closes the iterator
-    early waits for the pieces that run; others do not begin.
+    They share torch's `threads`, and pieces within a piece that piece's share. Whoever closes the iterator
+    early waits for the pieces that run; others do not begin. An error does not wait for them.
     """
-    if at_once <= 1 or is_piece():
+    threads = min(threads, getattr(_here, "threads", threads))
+    at_once = min(at_once, len(pieces), threads)
+    if at_once <= 1:
         yield from map(function, pieces)
         return
-    with ExitStack() as stack:
-        pool = ThreadPoolExecutor(at_once, "piece", _enter, (max(1, threads // at_once),))
-        stack.callback(pool.shutdown, cancel_futures=True)
+    pool = ThreadPoolExecutor(at_once, "piece", _enter, (threads // at_once,))
+    waits = False
+    try:
         begun: deque[Future[R]] = deque()
         for piece in pieces:
             begun.append(pool.submit(function, piece))
             if len(begun) == _AHEAD * at_once:
-                yield begun.popleft().result()
+                yield _taken(begun.popleft())
         while begun:
-            yield begun.popleft().result()
+            yield _taken(begun.popleft())
+        waits = True
+    except GeneratorExit:
+        waits = True
+        raise
+    finally:
+        pool.shutdown(wait=waits, cancel_futures=True)
+
+
+def _taken(future: Future[R]) -> R:
+    while not wait((future,), _POLL_S).done:
+        pass
+    return future.result()
 
 
 class Tally:
@@ -71,5 +81,5 @@ class Tally:
 
 
 def _enter(threads: int) -> None:
-    _here.is_piece = True
+    _here.threads = threads
     torch.set_num_threads(threads)

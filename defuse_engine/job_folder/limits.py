@@ -6,6 +6,7 @@ itself, before torch is imported.
 
 from __future__ import annotations
 
+import os
 import resource
 import signal
 from pathlib import Path
@@ -16,7 +17,7 @@ from defuse_engine.job_folder.job_file import Limits
 IMPORTS_ALLOWANCE_BYTES = 2 << 30
 """Address space that importing torch, scikit-learn and onnxruntime takes: 1.5 GB suffices, 0.9 do not."""
 CPU_GRACE_S = 10
-"""Seconds from the limit to the kill: time enough to say what happened."""
+"""Seconds from the limit to the kill, and one more for each core: time enough to say what happened."""
 
 
 def apply_limits(limits: Limits, device: str) -> None:
@@ -32,7 +33,7 @@ def apply_limits(limits: Limits, device: str) -> None:
         _limit(resource.RLIMIT_NOFILE, limits.open_files)
     if limits.cpu_s is not None:
         signal.signal(signal.SIGXCPU, _cpu_time_is_up)
-        _limit(resource.RLIMIT_CPU, limits.cpu_s, grace=CPU_GRACE_S)
+        _limit(resource.RLIMIT_CPU, limits.cpu_s, grace=CPU_GRACE_S + len(os.sched_getaffinity(0)))
 
 
 def _may_use_cuda(device: str) -> bool:

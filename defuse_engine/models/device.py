@@ -12,7 +12,7 @@ import torch
 from defuse_engine.errors import DeviceUnavailable, JobInvalid
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
-_PIECES_BYTES = 1 << 30
+_PIECES_BYTES = 2 << 30
 """Of memory that all pieces of work that go on at once may take."""
 
 

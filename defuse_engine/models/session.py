@@ -24,6 +24,8 @@ from defuse_engine.models.onnx_file import (
 from defuse_engine.models.rebatching import any_batch, declared_batch_size
 from defuse_engine.parallel import in_order
 
+_LEAST_BATCH = 32
+"""A batch costs a tenth of a millisecond whatever is in it."""
 _CHUNK_BATCHES = 8
 """A quarter of a second of work of small models."""
 TORCH_TYPES = {name: cast("torch.dtype", getattr(torch, name)) for name in INPUT_TYPES.values()}
@@ -42,13 +44,11 @@ class Session:
         self.signature: Signature = read_signature(model, what)
         self._session, self._fixed_batch_size = _open_for_batches(model, model_bytes, runtime, what)
         # Batches that run side by side share the memory of one.
-        self.batch_size = self._fixed_batch_size or max(1, runtime.batch_size // runtime.at_once())
-        self._output_items: dict[str, tuple[int, ...]] = {}
-
-    @property
-    def chunk_size(self) -> int:
+        share = max(_LEAST_BATCH, runtime.batch_size // runtime.at_once())
+        self.batch_size = self._fixed_batch_size or min(share, runtime.batch_size)
+        self.chunk_size = _CHUNK_BATCHES * (self._fixed_batch_size or runtime.batch_size)
         """Items of a few batches for every core: what to read, run and report on at a time."""
-        return _CHUNK_BATCHES * self.batch_size * self.runtime.at_once()
+        self._output_items: dict[str, tuple[int, ...]] = {}
 
     def run(self, values: torch.Tensor, output: TensorSpec) -> torch.Tensor:
         """Run one batch of at most `batch_size` items; (n, ...) in, (n, ...) float32 out, on the device."""
@@ -114,7 +114,7 @@ def in_batches(
         return run(torch.from_numpy(batch).to(runtime.device)).cpu().numpy()
 
     starts = range(0, len(padded), step)
-    parts = list(in_order(run_one, starts, min(runtime.at_once(), len(starts)), runtime.threads))
+    parts = list(in_order(run_one, starts, runtime.at_once(), runtime.threads))
     return np.concatenate(parts)[: len(items)]
 
 
@@ -143,8 +143,8 @@ def _open_for_batches(
 
 def _open(model_bytes: bytes, runtime: Runtime, what: str) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    # Batches run side by side instead (`in_batches`).
-    options.intra_op_num_threads = 1
+    # On the CPU batches run side by side instead (`in_batches`).
+    options.intra_op_num_threads = runtime.threads if runtime.is_cuda else 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     providers: list[str | tuple[str, dict[str, str]]] = ["CPUExecutionProvider"]

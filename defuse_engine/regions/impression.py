@@ -84,7 +84,7 @@ class Looker:
             return self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
 
         runtime, starts = self.decoder.session.runtime, range(0, len(codes), _AT_ONCE)
-        at_once = min(runtime.at_once(_AT_ONCE * 4 * math.prod(self.decoder.image_shape)), len(starts))
+        at_once = runtime.at_once(_AT_ONCE * 4 * math.prod(self.decoder.image_shape))
         parts = in_order(look_at, starts, at_once, runtime.threads)
         arrays = [np.concatenate(some) for some in zip(*parts, strict=True)]
         return [

@@ -48,6 +48,7 @@ _HOPELESS = 0.95
 """An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
 _LEAST_LOG = -1e4
 """Stands for what is no number: it is likely to no one."""
+_SOME_CODES = 8
 _AIMED_BEFORE = 1e6
 """Taken from the log-probability of a class for each ascent of the seed that aimed at it before."""
 
@@ -83,6 +84,24 @@ class DecodedClassifier:
             guided = self._guide(images)[-1]
         return log_probabilities(outputs, self._classifier.output_kind), guided
 
+    def bytes_per_code(self, latent_size: int) -> int:
+        """What is remembered of each code for its gradient, weights aside."""
+        few, many = (self._remembered(count, latent_size) for count in (_SOME_CODES, 2 * _SOME_CODES))
+        return (many - few) // _SOME_CODES
+
+    def _remembered(self, count: int, latent_size: int) -> int:
+        total = 0
+
+        def add(tensor: Tensor) -> Tensor:
+            nonlocal total
+            total += tensor.nbytes
+            return tensor
+
+        codes = torch.zeros(count, latent_size, device=self.device, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(add, lambda tensor: tensor):
+            self(codes)
+        return total
+
     def _images(self, codes: Tensor) -> Tensor:
         return invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
 
@@ -109,6 +128,7 @@ class Gradient:
         self._radius = _REACH * float(len(scale)) ** 0.5
         # A classifier may know more classes than the dataset has names for, which its file need not say.
         self._class_count = model(torch.zeros(1, len(scale), device=model.device))[0].shape[1]
+        self.memory_bytes = batch * model.bytes_per_code(len(scale))
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator

@@ -7,7 +7,7 @@ methods but `paper` are this project's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,8 @@ from defuse_engine.types import Chunk, Codes, Images, Labels, Misclassifications
 
 _CANDIDATES_AT_ONCE = 1 << 13
 """Bounds the memory of a shard, and the time between two reports, whatever its number of seeds."""
+_COPIES = 2
+"""Of the images of all candidates, where all are misclassified: they are kept, and joined."""
 NOT_FINITE = -1
 """Stands for the class of what gets no class."""
 
@@ -84,7 +86,7 @@ class Search:
     def try_shards(
         self,
         seeds: Seeds,
-        shards: Iterable[int],
+        shards: Sequence[int],
         on_progress: Callable[[int], None] = lambda seeds_done: None,
     ) -> Generator[TriedShard, None, None]:
         """As `try_shard` with each of `shards`, in their order, several at once.
@@ -92,7 +94,9 @@ class Search:
         `on_progress` hears how many seeds of all of them are done.
         """
         runtime, tally = self.decoder.session.runtime, Tally(on_progress)
-        at_once = runtime.at_once(_CANDIDATES_AT_ONCE * 4 * math.prod(self.decoder.image_shape))
+        images = _CANDIDATES_AT_ONCE * 4 * math.prod(self.decoder.image_shape)
+        working = max(method.memory_bytes for method in self.methods)
+        at_once = runtime.at_once(_COPIES * images + working)
 
         def one(shard: int) -> TriedShard:
             return self.try_shard(seeds, shard, tally.of(shard))
@@ -281,7 +285,7 @@ def classify_codes(
         return images, classes.cpu().numpy(), best.values.cpu().numpy()
 
     starts = range(0, len(codes), step)
-    batches = in_order(classify, starts, min(runtime.at_once(), len(starts)), runtime.threads)
+    batches = in_order(classify, starts, runtime.at_once(), runtime.threads)
     for start, (images, classes, probabilities) in zip(starts, batches, strict=True):
         predicted[start : start + step] = classes
         confidence[start : start + step] = probabilities

@@ -30,6 +30,8 @@ class SearchMethod(Protocol):
     """One way to make candidates."""
 
     name: MethodName
+    memory_bytes: int
+    """What a call of `propose` takes, beside the candidates."""
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator

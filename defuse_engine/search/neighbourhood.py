@@ -14,6 +14,7 @@ class Neighbourhood:
     """Each coordinate of delta ~ N(0, scale^2)."""
 
     name: MethodName = "neighbourhood"
+    memory_bytes = 0
 
     def __init__(self, candidates: int, scale: Float32[np.ndarray, " d"]):
         """Propose this number of candidates for each seed; `scale` is the noise of each latent coordinate."""

@@ -14,6 +14,7 @@ class Paper:
     """Each coordinate of delta ~ Beta(50, 50), with mean 0.5 (Slack et al., arXiv 2102.06162, section 4)."""
 
     name: MethodName = "paper"
+    memory_bytes = 0
 
     def __init__(self, candidates: int):
         """Propose this number of candidates for each seed."""

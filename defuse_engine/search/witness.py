@@ -47,8 +47,7 @@ class Witness:
         def read(number: int) -> OwnClassifier:
             return self._trained(f"witness/{number}", self._steps, tally.of(number))
 
-        at_once = min(_READERS, runtime.at_once())
-        self._readers = list(in_order(read, range(_READERS), at_once, runtime.threads))
+        self._readers = list(in_order(read, range(_READERS), runtime.at_once(), runtime.threads))
 
     def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
         """What the readers hold each class for, on average."""

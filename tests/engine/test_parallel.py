@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from defuse_engine.parallel import Tally, in_order, is_piece
+from defuse_engine.parallel import Tally, in_order
 
 
 def test_pieces_come_in_their_order_whoever_ends_first():
@@ -53,11 +53,42 @@ def test_pieces_share_torchs_threads_and_leave_the_callers_alone(at_once):
 
 def test_a_piece_runs_pieces_of_its_own_one_after_another_in_its_thread():
     def outer(_):
-        assert is_piece()
         return set(in_order(lambda _: threading.get_ident(), range(3), 2, 2)) == {threading.get_ident()}
 
-    assert not is_piece()
     assert list(in_order(outer, range(3), 2, 2)) == [True] * 3
+
+
+def test_few_pieces_have_all_threads_for_pieces_of_their_own():
+    def outer(_):
+        two = threading.Barrier(2, timeout=10)
+        return list(in_order(lambda _: two.wait() in (0, 1), range(2), 4, 4))
+
+    assert list(in_order(outer, range(2), 4, 4)) == [[True, True]] * 2
+    assert list(in_order(lambda _: threading.get_ident(), range(1), 4, 4)) == [threading.get_ident()]
+
+
+def test_the_end_of_the_cpu_time_is_told_while_pieces_work():
+    """The signal goes to a thread that uses the processor, its handler is the main thread's."""
+    program = """
+import hashlib, os, resource, signal, time
+from defuse_engine.parallel import in_order
+def over(*_):
+    raise TimeoutError("over")
+def work(_):
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        hashlib.sha256(bytes(1 << 20))
+signal.signal(signal.SIGXCPU, over)
+used = int(time.process_time()) + 1
+resource.setrlimit(resource.RLIMIT_CPU, (used + 1, used + 60))
+try:
+    list(in_order(work, range(4), 2, 2))
+except TimeoutError as error:
+    print(error, flush=True)
+    os._exit(3)
+"""
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout.split()) == (3, ["over"]), run.stderr
 
 
 def test_who_stops_early_has_no_further_pieces_begun():

@@ -9,6 +9,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from defuse_engine.configs import AuditConfig
+from defuse_engine.models.device import Runtime
 from defuse_engine.search.assembly import shares
 from defuse_engine.search.found import select
 from defuse_engine.search.gradient import Gradient, targets_for
@@ -250,3 +251,22 @@ def test_growth_adds_finds_and_counts_its_candidates(open_search):
     assert len(after.misclassifications) > 1.5 * len(before.misclassifications)
     parents = len(np.unique(before.misclassifications.seed_index))
     assert after.candidates == before.candidates + PER_CODE * parents
+
+
+def test_what_ascents_remember_is_counted_with_the_seeds_of_a_batch(open_search):
+    def of(batch_size):
+        search, _ = open_search(AuditConfig(batch_size=batch_size), name=f"batch-{batch_size}")
+        (gradient,) = [method for method in search.methods if method.name == "gradient"]
+        return gradient.memory_bytes
+
+    few, many = of(128), of(256)
+    # The images alone have six values of two bytes at least.
+    assert few >= 128 * 6 * 2
+    assert many == 2 * few
+
+
+def test_pieces_that_need_much_memory_are_fewer_than_the_cores():
+    assert Runtime(threads=8).at_once() == 8
+    assert Runtime(threads=8).at_once(1 << 29) == 4
+    assert Runtime(threads=8).at_once(1 << 40) == 1
+    assert Runtime("cuda:0", threads=8).at_once() == 1
