@@ -8,7 +8,6 @@ from typing import Any
 from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.parallel import in_order
 from defuse_engine.regions.gallery import open_gallery
 from defuse_engine.regions.grouping import Grouping, Region, group
 from defuse_engine.regions.impression import Looker
@@ -44,15 +43,10 @@ def run(
     rated = _regions(misclassifications, resources, judge, bars, train_codes, config, seed, reporter)
     write_regions(folder / "output" / "regions.npz", as_arrays(rated, config.tau, train_codes.shape[1]))
     gallery = open_gallery(resources, train_codes, config, folder)
-    runtime = resources.runtime
-
-    def describe(index: int) -> dict[str, Any]:
-        return gallery.describe(index, rated[index], misclassifications)
-
     objects: list[dict[str, Any]] = []
-    for region in in_order(describe, range(len(rated)), runtime.at_once(), runtime.threads):
-        objects.append(region)
-        reporter.progress("distill", len(rated) + len(objects), 2 * len(rated), "steps")
+    for index, region in enumerate(rated):
+        objects.append(gallery.describe(index, region, misclassifications))
+        reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
     return objects
 
 

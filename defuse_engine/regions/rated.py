@@ -9,7 +9,6 @@ import numpy as np
 
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.intervals import wilson
-from defuse_engine.parallel import in_order
 from defuse_engine.regions.grouping import Region
 from defuse_engine.regions.harm import aggregate_posterior, expected_harm
 from defuse_engine.regions.impression import Impression
@@ -38,17 +37,11 @@ def rate(
     """Rates regions, in their order; `seed` is the job's. `on_rated(count)` says how many are done."""
     rng = numpy_generator(seed, "distill/aggregate-posterior")
     production = aggregate_posterior(resources.encoder, resources.dataset.train, rng)
-    runtime = resources.runtime
-
-    def one(impression: Impression) -> RatedRegion:
-        wrong = wilson(int(impression.wrong.sum()), len(impression.wrong))
-        return RatedRegion(
-            impression, wrong, expected_harm(impression.region, wrong, production, runtime.device)
-        )
-
     rated: list[RatedRegion] = []
-    for region in in_order(one, impressions, runtime.at_once(), runtime.threads):
-        rated.append(region)
+    for impression in impressions:
+        wrong = wilson(int(impression.wrong.sum()), len(impression.wrong))
+        harm = expected_harm(impression.region, wrong, production, resources.runtime.device)
+        rated.append(RatedRegion(impression, wrong, harm))
         on_rated(len(rated))
     return rated
 
