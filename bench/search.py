@@ -21,7 +21,7 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.errors import DeviceUnavailable
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime, open_runtime
 from defuse_engine.models.onnx_model import Classifier, Decoder
-from defuse_engine.search.assembly import NO_BARS, latent_spread
+from defuse_engine.search.assembly import NO_THRESHOLDS, latent_spread
 from defuse_engine.search.identify import Search, Seeds, classify_codes
 from defuse_engine.search.neighbourhood import Neighbourhood
 from defuse_engine.types import Preprocessing
@@ -83,7 +83,7 @@ def _search(runtime: Runtime) -> tuple[Search, Seeds]:
     scale = config.noise_scale * latent_spread(codes)
     methods = (Neighbourhood(config.candidates_per_seed, scale),)
     # Without a judge: he looks at misclassifications alone, and a bare loop has none.
-    return Search(classifier, decoder, methods, None, NO_BARS, scale, config, job_seed=0), seeds
+    return Search(classifier, decoder, methods, None, NO_THRESHOLDS, scale, config, job_seed=0), seeds
 
 
 def _bare_loop(runtime: Runtime, candidates: int, entries: dict[str, str]) -> Callable[[], int]:

@@ -44,8 +44,8 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
     warn_of_contradictions(resources.dataset, lines)
     codes = encode_split(resources.encoder, resources.dataset.train, lines)
     seeds = first_search_seeds(resources, codes, config, job.seed)
-    judge, bars = open_judge(resources, codes, config, job.seed, lines)
-    search = open_search(resources, resources.classifier, codes, judge, bars, config, job.seed, lines)
+    judge, thresholds = open_judge(resources, codes, config, job.seed, lines)
+    search = open_search(resources, resources.classifier, codes, judge, thresholds, config, job.seed, lines)
     _warn_of_classes_without_seeds(search, seeds, resources, lines)
     saturation = Saturation(latent_spread(codes))
     chunks, stop_reason = _search(search, seeds, saturation, job.output, lines)
@@ -55,7 +55,7 @@ def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> di
         misclassifications=found,
         resources=resources,
         judge=judge,
-        bars=bars,
+        thresholds=thresholds,
         train_codes=codes,
         config=config,
         seed=job.seed,

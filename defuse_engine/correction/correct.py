@@ -77,10 +77,12 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
     seeds = vouched_seeds(config.labels, regions, seeds)
     disputed = DisputedRegions(config.labels, regions)
     judging = paper_config() if config.preset == "paper" else AuditConfig()
-    judge, bars = open_judge(resources, codes, judging, job.seed, reporter)
+    judge, thresholds = open_judge(resources, codes, judging, job.seed, reporter)
     tuning = _tuning(model, resources, regions, seeds, disputed, judge, config, job.seed)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
-    miner = judge and Miner(resources, codes, seeds, disputed, judge, bars, config.audit, job.seed, reporter)
+    miner = judge and Miner(
+        resources, codes, seeds, disputed, judge, thresholds, config.audit, job.seed, reporter
+    )
     sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
     swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
     corrected = with_lineage(

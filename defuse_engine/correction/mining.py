@@ -17,10 +17,10 @@ from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.search.assembly import open_search
-from defuse_engine.search.bars import Bars
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.found import concatenate, select
 from defuse_engine.search.seeds import Seeds
+from defuse_engine.search.thresholds import Thresholds
 from defuse_engine.types import Codes
 
 _SEEDS = 25_000
@@ -42,7 +42,7 @@ class Miner:
     disputed: DisputedRegions
     judge: Judge
     """Calibrated on the classifier that came."""
-    bars: Bars
+    thresholds: Thresholds
     audit: AuditConfig
     """Of the search that found the regions."""
     seed: int
@@ -62,7 +62,7 @@ class Miner:
                 classifier,
                 self.codes,
                 self.judge,
-                self.bars,
+                self.thresholds,
                 config,
                 self.seed,
                 self.reporter,

@@ -10,15 +10,15 @@ from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import open_gallery
 from defuse_engine.regions.grouping import Grouping, Region, group
-from defuse_engine.regions.impression import Looker
 from defuse_engine.regions.narrow import likeliest, narrow_regions
 from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
+from defuse_engine.regions.refine import Refined, refine
 from defuse_engine.regions.regions_file import write_regions
-from defuse_engine.regions.settle import Settled, settle
+from defuse_engine.regions.sampled import RegionSampler
 from defuse_engine.search.assembly import latent_spread
-from defuse_engine.search.bars import Bars
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.growth import CLOSER
+from defuse_engine.search.thresholds import Thresholds
 from defuse_engine.seeding import stream_seed
 from defuse_engine.types import Codes, Misclassifications
 
@@ -28,19 +28,19 @@ def run(
     misclassifications: Misclassifications,
     resources: Resources,
     judge: Judge | None,
-    bars: Bars,
+    thresholds: Thresholds,
     train_codes: Codes,
     config: AuditConfig,
     seed: int,
     folder: Path,
     reporter: Reporter,
 ) -> list[dict[str, Any]]:
-    """Groups, settles, rates and shows regions; writes `regions.npz` and contact sheets; describes them.
+    """Groups, refines, rates and shows regions; writes `regions.npz` and contact sheets; describes them.
 
     `train_codes` are the codes of the train split, in its order. Regions come in the order in which labels
     are worth most: expected harm, descending. Where no region convinces, a warning says so.
     """
-    rated = _regions(misclassifications, resources, judge, bars, train_codes, config, seed, reporter)
+    rated = _regions(misclassifications, resources, judge, thresholds, train_codes, config, seed, reporter)
     write_regions(folder / "output" / "regions.npz", as_arrays(rated, config.tau, train_codes.shape[1]))
     gallery = open_gallery(resources, train_codes, config, folder)
     objects: list[dict[str, Any]] = []
@@ -54,7 +54,7 @@ def _regions(
     found: Misclassifications,
     resources: Resources,
     judge: Judge | None,
-    bars: Bars,
+    thresholds: Thresholds,
     train_codes: Codes,
     config: AuditConfig,
     seed: int,
@@ -66,22 +66,22 @@ def _regions(
     def on_progress(done: int, total: int) -> None:
         reporter.progress("distill", 0, total, "steps")
 
-    def settled(regions: list[Region], looker_seed: int) -> Settled:
-        looker = Looker(resources.classifier, resources.decoder, judge, config.tau, looker_seed)
-        return settle(regions, looker, bars, found.codes, config.sheet_samples, device, on_progress)
+    def refined(regions: list[Region], sampler_seed: int) -> Refined:
+        sampler = RegionSampler(resources.classifier, resources.decoder, judge, config.tau, sampler_seed)
+        return refine(regions, sampler, thresholds, found.codes, config.sheet_samples, device, on_progress)
 
     grouping = group(found, config, stream_seed(seed, "distill/mixture"), on_progress, device)
-    grouped = settled(list(grouping.regions), seed)
-    impressions = list(grouped.impressions)
+    grouped = refined(list(grouping.regions), seed)
+    sampled_regions = list(grouped.regions)
     if judge is not None:
-        shown = {(one.region.seed_label, one.region.predicted_class) for one in impressions}
+        shown = {(one.region.seed_label, one.region.predicted_class) for one in sampled_regions}
         noise = CLOSER * config.noise_scale * latent_spread(train_codes)
         narrow = narrow_regions(found, shown, noise)
-        impressions += likeliest(settled(narrow, stream_seed(seed, "distill/narrow")).impressions)
-    _warn(found, grouping, len(impressions), grouped.unconvincing, reporter)
-    count = len(impressions)
+        sampled_regions += likeliest(refined(narrow, stream_seed(seed, "distill/narrow")).regions)
+    _warn(found, grouping, len(sampled_regions), grouped.unconvincing, reporter)
+    count = len(sampled_regions)
     rated = rate(
-        impressions,
+        sampled_regions,
         resources,
         seed,
         lambda done: reporter.progress("distill", done, 2 * count, "steps"),

@@ -48,7 +48,7 @@ class Gallery:
             "harm": asdict(rated.harm),
             "mean": region.mean.tolist(),
             "tau": self.config.tau,
-            "sheet": self._sheet(self.decoder(rated.impression.codes[:shown]), f"region-{index:03d}"),
+            "sheet": self._sheet(self.decoder(rated.sampled.codes[:shown]), f"region-{index:03d}"),
             "nearest_sheet": self._sheet(train.images(nearest), f"nearest-{index:03d}"),
             "nearest": [
                 {

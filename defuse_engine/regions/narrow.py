@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from defuse_engine.regions.grouping import Region, by_pair
-from defuse_engine.regions.impression import Impression
+from defuse_engine.regions.sampled import SampledRegion
 from defuse_engine.types import Misclassifications
 
 Confusion = tuple[int, int]
@@ -49,13 +49,13 @@ def narrow_regions(
     ]
 
 
-def likeliest(impressions: Iterable[Impression]) -> list[Impression]:
+def likeliest(sampled_regions: Iterable[SampledRegion]) -> list[SampledRegion]:
     """The two of each confusion whose samples are likeliest bugs."""
-    ranked: dict[Confusion, list[Impression]] = {}
-    for impression in sorted(impressions, key=lambda one: -one.mean_bug_probability):
-        region = impression.region
-        ranked.setdefault((region.seed_label, region.predicted_class), []).append(impression)
-    return [impression for some in ranked.values() for impression in some[:_SHOWN]]
+    ranked: dict[Confusion, list[SampledRegion]] = {}
+    for sampled in sorted(sampled_regions, key=lambda one: -one.mean_bug_probability):
+        region = sampled.region
+        ranked.setdefault((region.seed_label, region.predicted_class), []).append(sampled)
+    return [sampled for some in ranked.values() for sampled in some[:_SHOWN]]
 
 
 def _around_likeliest(

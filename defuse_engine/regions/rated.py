@@ -11,7 +11,7 @@ from defuse_engine.inputs.resources import Resources
 from defuse_engine.intervals import wilson
 from defuse_engine.regions.grouping import Region
 from defuse_engine.regions.harm import aggregate_posterior, expected_harm
-from defuse_engine.regions.impression import Impression
+from defuse_engine.regions.sampled import SampledRegion
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Interval, Regions
 
@@ -20,7 +20,7 @@ from defuse_engine.types import Interval, Regions
 class RatedRegion:
     """A region, fresh samples of it, how many of them are misclassified, and what harm is expected of it."""
 
-    impression: Impression
+    sampled: SampledRegion
     misclassification_rate: Interval
     """Share of fresh samples that are classified as anything but the seed label."""
     harm: Interval
@@ -28,20 +28,20 @@ class RatedRegion:
     @property
     def region(self) -> Region:
         """The region itself."""
-        return self.impression.region
+        return self.sampled.region
 
 
 def rate(
-    impressions: Sequence[Impression], resources: Resources, seed: int, on_rated: Callable[[int], None]
+    sampled_regions: Sequence[SampledRegion], resources: Resources, seed: int, on_rated: Callable[[int], None]
 ) -> list[RatedRegion]:
     """Rates regions, in their order; `seed` is the job's. `on_rated(count)` says how many are done."""
     rng = numpy_generator(seed, "distill/aggregate-posterior")
     production = aggregate_posterior(resources.encoder, resources.dataset.train, rng)
     rated: list[RatedRegion] = []
-    for impression in impressions:
-        wrong = wilson(int(impression.wrong.sum()), len(impression.wrong))
-        harm = expected_harm(impression.region, wrong, production, resources.runtime.device)
-        rated.append(RatedRegion(impression, wrong, harm))
+    for sampled in sampled_regions:
+        wrong = wilson(int(sampled.wrong.sum()), len(sampled.wrong))
+        harm = expected_harm(sampled.region, wrong, production, resources.runtime.device)
+        rated.append(RatedRegion(sampled, wrong, harm))
         on_rated(len(rated))
     return rated
 

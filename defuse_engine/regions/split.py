@@ -16,15 +16,15 @@ from defuse_engine.job_folder.output_files import read_chunk
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import open_gallery
 from defuse_engine.regions.grouping import Region, cut, halves, with_majorities
-from defuse_engine.regions.impression import Impression, Looker
 from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
+from defuse_engine.regions.refine import refine
 from defuse_engine.regions.regions_file import joined, read_regions, write_regions
-from defuse_engine.regions.settle import settle
+from defuse_engine.regions.sampled import RegionSampler, SampledRegion
 from defuse_engine.search.assembly import open_judge
-from defuse_engine.search.bars import Bars
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.found import concatenate
 from defuse_engine.search.seeds import encode_split
+from defuse_engine.search.thresholds import Thresholds
 from defuse_engine.seeding import stream_seed
 from defuse_engine.types import Misclassifications, Regions
 
@@ -38,7 +38,7 @@ class _Outcome:
     """What became of one region: its parts, or why it has none."""
 
     parent: int
-    parts: tuple[Impression, ...]
+    parts: tuple[SampledRegion, ...]
     reason: str
 
 
@@ -59,11 +59,11 @@ def run(job: Job, config: SplitConfig, resources: Resources, reporter: Reporter)
     """
     regions, found = _read(job, config)
     codes = encode_split(resources.encoder, resources.dataset.train, reporter)
-    judge, bars = open_judge(resources, codes, config.audit, job.seed, reporter)
+    judge, thresholds = open_judge(resources, codes, config.audit, job.seed, reporter)
     outcomes: list[_Outcome] = []
     for number in config.regions:
         reporter.progress("distill", len(outcomes), len(config.regions), "regions")
-        outcomes.append(_split(number, regions, found, resources, judge, bars, config, job.seed))
+        outcomes.append(_split(number, regions, found, resources, judge, thresholds, config, job.seed))
     reporter.progress("distill", len(outcomes), len(config.regions), "regions")
     parts = _rated(outcomes, resources, job.seed)
     arrays = as_arrays([part.rated for part in parts], regions.tau, regions.means.shape[1])
@@ -119,11 +119,11 @@ def _split(
     found: Misclassifications,
     resources: Resources,
     judge: Judge | None,
-    bars: Bars,
+    thresholds: Thresholds,
     config: SplitConfig,
     seed: int,
 ) -> _Outcome:
-    """Takes one region apart, whatever its purity: people said that it is mixed. Parts settle as usual."""
+    """Takes apart one region that people said is mixed, whatever its purity; parts are refined as usual."""
     region, device = _region(number, regions), resources.runtime.device
     # A stream of its own: neither the audit's, nor that of another region.
     own_seed = stream_seed(seed, "split", number)
@@ -135,15 +135,15 @@ def _split(
     if len(parts) < 2:
         parts = cut(region, found.codes, own_seed, device)
     parts = [with_majorities(part, found) for part in parts]
-    looker = Looker(resources.classifier, resources.decoder, judge, config.audit.tau, own_seed)
-    settled = settle(
-        parts, looker, bars, found.codes, config.audit.sheet_samples, device, lambda done, total: None
+    sampler = RegionSampler(resources.classifier, resources.decoder, judge, config.audit.tau, own_seed)
+    refined = refine(
+        parts, sampler, thresholds, found.codes, config.audit.sheet_samples, device, lambda done, total: None
     )
     reason = (
-        f"none of its {settled.unconvincing} parts convinces: their fresh samples are mostly classified "
+        f"none of its {refined.unconvincing} parts convinces: their fresh samples are mostly classified "
         "correctly, or the dataset's codes around them do not say that they show the seed label"
     )
-    return _Outcome(number, settled.impressions, "" if settled.impressions else reason)
+    return _Outcome(number, refined.regions, "" if refined.regions else reason)
 
 
 def _rated(outcomes: list[_Outcome], resources: Resources, seed: int) -> list[_Part]:

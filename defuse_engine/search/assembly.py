@@ -12,7 +12,6 @@ from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.search.bars import Bars, set_bars
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.evidence import Neighbours, neighbours_for
 from defuse_engine.search.gradient import DecodedClassifier, Gradient
@@ -20,6 +19,7 @@ from defuse_engine.search.identify import Search
 from defuse_engine.search.method import SearchMethod
 from defuse_engine.search.neighbourhood import Neighbourhood
 from defuse_engine.search.paper import Paper
+from defuse_engine.search.thresholds import Thresholds, set_thresholds
 from defuse_engine.search.witness import Witness
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes
@@ -27,7 +27,7 @@ from defuse_engine.types import Codes
 _WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 11}
 """Shares of a seed's candidates. Steps at random find a sixteenth of what as many steps of ascents do; they
 keep a share because they need no gradient, and look where none points."""
-NO_BARS = Bars(0.0, 0.0, 0.0, 0.0, 0.0)
+NO_THRESHOLDS = Thresholds(0.0, 0.0, 0.0, 0.0, 0.0)
 """Of a search that asks nobody."""
 
 
@@ -38,17 +38,17 @@ def latent_spread(codes: Codes) -> Float32[np.ndarray, " d"]:
 
 def open_judge(
     resources: Resources, codes: Codes, config: AuditConfig, job_seed: int, reporter: Reporter
-) -> tuple[Judge | None, Bars]:
+) -> tuple[Judge | None, Thresholds]:
     """Return a judge calibrated on the validation split; None for `preset: paper`, which asks nobody."""
     if config.neighbours == 0:
-        return None, NO_BARS
+        return None, NO_THRESHOLDS
     dataset = resources.dataset
     count = neighbours_for(config.neighbours, len(codes), dataset.class_count)
     neighbours = Neighbours(codes, dataset.train.labels, count, resources.runtime.device)
     witness = Witness(resources, codes, job_seed, reporter)
     judge = Judge(resources.encoder, resources.decoder, neighbours, witness)
     judge.calibrate(dataset.validation, resources.classifier, numpy_generator(job_seed, "calibration"))
-    return judge, set_bars(judge, config, reporter)
+    return judge, set_thresholds(judge, config, reporter)
 
 
 def open_search(
@@ -56,7 +56,7 @@ def open_search(
     classifier: Classifier,
     codes: Codes,
     judge: Judge | None,
-    bars: Bars,
+    thresholds: Thresholds,
     config: AuditConfig,
     job_seed: int,
     reporter: Reporter,
@@ -81,7 +81,9 @@ def open_search(
         for name, share in shares(config.candidates_per_seed, names).items()
         if share
     )
-    return Search(classifier, resources.decoder, methods, judge, bars, scale, config, job_seed, stage, grows)
+    return Search(
+        classifier, resources.decoder, methods, judge, thresholds, scale, config, job_seed, stage, grows
+    )
 
 
 def shares(candidates: int, names: Sequence[MethodName]) -> dict[MethodName, int]:

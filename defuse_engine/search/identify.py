@@ -17,12 +17,12 @@ from jaxtyping import Bool, Float32, Int64, UInt8
 from defuse_engine.configs import METHODS, AuditConfig
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.parallel import Tally, in_order
-from defuse_engine.search.bars import Bars
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.found import concatenate, select, smallest_per_seed
 from defuse_engine.search.growth import grow
 from defuse_engine.search.method import Proposals, SearchMethod
 from defuse_engine.search.seeds import Seeds
+from defuse_engine.search.thresholds import Thresholds
 from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Chunk, Codes, Images, Labels, Misclassifications
 
@@ -60,7 +60,7 @@ class Search:
     methods: tuple[SearchMethod, ...]
     judge: Judge | None
     """None where `preset: paper` believes everything."""
-    bars: Bars
+    thresholds: Thresholds
     scale: Float32[np.ndarray, " d"]
     """Standard deviation of the noise in each latent coordinate."""
     config: AuditConfig
@@ -169,8 +169,8 @@ class Search:
             method=method[wrong.rows],
         )
         # NaN, where nobody was asked, compares as false: it is kept.
-        doubted = (agreement < self.bars.agreement) | (probability < self.bars.probability)
-        doubted |= read < self.bars.reading
+        doubted = (agreement < self.thresholds.agreement) | (probability < self.thresholds.probability)
+        doubted |= read < self.thresholds.reading
         believed = np.flatnonzero(~doubted)
         return _Found(select(found, believed), rows[believed], proposals.tried, wrong.not_finite)
 
@@ -182,7 +182,7 @@ class Search:
             unasked = np.full(len(seed_labels), np.nan, np.float32)
             return unasked, np.zeros_like(unasked), unasked
         evidence = self.judge(
-            wrong.images, seed_labels, wrong.predicted, wrong.confidence, self.bars.probability
+            wrong.images, seed_labels, wrong.predicted, wrong.confidence, self.thresholds.probability
         )
         return evidence.agreement, evidence.bug_probability, evidence.seed_probability
 

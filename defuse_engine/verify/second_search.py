@@ -46,7 +46,7 @@ def second_search(
         seeds = seeds[reads(resources.classifier, resources.decoder, seeds)]
         seeds = seeds[reads(candidate, resources.decoder, seeds)]
     # One judge for both: what it learned of the baseline is the yardstick.
-    judge, bars = open_judge(resources, codes, audit, config.audit_seed, reporter)
+    judge, thresholds = open_judge(resources, codes, audit, config.audit_seed, reporter)
     # Every misclassification counts here: a bound per seed would hide how many a repair removed.
     unbounded = replace(audit, kept_per_seed=audit.candidates_per_seed)
     before, after = (
@@ -56,7 +56,7 @@ def second_search(
                 classifier,
                 codes,
                 judge,
-                bars,
+                thresholds,
                 unbounded,
                 job.seed,
                 reporter,

@@ -278,9 +278,9 @@ def open_search(make_job, reporter):
         inputs = read_job(make_job(**job)).inputs
         resources = open_resources(inputs, open_runtime(device, threads, config.batch_size))
         codes = encode_split(resources.encoder, resources.dataset.train, reporter)
-        judge, bars = assembly.open_judge(resources, codes, config, job_seed, reporter)
+        judge, thresholds = assembly.open_judge(resources, codes, config, job_seed, reporter)
         search = assembly.open_search(
-            resources, resources.classifier, codes, judge, bars, config, job_seed, reporter, grows=grows
+            resources, resources.classifier, codes, judge, thresholds, config, job_seed, reporter, grows=grows
         )
         return search, audit.first_search_seeds(resources, codes, config, job_seed)
 

@@ -102,9 +102,9 @@ def test_around_few_seeds_a_correction_looks_as_hard_as_the_audit_did(follow_up,
     configs = []
     open_search = mining.open_search
 
-    def remember(resources, classifier, codes, judge, bars, config, *rest, **options):
+    def remember(resources, classifier, codes, judge, thresholds, config, *rest, **options):
         configs.append(config)
-        return open_search(resources, classifier, codes, judge, bars, config, *rest, **options)
+        return open_search(resources, classifier, codes, judge, thresholds, config, *rest, **options)
 
     monkeypatch.setattr(mining, "open_search", remember)
     audit = {**AUDIT, "candidates_per_seed": 31, "kept_per_seed": 3}

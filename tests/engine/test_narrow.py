@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from defuse_engine.regions.impression import Impression
 from defuse_engine.regions.narrow import likeliest, narrow_regions
+from defuse_engine.regions.sampled import SampledRegion
 from defuse_engine.types import Misclassifications
 
 NOISE = np.array([0.1, 0.2], np.float32)
@@ -61,19 +61,19 @@ def test_no_misclassification_gives_no_region():
 
 
 def test_of_each_confusion_the_two_that_convince_most_are_shown():
-    def impression(confusion, probability):
+    def sampled(confusion, probability):
         (region,) = narrow_regions(found([[0.0, 0.0]], [0.97], confusion), (), NOISE)
         ones = np.ones(2, np.float32)
         predicted = np.full(2, confusion[1])
-        return Impression(
+        return SampledRegion(
             region, np.zeros((2, 2), np.float32), predicted, probability * ones, ones, predicted, ones
         )
 
     given = [
-        impression((1, 0), 0.98),
-        impression((1, 2), 0.5),
-        impression((1, 0), 0.97),
-        impression((1, 0), 0.99),
+        sampled((1, 0), 0.98),
+        sampled((1, 2), 0.5),
+        sampled((1, 0), 0.97),
+        sampled((1, 0), 0.99),
     ]
     shown = [(one.region.predicted_class, float(one.bug_probability[0])) for one in likeliest(given)]
     assert sorted(shown) == [(0, pytest.approx(0.98)), (0, pytest.approx(0.99)), (2, 0.5)]

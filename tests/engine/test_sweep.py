@@ -68,7 +68,7 @@ def open_sweep(make_job, graphs, reporter) -> Callable[[], Sweep]:
         clean = resources.dataset.train
         samples = LabeledSamples(clean.images(slice(0, 50)), clean.labels[:50])
         original = graphs.classifier()
-        judge, bars = open_judge(resources, codes, AuditConfig(), 0, reporter)
+        judge, thresholds = open_judge(resources, codes, AuditConfig(), 0, reporter)
         assert judge is not None
         return Sweep(
             to_torch(original),
@@ -82,7 +82,7 @@ def open_sweep(make_job, graphs, reporter) -> Callable[[], Sweep]:
                 seeds,
                 DisputedRegions((), as_arrays([], 0.1, 2)),
                 judge,
-                bars,
+                thresholds,
                 AuditConfig(),
                 0,
                 reporter,

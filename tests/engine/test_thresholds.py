@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.search.bars import set_bars
+from defuse_engine.search.thresholds import set_thresholds
 
 
 @pytest.fixture
@@ -16,22 +16,22 @@ def judge(open_search):
 
 
 def test_evidence_that_is_good_enough_is_held_to_what_the_config_asks_for(judge, reporter):
-    bars = set_bars(judge, AuditConfig(belief_threshold=0.8), reporter)
-    assert bars.probability == 0.8
-    assert bars.agreement == pytest.approx(0.7 * judge.typical_agreement)
-    assert bars.reading == pytest.approx(0.5 * judge.typical_reading)
-    assert 0.4 < bars.reading <= 0.5
-    assert 0.8 < bars.region_probability < judge.reach
+    thresholds = set_thresholds(judge, AuditConfig(belief_threshold=0.8), reporter)
+    assert thresholds.probability == 0.8
+    assert thresholds.agreement == pytest.approx(0.7 * judge.typical_agreement)
+    assert thresholds.reading == pytest.approx(0.5 * judge.typical_reading)
+    assert 0.4 < thresholds.reading <= 0.5
+    assert 0.8 < thresholds.region_probability < judge.reach
     assert reporter.warnings == []
 
 
 def test_what_no_evidence_can_reach_is_not_asked_for_and_that_is_told(judge, reporter):
-    bars = set_bars(judge, AuditConfig(belief_threshold=1.0), reporter)
-    assert 0.5 <= bars.probability < judge.reach < 1.0
-    assert bars.probability < bars.region_probability < judge.reach
+    thresholds = set_thresholds(judge, AuditConfig(belief_threshold=1.0), reporter)
+    assert 0.5 <= thresholds.probability < judge.reach < 1.0
+    assert thresholds.probability < thresholds.region_probability < judge.reach
     (warning,) = reporter.warnings
     assert warning["reason"] == "BELIEF_OUT_OF_REACH"
-    assert f"{bars.probability:.3f}" in warning["message"]
+    assert f"{thresholds.probability:.3f}" in warning["message"]
 
 
 def test_nothing_is_asked_of_neighbours_that_tell_no_classes_apart(open_search, graphs, reporter):
@@ -41,15 +41,15 @@ def test_nothing_is_asked_of_neighbours_that_tell_no_classes_apart(open_search, 
     train = dict(dataset, y_train=rng.integers(0, 2, len(dataset["y_train"])))
     search, _ = open_search(files={"dataset.npz": train})
     assert search.judge.typical_agreement < 0.7
-    bars = set_bars(search.judge, AuditConfig(), reporter)
-    assert bars.agreement < 0.5
-    assert bars.region_agreement < 0.6
+    thresholds = set_thresholds(search.judge, AuditConfig(), reporter)
+    assert thresholds.agreement < 0.5
+    assert thresholds.region_agreement < 0.6
     # Nor is the witness sure of anything, who learned from the same labels.
     assert search.judge.typical_reading < 0.8
-    assert bars.reading < 0.4
+    assert thresholds.reading < 0.4
 
 
 def test_half_of_the_doubt_that_is_left_must_go_before_a_region_is_shown(judge, reporter):
     config = dataclasses.replace(AuditConfig(), belief_threshold=0.6)
-    bars = set_bars(judge, config, reporter)
-    assert bars.region_probability == pytest.approx((0.6 + judge.reach) / 2)
+    thresholds = set_thresholds(judge, config, reporter)
+    assert thresholds.region_probability == pytest.approx((0.6 + judge.reach) / 2)

@@ -1,4 +1,4 @@
-"""What regions look like: fresh samples of them, decoded, classified and judged."""
+"""Fresh samples of regions, decoded, classified and judged."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _AT_ONCE = 1 << 11
 
 
 @dataclass(frozen=True)
-class Impression:
-    """Fresh samples of one region; row i of every array is the same sample.
+class SampledRegion:
+    """A region and fresh samples of it; row i of every array is the same sample.
 
     All n are classified, the first m of them judged.
     """
@@ -61,8 +61,8 @@ class Impression:
 
 
 @dataclass(frozen=True)
-class Looker:
-    """Looks at regions; every look has a random stream of its own."""
+class RegionSampler:
+    """Draws samples of regions; every stage has a random stream of its own."""
 
     classifier: Classifier
     decoder: Decoder
@@ -70,33 +70,37 @@ class Looker:
     tau: float
     seed: int
 
-    def look(self, regions: list[Region], samples: int, stage: str, least: float = 0.0) -> list[Impression]:
+    def sample(
+        self, regions: list[Region], samples: int, stage: str, least: float = 0.0
+    ) -> list[SampledRegion]:
         """Draw `samples` of each region; region i of `stage` always gets the same stream.
 
         `least`: as in `Judge`.
         """
         if not regions:
             return []
-        codes = self._samples(regions, samples, stage)
+        codes = self._draw(regions, samples, stage)
         labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
 
-        def look_at(start: int) -> tuple[np.ndarray, ...]:
-            return self._look_at(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
+        def part(start: int) -> tuple[np.ndarray, ...]:
+            return self._judged(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
 
         runtime, starts = self.decoder.session.runtime, range(0, len(codes), _AT_ONCE)
         at_once = runtime.at_once(_AT_ONCE * 4 * math.prod(self.decoder.image_shape))
-        parts = in_order(look_at, starts, at_once, runtime.threads)
+        parts = in_order(part, starts, at_once, runtime.threads)
         arrays = [np.concatenate(some) for some in zip(*parts, strict=True)]
         return [
-            Impression(region, *(values[n * samples : (n + 1) * samples] for values in (codes, *arrays)))
+            SampledRegion(region, *(values[n * samples : (n + 1) * samples] for values in (codes, *arrays)))
             for n, region in enumerate(regions)
         ]
 
-    def widened(self, impressions: Sequence[Impression], samples: int, stage: str) -> list[Impression]:
-        """Impressions with `samples` more that are classified, and not judged: for a rate that is enough."""
-        if not impressions or samples <= 0:
-            return list(impressions)
-        codes = self._samples([impression.region for impression in impressions], samples, stage)
+    def widened(
+        self, sampled_regions: Sequence[SampledRegion], samples: int, stage: str
+    ) -> list[SampledRegion]:
+        """The same with `samples` more that are classified, and not judged: for a rate that is enough."""
+        if not sampled_regions or samples <= 0:
+            return list(sampled_regions)
+        codes = self._draw([sampled.region for sampled in sampled_regions], samples, stage)
         predicted = np.concatenate(
             [
                 self._classify(self.decoder(codes[start : start + _AT_ONCE])).argmax(axis=1)
@@ -105,19 +109,19 @@ class Looker:
         )
         return [
             replace(
-                impression,
-                codes=np.concatenate([impression.codes, more]),
-                predicted=np.concatenate([impression.predicted, predictions]),
+                sampled,
+                codes=np.concatenate([sampled.codes, more]),
+                predicted=np.concatenate([sampled.predicted, predictions]),
             )
-            for impression, more, predictions in zip(
-                impressions,
-                np.split(codes, len(impressions)),
-                np.split(predicted, len(impressions)),
+            for sampled, more, predictions in zip(
+                sampled_regions,
+                np.split(codes, len(sampled_regions)),
+                np.split(predicted, len(sampled_regions)),
                 strict=True,
             )
         ]
 
-    def _samples(self, regions: list[Region], samples: int, stage: str) -> Codes:
+    def _draw(self, regions: list[Region], samples: int, stage: str) -> Codes:
         return np.concatenate(
             [
                 sample_region(
@@ -134,8 +138,8 @@ class Looker:
     def _classify(self, images: Images) -> Float32[np.ndarray, "n k"]:
         return self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()
 
-    def _look_at(self, codes: Codes, labels: Labels, least: float) -> tuple[np.ndarray, ...]:
-        """The arrays of an `Impression` behind `codes`, in its order; all are decoded once."""
+    def _judged(self, codes: Codes, labels: Labels, least: float) -> tuple[np.ndarray, ...]:
+        """The arrays of a `SampledRegion` behind `codes`, in its order; all are decoded once."""
         images = self.decoder(codes)
         probabilities = self._classify(images)
         predicted = probabilities.argmax(axis=1)

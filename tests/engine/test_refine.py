@@ -7,8 +7,8 @@ import pytest
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.regions.grouping import Region, halves
-from defuse_engine.regions.impression import Looker
-from defuse_engine.regions.settle import SAMPLES, settle
+from defuse_engine.regions.refine import SAMPLES, refine
+from defuse_engine.regions.sampled import RegionSampler
 from defuse_engine.types import Codes
 
 CONFIG = AuditConfig()
@@ -27,88 +27,92 @@ def region_of(codes: Codes) -> Region:
 
 
 @pytest.fixture
-def settled(open_search):
-    """Settle one region of some codes on the analytic models."""
+def refined(open_search):
+    """Refine one region of some codes on the analytic models."""
 
     def do(codes, config=CONFIG, tau=1.0, judge=True):
         search, _ = open_search(config)
-        looker = Looker(search.classifier, search.decoder, search.judge if judge else None, tau, 1)
-        return settle([region_of(codes)], looker, search.bars, codes, 1, "cpu", lambda done, total: None)
+        sampler = RegionSampler(search.classifier, search.decoder, search.judge if judge else None, tau, 1)
+        return refine(
+            [region_of(codes)], sampler, search.thresholds, codes, 1, "cpu", lambda done, total: None
+        )
 
     return do
 
 
-def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(settled):
+def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(refined):
     # The classifier's boundary is 0.5: half of the samples are classified correctly.
     edge = cloud([[0.5, 0.0]], spread=0.08)
-    result = settled(edge)
-    (impression,) = result.impressions
+    result = refined(edge)
+    (sampled,) = result.regions
     assert (result.split, result.unconvincing) == (0, 0)
-    assert 0.2 < impression.region.mean[0] < 0.45
-    assert impression.wrong.mean() > 0.8
+    assert 0.2 < sampled.region.mean[0] < 0.45
+    assert sampled.wrong.mean() > 0.8
     # All are classified, and some of them judged.
-    assert len(impression.codes) == len(impression.predicted) == SAMPLES
-    assert 0 < len(impression.bug_probability) == len(impression.reading) < SAMPLES
+    assert len(sampled.codes) == len(sampled.predicted) == SAMPLES
+    assert 0 < len(sampled.bug_probability) == len(sampled.reading) < SAMPLES
 
 
-def test_a_region_of_two_mistakes_is_split_and_only_what_convinces_is_shown(settled):
+def test_a_region_of_two_mistakes_is_split_and_only_what_convinces_is_shown(refined):
     # At z0 = 0.3 the classifier is wrong, at z0 = -0.9 it is right: there the seed label is not what is seen.
-    result = settled(cloud([[0.3, 0.0], [-0.9, 0.0]]))
+    result = refined(cloud([[0.3, 0.0], [-0.9, 0.0]]))
     assert result.split == 1
-    (impression,) = result.impressions
-    assert impression.region.mean[0] == pytest.approx(0.3, abs=0.05)
-    assert set(impression.region.members) == set(range(60))
-    assert impression.region.weight == pytest.approx(0.5)
+    (sampled,) = result.regions
+    assert sampled.region.mean[0] == pytest.approx(0.3, abs=0.05)
+    assert set(sampled.region.members) == set(range(60))
+    assert sampled.region.weight == pytest.approx(0.5)
     assert result.unconvincing == 1
 
 
 @pytest.mark.parametrize("z0", [1.2, -1.2], ids=["classified correctly", "shows what is predicted"])
-def test_a_region_that_does_not_convince_is_not_shown(settled, z0):
-    result = settled(cloud([[z0, 0.0]]))
-    assert result.impressions == ()
+def test_a_region_that_does_not_convince_is_not_shown(refined, z0):
+    result = refined(cloud([[z0, 0.0]]))
+    assert result.regions == ()
     assert result.unconvincing == 1
 
 
 def test_what_the_witness_does_not_see_is_not_shown(open_search):
     search, _ = open_search(CONFIG)
     codes = cloud([[0.3, 0.0]])
-    looker = Looker(search.classifier, search.decoder, search.judge, 1.0, 1)
+    sampler = RegionSampler(search.classifier, search.decoder, search.judge, 1.0, 1)
 
     def shown(reading: float) -> int:
-        bars = replace(search.bars, reading=reading)
-        return len(settle([region_of(codes)], looker, bars, codes, 1, "cpu", lambda *_: None).impressions)
+        thresholds = replace(search.thresholds, reading=reading)
+        return len(refine([region_of(codes)], sampler, thresholds, codes, 1, "cpu", lambda *_: None).regions)
 
-    (impression,) = looker.look([region_of(codes)], 40, "distill/judged")
-    seen = np.sort(impression.seed_probability)
+    (sampled,) = sampler.sample([region_of(codes)], 40, "distill/judged")
+    seen = np.sort(sampled.seed_probability)
     assert shown(float(seen[0])) == 1
     # It has to see it in nine of ten samples.
     assert shown(float(seen[-4])) == 0
 
 
-def test_without_a_judge_regions_stay_as_the_mixture_made_them(settled):
+def test_without_a_judge_regions_stay_as_the_mixture_made_them(refined):
     codes = cloud([[0.3, 0.0], [-0.9, 0.0]])
-    result = settled(codes, judge=False)
-    (impression,) = result.impressions
-    np.testing.assert_array_equal(impression.region.mean, codes.mean(axis=0, dtype=np.float64))
-    assert impression.mean_bug_probability == 0.0
+    result = refined(codes, judge=False)
+    (sampled,) = result.regions
+    np.testing.assert_array_equal(sampled.region.mean, codes.mean(axis=0, dtype=np.float64))
+    assert sampled.mean_bug_probability == 0.0
 
 
-def test_no_regions_settle_to_none(open_search):
+def test_no_regions_are_refined_to_none(open_search):
     search, _ = open_search(CONFIG)
-    looker = Looker(search.classifier, search.decoder, search.judge, 0.1, 1)
-    result = settle([], looker, search.bars, np.zeros((0, 2), np.float32), 1, "cpu", lambda done, total: None)
-    assert (result.impressions, result.split, result.unconvincing) == ((), 0, 0)
+    sampler = RegionSampler(search.classifier, search.decoder, search.judge, 0.1, 1)
+    result = refine(
+        [], sampler, search.thresholds, np.zeros((0, 2), np.float32), 1, "cpu", lambda done, total: None
+    )
+    assert (result.regions, result.split, result.unconvincing) == ((), 0, 0)
 
 
 def test_a_look_is_the_same_twice_and_another_elsewhere(open_search):
     search, _ = open_search(CONFIG)
-    looker = Looker(search.classifier, search.decoder, search.judge, 0.1, 1)
+    sampler = RegionSampler(search.classifier, search.decoder, search.judge, 0.1, 1)
     regions = [region_of(cloud([[0.3, 0.0]]))] * 2
-    first, second = looker.look(regions, 30, "a")
-    again, _ = looker.look(regions, 30, "a")
+    first, second = sampler.sample(regions, 30, "a")
+    again, _ = sampler.sample(regions, 30, "a")
     np.testing.assert_array_equal(first.codes, again.codes)
     assert not np.array_equal(first.codes, second.codes)
-    assert not np.array_equal(first.codes, looker.look(regions, 30, "b")[0].codes)
+    assert not np.array_equal(first.codes, sampler.sample(regions, 30, "b")[0].codes)
     assert first.reading_purity() == first.prediction_purity() == 1.0
 
 

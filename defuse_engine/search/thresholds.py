@@ -21,7 +21,7 @@ _REGION_AGREEMENT = 0.85
 
 
 @dataclass(frozen=True)
-class Bars:
+class Thresholds:
     """Least probability of being a bug, least agreement with the seed label, and how far it must be read."""
 
     probability: float
@@ -35,7 +35,7 @@ class Bars:
     region_agreement: float
 
 
-def set_bars(judge: Judge, config: AuditConfig, reporter: Reporter) -> Bars:
+def set_thresholds(judge: Judge, config: AuditConfig, reporter: Reporter) -> Thresholds:
     """The config's thresholds, lowered (BELIEF_OUT_OF_REACH) where no evidence here can reach them.
 
     Neighbours in a latent space that hardly tells classes apart agree with nobody, and where classes are hard
@@ -55,7 +55,7 @@ def set_bars(judge: Judge, config: AuditConfig, reporter: Reporter) -> Bars:
             f"{probability:.3f} are believed; more validation data, or a VAE that tells the classes apart, "
             "gives better evidence",
         )
-    return Bars(
+    return Thresholds(
         probability=probability,
         agreement=config.agreement_threshold * judge.typical_agreement,
         reading=_LEAST_READING * judge.typical_reading,
