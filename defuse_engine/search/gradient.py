@@ -49,6 +49,7 @@ _HOPELESS = 0.95
 _LEAST_LOG = -1e4
 """Stands for what is no number: it is likely to no one."""
 _SOME_CODES = 8
+"""What so many codes more take says what one takes."""
 _AIMED_BEFORE = 1e6
 """Taken from the log-probability of a class for each ascent of the seed that aimed at it before."""
 

@@ -104,7 +104,7 @@ def test_no_regions_are_refined_to_none(open_search):
     assert (result.regions, result.split, result.unconvincing) == ((), 0, 0)
 
 
-def test_a_look_is_the_same_twice_and_another_elsewhere(open_search):
+def test_samples_are_the_same_twice_and_others_elsewhere(open_search):
     search, _ = open_search(CONFIG)
     sampler = RegionSampler(search.classifier, search.decoder, search.judge, 0.1, 1)
     regions = [region_of(cloud([[0.3, 0.0]]))] * 2
