@@ -172,7 +172,8 @@ def misclassification_batches(
         "AuditService/StreamMisclassifications",
         lambda cursor: StreamMisclassificationsRequest(name=name, cursor=cursor),
         StreamMisclassificationsResponse,
-        lambda message: [message],
+        # A message without any only says that the stream is alive.
+        lambda message: [message] if message.misclassifications else [],
         cursor=cursor,
         timeout_s=timeout_s,
     )

@@ -14,11 +14,13 @@ from defuse.errors import ArgumentError
 DEFAULT_ADDRESS = "127.0.0.1:50151"
 LARGEST_MESSAGE_BYTES = 64 * 1024 * 1024
 
-_OPTIONS: list[tuple[str, int | str]] = [
+OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),
-    # gRPC servers answer pings that come more often with GOAWAY.
+    # A server closes a connection that pings more often than it allows: ours allows a ping every 10 s.
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # 0: pings go on for as long as a call waits. By default the third one is held back.
+    ("grpc.http2.max_pings_without_data", 0),
     # gRPC's own default lets up to two minutes pass before it looks for a server that came back.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -61,14 +63,14 @@ class Connection:
     def open(self) -> grpc.Channel:
         """Open a channel for threads. It connects with the first call."""
         if self.ca_pem is None:
-            return grpc.insecure_channel(self.address, options=_OPTIONS)
-        return grpc.secure_channel(self.address, self._credentials(), options=_OPTIONS)
+            return grpc.insecure_channel(self.address, options=OPTIONS)
+        return grpc.secure_channel(self.address, self._credentials(), options=OPTIONS)
 
     def open_aio(self) -> grpc.aio.Channel:
         """Open a channel for the event loop that runs now. It connects with the first call."""
         if self.ca_pem is None:
-            return grpc.aio.insecure_channel(self.address, options=_OPTIONS)
-        return grpc.aio.secure_channel(self.address, self._credentials(), options=_OPTIONS)
+            return grpc.aio.insecure_channel(self.address, options=OPTIONS)
+        return grpc.aio.secure_channel(self.address, self._credentials(), options=OPTIONS)
 
     def _credentials(self) -> grpc.ChannelCredentials:
         return grpc.ssl_channel_credentials(root_certificates=self.ca_pem or None)

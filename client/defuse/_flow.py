@@ -176,10 +176,11 @@ def resumed(
 ) -> StreamFlow[T]:
     """Emit the items of a stream's messages to its end; broken by UNAVAILABLE, go on from the last cursor.
 
-    `timeout_s` bounds how long no server may be found, counted anew from each message; `within_s` bounds all
-    of it with DeadlineExceeded; None: for ever.
+    `timeout_s` bounds how long the server may stay away, counted from the moment when the stream breaks.
+    `within_s` bounds the whole stream with DeadlineExceeded. None means no bound.
     """
     retries, whole = Retries(timeout_s), Retries(within_s)
+    retries.progressed()
     while True:
         stream: Stream | None = None
         try:

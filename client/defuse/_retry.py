@@ -29,12 +29,16 @@ class Retries:
         self._timeout_s = timeout_s
         self._now = now
         self._uniform = uniform
-        self.progressed()
+        self._bound_s = FIRST_DELAY_S
+        self._deadline = self._deadline_from_now()
 
     def progressed(self) -> None:
-        """Start over, because the server answered: a stream may break any number of times over a long job."""
-        self._deadline = None if self._timeout_s is None else self._now() + self._timeout_s
+        """Start over with the next failure, because the server answered.
+
+        A stream may be silent for longer than `timeout_s`, and may break any number of times.
+        """
         self._bound_s = FIRST_DELAY_S
+        self._deadline = None
 
     def remaining_s(self) -> float | None:
         """Time until the deadline, at least a millisecond; None without one."""
@@ -44,5 +48,10 @@ class Retries:
         """How long to wait before the next attempt; None when that would be past the deadline."""
         delay_s = max(self._uniform(self._bound_s / 2, self._bound_s), at_least_s)
         self._bound_s = min(self._bound_s * 2, LARGEST_DELAY_S)
+        if self._deadline is None:
+            self._deadline = self._deadline_from_now()
         remaining_s = self.remaining_s()
         return delay_s if remaining_s is None or delay_s < remaining_s else None
+
+    def _deadline_from_now(self) -> float | None:
+        return None if self._timeout_s is None else self._now() + self._timeout_s

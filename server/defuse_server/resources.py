@@ -33,6 +33,7 @@ R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTra
 _FOLDER = Path(__file__).parent
 _FILTER_BATCH = 500
 _WATCH_POLL_S = 2.0
+_WATCH_SILENCE_S = 15.0
 _STANDING = f"{JobState.JOB_STATE_QUEUED},{JobState.JOB_STATE_RUNNING},{JobState.JOB_STATE_SUCCEEDED}"
 
 
@@ -49,6 +50,8 @@ class Resources:
     """All resources, each under its name; the hash behind one is described in redis_keys."""
 
     def __init__(self, redis: Redis) -> None:
+        self.watch_silence_s = _WATCH_SILENCE_S
+        """A watch says nothing for at most so long: proxies cut connections that are silent for a minute."""
         self.changes = Changes(redis)
         self.sealer = Sealer(redis)
         self._redis = redis
@@ -206,24 +209,29 @@ class Resources:
     async def watch(self, name: str, cursor: str) -> AsyncGenerator[tuple[Resource, str]]:
         """Yield (resource, cursor) whenever it changes, the present state first; ends after a final state.
 
-        With a cursor, the first comes when the resource differs from what that cursor's message showed.
+        With a cursor, the first comes when the resource differs from what that cursor's message showed. A
+        resource that does not change is yielded again after each `watch_silence_s`.
         Raises InvalidRequest, NotFound (also when it is deleted meanwhile), CursorUnknown.
         """
         record = await self.record(name)
         purpose = f"watch:{name}"
         seen = await self._opened_cursor(purpose, cursor, record.revision)
+        now = asyncio.get_running_loop().time
+        yielded_s = now()
         with self.changes.subscribed(name) as changed:
             while True:
                 changed.clear()
                 record = await self.record(name)
-                if record.revision > seen:
-                    seen = record.revision
+                if record.revision > seen or (
+                    not record.is_final and now() - yielded_s > self.watch_silence_s
+                ):
+                    seen, yielded_s = record.revision, now()
                     yield record.resource, await self.sealer.seal(purpose, str(seen))
                 if record.is_final:
                     return
                 # No wait_for: on Python 3.11 it swallows a cancellation that comes together with a change.
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_WATCH_POLL_S):
+                    async with asyncio.timeout(min(_WATCH_POLL_S, self.watch_silence_s)):
                         await changed.wait()
 
     async def _twin(self, collection: str, made_of: MadeOf[Any] | None) -> tuple[str, bool]:

@@ -28,7 +28,7 @@ def test_delays_double_up_to_five_seconds_and_stop_at_the_deadline():
     assert clock.now_s < 30 <= clock.now_s + 5
 
 
-def test_progress_starts_the_deadline_and_the_delays_anew():
+def test_progress_starts_the_delays_anew():
     clock = Clock()
     retries = Retries(1, now=clock, uniform=lambda low, high: high)
     retries.next_delay_s()
@@ -36,6 +36,16 @@ def test_progress_starts_the_deadline_and_the_delays_anew():
     assert retries.next_delay_s() is None
     retries.progressed()
     assert retries.next_delay_s() == 0.1
+
+
+def test_silence_after_progress_is_no_failure():
+    clock = Clock()
+    retries = Retries(1, now=clock, uniform=lambda low, high: high)
+    retries.progressed()
+    clock.now_s = 100.0
+    assert retries.next_delay_s() == 0.1
+    clock.now_s = 100.99
+    assert retries.next_delay_s() is None
 
 
 def test_without_a_timeout_it_never_gives_up():

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 
 import defuse
 import grpc
@@ -78,6 +79,22 @@ def test_a_watch_outlives_a_restart_of_the_server(client, server, restart, audit
     successor.on("AuditService/WatchAudit", [WatchAuditResponse(audit=audit("SUCCEEDED"), cursor="c2")])
     assert [job.state for job in jobs] == [audit("SUCCEEDED").state]
     assert successor.asked("AuditService/WatchAudit")[0].cursor == "c1"
+
+
+def test_a_watch_that_was_silent_for_longer_than_the_timeout_is_resumed(client, server, unavailable, audit):
+    def silent(request):
+        yield WatchAuditResponse(audit=audit("QUEUED"), cursor="c1")
+        time.sleep(0.6)
+        yield unavailable
+
+    server.on("AuditService/WatchAudit", silent, [WatchAuditResponse(audit=audit("SUCCEEDED"), cursor="c2")])
+    states = [job.state for job in client.watch("audits/a", timeout_s=0.4)]
+    assert states == [audit("QUEUED").state, audit("SUCCEEDED").state]
+
+
+def test_a_message_without_misclassifications_is_no_batch(client, server):
+    server.on(STREAM, [StreamMisclassificationsResponse(cursor=""), batch(0)])
+    assert [one.cursor for one in client.misclassification_batches("audits/a")] == ["after-0"]
 
 
 def test_leaving_a_stream_cancels_it_on_the_server(client, server):

@@ -64,6 +64,13 @@ async def test_a_watch_resumed_by_cursor_shows_only_what_differs(
         assert changed.candidate_count == 5
 
 
+async def test_a_watch_of_what_does_not_change_shows_it_again(resources: Resources, audit: Audit) -> None:
+    resources.watch_silence_s = 0.1
+    async with contextlib.aclosing(resources.watch(audit.name, "")) as watch:
+        first, again = await following(watch), await following(watch)
+    assert again == first
+
+
 async def test_a_watch_resumed_behind_the_final_state_ends_at_once(
     resources: Resources, redis: Redis, audit: Audit
 ) -> None:

@@ -124,7 +124,8 @@ class AuditServiceServicer(object):
 
     def WatchAudit(self, request, context):
         """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-        last message's cursor: the next message comes when the audit differs from what that one showed.
+        last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
+        does not change is sent again every 15 seconds, so that the connection stays open.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
@@ -154,7 +155,8 @@ class AuditServiceServicer(object):
 
     def StreamMisclassifications(self, request, context):
         """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-        sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing.
+        sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+        nothing is found, a message without misclassifications comes every 15 seconds.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
         cursor.

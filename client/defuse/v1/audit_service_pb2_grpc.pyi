@@ -47,7 +47,8 @@ class AuditServiceStub:
     """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
     WatchAudit: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.WatchAuditRequest, _audit_service_pb2.WatchAuditResponse]
     """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-    last message's cursor: the next message comes when the audit differs from what that one showed.
+    last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
+    does not change is sent again every 15 seconds, so that the connection stays open.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
     """
@@ -65,7 +66,8 @@ class AuditServiceStub:
     """
     StreamMisclassifications: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.StreamMisclassificationsRequest, _audit_service_pb2.StreamMisclassificationsResponse]
     """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-    sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing.
+    sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+    nothing is found, a message without misclassifications comes every 15 seconds.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
     cursor.
@@ -109,7 +111,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
     WatchAudit: _aio.UnaryStreamMultiCallable[_audit_service_pb2.WatchAuditRequest, _audit_service_pb2.WatchAuditResponse]  # type: ignore[assignment]
     """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-    last message's cursor: the next message comes when the audit differs from what that one showed.
+    last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
+    does not change is sent again every 15 seconds, so that the connection stays open.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
     """
@@ -127,7 +130,8 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """
     StreamMisclassifications: _aio.UnaryStreamMultiCallable[_audit_service_pb2.StreamMisclassificationsRequest, _audit_service_pb2.StreamMisclassificationsResponse]  # type: ignore[assignment]
     """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-    sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing.
+    sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+    nothing is found, a message without misclassifications comes every 15 seconds.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
     cursor.
@@ -192,7 +196,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.WatchAuditResponse], _abc.AsyncIterator[_audit_service_pb2.WatchAuditResponse]]:
         """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-        last message's cursor: the next message comes when the audit differs from what that one showed.
+        last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
+        does not change is sent again every 15 seconds, so that the connection stays open.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
@@ -228,7 +233,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.StreamMisclassificationsResponse], _abc.AsyncIterator[_audit_service_pb2.StreamMisclassificationsResponse]]:
         """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-        sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing.
+        sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+        nothing is found, a message without misclassifications comes every 15 seconds.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
         cursor.

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Final
 
@@ -40,12 +41,12 @@ _NOTICE_S = 0.2
 _PROBE_S = 2.0
 _SWEEP_S = 3600.0
 
-_OPTIONS: Final = [
+OPTIONS: Final = [
     # Without it two servers share a port in silence, and each gets half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Clients that watch ping every 30 s; the default answers frequent pings with GOAWAY.
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    # Clients that wait ping every 30 s. By default a server allows one in five minutes, then closes the connection.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
 ]
@@ -69,7 +70,9 @@ class ApiServer:
     clients resume by cursor), other calls have GRACE_S seconds to finish.
     """
 
-    def __init__(self, backend: Backend, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self, backend: Backend, grace_s: float = GRACE_S, options: Sequence[tuple[str, int]] = OPTIONS
+    ) -> None:
         self._backend = backend
         self._grace_s = grace_s
         self._stopping = asyncio.Event()
@@ -77,7 +80,7 @@ class ApiServer:
         self._chores: list[asyncio.Task[None]] = []
         token = backend.settings.token
         self._server = grpc.aio.server(
-            interceptors=[BearerAuth(token)] if token is not None else [], options=_OPTIONS
+            interceptors=[BearerAuth(token)] if token is not None else [], options=options
         )
         self._names = [self._add(_service_of(file), kind(backend)) for file, kind in _SERVICES]
         self.port = 0

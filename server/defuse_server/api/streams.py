@@ -1,9 +1,11 @@
 """What an audit finds, streamed from a cursor on while it runs, and until it has ended."""
 
+import asyncio
 import re
 from contextlib import aclosing
 
-from defuse.v1.audit_service_pb2 import StreamRegionsResponse
+from defuse.v1.audit_service_pb2 import StreamMisclassificationsResponse, StreamRegionsResponse
+from google.protobuf.message import Message
 
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
@@ -19,16 +21,20 @@ _CURSOR = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 async def misclassifications(backend: Backend, audit: str, cursor: str, write: Write) -> None:
     """Send the messages of an audit's chunks as the worker made them; see AuditService.
 
+    While nothing is found, a message with the last cursor alone keeps the connection open.
+
     Raises NotFound, CursorUnknown. What is held at most is one block of one chunk: `write` waits for the
     reader.
     """
     shard, skipped = await _opened(backend, audit, cursor)
+    sender = _Sender(write, backend.resources.watch_silence_s)
     async with aclosing(backend.resources.watch(audit, "")) as changes:
         async for _ in changes:
             while chunks := await backend.chunks.list(audit, shard, _CHUNKS_LISTED):
                 for chunk in chunks:
-                    await _send(backend, chunk, skipped, write)
+                    cursor = await _send(backend, chunk, skipped, sender.send) or cursor
                     shard, skipped = chunk.shard + 1, 0
+            await sender.send_if_silent(StreamMisclassificationsResponse(cursor=cursor))
 
 
 async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> None:
@@ -41,15 +47,36 @@ async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> No
     if position is None:
         raise _unknown()
     first = int(position)
+    sender = _Sender(write, backend.resources.watch_silence_s)
     async with aclosing(backend.resources.watch(audit, "")) as changes:
         async for _ in changes:
             while found := await backend.regions.range(audit, first, _REGIONS_SENT):
                 first += len(found)
                 cursor = await sealer.seal(purpose, str(first))
-                await write(StreamRegionsResponse(regions=found, cursor=cursor))
+                await sender.send(StreamRegionsResponse(regions=found, cursor=cursor))
+            await sender.send_if_silent(StreamRegionsResponse(cursor=cursor))
 
 
-async def _send(backend: Backend, chunk: Chunk, skipped: int, write: Write) -> None:
+class _Sender:
+    """Writes a stream's messages, and knows when it last did."""
+
+    def __init__(self, write: Write, silence_s: float) -> None:
+        self._write = write
+        self._silence_s = silence_s
+        self._now = asyncio.get_running_loop().time
+        self._sent_s = self._now()
+
+    async def send(self, message: Message | bytes) -> None:
+        await self._write(message)
+        self._sent_s = self._now()
+
+    async def send_if_silent(self, message: Message) -> None:
+        if self._now() - self._sent_s >= self._silence_s:
+            await self.send(message)
+
+
+async def _send(backend: Backend, chunk: Chunk, skipped: int, write: Write) -> str:
+    """Send a chunk's messages behind the first `skipped`, and return the cursor of the last; empty: none."""
     number = 0
     async with aclosing(chunk_messages(backend.store, chunk)) as messages:
         async for message in messages:
@@ -58,6 +85,7 @@ async def _send(backend: Backend, chunk: Chunk, skipped: int, write: Write) -> N
                 await write(message)
     if number < skipped:
         raise _unknown()
+    return f"{chunk.shard}.{number - 1}" if number else ""
 
 
 async def _opened(backend: Backend, audit: str, cursor: str) -> tuple[int, int]:
