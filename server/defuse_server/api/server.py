@@ -45,7 +45,7 @@ OPTIONS: Final = [
     # Without it two servers share a port in silence, and each gets half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_permit_without_calls", 1),
-    # Clients that wait ping every 30 s. By default a server allows one in five minutes, then closes the connection.
+    # Clients that wait ping every 30 s. By default a server allows one ping in five minutes.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
