@@ -31,13 +31,13 @@ test-e2e: setup
 	$(BIN)/python -m pytest tests/e2e
 
 test-jobs: setup
-	$(BIN)/python -m pytest tests/server/jobs
+	$(BIN)/python -m pytest tests/server/worker
 
 test-engine: setup
 	$(BIN)/python -m pytest tests/engine
 
 test-service: setup
-	$(BIN)/python -m pytest tests/client tests/server --ignore=tests/server/jobs
+	$(BIN)/python -m pytest tests/client tests/server --ignore=tests/server/worker
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
 	$(BIN)/ruff check .

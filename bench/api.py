@@ -39,7 +39,7 @@ from defuse.v1.registry_service_pb2 import (
     RegistrationState,
 )
 from defuse.v1.registry_service_pb2_grpc import RegistryServiceStub
-from defuse_server.valkey import EmbeddedValkey
+from defuse_server.host.valkey import EmbeddedValkey
 
 STARTS = 3
 POLLS = 300

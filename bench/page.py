@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from defuse_server.valkey import EmbeddedValkey
+from defuse_server.host.valkey import EmbeddedValkey
 
 from bench._pictured import pictured_regions
 

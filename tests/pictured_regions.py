@@ -12,12 +12,12 @@ from defuse.v1.audit_service_pb2 import Audit, NearestItem, Region
 from defuse.v1.models_pb2 import ContactSheet, Interval, JobState
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
+from defuse_server.findings.regions import Regions
+from defuse_server.host.redis_client import connect
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import region_name
-from defuse_server.redis_client import connect
-from defuse_server.regions import Regions
-from defuse_server.resources import Resources
+from defuse_server.records.resources import Resources
 from defuse_server.store.artifacts import ArtifactStore
 from PIL import Image, ImageDraw
 

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from defuse_server.findings.chunks import Chunks
+from defuse_server.findings.region_splits import Splits
+from defuse_server.findings.regions import Regions
+from defuse_server.host.redis_client import connect
+from defuse_server.host.settings import Settings
 from defuse_server.jobs.queue import Jobs, open_docket
+from defuse_server.labels.consensus import Verdicts
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
-from defuse_server.labels.verdicts import Verdicts
-from defuse_server.redis_client import connect
-from defuse_server.regions import Chunks, Regions
-from defuse_server.resources import Resources
-from defuse_server.settings import Settings
-from defuse_server.splits import Splits
+from defuse_server.records.resources import Resources
 from defuse_server.store.artifacts import ArtifactStore
 from defuse_server.store.uploads import Uploads
 

@@ -8,13 +8,13 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from pydantic import ValidationError
 
-from defuse_server import log
-from defuse_server.api.listen import UnsafeListen
 from defuse_server.errors import DefuseError
 from defuse_server.evidence import signing_key as signing_keys
 from defuse_server.evidence.signing_key import SigningKeyUnusable
-from defuse_server.redis_client import UNREACHABLE
-from defuse_server.settings import Settings
+from defuse_server.host import log
+from defuse_server.host.listen import UnsafeListen
+from defuse_server.host.redis_client import UNREACHABLE
+from defuse_server.host.settings import Settings
 
 EXIT_USAGE: Final = 64
 EXIT_UNAVAILABLE: Final = 69
@@ -173,7 +173,7 @@ def worker(
     )
     _require_redis(settings)
     # Imported here, as it brings numpy, which the API does without.
-    from defuse_server.jobs.worker import run_worker
+    from defuse_server.worker.worker import run_worker
 
     _run(run_worker(settings))
 

@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-import signal
 import sys
-from collections.abc import Generator
 from pathlib import Path
 
 import structlog
 
-from defuse_server.api import listen
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import open_backend
 from defuse_server.errors import BackendUnavailable
 from defuse_server.evidence import signing_key
-from defuse_server.settings import Settings
-from defuse_server.valkey import EmbeddedValkey
+from defuse_server.host import listen
+from defuse_server.host.settings import Settings
+from defuse_server.host.stop_event import stop_event
+from defuse_server.host.valkey import EmbeddedValkey
 from defuse_server.worker_process import WorkerProcess
 
 _log = structlog.get_logger(__name__)
@@ -93,20 +92,6 @@ def _signing_key(settings: Settings) -> tuple[Path, bool]:
         signing_key.make(path)
     signing_key.load(path)
     return path, made
-
-
-@contextlib.contextmanager
-def stop_event() -> Generator[asyncio.Event]:
-    """An event that SIGTERM and SIGINT set, in place of what they do otherwise."""
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 def _announce(settings: Settings, port: int) -> None:

@@ -5,14 +5,13 @@ import contextlib
 import os
 import signal
 import sys
-from pathlib import Path
 from types import TracebackType
 
 import structlog
 
-from defuse_server.settings import Settings
+from defuse_server.host import dies_with_parent
+from defuse_server.host.settings import Settings
 
-_LAUNCHER = Path(__file__).with_name("dies_with_parent.py")
 _RESTART_S = 1.0
 _STOP_PATIENCE_S = 20.0
 _API_ONLY = {"address", "web_address", "web_lease_s", "token", "tls_cert", "tls_key"}
@@ -69,7 +68,7 @@ class WorkerProcess:
             await asyncio.sleep(_RESTART_S)
 
     async def _start(self) -> asyncio.subprocess.Process:
-        launch = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
+        launch = [sys.executable, "-I", "-S", dies_with_parent.__file__, str(os.getpid())]
         return await asyncio.create_subprocess_exec(
             *launch,
             *[sys.executable, "-m", "defuse_server", "worker"],

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from defuse.v1.audit_service_pb2 import RegionState
-from defuse_server.valkey import EmbeddedValkey
+from defuse_server.host.valkey import EmbeddedValkey
 from playwright.sync_api import Browser, Page, Response, expect, sync_playwright
 
 CHROMIUM = shutil.which("chromium")

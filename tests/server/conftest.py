@@ -10,16 +10,17 @@ from defuse.v1.audit_service_pb2 import Audit, AuditConfig, LabelingConfig, Regi
 from defuse.v1.models_pb2 import ContactSheet, JobState
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
+from defuse_server.findings.chunks import Chunks
+from defuse_server.findings.regions import Regions
+from defuse_server.host.redis_client import connect
+from defuse_server.host.valkey import EmbeddedValkey
+from defuse_server.labels.consensus import Verdicts
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
-from defuse_server.labels.verdicts import Verdicts
 from defuse_server.names import region_name
-from defuse_server.redis_client import connect
-from defuse_server.regions import Chunks, Regions
-from defuse_server.resources import Resources
+from defuse_server.records.resources import Resources
 from defuse_server.store.artifacts import ArtifactStore
 from defuse_server.store.uploads import Uploads
-from defuse_server.valkey import EmbeddedValkey
 from redis.asyncio import Redis
 
 

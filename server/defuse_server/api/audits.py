@@ -27,14 +27,14 @@ from defuse.v1.audit_service_pb2 import (
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
-from defuse_server import fit, names
-from defuse_server.api import configs, streams, validation
+from defuse_server import names, validation
+from defuse_server.api import compatibility, configs, streams
 from defuse_server.api.creation import started
 from defuse_server.api.lookup import check_name, found, ready
 from defuse_server.api.rpc import Write
-from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
 from defuse_server.evaluations.audits import indexes
+from defuse_server.validation import Violations
 
 
 class AuditService:
@@ -51,7 +51,7 @@ class AuditService:
         classifier = await ready(self._resources, Classifier, request.classifier, "classifier")
         vae = await ready(self._resources, Vae, request.vae, "vae")
         dataset = await ready(self._resources, Dataset, request.dataset, "dataset")
-        fit.audit_fits(classifier, vae, dataset)
+        compatibility.audit_fits(classifier, vae, dataset)
         audit = Audit(
             display_name=request.display_name,
             classifier=classifier.name,

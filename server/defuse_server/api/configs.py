@@ -15,9 +15,9 @@ from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
 from defuse.v1.promotion_service_pb2 import EvaluationConfig
 from defuse.v1.registry_service_pb2 import VaeTrainingConfig
 
-from defuse_server.api import validation
-from defuse_server.api.validation import Violations
-from defuse_server.labels.rule import ANNOTATORS, LIMIT_MAX
+from defuse_server import validation
+from defuse_server.labels.labeling_rule import ANNOTATORS, LIMIT_MAX
+from defuse_server.validation import Violations
 
 LAMBDAS_MAX: Final = 20
 LATENT_SIZES_MAX: Final = 8

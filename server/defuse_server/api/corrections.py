@@ -16,13 +16,14 @@ from defuse.v1.correction_service_pb2 import (
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.registry_service_pb2 import Classifier
 
-from defuse_server import fit, label_use
-from defuse_server.api import configs, validation
+from defuse_server import validation
+from defuse_server.api import compatibility, configs
 from defuse_server.api.creation import started
 from defuse_server.api.lookup import check_name, found, succeeded
 from defuse_server.api.rpc import Write
-from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
+from defuse_server.evaluations import frozen_labels
+from defuse_server.validation import Violations
 
 
 class CorrectionService:
@@ -36,8 +37,8 @@ class CorrectionService:
         """Makes a correction with the labels as they are now."""
         _check_create(request)
         audit = await succeeded(self._resources, request.audit, "audit")
-        fit.check_differentiable(await found(self._resources, Classifier, audit.classifier))
-        labels = await label_use.for_correction(self._backend, audit.name)
+        compatibility.check_differentiable(await found(self._resources, Classifier, audit.classifier))
+        labels = await frozen_labels.for_correction(self._backend, audit.name)
         correction = Correction(
             display_name=request.display_name,
             audit=audit.name,

@@ -11,9 +11,9 @@ from google.protobuf.message import Message
 
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
-from defuse_server.kinds import kind_of_type
-from defuse_server.record import awaits_audit
-from defuse_server.resources import MadeOf
+from defuse_server.records.kinds import kind_of_type
+from defuse_server.records.record import awaits_audit
+from defuse_server.records.resources import MadeOf
 
 R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 

@@ -1,18 +1,14 @@
-"""The one table from a reason to a gRPC status code, and the details that travel with it."""
+"""An error as a gRPC status, with the details that travel with it."""
 
-import uuid
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import grpc
-import structlog
 from defuse.v1.error_reason_pb2 import ErrorReason
 from google.protobuf import any_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 
-from defuse_server.errors import BackendUnavailable, DefuseError
-from defuse_server.redis_client import UNREACHABLE
+from defuse_server.error_codes import CODES
+from defuse_server.errors import DefuseError
 
 DOMAIN: Final = "defuse.dev"
 # Larger trailers break clients and proxies. Counted as sent: details in base64, the message percent-encoded.
@@ -22,48 +18,6 @@ _FRAMING_BYTES = 256
 _MESSAGE_BYTES = 600
 _FIGURE_BYTES = 200
 _PREFIX = "ERROR_REASON_"
-
-_log = structlog.get_logger(__name__)
-
-CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = MappingProxyType(
-    {
-        ErrorReason.ERROR_REASON_INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_RESOURCE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-        ErrorReason.ERROR_REASON_REQUEST_ID_REUSED: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_CURSOR_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
-        ErrorReason.ERROR_REASON_RESOURCE_IN_USE: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_WRONG_STATE: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_RESOURCES_MISMATCHED: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-        ErrorReason.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
-        ErrorReason.ERROR_REASON_DIGEST_MISMATCH: grpc.StatusCode.DATA_LOSS,
-        ErrorReason.ERROR_REASON_SIZE_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_OFFSET_MISMATCH: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_NO_CONFIRMED_BUG: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_MODEL_NOT_DIFFERENTIABLE: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_LEASE_LOST: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_LABEL_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_REGION_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_IMPORT_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_CANDIDATE_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_POLICY_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-    }
-)
-
-
-def known(error: Exception) -> DefuseError:
-    """The error as clients may see it: an unknown one becomes an id to find in the log, without its text."""
-    if isinstance(error, DefuseError) and error.reason in CODES:
-        return error
-    if isinstance(error, UNREACHABLE):
-        _log.warning("redis.unreachable", error=str(error))
-        return BackendUnavailable("the server can't reach its Redis; try again")
-    incident = uuid.uuid4().hex
-    _log.error("rpc.failed", incident=incident, exc_info=error)
-    return _Internal(incident)
 
 
 def rpc_status(error: DefuseError) -> status_pb2.Status:
@@ -81,16 +35,6 @@ def rpc_status(error: DefuseError) -> status_pb2.Status:
 def trailers(status: status_pb2.Status) -> tuple[tuple[str, bytes], ...]:
     """The trailing metadata in which gRPC libraries look for a `google.rpc.Status`."""
     return (("grpc-status-details-bin", status.SerializeToString()),)
-
-
-class _Internal(DefuseError):
-    reason = ErrorReason.ERROR_REASON_INTERNAL
-
-    def __init__(self, incident: str) -> None:
-        super().__init__(
-            f"unexpected error; the server's log has it under incident {incident}",
-            figures={"incident": incident},
-        )
 
 
 def _details(error: DefuseError) -> list[message.Message]:

@@ -13,16 +13,16 @@ from defuse.v1.label_service_pb2 import (
     LabelFormat,
 )
 
-from defuse_server.api import validation
+from defuse_server import validation
 from defuse_server.api.rpc import Write
-from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, TooLarge
-from defuse_server.exchange.answers import Answers, Reader
-from defuse_server.exchange.count import count
-from defuse_server.exchange.export import export as export_tasks
-from defuse_server.exchange.label_studio import LabelStudioReader
-from defuse_server.exchange.spreadsheet import SpreadsheetReader
+from defuse_server.label_files.answers import Answers, Reader
+from defuse_server.label_files.count import count
+from defuse_server.label_files.export import export as export_tasks
+from defuse_server.label_files.label_studio import LabelStudioReader
+from defuse_server.label_files.spreadsheet import SpreadsheetReader
+from defuse_server.validation import ANNOTATOR_CHARACTERS, Violations
 
 FILE_BYTES: Final = 1024**3
 """Largest file of answers that is taken."""
@@ -31,7 +31,6 @@ DATA_BYTES: Final = 1024 * 1024
 _EXPORT_BYTES = 256 * 1024
 _URL_CHARACTERS = 1000
 _URL_STARTS = ("http://", "https://", "s3://", "gs://", "/")
-_ANNOTATOR_CHARACTERS = 100
 
 
 async def export(backend: Backend, request: ExportLabelTasksRequest, write: Write) -> None:
@@ -81,7 +80,7 @@ async def _header(requests: AsyncIterator[ImportLabelsRequest]) -> ImportLabelsH
         header, violations = request.header, Violations()
         validation.name(violations, "header.audit", header.audit, "audits")
         _format(violations, header.format, "header.")
-        validation.text(violations, "header.annotator", header.annotator, _ANNOTATOR_CHARACTERS)
+        validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
         violations.check()
         return header
     raise InvalidRequest([("header", "expected a header as the first message of the stream")])

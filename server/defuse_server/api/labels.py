@@ -30,14 +30,12 @@ from defuse.v1.label_service_pb2 import (
     UndoLabelResponse,
 )
 
-from defuse_server import names
-from defuse_server.api import label_files, validation
+from defuse_server import names, validation
+from defuse_server.api import label_files
 from defuse_server.api.rpc import Write
-from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
+from defuse_server.validation import ANNOTATOR_CHARACTERS, NOTE_CHARACTERS, Violations
 
-ANNOTATOR_CHARACTERS: Final = 100
-NOTE_CHARACTERS: Final = 2000
 TASKS_MAX: Final = 100
 
 

@@ -10,8 +10,8 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, RegistrationStat
 
 from defuse_server import names
 from defuse_server.errors import WrongState
-from defuse_server.kinds import kind_of_type
-from defuse_server.resources import Resources
+from defuse_server.records.kinds import kind_of_type
+from defuse_server.records.resources import Resources
 
 R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
 Registered = TypeVar("Registered", Classifier, Vae, Dataset)

@@ -19,12 +19,11 @@ from defuse.v1.promotion_service_pb2 import (
 )
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
-from defuse_server import fit, names
-from defuse_server.api import configs, validation
+from defuse_server import names, validation
+from defuse_server.api import compatibility, configs
 from defuse_server.api.creation import repeated, started
 from defuse_server.api.lookup import check_name, found, ready, succeeded
 from defuse_server.api.rpc import Write
-from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest
 from defuse_server.evaluations import audits
@@ -32,8 +31,9 @@ from defuse_server.evaluations.awaiting import settle
 from defuse_server.evaluations.freezing import fill_in_asked, freeze
 from defuse_server.evaluations.inputs import Compared, waiting_digest
 from defuse_server.gate.policy import Policy
-from defuse_server.record import awaits_audit
-from defuse_server.resources import MadeOf
+from defuse_server.records.record import awaits_audit
+from defuse_server.records.resources import MadeOf
+from defuse_server.validation import Violations
 
 _SEEDS = (
     "seed_candidates_before",
@@ -61,12 +61,12 @@ class PromotionService:
         baseline = await ready(self._resources, Classifier, request.baseline, "baseline")
         candidate = await ready(self._resources, Classifier, request.candidate, "candidate")
         if request.candidate_sha256:
-            fit.same_bytes(candidate, request.candidate_sha256)
+            compatibility.same_bytes(candidate, request.candidate_sha256)
         if request.audit:
             audit, vae, dataset = await self._given(request, baseline)
         else:
             audit, (vae, dataset) = None, await self._over(request, baseline)
-        fit.candidate_fits(baseline, candidate, dataset)
+        compatibility.candidate_fits(baseline, candidate, dataset)
         compared = Compared(baseline, candidate, vae, dataset)
         if audit is None:
             # First those that waited: what they are judged by from now on may be what is asked here.
@@ -89,7 +89,7 @@ class PromotionService:
     ) -> tuple[Audit, Vae, Dataset]:
         """The audit that the request names, with its VAE and dataset."""
         audit = await succeeded(self._resources, request.audit, "audit")
-        fit.audit_is_of(audit, await found(self._resources, Classifier, audit.classifier), baseline)
+        compatibility.audit_is_of(audit, await found(self._resources, Classifier, audit.classifier), baseline)
         vae = await found(self._resources, Vae, audit.vae)
         return audit, vae, await found(self._resources, Dataset, audit.dataset)
 
@@ -103,7 +103,7 @@ class PromotionService:
             vae_name, dataset_name = audit.vae, audit.dataset
         vae = await ready(self._resources, Vae, vae_name, "vae")
         dataset = await ready(self._resources, Dataset, dataset_name, "dataset")
-        fit.audit_fits(baseline, vae, dataset)
+        compatibility.audit_fits(baseline, vae, dataset)
         return vae, dataset
 
     async def _wait_for_audit(

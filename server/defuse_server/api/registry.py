@@ -29,12 +29,12 @@ from defuse.v1.registry_service_pb2 import (
     VaeSpread,
 )
 
-from defuse_server import names
-from defuse_server.api import configs, validation
+from defuse_server import names, validation
+from defuse_server.api import configs
 from defuse_server.api.creation import started
 from defuse_server.api.lookup import check_name, found
 from defuse_server.api.vae_trainings import VaeTrainings
-from defuse_server.api.validation import Violations
+from defuse_server.validation import Violations
 
 CLASS_NAMES_MAX: Final = 10_000
 CLASS_NAME_CHARACTERS: Final = 200

@@ -24,8 +24,9 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from defuse_server.api import errors
-from defuse_server.ending import end
+from defuse_server.error_codes import CODES, known
 from defuse_server.errors import BackendUnavailable, InvalidRequest
+from defuse_server.host.cancellation import cancel_and_wait
 
 Write = Callable[[Message | bytes], Awaitable[None]]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -77,9 +78,9 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context) -> Any:
     try:
         return await work()
     except Exception as error:
-        problem = errors.known(error)
+        problem = known(error)
         status = errors.rpc_status(problem)
-        await context.abort(errors.CODES[problem.reason], status.message, errors.trailers(status))
+        await context.abort(CODES[problem.reason], status.message, errors.trailers(status))
 
 
 async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
@@ -92,7 +93,7 @@ async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> No
             raise BackendUnavailable("the server stops; resume from the last cursor")
         stream.result()
     finally:
-        await end(stream, stop)
+        await cancel_and_wait(stream, stop)
 
 
 def _decoded(request_class: type[Message], data: bytes) -> Message:

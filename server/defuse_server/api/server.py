@@ -22,7 +22,6 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_reflection.v1alpha import reflection
 
-from defuse_server.api import listen
 from defuse_server.api.artifacts import ArtifactService
 from defuse_server.api.audits import AuditService
 from defuse_server.api.auth import BearerAuth
@@ -33,7 +32,9 @@ from defuse_server.api.registry import RegistryService
 from defuse_server.api.rpc import service_handler
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable
-from defuse_server.redis_client import UNREACHABLE
+from defuse_server.host import listen
+from defuse_server.host.redis_client import UNREACHABLE
+from defuse_server.host.settings import Settings
 
 GRACE_S: Final = 10.0
 """What calls under way get to finish when the server stops."""
@@ -91,7 +92,7 @@ class ApiServer:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflected = [*self._names, HEALTH_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(reflected, self._server)
-        self.port = listen.open_port(self._server, settings)
+        self.port = _bound_port(self._server, settings)
         await self._show_health(serving=True)
         await self._server.start()
         self._chores = [asyncio.create_task(self._probe()), asyncio.create_task(self._sweep())]
@@ -143,3 +144,16 @@ class ApiServer:
 def _service_of(file: FileDescriptor) -> ServiceDescriptor:
     (service,) = file.services_by_name.values()
     return service
+
+
+def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:
+    """Bind the server to the address; returns the port. Raises OSError where it can't be had."""
+    try:
+        if settings.tls_cert is None or settings.tls_key is None:
+            return server.add_insecure_port(settings.address)
+        pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
+        return server.add_secure_port(settings.address, grpc.ssl_server_credentials([pair]))
+    except RuntimeError as error:
+        raise OSError(
+            f"can't listen on {settings.address}: is it in use, or the certificate no PEM?"
+        ) from error

@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
-from defuse_server.chunk_messages import chunk_messages
 from defuse_server.errors import CursorUnknown
-from defuse_server.regions import Chunk
+from defuse_server.findings.chunk_messages import chunk_messages
+from defuse_server.findings.chunks import Chunk
 
 _CHUNKS_LISTED = 100
 _REGIONS_SENT = 50

@@ -17,13 +17,13 @@ from defuse.v1.registry_service_pb2 import (
     WatchVaeTrainingResponse,
 )
 
-from defuse_server import fit
-from defuse_server.api import configs, validation
+from defuse_server import validation
+from defuse_server.api import compatibility, configs
 from defuse_server.api.creation import started
 from defuse_server.api.lookup import check_name, found, ready
 from defuse_server.api.rpc import Write
-from defuse_server.api.validation import Violations
 from defuse_server.backend import Backend
+from defuse_server.validation import Violations
 
 
 class VaeTrainings:
@@ -38,7 +38,7 @@ class VaeTrainings:
         _check_train(request)
         classifier = await ready(self._resources, Classifier, request.classifier, "classifier")
         dataset = await ready(self._resources, Dataset, request.dataset, "dataset")
-        fit.classifier_fits(classifier, dataset)
+        compatibility.classifier_fits(classifier, dataset)
         training = VaeTraining(
             display_name=request.display_name,
             classifier=classifier.name,

@@ -16,7 +16,7 @@ from defuse_server.backend import Backend
 from defuse_server.evaluations.inputs import Compared, audit_digest, is_fresh
 from defuse_server.gate.policy import Policy
 from defuse_server.names import artifact_sha256
-from defuse_server.resources import MadeOf
+from defuse_server.records.resources import MadeOf
 
 _LATEST = 100
 """Audits of a baseline among which the last is looked for."""

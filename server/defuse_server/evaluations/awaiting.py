@@ -19,14 +19,12 @@ from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable, DefuseError
 from defuse_server.evaluations.freezing import freeze
 from defuse_server.evaluations.inputs import Compared, waiting_digest
+from defuse_server.host.redis_client import UNREACHABLE, Script
 from defuse_server.jobs import failures
-from defuse_server.redis_client import UNREACHABLE, Script
+from defuse_server.records.record import JOB_RECORD
 
 _INTERVAL_S: Final = 1.0
-_SCRIPTS = (
-    Path(__file__).parents[1] / "jobs" / "record.lua",
-    Path(__file__).with_name("awaiting_settle.lua"),
-)
+_SCRIPTS = (JOB_RECORD, Path(__file__).with_name("awaiting_settle.lua"))
 _ENDED = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED)
 
 _log = structlog.get_logger(__name__)
@@ -104,10 +102,10 @@ async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) ->
     """The records that an evaluation is about; they can't be deleted while it is there."""
     resources = backend.resources
     return Compared(
-        baseline=cast("Classifier", await resources.get(evaluation.baseline)),
-        candidate=cast("Classifier", await resources.get(evaluation.candidate)),
-        vae=cast("Vae", await resources.get(audit.vae)),
-        dataset=cast("Dataset", await resources.get(audit.dataset)),
+        baseline=await resources.fetch(Classifier, evaluation.baseline),
+        candidate=await resources.fetch(Classifier, evaluation.candidate),
+        vae=await resources.fetch(Vae, audit.vae),
+        dataset=await resources.fetch(Dataset, audit.dataset),
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import Evaluation
 
-from defuse_server import label_use
-from defuse_server.announced import announced
 from defuse_server.backend import Backend
+from defuse_server.evaluations import frozen_labels
 from defuse_server.evaluations.inputs import Compared, input_digest
+from defuse_server.evaluations.worker_identity import announced
 from defuse_server.gate.policy import Policy
 from defuse_server.names import artifact_sha256
 
@@ -30,7 +30,7 @@ def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) ->
 
 async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit) -> None:
     """The labels of the audit, which has SUCCEEDED, as they are now, and the digest of all that is judged."""
-    labels, evaluation_figures = await label_use.for_evaluation(backend, audit.name)
+    labels, evaluation_figures = await frozen_labels.for_evaluation(backend, audit.name)
     evaluation.audit = audit.name
     evaluation.label_set_digest = labels.digest
     evaluation.regions_artifact = labels.regions_artifact

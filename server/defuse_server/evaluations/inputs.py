@@ -14,7 +14,7 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from google.protobuf.json_format import MessageToDict
 
 from defuse_server.gate.policy import Policy
-from defuse_server.jobs.folder import JobInputs
+from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.names import parse_region_name
 
 

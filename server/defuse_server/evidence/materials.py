@@ -13,7 +13,6 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset
 
 from defuse_server.backend import Backend
 from defuse_server.errors import NotFound
-from defuse_server.jobs.work import fetch
 from defuse_server.names import artifact_sha256
 from defuse_server.store.artifacts import ArtifactStore
 
@@ -42,14 +41,14 @@ class Materials:
 
 async def gather(backend: Backend, evaluation: Evaluation) -> Materials:
     """Read them. Raises NotFound where the audit, the dataset or a classifier is gone."""
-    audit = await fetch(backend, evaluation.audit, Audit)
-    candidate = await fetch(backend, evaluation.candidate, Classifier)
+    audit = await backend.resources.fetch(Audit, evaluation.audit)
+    candidate = await backend.resources.fetch(Classifier, evaluation.candidate)
     regions = await _regions(backend, evaluation)
     return Materials(
         evaluation=evaluation,
         audit=audit,
-        dataset=await fetch(backend, audit.dataset, Dataset),
-        baseline=await fetch(backend, evaluation.baseline, Classifier),
+        dataset=await backend.resources.fetch(Dataset, audit.dataset),
+        baseline=await backend.resources.fetch(Classifier, evaluation.baseline),
         candidate=candidate,
         correction=await _correction(backend, candidate),
         regions=regions,
@@ -60,7 +59,7 @@ async def gather(backend: Backend, evaluation: Evaluation) -> Materials:
 async def _correction(backend: Backend, candidate: Classifier) -> Correction | None:
     name = candidate.lineage.correction
     try:
-        return await fetch(backend, name, Correction) if name else None
+        return await backend.resources.fetch(Correction, name) if name else None
     except NotFound:
         return None
 

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from defuse.v1.promotion_service_pb2 import Evaluation
 
-from defuse_server.drawn.checks import verdict_word
 from defuse_server.evidence.canonical import canonical, fields
 from defuse_server.evidence.materials import Materials
 from defuse_server.gate.policy import Policy
+from defuse_server.presentation.checks import verdict_word
 
 SCHEMA: Final = "defuse.verdict"
 VERSION: Final = 1

@@ -1,1 +1,1 @@
-"""Jobs: the queue, and the workers that supervise the engine."""
+"""Jobs as all processes see them: the queue, the inputs of a job, and why one failed."""

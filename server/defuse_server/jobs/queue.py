@@ -23,11 +23,10 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import NotFound
-from defuse_server.record import Resource
-from defuse_server.redis_client import Script
-from defuse_server.resources import Resources
+from defuse_server.host.redis_client import Script
+from defuse_server.records.record import JOB_RECORD, Resource
+from defuse_server.records.resources import Resources
 
-SCRIPTS = Path(__file__).parent
 DOCKET_NAME = redis_keys.PREFIX + "docket"
 TASK = "run_job"
 """What workers register the function under that runs one job, given its name."""
@@ -56,7 +55,7 @@ class Jobs:
         self._resources = resources
         self.docket = docket
         """Where workers register their function."""
-        self._cancel = Script(redis, SCRIPTS / "record.lua", SCRIPTS / "cancel.lua")
+        self._cancel = Script(redis, JOB_RECORD, Path(__file__).with_name("cancel.lua"))
 
     async def submit(self, name: str) -> None:
         """Enqueue the job of a record; without effect where it is queued or runs already."""

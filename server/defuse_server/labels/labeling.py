@@ -14,14 +14,14 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import NotFound
+from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask, answer_of
+from defuse_server.labels.region_label import NOT_OPENED, RegionLabel, read_states
 from defuse_server.labels.report import labeling_report
-from defuse_server.labels.shown import class_names_of, published
-from defuse_server.labels.standing import NOT_OPENED, RegionLabel, read_states
+from defuse_server.labels.task_contents import class_names_of, published
 from defuse_server.names import parse_region_name, region_name
-from defuse_server.paging import checked_page_size, opened_page_token
-from defuse_server.redis_client import Script
-from defuse_server.resources import Resources
+from defuse_server.records.paging import checked_page_size, opened_page_token
+from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
 

@@ -18,13 +18,13 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import LeaseLost, NotFound, RegionClosed
+from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import vote_of
 from defuse_server.labels.gold import gold_number
-from defuse_server.labels.rule import labeling_rule
-from defuse_server.labels.shown import class_names_of, published
+from defuse_server.labels.labeling_rule import labeling_rule
+from defuse_server.labels.task_contents import class_names_of, published
 from defuse_server.names import parse_region_name, region_name
-from defuse_server.redis_client import Script
-from defuse_server.resources import Resources
+from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
 

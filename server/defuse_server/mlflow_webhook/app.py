@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.mlflow_webhook import signature
 from defuse_server.mlflow_webhook.inbox import Event, Inbox
-from defuse_server.redis_client import UNREACHABLE
 
 PATH: Final = "/webhooks/mlflow"
 LARGEST_BODY_BYTES: Final = 1 << 20

@@ -24,8 +24,8 @@ from defuse.registries.gate import gate
 from defuse.registries.registry import Registry
 from defuse.registries.request import GateRequest
 
+from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.mlflow_webhook.inbox import Claimed, Event, Inbox
-from defuse_server.redis_client import UNREACHABLE
 
 FIRST_DELAY_S: Final = 1.0
 LARGEST_DELAY_S: Final = 300.0

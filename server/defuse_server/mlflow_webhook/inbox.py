@@ -12,8 +12,8 @@ from typing import Any, Final, cast
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys as keys
-from defuse_server.ending import end
-from defuse_server.redis_client import UNREACHABLE, Script
+from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.redis_client import UNREACHABLE, Script
 
 REMEMBERED_S: Final = 3600
 _HERE = Path(__file__).parent
@@ -73,7 +73,7 @@ class Inbox:
         try:
             yield
         finally:
-            await end(renewing)
+            await cancel_and_wait(renewing)
 
     async def postpone(self, claimed: Claimed, event: Event, delay_s: float) -> None:
         """Put it off, as it now is."""

@@ -8,17 +8,16 @@ import structlog
 from defuse.aio import AsyncClient
 from defuse.registries.mlflow import MlflowRegistry
 
-from defuse_server.api import listen
-from defuse_server.ending import end
 from defuse_server.errors import BackendUnavailable
-from defuse_server.http_server import HttpServer
+from defuse_server.host import listen
+from defuse_server.host.http_server import HttpServer
+from defuse_server.host.redis_client import connect
+from defuse_server.host.settings import Settings
+from defuse_server.host.stop_event import stop_event
+from defuse_server.host.valkey import EmbeddedValkey
 from defuse_server.mlflow_webhook.app import PATH, create_app
 from defuse_server.mlflow_webhook.gating import Gating
 from defuse_server.mlflow_webhook.inbox import Inbox
-from defuse_server.redis_client import connect
-from defuse_server.serve import stop_event
-from defuse_server.settings import Settings
-from defuse_server.valkey import EmbeddedValkey
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +46,7 @@ async def serve_webhook(settings: Settings) -> None:
         token = settings.token.get_secret_value() if settings.token else None
         client = await stack.enter_async_context(AsyncClient(settings.address, token))
         gating = asyncio.create_task(Gating(inbox, registry, client).run(), name="gating")
-        stack.push_async_callback(end, gating)
+        stack.push_async_callback(cancel_and_wait, gating)
         app = create_app(inbox, settings.mlflow_webhook_secret.get_secret_value())
         server = HttpServer(
             app, settings, address, what="the webhook's receiver", option="--mlflow-webhook-address"

@@ -16,8 +16,8 @@ from defuse_server.errors import (
     SizeMismatch,
     TooLarge,
 )
+from defuse_server.host.redis_client import Script
 from defuse_server.names import is_sha256, is_uuid4, upload_id
-from defuse_server.redis_client import Script
 from defuse_server.store.artifacts import ArtifactStore, StoredArtifact
 
 PART_BYTES = 4 * 1024 * 1024

@@ -13,7 +13,7 @@ from starlette.staticfiles import StaticFiles
 
 from defuse_server.backend import Backend
 from defuse_server.errors import DefuseError
-from defuse_server.redis_client import UNREACHABLE
+from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.web.audits.pages import AuditPages
 from defuse_server.web.guard import Guard
 from defuse_server.web.labeling.pages import LabelPages

@@ -8,7 +8,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from defuse_server.api.listen import is_loopback
+from defuse_server.host.listen import is_loopback
 from defuse_server.web.sessions import COOKIE, Sessions
 
 _HEADERS: Final = {

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from defuse_server.api.errors import CODES, known
+from defuse_server.error_codes import CODES, known
 from defuse_server.errors import DefuseError
 from defuse_server.web.rendering import page
 

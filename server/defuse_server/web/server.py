@@ -1,8 +1,8 @@
 """The server of the pages."""
 
-from defuse_server.api import listen
 from defuse_server.backend import Backend
-from defuse_server.http_server import HttpServer
+from defuse_server.host import listen
+from defuse_server.host.http_server import HttpServer
 from defuse_server.web.app import create_app
 
 

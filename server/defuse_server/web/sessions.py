@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from defuse_server.sealed import Sealer
+from defuse_server.records.sealed import Sealer
 
 COOKIE: Final = "defuse-session"
 LIFETIME_S: Final = 30 * 24 * 3600

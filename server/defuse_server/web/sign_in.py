@@ -6,10 +6,9 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from defuse_server.api import validation
-from defuse_server.api.labels import ANNOTATOR_CHARACTERS
-from defuse_server.api.validation import Violations
+from defuse_server import validation
 from defuse_server.errors import InvalidRequest
+from defuse_server.validation import ANNOTATOR_CHARACTERS, Violations
 from defuse_server.web.bodies import read_form
 from defuse_server.web.rendering import page
 from defuse_server.web.sessions import COOKIE, LIFETIME_S, Session, Sessions

@@ -26,9 +26,10 @@ from defuse.v1.models_pb2 import ImageShape
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import Backend, open_backend
-from defuse_server.jobs.fence import Attempt, Fence
-from defuse_server.regions import REGIONS_ARTIFACT, Chunk
-from defuse_server.settings import Settings
+from defuse_server.findings.chunks import Chunk
+from defuse_server.findings.regions import REGIONS_ARTIFACT
+from defuse_server.host.settings import Settings
+from defuse_server.worker.fence import Attempt, Fence
 from google.protobuf.internal.encoder import _VarintBytes
 from google.rpc import error_details_pb2, status_pb2
 from redis.asyncio import Redis

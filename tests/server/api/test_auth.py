@@ -7,9 +7,9 @@ import grpc
 import pytest
 from defuse.v1.artifact_service_pb2 import UploadRequest
 from defuse.v1.audit_service_pb2 import ListAuditsRequest, WatchAuditRequest
-from defuse_server.api.listen import UnsafeListen, check, is_loopback
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import open_backend
+from defuse_server.host.listen import UnsafeListen, check, is_loopback
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from pydantic import SecretStr

@@ -16,7 +16,7 @@ from defuse.v1.correction_service_pb2 import (
 )
 from defuse.v1.label_service_pb2 import LabelAnswer, UndoLabelRequest
 from defuse.v1.models_pb2 import JobState
-from defuse_server.jobs import label_set
+from defuse_server.labels import label_set
 
 UNKNOWN = "0" * 18
 

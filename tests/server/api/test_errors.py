@@ -8,7 +8,8 @@ import defuse_server.errors
 import grpc
 import pytest
 from defuse.v1.error_reason_pb2 import ErrorReason
-from defuse_server.api.errors import CODES, TRAILER_BYTES, known, rpc_status, trailers
+from defuse_server.api.errors import TRAILER_BYTES, rpc_status, trailers
+from defuse_server.error_codes import CODES, known
 from defuse_server.errors import DefuseError, InvalidRequest, Mismatched, WrongState
 from google.rpc import error_details_pb2
 

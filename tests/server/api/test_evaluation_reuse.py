@@ -14,9 +14,9 @@ from defuse.v1.promotion_service_pb2 import (
     EvaluationConfig,
     ListEvaluationsRequest,
 )
-from defuse_server import code_version, redis_keys
-from defuse_server.announced import Announced, announced
-from defuse_server.evaluations import inputs
+from defuse_server import redis_keys
+from defuse_server.evaluations import code_version, inputs
+from defuse_server.evaluations.worker_identity import Announced, announced
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
 )
 from defuse.v1.registry_service_pb2 import DeleteClassifierRequest
-from defuse_server.code_version import own_code_version
+from defuse_server.evaluations.code_version import own_code_version
 from defuse_server.gate.policy import DEFAULT
 
 UNKNOWN = "0" * 18

@@ -7,7 +7,7 @@ import grpc
 from defuse.v1.audit_service_pb2 import GetAuditRequest, WatchAuditRequest
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import open_backend
-from defuse_server.valkey import EmbeddedValkey
+from defuse_server.host.valkey import EmbeddedValkey
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from defuse_server import redis_keys
+from defuse_server.host.redis_client import connect
 from defuse_server.mlflow_webhook.app import LARGEST_BODY_BYTES, PATH, create_app
 from defuse_server.mlflow_webhook.inbox import Inbox
-from defuse_server.redis_client import connect
 from redis.asyncio import Redis
 
 SECRET = "a secret of the test"

@@ -10,7 +10,7 @@ from defuse.aio import AsyncClient
 from defuse.registries.errors import AliasMoved, RegistryUnavailable
 from defuse.registries.folder import FolderRegistry
 from defuse_server import redis_keys
-from defuse_server.ending import end
+from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.mlflow_webhook import gating
 from defuse_server.mlflow_webhook.gating import FAILURES_MAX, Gating
 from defuse_server.mlflow_webhook.inbox import Event, Inbox
@@ -63,7 +63,7 @@ async def run(redis: Redis) -> AsyncIterator[Run]:
         tasks.append(asyncio.create_task(Gating(Inbox(redis, lease_s=5), registry, client).run()))
 
     yield start
-    await end(*tasks)
+    await cancel_and_wait(*tasks)
     await client.close()
 
 

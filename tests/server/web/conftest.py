@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from defuse_server.backend import Backend, open_backend
-from defuse_server.settings import Settings
+from defuse_server.host.settings import Settings
 from defuse_server.web.app import create_app
 from redis.asyncio import Redis
 

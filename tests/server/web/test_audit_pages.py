@@ -17,7 +17,7 @@ from defuse.v1.promotion_service_pb2 import Check, Evaluation, RegionAccuracy, V
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
-from defuse_server.drawn.curve import curves
+from defuse_server.presentation.curve import curves
 from defuse_server.web.audits.latent_map import COLOURS, HEIGHT, WIDTH, latent_map, project
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from defuse_server.settings import Settings
+from defuse_server.host.settings import Settings
 from defuse_server.web.app import create_app
 from pydantic import SecretStr
 from starlette.routing import Route

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAccuracy
 
-from defuse_server.drawn.checks import TONES, verdict_word
-from defuse_server.drawn.words import class_name, count, percent
 from defuse_server.evidence.materials import Materials
+from defuse_server.presentation.checks import TONES, verdict_word
+from defuse_server.presentation.words import class_name, count, percent
 
 
 @dataclass(frozen=True)

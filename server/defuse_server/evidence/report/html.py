@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import defuse_server
-from defuse_server.drawn import checks
-from defuse_server.drawn.curve import curves
-from defuse_server.drawn.environment import environment
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
+from defuse_server.presentation import checks
+from defuse_server.presentation.curve import curves
+from defuse_server.presentation.environment import environment
 
 CLASSES_SHOWN: Final = 30
 CARDS_SHOWN: Final = 6

@@ -9,11 +9,11 @@ from typing import Any, Final, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from defuse_server.drawn import checks
-from defuse_server.drawn.curve import points_by_lambda
-from defuse_server.drawn.words import count, percent
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
+from defuse_server.presentation import checks
+from defuse_server.presentation.curve import points_by_lambda
+from defuse_server.presentation.words import count, percent
 
 BYTES_MAX: Final = 60_000
 _ROWS: Final = (24, 12, 6, 3, 1)

@@ -7,10 +7,10 @@ from base64 import b64encode
 from defuse.v1.audit_service_pb2 import Region
 from defuse.v1.promotion_service_pb2 import RegionAccuracy
 
-from defuse_server.drawn.card import Badge, Card
-from defuse_server.drawn.words import class_name
 from defuse_server.evidence.materials import Materials
 from defuse_server.names import parse_region_name
+from defuse_server.presentation.card import Badge, Card
+from defuse_server.presentation.words import class_name
 
 
 def cards(materials: Materials) -> tuple[list[Card], list[Card]]:

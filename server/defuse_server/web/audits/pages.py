@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from defuse_server.backend import Backend
-from defuse_server.drawn import checks
-from defuse_server.drawn.curve import curves
-from defuse_server.drawn.words import class_name
 from defuse_server.errors import NotFound
 from defuse_server.names import region_name
+from defuse_server.presentation import checks
+from defuse_server.presentation.curve import curves
+from defuse_server.presentation.words import class_name
 from defuse_server.web.audits.cards import cards, is_unfinished, job_badge
 from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
 from defuse_server.web.audits.remarks import remarks

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from defuse_server.drawn.words import class_name
 from defuse_server.labels.answers import KeptTask
+from defuse_server.presentation.words import class_name
 
 REMARKS_SHOWN: Final = 100
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from defuse_server.errors import LeaseLost
 from defuse_server.names import parse_region_name
-from defuse_server.sealed import Sealer
+from defuse_server.records.sealed import Sealer
 
 _LONGEST = 500
 

@@ -11,10 +11,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
 from starlette.responses import Response
 
-from defuse_server.api.labels import NOTE_CHARACTERS
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, NotFound
 from defuse_server.names import audit_id
+from defuse_server.validation import NOTE_CHARACTERS
 from defuse_server.web.labeling.keys import SEARCH_KEY, class_keys
 from defuse_server.web.rendering import page
 from defuse_server.web.sessions import Session, Sessions

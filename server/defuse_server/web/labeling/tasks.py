@@ -8,11 +8,10 @@ from defuse.v1.models_pb2 import ContactSheet
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from defuse_server.api import validation
-from defuse_server.api.labels import NOTE_CHARACTERS
-from defuse_server.api.validation import Violations
+from defuse_server import validation
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, LeaseLost, NotFound
+from defuse_server.validation import NOTE_CHARACTERS, Violations
 from defuse_server.web.bodies import read_json, text_of, texts_of
 from defuse_server.web.labeling.handles import Handles, Held
 from defuse_server.web.labeling.pages import audit_name

@@ -1,0 +1,65 @@
+"""The labels of an audit's regions, frozen for a correction or an evaluation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.promotion_service_pb2 import LabelingFigures
+
+from defuse_server.backend import Backend
+from defuse_server.errors import NoConfirmedBug
+from defuse_server.labels import label_set
+from defuse_server.labels.label_set import LabelOfRegion
+from defuse_server.labels.labeling_figures import labeling_figures
+from defuse_server.names import parse_region_name
+
+
+@dataclass(frozen=True)
+class FrozenLabels:
+    """A set of labels that is in the store under its digest, and what it holds."""
+
+    digest: str
+    regions_artifact: str
+    """The regions that the labels are of."""
+    labeled_region_count: int
+    confirmed_region_count: int
+
+
+async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
+    """Freeze the labels: those that were used can't be undone any more. Raises NoConfirmedBug."""
+    # Asked first: a request that is refused must not close regions.
+    if (await backend.labeling.progress(audit)).confirmed_count == 0:
+        raise NoConfirmedBug(
+            f"no region of {audit} has a label that differs from the classifier's prediction: label its "
+            "regions, or there is nothing to correct"
+        )
+    labels = await backend.labeling.freeze(audit)
+    return await _kept(backend, audit, labels, await backend.regions.all(audit))
+
+
+async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, LabelingFigures]:
+    """Keep the labels as they are now, and how far they go; annotators may go on."""
+    regions = await backend.regions.all(audit)
+    labels = {_number(region): region for region in regions}
+    report = await backend.labeling.report(audit)
+    return await _kept(backend, audit, labels, regions), labeling_figures(regions, report)
+
+
+async def _kept(
+    backend: Backend, audit: str, labels: Mapping[int, LabelOfRegion], regions: Sequence[Region]
+) -> FrozenLabels:
+    digest, pairs = label_set.freeze(labels)
+    # Kept before the record that names the digest is made.
+    await label_set.keep(backend.store, pairs)
+    predicted = {_number(region): region.predicted_class for region in regions}
+    return FrozenLabels(
+        digest=digest,
+        # Read behind the labels: regions only ever join, so it has all that were labeled by then.
+        regions_artifact=await backend.regions.artifact(audit),
+        labeled_region_count=len(pairs),
+        confirmed_region_count=sum(predicted[number] != label for number, label in pairs),
+    )
+
+
+def _number(region: Region) -> int:
+    return parse_region_name(region.name)[1]

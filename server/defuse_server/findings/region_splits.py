@@ -1,0 +1,156 @@
+"""The splits of MIXED regions: begun when regions wait, one at a time for each audit, published in one step.
+
+A region waits in the set `LABEL_MIXED` until its outcome is published: whatever dies on the way, the next
+attempt finds it there, and it leaves the set in the step in which its parts appear. So no region is lost, and
+none is split twice.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from defuse.v1.audit_service_pb2 import Region, RegionSplit
+from defuse.v1.models_pb2 import JobState
+from redis.asyncio import Redis
+
+from defuse_server import redis_keys
+from defuse_server.errors import Fenced
+from defuse_server.host.redis_client import Script
+from defuse_server.names import audit_of_split, parse_region_name, region_name, split_name
+from defuse_server.records.record import JOB_RECORD
+
+_FOLDER = Path(__file__).parent
+_UNFINISHED = f"{JobState.JOB_STATE_QUEUED},{JobState.JOB_STATE_RUNNING}"
+_WITHOUT_SUCCESS = f"{JobState.JOB_STATE_FAILED},{JobState.JOB_STATE_CANCELLED}"
+_NO_SUCCESS_REASON = (
+    "its audit failed or was cancelled, and only regions of an audit that succeeded are split"
+)
+
+
+@dataclass(frozen=True)
+class SplitOutcome:
+    """What became of a MIXED region: the numbers of its parts, or why it has none."""
+
+    parts: tuple[int, ...] = ()
+    reason: str = ""
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "SplitOutcome":
+        """Read what `to_json` wrote."""
+        fields = json.loads(text)
+        return cls(tuple(fields["parts"]), fields["reason"])
+
+    def to_json(self) -> str:
+        """Return the text that is kept."""
+        return json.dumps(asdict(self))
+
+
+class Splits:
+    """The splits of all audits; `split` is the name of one, `audits/{id}/split`."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._begin = Script(redis, _FOLDER / "begin_splits.lua")
+        self._take = Script(redis, JOB_RECORD, _FOLDER / "take_splits.lua")
+        self._publish = Script(redis, JOB_RECORD, _FOLDER / "publish_splits.lua")
+
+    async def begin(self) -> list[str]:
+        """Make records, QUEUED, of the splits that are due; return their names, to be submitted.
+
+        An audit's next split waits until the one before has ended, and until the audit has SUCCEEDED. Regions
+        of an audit that FAILED or was CANCELLED stay whole, and say so.
+        """
+        waiting = await self._waiting()
+        begun: list[str] = []
+        for audit, regions in waiting.items():
+            split = split_name(audit)
+            outcome = await self._begin(
+                [
+                    redis_keys.resource(audit),
+                    redis_keys.resource(split),
+                    redis_keys.QUEUE,
+                    redis_keys.SEQUENCE,
+                    redis_keys.LABEL_MIXED,
+                    redis_keys.splits(audit),
+                    redis_keys.label_frozen(audit),
+                ],
+                [
+                    split,
+                    RegionSplit().SerializeToString(),
+                    JobState.JOB_STATE_QUEUED,
+                    _UNFINISHED,
+                    JobState.JOB_STATE_SUCCEEDED,
+                    _WITHOUT_SUCCESS,
+                    SplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
+                    redis_keys.CHANGED,
+                    audit,
+                    *_with_numbers(regions),
+                ],
+            )
+            if outcome == b"begun":
+                begun.append(split)
+        return begun
+
+    async def take(self, split: str, attempt: int) -> list[int]:
+        """Return the numbers of the regions that wait; their answers now stay. Raises Fenced."""
+        audit = audit_of_split(split)
+        regions = (await self._waiting()).get(audit, [])
+        taken = await self._take(
+            [redis_keys.resource(split), redis_keys.LABEL_MIXED, redis_keys.label_frozen(audit)],
+            [attempt, _UNFINISHED, *_with_numbers(regions)],
+        )
+        if taken is None:
+            raise Fenced(split, attempt)
+        return sorted(int(number) for number in taken)
+
+    async def publish(
+        self,
+        split: str,
+        attempt: int,
+        outcomes: Mapping[int, SplitOutcome],
+        parts: Sequence[Region] = (),
+        regions_artifact: str = "",
+    ) -> None:
+        """Publish in one step what became of regions, with their parts and the file that has all regions.
+
+        Without parts that file stays as it is. Raises Fenced.
+        """
+        audit = audit_of_split(split)
+        published: list[str | bytes | int] = []
+        for part in parts:
+            published += [_number(part.name), part.SerializeToString(), part.predicted_class]
+        done: list[str | bytes | int] = []
+        for number, outcome in outcomes.items():
+            done += [number, region_name(audit, number), outcome.to_json()]
+        answer = await self._publish(
+            [
+                redis_keys.resource(split),
+                redis_keys.resource(audit),
+                redis_keys.regions(audit),
+                redis_keys.predictions(audit),
+                redis_keys.splits(audit),
+                redis_keys.LABEL_MIXED,
+            ],
+            [split, audit, attempt, _UNFINISHED, regions_artifact, len(outcomes), *done, *published],
+        )
+        if answer == -1:
+            raise Fenced(split, attempt)
+
+    async def _waiting(self) -> dict[str, list[str]]:
+        """The names of the regions that wait, by audit."""
+        members = cast("set[bytes]", await cast("Any", self._redis.smembers(redis_keys.LABEL_MIXED)))
+        waiting: dict[str, list[str]] = {}
+        for name in sorted(member.decode() for member in members):
+            waiting.setdefault(parse_region_name(name)[0], []).append(name)
+        return waiting
+
+
+def _number(region: str) -> int:
+    return parse_region_name(region)[1]
+
+
+def _with_numbers(regions: Sequence[str]) -> list[str | int]:
+    """Name and number of each, by turns."""
+    return [entry for name in regions for entry in (name, _number(name))]

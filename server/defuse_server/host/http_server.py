@@ -1,0 +1,86 @@
+"""An HTTP server: uvicorn in the loop of the process, on a socket that is bound before it is announced."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+from types import TracebackType
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.settings import Settings
+
+_GRACE_S: Final = 5
+_BACKLOG: Final = 2048
+
+
+class _Uvicorn(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """Leaves the signals to the process, which drains its servers in order."""
+        yield
+
+
+class HttpServer:
+    """An application on an address, for as long as the context lasts; `url` says where.
+
+    `what` and `option` are for the error where the address can't be had. With TLS where the settings have it.
+    """
+
+    def __init__(self, app: Starlette, settings: Settings, address: str, *, what: str, option: str) -> None:
+        config = uvicorn.Config(
+            app,
+            # Addresses of pictures are made of leases: they belong into no log.
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
+        )
+        self._address = address
+        self._what = what
+        self._option = option
+        self._scheme = "http" if settings.tls_cert is None else "https"
+        self._server = _Uvicorn(config)
+        self._serving: asyncio.Task[None] | None = None
+        self.url = ""
+
+    async def __aenter__(self) -> "HttpServer":
+        # What is wrong with the certificate shows here, and not in the task.
+        self._server.config.load()
+        bound = self._bound()
+        host = self._address.rpartition(":")[0]
+        self.url = f"{self._scheme}://{host}:{bound.getsockname()[1]}"
+        self._serving = asyncio.create_task(self._server.serve(sockets=[bound]), name=self._what)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.should_exit = True
+        if self._serving is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self._serving), _GRACE_S + 1)
+            await cancel_and_wait(self._serving)
+
+    def _bound(self) -> socket.socket:
+        """A listening socket; raises OSError where the address can't be had."""
+        host, _, port = self._address.rpartition(":")
+        bare = host.strip("[]")
+        try:
+            family = socket.AF_INET6 if ":" in bare else socket.AF_INET
+            bound = socket.create_server((bare, int(port)), family=family, backlog=_BACKLOG)
+        except (OSError, ValueError, OverflowError) as error:
+            raise OSError(
+                f"{self._what} can't listen on {self._address}: {error}. Set another {self._option}, "
+                "host:port; port 0 takes a free one"
+            ) from error
+        # Connections inherit it. Without it a body waits 40 ms for the client to acknowledge the head.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return bound

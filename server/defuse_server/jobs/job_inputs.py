@@ -1,0 +1,102 @@
+"""The `inputs` of a job.json (docs/job-folder.md), made of the records of what a job works on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from defuse.v1.models_pb2 import (
+    LAYOUT_FLAT,
+    LAYOUT_NHWC,
+    OUTPUT_KIND_PROBABILITIES,
+    Preprocessing,
+)
+from defuse.v1.registry_service_pb2 import (
+    VAE_SPREAD_LOGVAR,
+    VAE_SPREAD_NONE,
+    VAE_SPREAD_SIGMA,
+    Classifier,
+    Dataset,
+    Vae,
+    VaeSpread,
+    VaeTensors,
+)
+
+SPREAD_KINDS: Mapping[VaeSpread, str] = {
+    VAE_SPREAD_LOGVAR: "logvar",
+    VAE_SPREAD_SIGMA: "sigma",
+    VAE_SPREAD_NONE: "none",
+}
+
+
+@dataclass
+class JobInputs:
+    """The `inputs` of a job.json, and which artifact each of its files is."""
+
+    entries: dict[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
+    files: dict[str, str] = field(default_factory=lambda: cast("dict[str, str]", {}))
+    """Path in the job folder -> `artifacts/{sha256}`."""
+
+    def classifier(self, entry: str, classifier: Classifier) -> None:
+        """Add a classifier as `classifier` or `candidate`."""
+        probabilities = classifier.output_kind == OUTPUT_KIND_PROBABILITIES
+        self.entries[entry] = {
+            "file": self._file(f"{entry}.onnx", classifier.artifact),
+            "preprocessing": preprocessing_json(classifier.preprocessing),
+            "output_kind": "probabilities" if probabilities else "logits",
+            **({"output": classifier.output_name} if classifier.output_name else {}),
+        }
+
+    def vae(self, vae: Vae) -> None:
+        """Add the VAE: its two files, or the one that holds both halves."""
+        self.entries["vae"] = {
+            "encoder": self._file("encoder.onnx", vae.encoder_artifact),
+            "preprocessing": preprocessing_json(vae.preprocessing),
+        }
+        if vae.decoder_artifact:
+            self.entries["vae"]["decoder"] = self._file("decoder.onnx", vae.decoder_artifact)
+        tensors = tensors_json(vae.tensors)
+        if tensors:
+            self.entries["vae"]["tensors"] = tensors
+
+    def dataset(self, dataset: Dataset) -> None:
+        """Add the dataset."""
+        entry: dict[str, Any] = {"file": self._file("dataset.npz", dataset.artifact)}
+        if dataset.layout == LAYOUT_NHWC:
+            entry["layout"] = "NHWC"
+        if dataset.class_names:
+            entry["class_names"] = list(dataset.class_names)
+        self.entries["dataset"] = entry
+
+    def regions(self, artifact: str) -> None:
+        """Add an audit's file of regions."""
+        self.entries["regions"] = {"file": self._file("regions.npz", artifact)}
+
+    def misclassifications(self, chunks: Mapping[int, str]) -> None:
+        """Add an audit's chunk files: shard -> artifact, in shard order."""
+        files = [self._file(f"misclassifications-{shard:05d}.npz", name) for shard, name in chunks.items()]
+        self.entries["misclassifications"] = {"files": files}
+
+    def _file(self, name: str, artifact: str) -> str:
+        path = f"inputs/{name}"
+        self.files[path] = artifact
+        return path
+
+
+def preprocessing_json(preprocessing: Preprocessing) -> dict[str, Any]:
+    """A preprocessing as job.json has it; what is unset takes its default."""
+    layout = {LAYOUT_NHWC: "NHWC", LAYOUT_FLAT: "FLAT"}.get(preprocessing.layout, "NCHW")
+    return {
+        "layout": layout,
+        "scale": preprocessing.scale or 1.0,
+        "mean": list(preprocessing.mean) or [0.0],
+        "std": list(preprocessing.std) or [1.0],
+    }
+
+
+def tensors_json(tensors: VaeTensors) -> dict[str, str]:
+    """Names of a VAE's tensors as job.json has them; what is left to be found is left out."""
+    names = {"mu": tensors.mu, "spread": tensors.spread, "code": tensors.code, "image": tensors.image}
+    kind = SPREAD_KINDS.get(tensors.spread_kind, "")
+    return {key: value for key, value in {**names, "spread_kind": kind}.items() if value}

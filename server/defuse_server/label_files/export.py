@@ -1,0 +1,86 @@
+"""An audit's regions as a file of tasks, picture by picture."""
+
+import base64
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from defuse.v1.audit_service_pb2 import Region, RegionState
+from defuse.v1.label_service_pb2 import ExportLabelTasksHeader, LabelFormat
+
+from defuse_server.backend import Backend
+from defuse_server.label_files import label_studio, spreadsheet
+from defuse_server.label_files.choices import Choices, choices_of
+from defuse_server.labels.region_label import NOT_OPENED
+from defuse_server.names import artifact_sha256, parse_region_name
+
+_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
+_READ_BATCH = 100
+
+
+@dataclass(frozen=True)
+class LabelExport:
+    """A file of tasks that can be written: its header is known, its bytes are made as they are asked for."""
+
+    header: ExportLabelTasksHeader
+    pieces: AsyncIterator[bytes]
+
+
+async def export(
+    backend: Backend, audit: str, format_: LabelFormat, image_base_url: str, *, include_closed: bool
+) -> LabelExport:
+    """Export the regions that want answers, or all; raises NotFound (the audit, later a picture)."""
+    choices = await choices_of(backend, audit)
+    labels = await backend.labeling.labels(audit)
+    numbers = [
+        number
+        for number in range(await backend.regions.count(audit))
+        if include_closed or labels.get(number, NOT_OPENED).state in _OPEN
+    ]
+    header, regions = ExportLabelTasksHeader(task_count=len(numbers)), _regions(backend, audit, numbers)
+    if format_ == LabelFormat.LABEL_FORMAT_CSV:
+        image = _url(image_base_url) if image_base_url else _artifact
+        return LabelExport(header, _table(regions, image, choices))
+    header.labeling_config = label_studio.labeling_config(choices)
+    return LabelExport(header, _list(backend, regions, image_base_url))
+
+
+async def _regions(backend: Backend, audit: str, numbers: list[int]) -> AsyncIterator[Region]:
+    wanted = set(numbers)
+    for first in sorted({number - number % _READ_BATCH for number in numbers}):
+        for region in await backend.regions.range(audit, first, _READ_BATCH):
+            if parse_region_name(region.name)[1] in wanted:
+                yield region
+
+
+async def _table(
+    regions: AsyncIterator[Region], image: Callable[[Region], str], choices: Choices
+) -> AsyncIterator[bytes]:
+    # The mark tells spreadsheets that it is UTF-8.
+    yield ("\ufeff" + spreadsheet.header()).encode()
+    async for region in regions:
+        yield spreadsheet.task(region, image(region), choices).encode()
+
+
+async def _list(
+    backend: Backend, regions: AsyncIterator[Region], image_base_url: str
+) -> AsyncIterator[bytes]:
+    between = "[\n"
+    async for region in regions:
+        image = _url(image_base_url)(region) if image_base_url else await _embedded(backend, region)
+        yield (between + label_studio.task(region, image)).encode()
+        between = ",\n"
+    yield b"\n]\n" if between == ",\n" else b"[]\n"
+
+
+async def _embedded(backend: Backend, region: Region) -> str:
+    artifact = await backend.store.stat(artifact_sha256(region.sheet.artifact))
+    png = await backend.store.read(artifact.sha256, 0, artifact.size_bytes)
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _url(base: str) -> Callable[[Region], str]:
+    return lambda region: f"{base.rstrip('/')}/{artifact_sha256(region.sheet.artifact)}.png"
+
+
+def _artifact(region: Region) -> str:
+    return region.sheet.artifact

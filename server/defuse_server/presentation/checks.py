@@ -1,0 +1,151 @@
+"""The checks in words: what was measured, by how much it misses, what would make it pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from defuse.v1.promotion_service_pb2 import (
+    VERDICT_FAIL,
+    VERDICT_PASS,
+    Check,
+    Evaluation,
+    Verdict,
+)
+
+from defuse_server.names import parse_region_name
+from defuse_server.presentation.words import class_name
+
+TONES: Final = {"PASS": "good", "FAIL": "bad"}
+_TITLES: Final = {
+    "clean_accuracy": "Test accuracy",
+    "clean_accuracy_change": "Change of the test accuracy",
+    "class_accuracy_change": "Change of one class's test accuracy",
+    "region_accuracy": "Accuracy on a confirmed bug's fresh samples",
+    "second_search": "Misclassifications per candidate of a fresh search",
+    "unlabeled_regions": "Regions that nobody has labeled",
+    "annotator_agreement": "Agreement of the annotators",
+    "audit_age": "Age of the audit, in days",
+}
+_ORDER: Final = {VERDICT_FAIL: 0, VERDICT_PASS: 2}
+"""What is neither stands between."""
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One check; or several that pass, folded, of which `value` and `interval` give the range."""
+
+    title: str
+    subject: str
+    verdict: str
+    value: str
+    interval: str
+    bound: str
+    distance: str
+    """By how much the value misses the bound; empty where it does not."""
+    explanation: str
+    remedy: str
+
+    @property
+    def tone(self) -> str:
+        """How the verdict is meant: good, bad or open."""
+        return TONES.get(self.verdict, "open")
+
+
+def standing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+    """Those that do not pass, FAIL first, each with the largest miss of its check first."""
+    against = [check for check in evaluation.checks if check.verdict != VERDICT_PASS]
+    against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))
+    return [_line(check, evaluation, class_names) for check in against]
+
+
+def passing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+    """Those that pass, in their order."""
+    return [
+        _line(check, evaluation, class_names) for check in evaluation.checks if check.verdict == VERDICT_PASS
+    ]
+
+
+def folded(evaluation: Evaluation, class_names: Sequence[str], most: int = 3) -> list[CheckLine]:
+    """Those that pass, where more than `most` of one check are one line."""
+    passed = [check for check in evaluation.checks if check.verdict == VERDICT_PASS]
+    lines: list[CheckLine] = []
+    for _, group in groupby(passed, key=lambda check: check.check):
+        family = list(group)
+        if len(family) > most:
+            lines.append(_family(family))
+        else:
+            lines += [_line(check, evaluation, class_names) for check in family]
+    return lines
+
+
+def verdict_word(verdict: Verdict) -> str:
+    """`PASS`, `FAIL` or `INCONCLUSIVE`; a number for one that has no name yet."""
+    number = int(verdict)
+    return Verdict.Name(verdict).removeprefix("VERDICT_") if number in Verdict.values() else str(number)
+
+
+def title_of(check: str) -> str:
+    """A check's name for people."""
+    return _TITLES.get(check, check.replace("_", " "))
+
+
+def _line(check: Check, evaluation: Evaluation, class_names: Sequence[str]) -> CheckLine:
+    return CheckLine(
+        title=title_of(check.check),
+        subject=_subject(check.subject, evaluation, class_names),
+        verdict=verdict_word(check.verdict),
+        value=number(check.value),
+        interval=_range(check.interval.lower, check.interval.upper) if check.HasField("interval") else "",
+        bound=_bound(check),
+        distance=number(_miss(check)) if _miss(check) > 0 else "",
+        explanation=check.explanation,
+        remedy=check.remedy,
+    )
+
+
+def _family(family: Sequence[Check]) -> CheckLine:
+    values = [check.value for check in family]
+    bounds = {_bound(check) for check in family}
+    return CheckLine(
+        title=title_of(family[0].check),
+        subject=f"{len(family)} that pass",
+        verdict="PASS",
+        value=_range(min(values), max(values)),
+        interval="",
+        bound=bounds.pop() if len(bounds) == 1 else "each its own",
+        distance="",
+        explanation="",
+        remedy="",
+    )
+
+
+def _subject(subject: str, evaluation: Evaluation, class_names: Sequence[str]) -> str:
+    """`class 3 (cow)`, `region 5 (shows cat, read as dog)`; what has another form stays as it is."""
+    kind, _, rest = subject.partition(" ")
+    if kind == "class" and rest.isdecimal() and int(rest) < len(class_names):
+        return f"{subject} ({class_names[int(rest)]})"
+    measured = next((entry for entry in evaluation.regions if entry.region == subject), None)
+    if measured is None:
+        return subject
+    shows, read = (class_name(class_names, label) for label in (measured.label, measured.predicted_class))
+    return f"region {parse_region_name(subject)[1]} (shows {shows}, read as {read})"
+
+
+def _miss(check: Check) -> float:
+    return check.bound - check.value if check.at_least else check.value - check.bound
+
+
+def _bound(check: Check) -> str:
+    return f"{'≥' if check.at_least else '≤'} {number(check.bound)}"
+
+
+def _range(low: float, high: float) -> str:
+    return number(low) if low == high else f"{number(low)} … {number(high)}"
+
+
+def number(value: float) -> str:
+    """Four digits, with a proper minus."""
+    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,1 @@
+"""A resource's life in Redis: made, read, listed, watched, deleted."""

@@ -1,0 +1,85 @@
+"""A resource's hash in Redis, read as the message that Get shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from defuse.v1.audit_service_pb2 import Audit, RegionSplit
+from defuse.v1.correction_service_pb2 import Correction
+from defuse.v1.models_pb2 import Failure, JobState, Progress
+from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
+
+from defuse_server.records.kinds import kind_of
+
+Resource = Classifier | Vae | Dataset | Audit | RegionSplit | Correction | Evaluation | VaeTraining
+Job = Audit | RegionSplit | Correction | Evaluation | VaeTraining
+
+JOB_RECORD = Path(__file__).with_name("job_record.lua")
+"""What all scripts on the record of a job begin with."""
+_WORKED_ON = (JobState.JOB_STATE_RUNNING, JobState.JOB_STATE_CANCELLING)
+_COUNTS = ("candidate_count", "misclassification_count", "region_count")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A resource, with what the service itself wants to know of it."""
+
+    resource: Resource
+    revision: int
+    attempt: int
+    is_final: bool
+
+
+def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_position: int) -> Record:
+    """Compose a record of the hash's fields (see redis_keys), the Redis time and the place in the queue."""
+    kind = kind_of(name)
+    resource = cast("Any", kind.message_type.FromString(fields[b"body"]))
+    resource.name = name
+    resource.state = int(fields[b"state"])
+    if failure := fields.get(b"failure"):
+        resource.failure.CopyFrom(Failure.FromString(failure))
+    if kind.is_job:
+        _show_times(resource, fields)
+        _show_progress(resource, fields, now_ms, queue_position)
+    else:
+        resource.create_time.FromMilliseconds(int(fields[b"create_ms"]))
+    if isinstance(resource, Audit):
+        for count in _COUNTS:
+            if value := fields.get(count.encode()):
+                setattr(resource, count, int(value))
+    return Record(
+        resource=cast("Resource", resource),
+        revision=int(fields[b"revision"]),
+        attempt=int(fields[b"attempt"]),
+        is_final=resource.state in kind.final_states,
+    )
+
+
+def awaits_audit(evaluation: Evaluation) -> bool:
+    """Whether an evaluation waits for an audit that was made for it, and for its labels."""
+    waits = evaluation.state == JobState.JOB_STATE_QUEUED
+    return waits and evaluation.audit_created and not evaluation.input_digest
+
+
+def _show_times(job: Job, fields: Mapping[bytes, bytes]) -> None:
+    for field, time in (
+        (b"create_ms", job.times.create_time),
+        (b"start_ms", job.times.start_time),
+        (b"end_ms", job.times.end_time),
+    ):
+        if value := fields.get(field):
+            time.FromMilliseconds(int(value))
+
+
+def _show_progress(job: Job, fields: Mapping[bytes, bytes], now_ms: int, queue_position: int) -> None:
+    job.progress.CopyFrom(Progress.FromString(fields.get(b"progress", b"")))
+    job.progress.attempt = int(fields[b"attempt"])
+    if job.state == JobState.JOB_STATE_QUEUED:
+        job.progress.queue_position = queue_position
+        if isinstance(job, Evaluation) and awaits_audit(job):
+            job.progress.stage = "audit"
+    heartbeat = fields.get(b"heartbeat_ms")
+    if heartbeat and job.state in _WORKED_ON:
+        job.progress.heartbeat_age.FromMilliseconds(max(0, now_ms - int(heartbeat)))

@@ -1,0 +1,194 @@
+"""Audits: chunks are published as they come, regions when the search is over, then their label tasks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, cast
+
+from defuse.v1 import models_pb2
+from defuse.v1.audit_service_pb2 import (
+    PRESET_DEFAULT,
+    PRESET_PAPER,
+    Audit,
+    AuditConfig,
+    CalibrationFigures,
+    PreflightFigures,
+    SaturationPoint,
+    SearchMethod,
+    StopReason,
+)
+from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
+
+from defuse_server.backend import Backend
+from defuse_server.findings.chunks import Chunk
+from defuse_server.findings.regions import REGIONS_ARTIFACT
+from defuse_server.jobs.job_inputs import JobInputs
+from defuse_server.labels import labeling_rule as labeling
+from defuse_server.labels.queue import GoldSheets
+from defuse_server.names import artifact_name
+from defuse_server.worker.engine_events import ChunkReady, EngineWarning, Preflight
+from defuse_server.worker.job_folder import JobPlan
+from defuse_server.worker.transcode import (
+    SHEETS,
+    contact_sheet_message,
+    delimited_chunk,
+    region_message,
+    stored_sheets,
+)
+from defuse_server.worker.work import Work, warnings_of
+
+_SETTINGS = (
+    "max_seeds",
+    "candidates_per_seed",
+    "kept_per_seed",
+    "noise_scale",
+    "neighbours",
+    "agreement_threshold",
+    "tau",
+    "max_candidates",
+    "budget_s",
+    "patience_shards",
+    "belief_threshold",
+)
+"""Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
+_CHUNKS_PAGE = 1000
+GOLD_SHEETS_PER_CLASS: Final = 3
+
+
+class AuditWork(Work[Audit]):
+    """One audit."""
+
+    async def plan(self) -> JobPlan:
+        """Classifier, VAE and dataset; and the shards that an earlier attempt finished."""
+        audit = self.message
+        # An earlier attempt may have noticed things that this one will notice again.
+        del audit.warnings[:]
+        return JobPlan(
+            "audit",
+            await audit_inputs(audit, self.backend),
+            config={**audit_config_json(audit.config), **_gold_sheets(audit.config)},
+            seed=audit.config.seed,
+            device=audit.config.device,
+            finished_chunks=await finished_chunks(audit.name, self.backend),
+        )
+
+    async def on_preflight(self, event: Preflight) -> None:
+        """Show the figures, whatever comes of them."""
+        self.message.preflight.CopyFrom(_preflight_figures(event.figures))
+        await self.attempt.update(self.message)
+
+    async def on_warning(self, event: EngineWarning) -> None:
+        """Show a warning while the audit runs."""
+        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
+        await self.attempt.update(self.message)
+
+    async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
+        """Store a shard twice, as arrays to resume from and as messages to stream, then publish it."""
+        file = folder / event.file
+        store = self.backend.store
+        arrays = await store.put_file(file)
+        messages = await store.put_bytes(await asyncio.to_thread(delimited_chunk, file, event.shard))
+        await self.backend.chunks.append(
+            self.message.name,
+            Chunk(
+                shard=event.shard,
+                sha256=messages.sha256,
+                size_bytes=messages.size_bytes,
+                records=event.records,
+                candidates=event.candidates,
+                arrays_sha256=arrays.sha256,
+            ),
+            self.attempt.number,
+        )
+
+    async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Publish the regions, open them to annotators, and fill in the configuration that was used."""
+        audit = self.message
+        _fill_in(audit.config, result["config"], self.backend.settings.device)
+        audit.preflight.CopyFrom(_preflight_figures(result["preflight"]))
+        audit.seed_count = result["seeds"]
+        _fill_in_search(audit, result)
+        del audit.warnings[:]
+        audit.warnings.extend(warnings_of(result))
+        regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
+        await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
+        for region in result["regions"]:
+            sheets = await stored_sheets(self.backend.store, region, folder)
+            message = region_message(audit.name, region, sheets, regions_file.name)
+            await self.backend.regions.publish(audit.name, message, self.attempt.number)
+        numbers = [region["index"] for region in result["regions"]]
+        await self.backend.labels.open(audit.name, numbers, audit.config.annotators_per_region)
+        golds = [await self._gold(gold, folder) for gold in result["gold"]]
+        await self.backend.labels.open_gold(audit.name, golds)
+
+    async def _gold(self, gold: Mapping[str, Any], folder: Path) -> GoldSheets:
+        sheets = await stored_sheets(self.backend.store, gold, folder)
+        return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in SHEETS))
+
+
+async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
+    """The classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
+    inputs = JobInputs()
+    inputs.classifier("classifier", await backend.resources.fetch(Classifier, audit.classifier))
+    inputs.vae(await backend.resources.fetch(Vae, audit.vae))
+    inputs.dataset(await backend.resources.fetch(Dataset, audit.dataset))
+    return inputs
+
+
+async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
+    """An audit's finished shards, in their order, with the artifacts of the engine's files."""
+    finished: dict[int, str] = {}
+    while page := await backend.chunks.list(audit, len(finished), _CHUNKS_PAGE):
+        finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
+    return finished
+
+
+def audit_config_json(config: AuditConfig) -> dict[str, Any]:
+    """An audit's config as job.json has it; what is unset is left to the engine's presets."""
+    values = {name: getattr(config, name) for name in _SETTINGS}
+    json: dict[str, Any] = {name: value for name, value in values.items() if value}
+    if config.methods:
+        names = (SearchMethod.Name(method) for method in config.methods)
+        json["methods"] = [name.removeprefix("SEARCH_METHOD_").lower() for name in names]
+    return {"preset": "paper" if config.preset == PRESET_PAPER else "default", **json}
+
+
+def _gold_sheets(config: AuditConfig) -> dict[str, Any]:
+    """What the audit's own job has beside its search: jobs that repeat the search need no gold tasks."""
+    return {"gold_sheets": GOLD_SHEETS_PER_CLASS} if config.labeling.gold_rate > 0 else {}
+
+
+def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) -> None:
+    config.preset = PRESET_PAPER if used["preset"] == "paper" else PRESET_DEFAULT
+    for name in _SETTINGS:
+        setattr(config, name, used[name])
+    config.ClearField("methods")
+    for name in used["methods"]:
+        config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
+    config.device = config.device or default_device
+    labeling.fill_in(config)
+
+
+def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:
+    """How the search went: what it had found after each shard, why it ended, how far it can be believed."""
+    del audit.saturation[:]
+    audit.saturation.extend(SaturationPoint(**point) for point in result["saturation"])
+    stopped = StopReason.Value(f"STOP_REASON_{result['stop_reason'].upper()}")
+    audit.stop_reason = cast("StopReason", stopped)
+    audit.ClearField("calibration")
+    if figures := result["calibration"]:
+        audit.calibration.CopyFrom(
+            CalibrationFigures(
+                items=figures["items"],
+                bug_share=figures["bug_share"],
+                expected_calibration_error=figures["expected_calibration_error"],
+                brier_score=figures["brier_score"],
+            )
+        )
+
+
+def _preflight_figures(figures: Mapping[str, Any]) -> PreflightFigures:
+    known = (field.name for field in PreflightFigures.DESCRIPTOR.fields)
+    return PreflightFigures(**{name: figures[name] for name in known})

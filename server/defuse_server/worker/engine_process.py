@@ -1,0 +1,163 @@
+"""The engine's process: started without credentials, watched, and never left behind.
+
+Models come from strangers, and only the engine opens them. It runs in a session and process group of its own,
+with an environment of a few harmless variables, and the kernel ends it when its supervisor dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from defuse_server.host import dies_with_parent
+from defuse_server.worker.engine_events import EngineEvent, UnreadableLine, parse_line
+
+TERM_GRACE_S = 0.7
+"""Between SIGTERM and SIGKILL: with the supervisor's look at the record it stays below 2 s."""
+MEMORY_CHECK_S = 0.5
+LINE_LIMIT_BYTES = 1 << 20
+STDERR_TAIL_BYTES = 16 << 10
+
+# What a numeric program may need to know of its machine. No DEFUSE_*, no cloud or Redis credentials: whatever
+# is not named here does not reach a process that opens foreign models.
+PASSED_ENVIRONMENT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+)
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class EngineExit:
+    """How an engine ended: 0 after a result, 3 after an error line, anything else is a crash."""
+
+    status: int
+    """As `subprocess` has it: negative for a signal."""
+    stderr_tail: str
+    """For the worker's log only: it may show what was in foreign files."""
+    memory_exceeded_bytes: int | None
+    """Resident memory when it was killed for it; None otherwise."""
+
+
+class EngineProcess:
+    """A running engine. Made by `running_engine`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, memory_limit_bytes: int):
+        self._process = process
+        self._memory_limit_bytes = memory_limit_bytes
+        self._memory_exceeded_bytes: int | None = None
+        self._stderr_tail = b""
+        self._helpers = [asyncio.create_task(self._keep_stderr())]
+        if memory_limit_bytes > 0:
+            self._helpers.append(asyncio.create_task(self._watch_memory()))
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is the id of its process group too."""
+        return self._process.pid
+
+    async def events(self) -> AsyncIterator[EngineEvent]:
+        """What it says, until it closes its output. Raises `UnreadableLine`."""
+        stdout = self._process.stdout
+        assert stdout is not None  # noqa: S101  (it was started with a pipe)
+        try:
+            while line := await stdout.readline():
+                yield parse_line(line)
+        except ValueError as error:
+            raise UnreadableLine(f"a line is longer than {LINE_LIMIT_BYTES} bytes") from error
+
+    async def exit(self) -> EngineExit:
+        """Wait until it has ended."""
+        status = await self._process.wait()
+        # The pipe's last bytes may come after the process is gone.
+        await asyncio.wait(self._helpers[:1], timeout=TERM_GRACE_S)
+        return EngineExit(status, self._stderr_tail.decode(errors="replace"), self._memory_exceeded_bytes)
+
+    async def stop(self) -> None:
+        """End it and its process group: SIGTERM, and SIGKILL after `TERM_GRACE_S`."""
+        try:
+            if self._process.returncode is None:
+                self._signal_group(signal.SIGTERM)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(TERM_GRACE_S):
+                        await self._process.wait()
+        finally:
+            self._signal_group(signal.SIGKILL)
+            for helper in self._helpers:
+                helper.cancel()
+        await self._process.wait()
+        await asyncio.gather(*self._helpers, return_exceptions=True)
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    async def _keep_stderr(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None  # noqa: S101  (it was started with a pipe)
+        while data := await stderr.read(4096):
+            self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
+
+    async def _watch_memory(self) -> None:
+        """Kill it above the limit: its own limit is on addresses, which says nothing where CUDA maps many."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            watched = psutil.Process(self._process.pid)
+            while True:
+                resident_bytes = watched.memory_info().rss
+                if resident_bytes > self._memory_limit_bytes:
+                    self._memory_exceeded_bytes = resident_bytes
+                    self._signal_group(signal.SIGKILL)
+                    return
+                await asyncio.sleep(MEMORY_CHECK_S)
+
+
+@asynccontextmanager
+async def running_engine(
+    folder: Path, *, memory_limit_bytes: int = 0, threads: int = 0, command: Sequence[str] = ()
+) -> AsyncGenerator[EngineProcess]:
+    """Run the engine on a job folder; it is gone when the context ends, however that ends.
+
+    `memory_limit_bytes` 0 watches nothing, `threads` 0 lets its libraries have all cores. `command` stands in
+    for the engine's own.
+    """
+    # -P: the folder's files must not become importable modules.
+    engine_command = command or (sys.executable, "-P", "-m", "defuse_engine", str(folder))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", dies_with_parent.__file__, str(os.getpid())),
+        *engine_command,
+        cwd=folder,
+        env=engine_environment(folder, threads),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        limit=LINE_LIMIT_BYTES,
+        start_new_session=True,
+    )
+    engine = EngineProcess(process, memory_limit_bytes)
+    try:
+        yield engine
+    finally:
+        await engine.stop()
+
+
+def engine_environment(folder: Path, threads: int) -> dict[str, str]:
+    """The few variables that the engine gets; its home and temporary files are in its folder."""
+    passed = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
+    # BLAS libraries read these when they are loaded, before the engine can say anything; with more threads
+    # than cores they take several times the CPU time.
+    limited = {name: str(threads) for name in THREAD_VARIABLES} if threads else {}
+    return {**passed, **limited, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

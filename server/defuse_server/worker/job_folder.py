@@ -1,0 +1,61 @@
+"""Builds a job's folder (docs/job-folder.md) of its plan and of what the artifact store holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from defuse_server.host.settings import Settings
+from defuse_server.jobs.job_inputs import JobInputs
+from defuse_server.store.artifacts import ArtifactStore
+
+FILE_SIZE_LIMIT_BYTES = 8 << 30
+OPEN_FILES_LIMIT = 256
+CHUNK_FILE = "output/chunks/misclassifications-{shard:05d}.npz"
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """All that a job.json says, but for what is the server's to say."""
+
+    kind: str
+    inputs: JobInputs
+    config: Mapping[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
+    seed: int = 0
+    device: str = ""
+    """Empty: the server's default."""
+    finished_chunks: Mapping[int, str] = field(default_factory=lambda: cast("dict[int, str]", {}))
+    """Shard -> artifact of its chunk file: what an earlier attempt got done."""
+
+
+async def build_folder(folder: Path, plan: JobPlan, store: ArtifactStore, settings: Settings) -> None:
+    """Write `plan` into the empty directory `folder`. Raises `NotFound` where the store lacks an input."""
+    finished = {CHUNK_FILE.format(shard=shard): name for shard, name in plan.finished_chunks.items()}
+    for path, artifact in {**plan.inputs.files, **finished}.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        await store.fetch_to(artifact.removeprefix("artifacts/"), target)
+    (folder / "output" / "chunks").mkdir(parents=True, exist_ok=True)
+    job = {
+        "kind": plan.kind,
+        "seed": plan.seed,
+        "device": plan.device or settings.device,
+        "threads": settings.threads,
+        "limits": _limits(settings),
+        "inputs": plan.inputs.entries,
+        "config": plan.config,
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+
+
+def _limits(settings: Settings) -> dict[str, int]:
+    limits = {
+        "memory_bytes": settings.job_memory_bytes,
+        "cpu_s": settings.job_cpu_s,
+        "file_size_bytes": FILE_SIZE_LIMIT_BYTES,
+        "open_files": OPEN_FILES_LIMIT,
+    }
+    return {name: limit for name, limit in limits.items() if limit}

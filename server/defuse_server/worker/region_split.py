@@ -1,0 +1,103 @@
+"""Splits: MIXED regions go back to the engine, and what they are made of comes as regions of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from defuse.v1 import models_pb2
+from defuse.v1.audit_service_pb2 import Audit, Region, RegionSplit
+from defuse.v1.models_pb2 import Failure
+
+from defuse_server.findings.region_splits import SplitOutcome
+from defuse_server.names import audit_of_split, parse_region_name, region_name
+from defuse_server.worker.audit import audit_config_json, audit_inputs, finished_chunks
+from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_folder import JobPlan
+from defuse_server.worker.transcode import region_message, stored_sheets
+from defuse_server.worker.work import Work, warnings_of
+
+SPLITS_MAX: Final = 3
+"""So often a region can be split, its parts, and theirs. What is mixed still, no mixture takes apart."""
+
+
+class SplitWork(Work[RegionSplit]):
+    """The split of one audit's regions that wait."""
+
+    async def plan(self) -> JobPlan | None:
+        """The audit's inputs, regions and misclassifications; None where no region can be split."""
+        audit = await self.backend.resources.fetch(Audit, audit_of_split(self.message.name))
+        # A worker may have died between publishing parts and this.
+        await self._open(audit)
+        numbers = await self._splittable(audit)
+        if not numbers:
+            return None
+        self.message.regions[:] = [region_name(audit.name, number) for number in numbers]
+        del self.message.warnings[:]
+        await self.attempt.update(self.message)
+        inputs = await audit_inputs(audit, self.backend)
+        inputs.regions(await self.backend.regions.artifact(audit.name))
+        inputs.misclassifications(await finished_chunks(audit.name, self.backend))
+        config = {"regions": numbers, "audit": audit_config_json(audit.config)}
+        return JobPlan("split", inputs, config=config, seed=audit.config.seed, device=audit.config.device)
+
+    async def on_warning(self, event: EngineWarning) -> None:
+        """Show a warning while the split runs."""
+        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
+        await self.attempt.update(self.message)
+
+    async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
+        """Publish the parts, and why others have none; open the parts to annotators."""
+        audit = await self.backend.resources.fetch(Audit, audit_of_split(self.message.name))
+        del self.message.warnings[:]
+        self.message.warnings.extend(warnings_of(result))
+        store = self.backend.store
+        file = await store.put_file(folder / "output" / "regions.npz")
+        parts: list[Region] = []
+        for region in result["regions"]:
+            sheets = await stored_sheets(store, region, folder)
+            parts.append(region_message(audit.name, region, sheets, file.name))
+        artifact = file.name if parts else ""
+        await self.backend.splits.publish(
+            self.message.name, self.attempt.number, _outcomes(result), parts, artifact
+        )
+        await self._open(audit)
+
+    async def give_up(self, failure: Failure) -> None:
+        """Say of the regions that they stay whole, or they would be split again and again."""
+        name, attempt = self.message.name, self.attempt.number
+        numbers = await self.backend.splits.take(name, attempt)
+        reason = f"the split failed: {failure.message}"
+        await self.backend.splits.publish(
+            name, attempt, {number: SplitOutcome(reason=reason) for number in numbers}
+        )
+
+    async def _open(self, audit: Audit) -> None:
+        """Make tasks of all published regions; those that have one keep it."""
+        count = await self.backend.regions.count(audit.name)
+        await self.backend.labels.open(audit.name, range(count), audit.config.annotators_per_region)
+
+    async def _splittable(self, audit: Audit) -> list[int]:
+        """Take the regions that wait; publish of those that were split too often that they stay whole."""
+        name, attempt = self.message.name, self.attempt.number
+        numbers = await self.backend.splits.take(name, attempt)
+        levels = {number: await self._level(audit.name, number) for number in numbers}
+        reason = f"it comes of {SPLITS_MAX} splits, one after the other, and is not split again"
+        last = {number: SplitOutcome(reason=reason) for number in numbers if levels[number] >= SPLITS_MAX}
+        if last:
+            await self.backend.splits.publish(name, attempt, last)
+        return [number for number in numbers if number not in last]
+
+    async def _level(self, audit: str, number: int) -> int:
+        """How many splits a region comes of."""
+        parent = (await self.backend.regions.get(region_name(audit, number))).parent
+        return 1 + await self._level(*parse_region_name(parent)) if parent else 0
+
+
+def _outcomes(result: Mapping[str, Any]) -> dict[int, SplitOutcome]:
+    parts: dict[int, list[int]] = {}
+    for region in result["regions"]:
+        parts.setdefault(region["parent"], []).append(region["index"])
+    whole = {entry["region"]: SplitOutcome(reason=entry["reason"]) for entry in result["unsplit"]}
+    return {**whole, **{number: SplitOutcome(tuple(indices)) for number, indices in parts.items()}}

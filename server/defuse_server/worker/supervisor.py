@@ -1,0 +1,231 @@
+"""The supervisor: one job from its claim to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import tempfile
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from defuse.v1.models_pb2 import Failure, Progress
+
+from defuse_server.backend import Backend
+from defuse_server.errors import BackendUnavailable, DefuseError, Fenced, NotFound
+from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.redis_client import UNREACHABLE
+from defuse_server.jobs import failures
+from defuse_server.names import SPLITS, collection_of
+from defuse_server.worker import engine_failures
+from defuse_server.worker.audit import AuditWork
+from defuse_server.worker.correction import CorrectionWork
+from defuse_server.worker.engine_events import (
+    ChunkReady,
+    EngineEvent,
+    EngineFailure,
+    EngineWarning,
+    Preflight,
+    ResultReady,
+    StageProgress,
+    UnreadableLine,
+)
+from defuse_server.worker.engine_process import EngineProcess, running_engine
+from defuse_server.worker.evaluation import EvaluationWork
+from defuse_server.worker.fence import DEATHS_MAX, Attempt, CancelRequested, Claim, Fence, Outcome
+from defuse_server.worker.inspection import ClassifierInspection, DatasetInspection, VaeInspection
+from defuse_server.worker.job_folder import build_folder
+from defuse_server.worker.patience import patiently
+from defuse_server.worker.region_split import SplitWork
+from defuse_server.worker.vae_training import VaeTrainingWork
+from defuse_server.worker.work import JobRefused, Work
+
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
+HEARTBEAT_S = 0.5
+"""How often a worker gives a sign of life, and looks whether its job was cancelled."""
+
+_WORK: Final[Mapping[str, type[Work[Any]]]] = {
+    "classifiers": ClassifierInspection,
+    "vaes": VaeInspection,
+    "datasets": DatasetInspection,
+    "audits": AuditWork,
+    "corrections": CorrectionWork,
+    "evaluations": EvaluationWork,
+    "vaeTrainings": VaeTrainingWork,
+    SPLITS: SplitWork,
+}
+_log = structlog.get_logger(__name__)
+
+
+class _Stopping(Exception):
+    """The worker shuts down; the job shall go on elsewhere."""
+
+
+class Supervisor:
+    """Runs jobs for one worker: claims them, supervises their engines, publishes what those find."""
+
+    def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: Signer | None = None):
+        self.signer = signer
+        self._backend = backend
+        self._fence = fence
+        self._work_folder = work_folder
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """End the engines and hand their jobs on, unharmed."""
+        self._stopping.set()
+
+    async def run(self, name: str) -> None:
+        """Run a job from its claim to its end; without effect where another worker has it or it is over."""
+        claim = await self._fence.claim(name)
+        if claim.attempt is None:
+            _log.info("job.not_claimed", job=name, outcome=claim.outcome.name)
+            return
+        attempt = claim.attempt
+        with structlog.contextvars.bound_contextvars(job=name, attempt=attempt.number):
+            _log.info("job.claimed", deaths=claim.deaths)
+            try:
+                await self._attempt(claim, attempt)
+            except (Fenced, NotFound):
+                # Another has the job, or it ended or was deleted: whatever this attempt has is void.
+                _log.warning("job.fenced")
+
+    async def _attempt(self, claim: Claim, attempt: Attempt) -> None:
+        message = await self._backend.resources.get(attempt.name)
+        kind: Any = _WORK[collection_of(attempt.name)]
+        work: Work[Any] = kind(message, attempt, self._backend, self)
+        try:
+            if claim.outcome is Outcome.CANCELLING:
+                raise CancelRequested(attempt.name)
+            failure = await self._failure(work, claim.deaths)
+            if failure is None:
+                await patiently(lambda: attempt.succeed(work.message))
+            else:
+                await patiently(lambda: work.give_up(failure))
+                await patiently(lambda: attempt.fail(work.message, failure))
+            _log.info("job.ended", failure=failure.message if failure else None)
+        except CancelRequested:
+            await patiently(lambda: attempt.end_cancelled(work.message))
+            _log.info("job.cancelled")
+        except _Stopping:
+            await attempt.release()
+            await self._backend.jobs.hand_on(attempt.name)
+            _log.info("job.handed_on")
+
+    async def _failure(self, work: Work[Any], deaths: int) -> Failure | None:
+        """Do the work; returns why it has no result, or None where it has one."""
+        if deaths >= DEATHS_MAX:
+            return failures.worker_died(deaths, getattr(work.message, "progress", Progress()))
+        try:
+            await self._watched(work.attempt, self._compute(work))
+        except JobRefused as refusal:
+            return refusal.failure
+        except (*UNREACHABLE, BackendUnavailable, Fenced, CancelRequested, _Stopping):
+            raise
+        except DefuseError as error:
+            return failures.of_error(error)
+        except Exception as error:
+            return failures.unexpected(error)
+        return None
+
+    async def _watched(self, attempt: Attempt, computation: Coroutine[Any, Any, None]) -> None:
+        """Await a computation; end it when the attempt loses the job, is cancelled, or the worker stops."""
+        tasks = [
+            asyncio.ensure_future(computation),
+            asyncio.ensure_future(_beat(attempt)),
+            asyncio.ensure_future(self._until_stopping()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    return task.result()
+        finally:
+            work, *helpers = tasks
+            # The engine is gone only when its task has ended. Cancelled once: a second time would cut short
+            # the engine's stop.
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+            # The heartbeat may be in the midst of a command, where one cancellation can get lost.
+            await cancel_and_wait(*helpers)
+
+    async def _until_stopping(self) -> None:
+        await self._stopping.wait()
+        raise _Stopping
+
+    async def _compute(self, work: Work[Any]) -> None:
+        folder = Path(tempfile.mkdtemp(dir=self._work_folder))
+        try:
+            settings = self._backend.settings
+            plan = await patiently(work.plan)
+            if plan is None:
+                return
+            await patiently(lambda: build_folder(folder, plan, self._backend.store, settings))
+            async with running_engine(
+                folder, memory_limit_bytes=settings.job_memory_bytes, threads=settings.threads
+            ) as engine:
+                await self._follow(engine, work, folder)
+            result = json.loads((folder / "output" / "result.json").read_text())
+            await patiently(lambda: work.conclude(result, folder))
+        finally:
+            # Not on a thread: this must happen even while the loop is being shut down.
+            shutil.rmtree(folder, ignore_errors=True)
+
+    async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path) -> None:
+        """Publish what the engine says until it ends. Raises `JobRefused` where that is no result."""
+        last: EngineEvent | None = None
+        broken = ""
+        try:
+            async for event in engine.events():
+                last = event
+                await patiently(lambda event=event: _take(event, work, folder))
+        except UnreadableLine as error:
+            broken = str(error)
+            await engine.stop()
+        ended = await engine.exit()
+        if ended.memory_exceeded_bytes is not None:
+            limit_bytes = self._backend.settings.job_memory_bytes
+            raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limit_bytes))
+        if isinstance(last, EngineFailure) and not broken:
+            raise JobRefused(engine_failures.of_engine(last))
+        if not isinstance(last, ResultReady) or ended.status != 0 or broken:
+            raise JobRefused(engine_failures.crashed(ended, broken or "no result"))
+
+
+async def _beat(attempt: Attempt) -> None:
+    while True:
+        await patiently(attempt.heartbeat)
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _take(event: EngineEvent, work: Work[Any], folder: Path) -> None:
+    match event:
+        case StageProgress():
+            await work.attempt.progress(_progress(event))
+        case Preflight():
+            await work.on_preflight(event)
+        case EngineWarning():
+            await work.on_warning(event)
+        case ChunkReady():
+            await work.on_chunk(event, folder)
+        case ResultReady() | EngineFailure():
+            pass
+
+
+def _progress(event: StageProgress) -> Progress:
+    progress = Progress(
+        stage=event.stage,
+        done=event.done,
+        total=event.total,
+        unit=event.unit,
+        rate_per_s=event.rate_per_s,
+        device=event.device,
+    )
+    if event.rate_per_s > 0 and event.total > 0:
+        remaining_s = max(0, event.total - event.done) / event.rate_per_s
+        progress.estimated_remaining.FromMilliseconds(int(remaining_s * 1000))
+    return progress

@@ -1,0 +1,110 @@
+"""The worker process: takes jobs off the queue until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+from docket import Worker
+
+from defuse_server.backend import Backend, open_backend
+from defuse_server.evaluations.awaiting import settle_for_ever
+from defuse_server.evaluations.worker_identity import announce
+from defuse_server.evidence import signing_key
+from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.redis_client import UNREACHABLE
+from defuse_server.host.settings import Settings
+from defuse_server.host.stop_event import on_stop
+from defuse_server.jobs.queue import TASK
+from defuse_server.labels.consensus_worker import judge_for_ever
+from defuse_server.worker.fence import Fence
+from defuse_server.worker.supervisor import Supervisor
+from defuse_server.worker.work_folders import worker_folder
+
+if TYPE_CHECKING:
+    from defuse_server.evidence.signing_key import Signer
+
+_log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: Settings) -> None:
+    """Run jobs, one at a time, until SIGTERM or SIGINT; then hand the running one on and return.
+
+    Raises `ValueError` where the settings have no Redis URL, `SigningKeyUnusable`.
+    """
+    signer = _signer(settings)
+    async with open_backend(settings) as backend:
+        folder = worker_folder(settings.state_dir / "work")
+        try:
+            name = f"{socket.gethostname()}#{os.getpid()}"
+            supervisor = Supervisor(backend, Fence(backend.redis, name, settings.lease_s), folder, signer)
+            await _work(backend, supervisor, name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _signer(settings: Settings) -> Signer | None:
+    """Read the key once: evaluations then don't depend on its file."""
+    path = settings.signing_key
+    if path is None:
+        _log.warning("evidence.unsigned", reason="DEFUSE_SIGNING_KEY is not set")
+        return None
+    signer = signing_key.load(path)
+    if signing_key.is_open_to_others(path):
+        _log.warning("signing_key.readable_by_others", path=str(path), advice=f"chmod 600 {path}")
+    _log.info("signing_key.loaded", key_id=signer.public_key.keyid)
+    return signer
+
+
+async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
+    async def run_job(name: str) -> None:
+        await supervisor.run(name)
+
+    await announce(backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else "")
+    lease_s = backend.settings.lease_s
+    backend.jobs.docket.register(run_job, names=[TASK])
+    async with Worker(
+        backend.jobs.docket,
+        name=name,
+        concurrency=1,
+        redelivery_timeout=timedelta(seconds=lease_s),
+        reconnection_delay=timedelta(seconds=1),
+        schedule_automatic_tasks=False,
+    ) as worker:
+        working = asyncio.ensure_future(worker.run_forever())
+        helpers = [
+            asyncio.ensure_future(_recover(backend, lease_s / 2)),
+            # Beside the jobs: annotators don't wait for an audit that runs.
+            asyncio.ensure_future(judge_for_ever(backend.verdicts, backend.labeling)),
+            # No job either: what waits must not hold a worker that could do what it waits for.
+            asyncio.ensure_future(settle_for_ever(backend)),
+        ]
+
+        def stop() -> None:
+            supervisor.stop()
+            # It takes nothing new, and waits for the job that is being handed on.
+            working.cancel()
+
+        with on_stop(stop):
+            _log.info("worker.ready", worker=name)
+            with contextlib.suppress(asyncio.CancelledError):
+                await working
+        await cancel_and_wait(*helpers)
+    _log.info("worker.stopped", worker=name)
+
+
+async def _recover(backend: Backend, interval_s: float) -> None:
+    """Put back what the queue lost, and begin the splits of regions that became MIXED."""
+    while True:
+        with contextlib.suppress(*UNREACHABLE):
+            for split in await backend.splits.begin():
+                await backend.jobs.submit(split)
+            if recovered := await backend.jobs.recover():
+                _log.info("jobs.recovered", count=recovered)
+        await asyncio.sleep(interval_s)

@@ -1,0 +1,322 @@
+"""A region that annotators call mixed comes back as new regions, through a real worker and engine."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from defuse.v1.audit_service_pb2 import (
+    REGION_STATE_LABELED,
+    REGION_STATE_MIXED,
+    REGION_STATE_UNLABELED,
+    Audit,
+    Region,
+)
+from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig
+from defuse.v1.error_reason_pb2 import ERROR_REASON_WORKER_DIED
+from defuse.v1.label_service_pb2 import LABEL_VERDICT_MIXED, LabelAnswer
+from defuse.v1.models_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_CANCELLING,
+    JOB_STATE_FAILED,
+    JOB_STATE_QUEUED,
+    JOB_STATE_RUNNING,
+    JOB_STATE_SUCCEEDED,
+)
+from defuse_server import redis_keys
+from defuse_server.errors import Fenced, RegionClosed
+from defuse_server.evaluations import frozen_labels
+from defuse_server.findings.region_splits import SplitOutcome
+from defuse_server.names import region_name, split_name
+from defuse_server.worker.fence import Fence
+
+MIXED = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
+LABELS = "test"
+CLEAR = {"agreement_threshold": 0.8}
+"""Parts of every region convince, too: what they look like is the engine's tests' to say."""
+
+
+@pytest.fixture
+async def audit(tiny, start_worker) -> Audit:
+    start_worker()
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
+    assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
+    return audit
+
+
+async def answer(backend, audit: Audit, answers: dict[int, LabelAnswer], annotator: str = LABELS) -> None:
+    """Give some regions their answers, and the others back."""
+    for task in await backend.labels.lease(audit.name, annotator, 100, 60.0):
+        number = int(task.region.rpartition("/")[2])
+        if number in answers:
+            await backend.labels.submit(task.region, task.lease_token, answers[number], "")
+        else:
+            await backend.labels.release(task.region, task.lease_token)
+
+
+async def until(condition: Callable[[], Awaitable[Any]], patience_s: float = 90.0) -> None:
+    async with asyncio.timeout(patience_s):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.02)
+
+
+async def until_split(backend, audit: Audit, number: int) -> Region:
+    """The region, once it has parts or says why not."""
+    name = region_name(audit.name, number)
+
+    async def split() -> bool:
+        region = await backend.regions.get(name)
+        return bool(region.parts or region.unsplit_reason)
+
+    await until(split)
+    return await backend.regions.get(name)
+
+
+async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correction(
+    tiny, backend, start_worker
+):
+    start_worker()
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=2, **CLEAR)).name)
+    before = await backend.regions.artifact(audit.name)
+    count = audit.region_count
+    await answer(backend, audit, {0: MIXED}, "one")
+    assert await backend.splits.begin() == []
+    await answer(backend, audit, {0: MIXED}, "another")
+    parent = await until_split(backend, audit, 0)
+
+    # The parent stays MIXED, and names its parts; they stand behind all others, the largest harm first.
+    assert parent.state == REGION_STATE_MIXED
+    assert parent.unsplit_reason == ""
+    parts = await backend.regions.range(audit.name, count, 100)
+    assert list(parent.parts) == [part.name for part in parts]
+    assert [part.name for part in parts] == [
+        region_name(audit.name, number) for number in range(count, count + len(parts))
+    ]
+    assert len(parts) >= 2
+    harms = [part.harm.value for part in parts]
+    assert harms == sorted(harms, reverse=True)
+    for part in parts:
+        assert part.parent == parent.name
+        assert part.state == REGION_STATE_UNLABELED
+        assert part.size < parent.size
+        assert part.seed_label == parent.seed_label
+        for sheet in (part.sheet, part.nearest_sheet):
+            content = await backend.store.read(sheet.artifact.removeprefix("artifacts/"), 0, 8)
+            assert content == b"\x89PNG\r\n\x1a\n"
+    assert (await backend.resources.get(audit.name)).region_count == count + len(parts)
+    after = await backend.regions.artifact(audit.name)
+    assert after != before
+    assert {part.regions_artifact for part in parts} == {after}
+    split = await tiny.ended(split_name(audit.name))
+    assert split.state == JOB_STATE_SUCCEEDED, split.failure
+    assert list(split.regions) == [parent.name]
+    with pytest.raises(RegionClosed):
+        await backend.labels.undo(parent.name, "one")
+
+    # As many annotators get them as the others; their labels alone are enough for a correction, which keeps
+    # the file that it used.
+    tasks, _ = await backend.labeling.list(audit.name, 100, "")
+    wanted = {task.region: task.wanted_count for task in tasks}
+    assert [wanted[part.name] for part in parts] == [2] * len(parts)
+    for annotator in ("one", "another"):
+        await answer(backend, audit, {count: LabelAnswer(label=1)}, annotator)
+    assert (await backend.regions.get(parts[0].name)).state == REGION_STATE_LABELED
+    labels = await frozen_labels.for_correction(backend, audit.name)
+    assert (labels.labeled_region_count, labels.confirmed_region_count) == (1, 1)
+    assert labels.regions_artifact == after
+    correction = await tiny.submit(
+        Correction(
+            state=JOB_STATE_QUEUED,
+            audit=audit.name,
+            label_set_digest=labels.digest,
+            regions_artifact=labels.regions_artifact,
+            config=CorrectionConfig(seed=1),
+        )
+    )
+    done = await tiny.ended(correction.name)
+    assert done.state == JOB_STATE_SUCCEEDED, done.failure
+    (chosen,) = [point for point in done.curve if point.chosen]
+    assert chosen.region_accuracy > done.baseline.region_accuracy
+
+
+async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backend):
+    assert audit.region_count > 1
+    await answer(backend, audit, {0: MIXED})
+    first = await until_split(backend, audit, 0)
+    await tiny.ended(split_name(audit.name))
+    await answer(backend, audit, {1: MIXED})
+    second = await until_split(backend, audit, 1)
+    assert first.parts
+    assert not set(first.parts) & set(second.parts)
+    split = await tiny.ended(split_name(audit.name))
+    assert split.state == JOB_STATE_SUCCEEDED, split.failure
+    assert list(split.regions) == [second.name]
+    # What the first split published is as it was.
+    assert await backend.regions.get(first.name) == first
+
+
+async def test_a_split_whose_worker_is_killed_is_done_by_another_once(tiny, backend, start_worker):
+    worker = start_worker()
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
+    await answer(backend, audit, {0: MIXED})
+    split = split_name(audit.name)
+    await until(lambda: backend.redis.exists(redis_keys.resource(split)))
+    await tiny.until(split, lambda job: job.state == JOB_STATE_RUNNING and worker.engines)
+    worker.signal(signal.SIGKILL)
+    assert not (await backend.regions.get(region_name(audit.name, 0))).parts
+    start_worker()
+    parent = await until_split(backend, audit, 0)
+    done = await tiny.ended(split)
+    assert done.progress.attempt > 1
+    parts = await backend.regions.range(audit.name, audit.region_count, 100)
+    assert list(parent.parts) == [part.name for part in parts]
+    assert len(parts) >= 2
+    leased = await backend.labels.lease(audit.name, LABELS, 100, 60.0)
+    assert {part.name for part in parts} <= {task.region for task in leased}
+
+
+async def test_a_worker_that_died_after_publishing_is_followed_by_one_that_opens_the_parts(
+    audit, tiny, backend, start_worker
+):
+    await answer(backend, audit, {0: MIXED})
+    parent = await until_split(backend, audit, 0)
+    split = split_name(audit.name)
+    await tiny.ended(split)
+    numbers = [int(part.rpartition("/")[2]) for part in parent.parts]
+    # As the worker would leave it: published, not opened, not ended.
+    await backend.redis.hdel(redis_keys.label_tasks(audit.name), *map(str, numbers))
+    await backend.redis.hdel(redis_keys.label_states(audit.name), *map(str, numbers))
+    await backend.redis.hset(redis_keys.resource(split), "state", JOB_STATE_RUNNING)
+    await backend.redis.hdel(redis_keys.resource(split), "end_ms", "released")
+    await backend.redis.sadd(redis_keys.RUNNING, split)
+    done = await tiny.ended(split)
+    assert done.state == JOB_STATE_SUCCEEDED, done.failure
+    leased = await backend.labels.lease(audit.name, "another", 100, 60.0)
+    assert set(parent.parts) <= {task.region for task in leased}
+    assert (await backend.resources.get(audit.name)).region_count == audit.region_count + len(numbers)
+
+
+async def test_what_comes_of_three_splits_is_not_split_again(audit, tiny, backend):
+    number, chain = 0, []
+    while True:
+        await answer(backend, audit, {number: MIXED}, f"annotator {number}")
+        region = await until_split(backend, audit, number)
+        chain.append(region)
+        if not region.parts:
+            break
+        number = int(region.parts[0].rpartition("/")[2])
+    # As often as it goes: the search has found many codes in one stripe, and the first part is the worst.
+    assert len(chain) == 4
+    assert all(region.state == REGION_STATE_MIXED for region in chain)
+    assert "3 splits" in chain[-1].unsplit_reason
+    assert [region.parent for region in chain] == ["", *(region.name for region in chain[:-1])]
+
+
+async def test_an_answer_that_is_taken_back_in_time_leaves_nothing_to_split(
+    make_publisher, backend, redis, resources
+):
+    audit = await make_publisher(redis, resources, backend.regions, backend.labels)(2)
+    await answer(backend, Audit(name=audit), {0: MIXED, 1: MIXED})
+    await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
+    await backend.labels.undo(region_name(audit, 0), LABELS)
+    assert await backend.splits.begin() == [split_name(audit)]
+    # One at a time.
+    assert await backend.splits.begin() == []
+    claim = await Fence(redis, "worker", 10.0).claim(split_name(audit))
+    assert claim.deaths == 0
+    assert await backend.splits.take(split_name(audit), claim.attempt.number) == [1]
+
+
+@pytest.mark.parametrize("state", [JOB_STATE_FAILED, JOB_STATE_CANCELLED])
+async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(
+    make_publisher, backend, redis, resources, state
+):
+    audit = await make_publisher(redis, resources, backend.regions, backend.labels)(3)
+    names = [region_name(audit, number) for number in range(3)]
+    await answer(backend, Audit(name=audit), {0: MIXED, 2: LabelAnswer(label=1)})
+    # While it may still succeed they wait.
+    for unfinished in (JOB_STATE_RUNNING, JOB_STATE_CANCELLING):
+        await redis.hset(redis_keys.resource(audit), "state", unfinished)
+        assert await backend.splits.begin() == []
+        assert (await backend.regions.get(names[0])).unsplit_reason == ""
+    revision = int(await redis.hget(redis_keys.resource(audit), "revision"))
+    await redis.hset(redis_keys.resource(audit), "state", state)
+    assert await backend.splits.begin() == []
+    region = await backend.regions.get(names[0])
+    assert region.state == REGION_STATE_MIXED
+    assert "only regions of an audit that succeeded are split" in region.unsplit_reason
+    assert await backend.labeling.mixed() == set()
+    assert int(await redis.hget(redis_keys.resource(audit), "revision")) == revision + 1
+    assert not await redis.exists(redis_keys.resource(split_name(audit)))
+    # The answer that it rests on stays; the others' regions are as they were.
+    with pytest.raises(RegionClosed):
+        await backend.labels.undo(names[0], LABELS)
+    assert [(await backend.regions.get(name)).unsplit_reason for name in names[1:]] == ["", ""]
+    # What becomes MIXED only now says so, too.
+    await answer(backend, Audit(name=audit), {1: MIXED}, "another")
+    assert await backend.labeling.mixed() == {names[1]}
+    assert await backend.splits.begin() == []
+    assert await backend.labeling.mixed() == set()
+    assert (await backend.regions.get(names[1])).unsplit_reason == region.unsplit_reason
+
+
+async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, resources):
+    audit = await make_publisher(redis, resources, backend.regions, backend.labels)(1)
+    split = split_name(audit)
+    await answer(backend, Audit(name=audit), {0: MIXED})
+    assert await backend.splits.begin() == []
+    await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
+    await backend.splits.begin()
+    old = (await Fence(redis, "old", 0.0).claim(split)).attempt.number
+    new = (await Fence(redis, "new", 0.0).claim(split)).attempt.number
+    part = make_publisher.region(audit, 1)
+    for call in (
+        lambda: backend.splits.take(split, old),
+        lambda: backend.splits.publish(split, old, {0: SplitOutcome((1,))}, [part], "artifacts/" + "0" * 64),
+    ):
+        with pytest.raises(Fenced):
+            await call()
+    assert await backend.regions.count(audit) == 1
+    # Once more, as after a broken connection, changes nothing.
+    for _ in range(2):
+        await backend.splits.publish(split, new, {0: SplitOutcome((1,))}, [part], "artifacts/" + "0" * 64)
+    assert (await backend.regions.get(region_name(audit, 0))).parts == [part.name]
+    assert await backend.splits.take(split, new) == []
+
+
+async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so(tiny, backend, start_worker):
+    worker = start_worker()
+    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
+    worker.end()
+    split = split_name(audit.name)
+    await answer(backend, audit, {0: MIXED})
+    await backend.splits.begin()
+    await backend.redis.hset(redis_keys.resource(split), "deaths", 3)
+    start_worker()
+    region = await until_split(backend, audit, 0)
+    assert region.state == REGION_STATE_MIXED
+    assert not region.parts
+    assert "died 3 times" in region.unsplit_reason
+    ended = await tiny.ended(split)
+    assert (ended.state, ended.failure.reason) == (JOB_STATE_FAILED, ERROR_REASON_WORKER_DIED)
+    # It is over: nothing waits, and nothing begins again.
+    assert await backend.splits.begin() == []
+    assert (await backend.resources.get(audit.name)).region_count == audit.region_count
+
+
+async def test_a_deleted_audit_leaves_nothing_to_split(audit, backend):
+    await answer(backend, audit, {0: MIXED})
+    await until_split(backend, audit, 0)
+    await backend.redis.sadd(redis_keys.LABEL_MIXED, region_name(audit.name, 1))
+    await backend.resources.delete(audit.name)
+
+    async def nobody_waits() -> bool:
+        return not await backend.redis.scard(redis_keys.LABEL_MIXED)
+
+    await until(nobody_waits)
+    left = await backend.redis.keys(f"*{audit.name}*")
+    # What the queue knows of its jobs expires by itself.
+    assert [key for key in left if not key.startswith(b"defuse:docket:")] == []
