@@ -10,6 +10,7 @@ from defuse.registries.mlflow import MlflowRegistry
 
 from defuse_server.errors import BackendUnavailable
 from defuse_server.host import listen
+from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.http_server import HttpServer
 from defuse_server.host.redis_client import connect
 from defuse_server.host.settings import Settings
