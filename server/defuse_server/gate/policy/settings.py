@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final
+
+from defuse.settings import field_of, is_whole, setting_of
+from defuse.v1.audit_service_pb2 import AuditConfig
 
 from defuse_server.gate.policy import bounds
 
@@ -87,15 +90,20 @@ CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Setting]]]] = MappingPr
 )
 """The class of each check's bounds, and its keys."""
 
+
+def _of_an_audit(name: str) -> Setting:
+    field = field_of(AuditConfig, name)
+    declared = setting_of(field)
+    return Setting(
+        declared.above or declared.least,
+        # YAML's numbers are read as doubles: above this they are no longer exact.
+        declared.most or 2**53,
+        above=declared.HasField("above"),
+        whole=is_whole(field),
+        may_be_off=declared.or_never or not declared.default,
+    )
+
+
 AUDIT: Final[Mapping[str, Setting]] = MappingProxyType(
-    {
-        "seed": _count(0, 2**53),
-        "max_seeds": _count(1, 1_000_000_000),
-        "candidates_per_seed": _count(1, 10_000),
-        "kept_per_seed": _count(1, 1000),
-        "max_candidates": _count(1, 2**53, off=True),
-        "budget_s": Setting(0, 1e9, above=True, may_be_off=True),
-        "patience_shards": _count(1, 1_000_000_000, off=True),
-        "annotators_per_region": _count(1, 15),
-    }
+    {field.name: _of_an_audit(field.name) for field in fields(bounds.AuditBudget)}
 )
