@@ -50,7 +50,7 @@ def is_allowed(setting: Setting, value: float) -> bool:
 
 
 def range_text(setting: Setting) -> str:
-    """Say the range of a number: `1 to 10,000`, `above 0, at most 1`, `at least 0`; empty if it is no number."""
+    """Say the range of a number: `1 to 10,000`, `above 0, at most 1`; empty if it is no number."""
     low = setting.WhichOneof("lower_end")
     if not low:
         return ""
