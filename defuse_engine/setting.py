@@ -15,9 +15,9 @@ class Setting:
 
     default: Any
     """A number; a tuple, if the setting is a list."""
-    least: float = 0
+    least: int | float = 0
     """An int, if the values are whole."""
-    most: float = 2**63 - 1
+    most: int | float = 2**63 - 1
     above: bool = False
     """The values are greater than `least`."""
     most_values: int = 0
@@ -36,7 +36,7 @@ class Setting:
             raise JobInvalid(f"{fields.path(key)} must hold at most {self.most_values}, got {len(values)}")
         return values
 
-    def _checked(self, value: object, where: str, default: float) -> float:
+    def _checked(self, value: object, where: str, default: int | float) -> int | float:
         # A default may lie below the range, as 0 does for no limit.
         low = min(self.least, default)
         if isinstance(self.least, int):
