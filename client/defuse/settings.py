@@ -65,13 +65,13 @@ def range_text(setting: Setting) -> str:
 
 
 def default_text(field: FieldDescriptor) -> str:
-    """Say the default, and the preset paper's if it differs: `12; with preset paper 100`, `no limit`."""
+    """Say the default, and the preset paper's if it differs: `12 (preset paper: 100)`, `no limit`."""
     setting = setting_of(field)
-    texts = [setting.default_text or _values_text(field, setting.default)]
-    if setting.paper_default:
-        always = "always " if setting.fixed_by_paper else ""
-        texts.append(f"with preset paper {always}{_values_text(field, setting.paper_default)}")
-    return "; ".join(texts)
+    text = setting.default_text or _values_text(field, setting.default)
+    if not setting.paper_default:
+        return text
+    always = "always " if setting.fixed_by_paper else ""
+    return f"{text} (preset paper: {always}{_values_text(field, setting.paper_default)})"
 
 
 def number_text(value: float) -> str:

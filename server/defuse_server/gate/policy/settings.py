@@ -94,10 +94,11 @@ CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Setting]]]] = MappingPr
 def _of_an_audit(name: str) -> Setting:
     field = field_of(AuditConfig, name)
     declared = setting_of(field)
+    # YAML's numbers are read as doubles: above 2^53 they are no longer exact.
+    largest = 2**31 - 1 if field.cpp_type == field.CPPTYPE_INT32 else 2**53
     return Setting(
         declared.above or declared.least,
-        # YAML's numbers are read as doubles: above this they are no longer exact.
-        declared.most or 2**53,
+        declared.most or largest,
         above=declared.HasField("above"),
         whole=is_whole(field),
         may_be_off=declared.or_never or not declared.default,
