@@ -41,4 +41,4 @@ class Setting:
         low = min(self.least, default)
         if isinstance(self.least, int):
             return integer(value, where, int(low), int(self.most))
-        return number(value, where, low, self.most, above=self.above and default > self.least)
+        return number(value, where, float(low), float(self.most), above=self.above and default > self.least)

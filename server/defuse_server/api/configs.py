@@ -61,7 +61,7 @@ def _fault(field: FieldDescriptor, values: Sequence[Any], paper: bool) -> str | 
         return None
     zero = (
         ""
-        if setting.most_values or setting.least == 0
+        if setting.most_values or is_allowed(setting, 0)
         else f" (0 for {setting.default_text or 'the default'})"
     )
     return f"expected {range_text(setting)}{zero}, got {wrong[0]}"
