@@ -6,10 +6,11 @@ others are declared here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from dataclasses import fields as fields_of
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from defuse_engine.errors import JobInvalid
 from defuse_engine.setting import Setting
@@ -39,8 +40,16 @@ def _own(default: int, least: int, most: int = 2**63 - 1) -> Any:
     return field(default=default, metadata={"setting": Setting(default, least, most)})
 
 
+class _Config:
+    """A `config` object."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, as `from_json` reads it."""
+        return json.loads(json.dumps(asdict(cast(Any, self))))
+
+
 @dataclass(frozen=True)
-class AuditConfig:
+class AuditConfig(_Config):
     """What an audit does; `paper_config()` holds the defaults of `preset: paper`."""
 
     preset: Preset = "default"
@@ -94,10 +103,6 @@ class AuditConfig:
                     f"{getattr(self, name)!r}; leave it out, or use preset default"
                 )
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {**asdict(self), "methods": list(self.methods)}
-
 
 def _methods(fields: Fields, default: tuple[MethodName, ...]) -> tuple[MethodName, ...]:
     methods: list[MethodName] = []
@@ -115,10 +120,10 @@ def _settings(config: Any) -> Iterator[tuple[str, Setting]]:
     return ((each.name, each.metadata["setting"]) for each in fields_of(config) if each.metadata)
 
 
-def _read_numbers(json: Fields, base: Any) -> dict[str, Any]:
+def _read_numbers(given: Fields, base: Any) -> dict[str, Any]:
     """The numbers of a config by name; absent keys take the values of `base`."""
     return {
-        name: setting.read(json, name, getattr(base, name))
+        name: setting.read(given, name, getattr(base, name))
         for name, setting in _settings(base)
         if name != "methods"
     }
@@ -155,7 +160,7 @@ def read_labels(fields: Fields) -> tuple[RegionLabel, ...]:
 
 
 @dataclass(frozen=True)
-class CorrectionConfig:
+class CorrectionConfig(_Config):
     """What a correction does, with every default."""
 
     labels: tuple[RegionLabel, ...]
@@ -183,15 +188,6 @@ class CorrectionConfig:
         if not config.lambdas:
             raise JobInvalid(f"{where}.lambdas must hold at least one value")
         return config
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {
-            **asdict(self),
-            "lambdas": list(self.lambdas),
-            "labels": [asdict(x) for x in self.labels],
-            "audit": self.audit.to_json(),
-        }
 
 
 def paper_correction(labels: tuple[RegionLabel, ...]) -> CorrectionConfig:
@@ -221,7 +217,7 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(_Config):
     """Which regions of an audit are split; the job's seed is the audit's."""
 
     regions: tuple[int, ...]
@@ -241,13 +237,9 @@ class SplitConfig:
             raise JobInvalid(f"{where}.regions names a region twice: split each region once")
         return config
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {"regions": list(self.regions), "audit": self.audit.to_json()}
-
 
 @dataclass(frozen=True)
-class VaeTrainingConfig:
+class VaeTrainingConfig(_Config):
     """How a VAE is trained."""
 
     latent_sizes: tuple[int, ...] = _declared("VaeTrainingConfig.latent_sizes")
@@ -264,7 +256,3 @@ class VaeTrainingConfig:
         config = cls(**_read_numbers(fields, cls()))
         fields.finish()
         return config
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {**asdict(self), "latent_sizes": list(self.latent_sizes)}

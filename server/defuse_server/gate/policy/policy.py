@@ -57,17 +57,9 @@ class Policy:
 
     def audit_config(self) -> AuditConfig:
         """What an audit is made with where there is none."""
-        budget = self.audit
-        return AuditConfig(
-            seed=budget.seed,
-            max_seeds=budget.max_seeds,
-            candidates_per_seed=budget.candidates_per_seed,
-            kept_per_seed=budget.kept_per_seed,
-            max_candidates=budget.max_candidates or 0,
-            budget_s=budget.budget_s or 0.0,
-            patience_shards=-1 if budget.patience_shards is None else budget.patience_shards,
-            annotators_per_region=budget.annotators_per_region,
-        )
+        limits = {name: value for name, value in vars(self.audit).items() if value is not None}
+        # 0 would be the default: without a limit the search goes on for ever.
+        return AuditConfig(**{"patience_shards": -1, **limits})
 
 
 DEFAULT: Final = Policy()
