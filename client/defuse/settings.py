@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
@@ -14,12 +14,12 @@ from defuse.v1.setting_pb2 import Setting
 
 def field_of(config: type[Message], name: str) -> FieldDescriptor:
     """Return a field of a config by its name."""
-    return config.DESCRIPTOR.fields_by_name[name]
+    return cast(FieldDescriptor, config.DESCRIPTOR.fields_by_name[name])
 
 
 def setting_of(field: FieldDescriptor) -> Setting:
     """Return what a field of a config is declared to be; an empty Setting if it is a config itself."""
-    return field.GetOptions().Extensions[setting_pb2.setting]
+    return field.GetOptions().Extensions[cast(Any, setting_pb2.setting)]
 
 
 def enum_names(enum: EnumDescriptor) -> dict[int, str]:

@@ -10,7 +10,7 @@ from inspect import Parameter
 from typing import Annotated, Any, cast
 
 import typer
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from defuse.settings import default_text, enum_names, is_whole, range_text, setting_of
@@ -41,8 +41,8 @@ def takes_settings(config: type[Message]) -> Callable[[Command], Command]:
     return decorate
 
 
-def _options(config: Descriptor, part: str = "") -> Iterator[tuple[str, Parameter]]:
-    """Each setting as a parameter of a command, with the name of the field that it is a part of."""
+def _options(config: Any, part: str = "") -> Iterator[tuple[str, Parameter]]:
+    """Each setting as a parameter of a command, with the name of the config that it is in."""
     for field in config.fields:
         if field.message_type:
             yield from _options(field.message_type, field.name)

@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from defuse.settings import is_allowed, range_text, setting_of
 from defuse.v1.audit_service_pb2 import AuditConfig, Preset, SearchMethod
 from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from defuse_server import validation
@@ -18,7 +18,7 @@ from defuse_server.validation import Violations
 def job_config(found: Violations, config: Message, path: str = "config") -> None:
     """Note each field of a job's config that its Setting (proto/defuse/v1/setting.proto) does not allow."""
     paper = isinstance(config, AuditConfig) and config.preset == Preset.PRESET_PAPER
-    for field in config.DESCRIPTOR.fields:
+    for field in cast("Sequence[FieldDescriptor]", config.DESCRIPTOR.fields):
         at, value = f"{path}.{field.name}", getattr(config, field.name)
         if field.message_type:
             job_config(found, value, at)
@@ -53,22 +53,19 @@ def _fault(field: FieldDescriptor, values: Sequence[Any], paper: bool) -> str | 
     if paper and setting.fixed_by_paper and values and list(values) != list(setting.paper_default):
         return "PRESET_PAPER fixes it: leave it out"
     if field.enum_type:
-        return _enum_fault(field, values)
+        return _enum_fault(field.enum_type, values)
     if len(values) > max(1, setting.most_values):
         return f"expected at most {setting.most_values} values, got {len(values)}"
     wrong = [value for value in values if not is_allowed(setting, value)]
     if not wrong:
         return None
-    zero = (
-        ""
-        if setting.most_values or is_allowed(setting, 0)
-        else f" (0 for {setting.default_text or 'the default'})"
-    )
+    takes_zero = setting.most_values or is_allowed(setting, 0)
+    zero = "" if takes_zero else f" (0 for {setting.default_text or 'the default'})"
     return f"expected {range_text(setting)}{zero}, got {wrong[0]}"
 
 
-def _enum_fault(field: FieldDescriptor, values: Sequence[int]) -> str | None:
-    known = field.enum_type.values_by_number
+def _enum_fault(enum: EnumDescriptor, values: Sequence[int]) -> str | None:
+    known = enum.values_by_number
     wrong = [value for value in values if not value or value not in known]
     if wrong:
         names = ", ".join(value.name for number, value in known.items() if number)

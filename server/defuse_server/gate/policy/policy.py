@@ -57,9 +57,12 @@ class Policy:
 
     def audit_config(self) -> AuditConfig:
         """What an audit is made with where there is none."""
-        limits = {name: value for name, value in vars(self.audit).items() if value is not None}
-        # 0 would be the default: without a limit the search goes on for ever.
-        return AuditConfig(**{"patience_shards": -1, **limits})
+        limits: dict[str, Any] = {
+            name: value for name, value in vars(self.audit).items() if value is not None
+        }
+        # Unset would be the default.
+        limits.setdefault("patience_shards", -1)
+        return AuditConfig(**limits)
 
 
 DEFAULT: Final = Policy()
