@@ -34,7 +34,7 @@ def is_whole(field: FieldDescriptor) -> bool:
 
 
 def default_of(field: FieldDescriptor) -> Any:
-    """Return the default of a number, whole or not as the field is; None if no number says it."""
+    """Return the default of a number, as an int if it is whole; None if it has none, such as no limit."""
     default = setting_of(field).default
     if not default:
         return None

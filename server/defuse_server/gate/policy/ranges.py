@@ -15,7 +15,7 @@ from defuse_server.gate.policy import bounds
 
 
 @dataclass(frozen=True)
-class Setting:
+class Range:
     """A number in a range; `above` and `below` leave out the range's ends."""
 
     low: float
@@ -46,25 +46,25 @@ class Setting:
         return f"{kind} {low} and {high}" + (", or off" if self.may_be_off else "")
 
 
-_ACCURACY = Setting(
+_ACCURACY = Range(
     0,
     1,
     above=True,
     below=True,
     never="the lower end of an interval lies between, however many items there are",
 )
-_CHANGE = Setting(-1, 1, above=True, below=True, never="the lower end of an interval lies between")
+_CHANGE = Range(-1, 1, above=True, below=True, never="the lower end of an interval lies between")
 
 _ABOVE_0 = "the upper end of an interval lies above 0"
 
 
-def _count(low: int, high: int, *, off: bool = False) -> Setting:
-    return Setting(low, high, whole=True, may_be_off=off)
+def _count(low: int, high: int, *, off: bool = False) -> Range:
+    return Range(low, high, whole=True, may_be_off=off)
 
 
-CONFIDENCE: Final = Setting(0.8, 0.9999)
+CONFIDENCE: Final = Range(0.8, 0.9999)
 
-CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Setting]]]] = MappingProxyType(
+CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Range]]]] = MappingProxyType(
     {
         "clean_accuracy": (bounds.LeastAccuracy, {"min": _ACCURACY}),
         "clean_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
@@ -73,30 +73,30 @@ CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Setting]]]] = MappingPr
         "second_search": (
             bounds.SecondSearch,
             {
-                "max_ratio": Setting(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
-                "max_rate": Setting(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
+                "max_ratio": Range(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
+                "max_rate": Range(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
             },
         ),
         "unlabeled_regions": (
             bounds.UnlabeledRegions,
             {
                 "max_count": _count(0, 1_000_000_000, off=True),
-                "max_harm_share": Setting(0, 1, below=True, may_be_off=True),
+                "max_harm_share": Range(0, 1, below=True, may_be_off=True),
             },
         ),
-        "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Setting(0, 1, above=True)}),
-        "audit_age": (bounds.AuditAge, {"max_days": Setting(0, 36_500, above=True)}),
+        "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Range(0, 1, above=True)}),
+        "audit_age": (bounds.AuditAge, {"max_days": Range(0, 36_500, above=True)}),
     }
 )
 """The class of each check's bounds, and its keys."""
 
 
-def _of_an_audit(name: str) -> Setting:
+def _of_an_audit(name: str) -> Range:
     field = field_of(AuditConfig, name)
     declared = setting_of(field)
     # YAML's numbers are read as doubles: above 2^53 they are no longer exact.
     largest = 2**31 - 1 if field.cpp_type == field.CPPTYPE_INT32 else 2**53
-    return Setting(
+    return Range(
         declared.above or declared.least,
         declared.most or largest,
         above=declared.HasField("above"),
@@ -105,6 +105,6 @@ def _of_an_audit(name: str) -> Setting:
     )
 
 
-AUDIT: Final[Mapping[str, Setting]] = MappingProxyType(
+AUDIT: Final[Mapping[str, Range]] = MappingProxyType(
     {field.name: _of_an_audit(field.name) for field in fields(bounds.AuditBudget)}
 )
