@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,16 +15,18 @@ from defuse.cli.gate_files import GateFiles
 from defuse.cli.output import Json, errors, write_json
 from defuse.cli.progress import job_bar, state_of
 from defuse.cli.session import connect
+from defuse.cli.settings import takes_settings
 from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
 from defuse.client import Client
 from defuse.errors import ArgumentError, CallFailed, FailedPrecondition, InvalidArgument, Job, Rejected
-from defuse.messages import Evaluation
+from defuse.messages import Evaluation, EvaluationConfig
 from defuse.registries.declaration import Declaration, classifier_of
 from defuse.registries.registry import OnnxFile
 
 _PLACE = re.compile(r"line (\d+), column (\d+): ")
 
 
+@takes_settings(EvaluationConfig)
 def gate(
     context: typer.Context,
     baseline: Annotated[str, typer.Option(help="classifiers/ID: the one that is in use.")],
@@ -59,9 +61,8 @@ def gate(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the verdict.")] = True,
     name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
     json: Json = False,
+    **settings: Any,
 ) -> int:
     """Judge a candidate by a policy. Exits 0 on PASS, 1 on FAIL, 2 on INCONCLUSIVE; with --no-wait 0.
 
@@ -85,10 +86,9 @@ def gate(
             dataset=dataset or None,
             policy=_text(policy) if policy else "",
             candidate_sha256=file.sha256 if file else "",
-            seed=seed,
-            device=device,
             display_name=name,
             wait=False,
+            **settings,
         )
         if wait:
             evaluation = _judged(client, evaluation)
