@@ -1,4 +1,4 @@
-# Everything a contributor runs. Each target sets up what it needs; caches and results live in .venv/ and out/.
+# Everything that a contributor runs. Each target sets up what it needs. Caches and results are in .venv/ and out/.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,9 +11,9 @@ PROTOS := $(wildcard proto/defuse/v1/*.proto)
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-setup: $(VENV)/.ready ## Create the virtual environment with everything pinned
+setup: $(VENV)/.ready ## Create the virtual environment with pinned packages
 
-# The lock comes first and alone: pip then takes exactly those builds, torch's among them.
+# The lock is installed first, alone: pip then takes exactly those builds, also of torch.
 $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.lock
@@ -23,7 +23,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# Two at a time, the longest first: those of jobs and of the whole mostly wait for processes to start.
+# Two groups run at a time, the longest first. The jobs' and the end-to-end tests mostly wait for processes to start.
 test: setup ## Run all tests
 	$(MAKE) --jobs=2 --no-print-directory test-e2e test-jobs test-engine test-service
 
@@ -39,7 +39,7 @@ test-engine: setup
 test-service: setup
 	$(BIN)/python -m pytest tests/client tests/server --ignore=tests/server/worker
 
-lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
+lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract and the generated code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
@@ -47,7 +47,7 @@ lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, a
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
 	scripts/generate-proto $(PROTO_VENV) out/proto-check
 	diff --recursive --exclude=__pycache__ client/defuse/v1 out/proto-check/defuse/v1 \
-	  || (echo "client/defuse/v1 is not what proto/ generates: run make proto" >&2; exit 1)
+	  || (echo "client/defuse/v1 is out of date: run make proto" >&2; exit 1)
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
@@ -57,13 +57,13 @@ format: setup ## Format the code
 proto: $(PROTO_VENV)/.ready ## Generate client/defuse/v1 from proto/
 	scripts/generate-proto $(PROTO_VENV) client
 
-# Its own environment: the generator and the runtime pin different protobuf versions.
+# The generator has its own environment: it pins another protobuf version than the runtime.
 $(PROTO_VENV)/.ready: proto/requirements.lock
 	$(PYTHON) -m venv $(PROTO_VENV)
 	$(PROTO_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
-lock: ## Pin the newest versions that pyproject.toml allows in requirements.lock
+lock: ## Pin the newest versions that pyproject.toml allows, in requirements.lock
 	scripts/lock $(PYTHON)
 
 bench: setup ## Run the benchmark NAME, or all of them
@@ -72,7 +72,7 @@ bench: setup ## Run the benchmark NAME, or all of them
 docs: $(PROTO_VENV)/.ready ## Write docs/api.md from the comments in proto/
 	$(PROTO_VENV)/bin/python scripts/api_docs.py
 
-screenshots: setup ## Take docs/label.png, audit.png and audits.png of real audits; needs chromium
+screenshots: setup ## Take docs/report.png, label.png, audit.png and audits.png of real audits; needs chromium
 	$(BIN)/python scripts/screenshots.py
 
 clean: ## Remove the environment and everything generated

@@ -1,4 +1,4 @@
-"""Writes docs/api.md: the services, messages and enums of proto/ with their comments."""
+"""Writes docs/api.md: the services, messages and enums of proto/, with their comments."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def load() -> descriptor_pb2.FileDescriptorSet:
     with tempfile.NamedTemporaryFile(suffix=".pb") as out:
         options = ["--include_source_info", f"--descriptor_set_out={out.name}"]
         if protoc.main(["protoc", f"-I{PROTO}", f"-I{well_known}", *options, *sources]) != 0:
-            sys.exit("protoc refused proto/")
+            sys.exit("protoc cannot compile proto/: see its errors above")
         return descriptor_pb2.FileDescriptorSet.FromString(Path(out.name).read_bytes())
 
 
 def type_of(field: Field) -> str:
-    """Say a field's type as it stands in the .proto file."""
+    """Return a field's type as the .proto file writes it."""
     name = field.type_name.removeprefix(".").removeprefix("defuse.v1.")
     name = name or Field.Type.Name(field.type).removeprefix("TYPE_").lower()
     return f"repeated {name}" if field.label == Field.LABEL_REPEATED else name
@@ -40,7 +40,7 @@ def render(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
         tuple(location.path): " ".join(location.leading_comments.split())
         for location in file.source_code_info.location
     }
-    # The numbers of a path are those of descriptor.proto's fields: 6 service, 4 message, 5 enum, 2 member.
+    # A path's numbers are the fields of descriptor.proto: 6 service, 4 message, 5 enum, 2 member.
     for i, service in enumerate(file.service):
         yield f"## {service.name}\n\n{comments.get((6, i), '')}\n\n| method | |\n|---|---|"
         for j, method in enumerate(service.method):
