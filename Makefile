@@ -60,7 +60,7 @@ format: setup ## Format the code
 proto: $(PROTO_VENV)/.ready ## Generate client/defuse/v1 and defuse_engine/setting_table.py from proto/
 	scripts/generate-proto $(PROTO_VENV) client defuse_engine
 
-# Its own environment: the generator and the runtime pin different protobuf versions.
+# The generator has its own environment: it pins another protobuf version than the runtime.
 $(PROTO_VENV)/.ready: proto/requirements.lock
 	$(PYTHON) -m venv $(PROTO_VENV)
 	$(PROTO_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
@@ -75,7 +75,7 @@ bench: setup ## Run the benchmark NAME, or all of them
 docs: $(PROTO_VENV)/.ready ## Write docs/api.md from the comments and settings in proto/
 	PYTHONPATH=client $(PROTO_VENV)/bin/python scripts/api_docs.py docs/api.md
 
-screenshots: setup ## Take docs/label.png, audit.png and audits.png of real audits; needs chromium
+screenshots: setup ## Take docs/report.png, label.png, audit.png and audits.png of real audits; needs chromium
 	$(BIN)/python scripts/screenshots.py
 
 clean: ## Remove the environment and everything generated

@@ -1,4 +1,9 @@
-"""Audit a classifier: python client.py FOLDER (classifier.onnx, encoder.onnx, decoder.onnx, dataset.npz)."""
+"""Audit a classifier.
+
+    python client.py FOLDER
+
+FOLDER holds classifier.onnx, encoder.onnx, decoder.onnx and dataset.npz.
+"""
 
 import sys
 from pathlib import Path
@@ -15,4 +20,4 @@ with defuse.Client() as client:
         print(
             f"{region.name}: {region.seed_label} taken for {region.predicted_class} ({region.confidence:.0%})"
         )
-    client.wait(audit)  # raises defuse.JobFailed, with the reason, for an audit that failed
+    client.wait(audit)  # raises defuse.JobFailed, with the reason, if the audit failed

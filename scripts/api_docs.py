@@ -1,4 +1,4 @@
-"""Writes docs/api.md: the services, messages and enums of proto/ with their comments and settings."""
+"""Writes docs/api.md: the services, messages and enums of proto/, with their comments and settings."""
 
 from __future__ import annotations
 
