@@ -23,7 +23,7 @@
     │   └── Rejected                a model or a dataset was REJECTED by its inspection: `failure`
     └── JobCancelled
 
-Those of a model registry's gate (a DefuseError, too) are in `defuse.registries.errors`.
+Those of a model registry's gate (a DefuseError, too) are in `defuse.model_registries.errors`.
 A candidate that was judged and refused is no error: its evaluation SUCCEEDED with VERDICT_FAIL.
 """
 

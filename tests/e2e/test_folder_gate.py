@@ -8,10 +8,10 @@ from pathlib import Path
 
 import defuse
 import pytest
-from defuse.registries.errors import AliasMoved, VersionChanged
-from defuse.registries.folder import FolderRegistry
-from defuse.registries.gate import EVIDENCE_FILES, gate
-from defuse.registries.request import GateRequest
+from defuse.model_registries.errors import AliasMoved, VersionChanged
+from defuse.model_registries.folder import FolderRegistry
+from defuse.model_registries.gate import EVIDENCE_FILES, gate
+from defuse.model_registries.request import GateRequest
 
 from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 

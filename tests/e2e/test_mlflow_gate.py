@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator
 
 import defuse
 import pytest
-from defuse.registries.errors import VersionChanged
-from defuse.registries.gate import EVIDENCE_FILES, gate
-from defuse.registries.mlflow import MlflowRegistry
-from defuse.registries.request import GateRequest
+from defuse.model_registries.errors import VersionChanged
+from defuse.model_registries.gate import EVIDENCE_FILES, gate
+from defuse.model_registries.mlflow import MlflowRegistry
+from defuse.model_registries.request import GateRequest
 
 from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 from tests.e2e.mlflow_model import Model

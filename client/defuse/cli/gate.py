@@ -19,8 +19,8 @@ from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
 from defuse.client import Client
 from defuse.errors import ArgumentError, CallFailed, FailedPrecondition, InvalidArgument, Job, Rejected
 from defuse.messages import Evaluation
-from defuse.registries.declaration import Declaration, classifier_of
-from defuse.registries.registry import OnnxFile
+from defuse.model_registries.declaration import Declaration, classifier_of
+from defuse.model_registries.registry import OnnxFile
 
 _PLACE = re.compile(r"line (\d+), column (\d+): ")
 

@@ -13,10 +13,10 @@ from defuse.cli.progress import job_bar
 from defuse.cli.push import Mean, ModelLayout, Outputs, Scale, Std
 from defuse.cli.session import connect
 from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
-from defuse.registries.declaration import Declaration
-from defuse.registries.gate import Gated, gate
-from defuse.registries.registry import Registry
-from defuse.registries.request import GateRequest
+from defuse.model_registries.declaration import Declaration
+from defuse.model_registries.gate import Gated, gate
+from defuse.model_registries.registry import Registry
+from defuse.model_registries.request import GateRequest
 
 mlflow = typer.Typer(help="Gate the versions of a model in MLflow.", no_args_is_help=True)
 folder = typer.Typer(help="Gate the versions of a model in a plain folder.", no_args_is_help=True)
@@ -77,7 +77,7 @@ def gate_mlflow(
     Exits 0 when it was promoted, 1 on FAIL, 2 on INCONCLUSIVE. The model's tags defuse.alias, defuse.dataset,
     defuse.vae, defuse.audit and defuse.policy stand for options that are left out.
     """
-    from defuse.registries.mlflow import MlflowRegistry
+    from defuse.model_registries.mlflow import MlflowRegistry
 
     declared = _declaration(layout, scale, mean, std, output_kind, output)
     request = GateRequest(model, version, alias, audit, dataset, vae, _text(policy), declared)
@@ -110,7 +110,7 @@ def gate_folder(
 
     As `defuse mlflow gate`; the tags are those in MODEL/tags.json.
     """
-    from defuse.registries.folder import FolderRegistry
+    from defuse.model_registries.folder import FolderRegistry
 
     declared = _declaration(layout, scale, mean, std, output_kind, output)
     request = GateRequest(model, version, alias, audit, dataset, vae, _text(policy), declared)

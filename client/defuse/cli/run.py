@@ -24,7 +24,7 @@ from defuse.errors import (
     Unavailable,
     Unimplemented,
 )
-from defuse.registries.errors import RegistryError, RegistryUnavailable
+from defuse.model_registries.errors import RegistryError, RegistryUnavailable
 
 DONE, USAGE, UNAVAILABLE, OTHER = 0, 64, 69, 70
 GATE_CODES = (0, 1, 2)

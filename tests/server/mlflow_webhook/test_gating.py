@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from defuse.aio import AsyncClient
-from defuse.registries.errors import AliasMoved, RegistryUnavailable
-from defuse.registries.folder import FolderRegistry
+from defuse.model_registries.errors import AliasMoved, RegistryUnavailable
+from defuse.model_registries.folder import FolderRegistry
 from defuse_server import redis_keys
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.mlflow_webhook import gating

@@ -2,9 +2,9 @@
 
 import pytest
 from defuse.messages import Classifier, Layout, OutputKind, Preprocessing
-from defuse.registries.declaration import Declaration
-from defuse.registries.errors import RegistryError
-from defuse.registries.request import GateRequest
+from defuse.model_registries.declaration import Declaration
+from defuse.model_registries.errors import RegistryError
+from defuse.model_registries.request import GateRequest
 
 TAGS = {
     "defuse.alias": "champion",

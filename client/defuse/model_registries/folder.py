@@ -22,8 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from defuse.registries.errors import AliasMoved, RegistryError
-from defuse.registries.registry import OnnxFile
+from defuse.model_registries.errors import AliasMoved, RegistryError
+from defuse.model_registries.registry import OnnxFile
 
 _MODEL_FILE = "model.onnx"
 _ALIASES = "aliases"

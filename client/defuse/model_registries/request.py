@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from defuse.registries.declaration import Declaration
-from defuse.registries.errors import RegistryError
+from defuse.model_registries.declaration import Declaration
+from defuse.model_registries.errors import RegistryError
 
 
 @dataclass(frozen=True)

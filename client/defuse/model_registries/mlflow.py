@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from defuse.registries.errors import AliasMoved, RegistryError, RegistryUnavailable
-from defuse.registries.registry import OnnxFile
+from defuse.model_registries.errors import AliasMoved, RegistryError, RegistryUnavailable
+from defuse.model_registries.registry import OnnxFile
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel

@@ -17,10 +17,10 @@ from defuse._jobs import OnUpdate
 from defuse._registry import get_classifier
 from defuse._transfer import download
 from defuse.errors import NotFound, Rejected
-from defuse.registries.declaration import classifier_of
-from defuse.registries.errors import RegistryError, VersionChanged
-from defuse.registries.registry import OnnxFile, Registry
-from defuse.registries.request import GateRequest
+from defuse.model_registries.declaration import classifier_of
+from defuse.model_registries.errors import RegistryError, VersionChanged
+from defuse.model_registries.registry import OnnxFile, Registry
+from defuse.model_registries.request import GateRequest
 from defuse.v1.error_reason_pb2 import ErrorReason
 from defuse.v1.promotion_service_pb2 import Evaluation, Verdict
 from defuse.v1.registry_service_pb2 import Classifier

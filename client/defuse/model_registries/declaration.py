@@ -9,8 +9,8 @@ from defuse._flow import Flow, each
 from defuse._registry import get_classifier, inspected, list_classifiers, push_classifier
 from defuse._requests import enum_value, preprocessing
 from defuse.errors import ArgumentError
-from defuse.registries.errors import RegistryError
-from defuse.registries.registry import OnnxFile
+from defuse.model_registries.errors import RegistryError
+from defuse.model_registries.registry import OnnxFile
 from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
 from defuse.v1.registry_service_pb2 import Classifier, RegistrationState
 

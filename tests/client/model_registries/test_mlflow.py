@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from defuse.registries.errors import RegistryError
-from defuse.registries.mlflow import MlflowRegistry, _onnx_file
+from defuse.model_registries.errors import RegistryError
+from defuse.model_registries.mlflow import MlflowRegistry, _onnx_file
 
 
 def test_without_the_extra_the_error_names_it() -> None:

@@ -6,8 +6,8 @@ import multiprocessing
 from pathlib import Path
 
 import pytest
-from defuse.registries.errors import AliasMoved, RegistryError
-from defuse.registries.folder import FolderRegistry
+from defuse.model_registries.errors import AliasMoved, RegistryError
+from defuse.model_registries.folder import FolderRegistry
 
 
 @pytest.fixture
