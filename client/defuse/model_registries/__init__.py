@@ -1,5 +1,5 @@
-"""Gating the versions of a model registry: a new version against the one that bears an alias.
+"""Gates over model registries: a new version of a model is compared with the version that an alias points to.
 
-`gate.py` is the flow, the same for every registry; `registry.py` says what a registry must be able to do, and
-each other module is one registry.
+`gate.py` is the flow, the same for every model registry. `registry.py` is the interface that each must have.
+`mlflow.py` and `folder.py` are the two that come with Defuse.
 """

@@ -1,36 +1,41 @@
-"""How a registry's models are fed, and classifiers in the service with their bytes."""
+"""How a model registry's models take their input, and which classifiers of the service have their bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from defuse._flow import Flow, each
-from defuse._registry import get_classifier, inspected, list_classifiers, push_classifier
-from defuse._requests import enum_value, preprocessing
+from defuse._calls import each
+from defuse._push import inspected, push_classifier
+from defuse._request_fields import enum_value
+from defuse._resources import CLASSIFIERS
+from defuse._steps import Flow
 from defuse.errors import ArgumentError
 from defuse.model_registries.errors import RegistryError
 from defuse.model_registries.registry import OnnxFile
-from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
+from defuse.v1.models_pb2 import Layout, OutputKind
 from defuse.v1.registry_service_pb2 import Classifier, RegistrationState
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What `push_classifier` is told about a model; nothing of it: as the same bytes were pushed before."""
+    """The preprocessing and output of a model, as `push_classifier` takes them.
 
-    layout: str | None = None
+    An empty declaration means those of the classifier that was pushed with the same bytes.
+    """
+
+    layout: Layout | str | None = None
     scale: float | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
-    output_kind: str | None = None
+    output_kind: OutputKind | str | None = None
     output_name: str = ""
 
     @classmethod
     def of_tags(cls, tags: Mapping[str, str]) -> Declaration:
         """Read a model's tags `defuse.layout`, `.scale`, `.mean`, `.std`, `.output_kind`, `.output`.
 
-        Several values are separated by commas. Raises RegistryError for a value that is no number.
+        Commas separate several values. Raises `RegistryError` for a value that is not a number.
         """
         scale = _numbers(tags, "scale")
         if len(scale) > 1:
@@ -46,28 +51,38 @@ class Declaration:
 
     @classmethod
     def of(cls, classifier: Classifier) -> Declaration:
-        """What a classifier was registered with."""
+        """Return the declaration that a classifier was registered with."""
         fed = classifier.preprocessing
         return cls(
-            layout=Layout.Name(fed.layout).removeprefix("LAYOUT_").lower(),
-            scale=fed.scale,
-            mean=tuple(fed.mean),
-            std=tuple(fed.std),
-            output_kind=OutputKind.Name(classifier.output_kind).removeprefix("OUTPUT_KIND_").lower(),
-            output_name=classifier.output_name,
+            fed.layout,
+            fed.scale,
+            tuple(fed.mean),
+            tuple(fed.std),
+            classifier.output_kind,
+            classifier.output_name,
         )
 
     def fits(self, classifier: Classifier) -> bool:
-        """Whether the classifier is fed like this, whichever way its defaults are written."""
+        """Tell whether the classifier was declared like this, however its defaults are written.
+
+        Raises `RegistryError` for a layout or an output kind that does not exist.
+        """
+        return self.with_defaults() == Declaration.of(classifier).with_defaults()
+
+    def with_defaults(self) -> Declaration:
+        """Fill in the defaults. Raises `RegistryError` for a layout or an output kind that does not exist."""
         try:
-            fed = preprocessing(self.layout, self.scale, self.mean, self.std)
-            kind = enum_value(OutputKind, "OUTPUT_KIND_", self.output_kind)
+            layout = enum_value(Layout, "LAYOUT_", self.layout)
+            output_kind = enum_value(OutputKind, "OUTPUT_KIND_", self.output_kind)
         except ArgumentError as error:
             raise RegistryError(str(error)) from error
-        return (_plain(fed), kind or OutputKind.OUTPUT_KIND_LOGITS, self.output_name) == (
-            _plain(classifier.preprocessing),
-            classifier.output_kind or OutputKind.OUTPUT_KIND_LOGITS,
-            classifier.output_name,
+        return Declaration(
+            layout or Layout.LAYOUT_NCHW,
+            self.scale or 1.0,
+            self.mean or (0.0,),
+            self.std or (1.0,),
+            output_kind or OutputKind.OUTPUT_KIND_LOGITS,
+            self.output_name,
         )
 
 
@@ -81,8 +96,9 @@ def classifier_of(
 ) -> Flow[Classifier]:
     """Return a READY classifier with these bytes: one that is registered already, or a new one.
 
-    Where nothing is declared, the one with these bytes counts; where there is none, it is registered `like`
-    another. Raises Rejected, and RegistryError where the same bytes are registered in several ways.
+    An empty declaration is filled in from the classifier with the same bytes; if there is none or there are
+    contradicting ones, from the classifier `like`. Raises `Rejected`, or `RegistryError` if the same bytes
+    are registered in several ways and `like` is None.
     """
     known = yield from _known(file, timeout_s)
     undeclared = declared == Declaration()
@@ -91,14 +107,14 @@ def classifier_of(
     elif undeclared and known:
         if _ways(known) > 1:
             raise RegistryError(
-                f"{', '.join(one.name for one in known)} have the bytes of {display_name} and differ in "
-                "preprocessing or output. Say which is right: --layout, --scale, --mean, --std, "
-                "--output-kind, --output, or the model's tags defuse.layout, ..."
+                f"expected one preprocessing and output for {display_name}, but classifiers with its bytes "
+                f"differ: {', '.join(one.name for one in known)}. Choose by --layout, --scale, --mean, "
+                "--std, --output-kind and --output, or by the model's tags defuse.layout, ..."
             )
         declared = Declaration.of(known[0])
     for classifier in known:
         if declared.fits(classifier):
-            return (yield from _ready(classifier, timeout_s))
+            return (yield from inspected(CLASSIFIERS, classifier, timeout_s))
     return (
         yield from push_classifier(
             file.path,
@@ -114,12 +130,8 @@ def classifier_of(
     )
 
 
-def _ready(classifier: Classifier, timeout_s: float | None) -> Flow[Classifier]:
-    return inspected(classifier, lambda: get_classifier(classifier, timeout_s=timeout_s))
-
-
 def _known(file: OnnxFile, timeout_s: float | None) -> Flow[list[Classifier]]:
-    """Classifiers with these bytes, newest first, that have not been rejected."""
+    """Return the classifiers with these bytes that were not rejected, newest first."""
     known: list[Classifier] = []
 
     def look(classifier: Classifier) -> None:
@@ -127,24 +139,13 @@ def _known(file: OnnxFile, timeout_s: float | None) -> Flow[list[Classifier]]:
         if classifier.artifact == f"artifacts/{file.sha256}" and not rejected:
             known.append(classifier)
 
-    yield from each(list_classifiers(timeout_s=timeout_s), look)
+    yield from each(CLASSIFIERS.list_all(timeout_s=timeout_s), look)
     return known
 
 
 def _ways(classifiers: list[Classifier]) -> int:
-    """In how many different ways they are fed."""
-    first, *others = classifiers
-    return 1 + sum(not Declaration.of(first).fits(other) for other in others)
-
-
-def _plain(fed: Preprocessing) -> tuple[object, ...]:
-    """With the defaults filled in: `(layout, scale, mean, std)`."""
-    return (
-        fed.layout or Layout.LAYOUT_NCHW,
-        fed.scale or 1.0,
-        tuple(fed.mean) or (0.0,),
-        tuple(fed.std) or (1.0,),
-    )
+    """Count the different declarations of classifiers."""
+    return len({Declaration.of(classifier).with_defaults() for classifier in classifiers})
 
 
 def _numbers(tags: Mapping[str, str], name: str) -> tuple[float, ...]:

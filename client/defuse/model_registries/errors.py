@@ -1,4 +1,4 @@
-"""What a registry refuses: RegistryError, and what callers tell apart of it."""
+"""Errors of gates over model registries."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from defuse.errors import DefuseError
 
 
 class RegistryError(DefuseError):
-    """The registry lacks what the gate needs, or has it in another form; nothing was promoted."""
+    """The model registry lacks something that the gate needs. Nothing was promoted."""
 
 
 class RegistryUnavailable(RegistryError):
-    """No registry answers there, or it stops. Trying again later may help."""
+    """No model registry answers there. Try again later."""
 
 
 class AliasMoved(RegistryError):
-    """The alias is no longer at the version that the candidate was judged against."""
+    """The alias no longer points to the version that the candidate was compared with."""
 
 
 class VersionChanged(RegistryError):
-    """A version has other bytes now than those that were judged."""
+    """A version has other bytes now than when it was evaluated."""

@@ -1,13 +1,13 @@
-"""A plain folder as a registry.
+"""A plain folder as a model registry.
 
     FOLDER/MODEL/VERSION/model.onnx
     FOLDER/MODEL/VERSION/tags.json        {"name": "value"}; written by the gate
     FOLDER/MODEL/VERSION/defuse/...       the evidence
-    FOLDER/MODEL/aliases/ALIAS            a file whose text is the version that bears the alias
+    FOLDER/MODEL/aliases/ALIAS            a file whose text is the version that the alias points to
     FOLDER/MODEL/tags.json                the model's own tags: `defuse.dataset`, ...
 
-Files appear whole or not at all. Who changes an alias or tags by other means holds an exclusive `flock` on
-FOLDER/MODEL/.lock meanwhile, as this does.
+Files appear whole or not at all. A program that changes an alias or tags by other means must hold an
+exclusive `flock` on FOLDER/MODEL/.lock while it does, as this module does.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
+from defuse._transfer import whole_file
 from defuse.model_registries.errors import AliasMoved, RegistryError
 from defuse.model_registries.registry import OnnxFile
 
@@ -35,31 +35,31 @@ class FolderRegistry:
 
     def __init__(self, folder: Path) -> None:
         if not folder.is_dir():
-            raise RegistryError(f"expected a folder with models/versions in {folder}, found none")
+            raise RegistryError(f"expected a folder of models and their versions at {folder}, found none")
         self._folder = folder
 
     def fetch(self, model: str, version: str, folder: Path) -> OnnxFile:
-        """Copy `model.onnx`: what is judged is the copy, whatever happens to the file meanwhile."""
+        """Copy `model.onnx`. The copy is evaluated, whatever happens to the file in the meantime."""
         source = self._version(model, version) / _MODEL_FILE
         if not source.is_file():
             raise RegistryError(f"expected the ONNX file of version {version} at {source}, found none")
         return OnnxFile.of(Path(shutil.copyfile(source, folder / _MODEL_FILE)))
 
-    def bearer(self, model: str, alias: str) -> str:
-        """Read the alias's file."""
+    def aliased_version(self, model: str, alias: str) -> str:
+        """Return the content of the alias's file."""
         path = self._alias(model, alias)
         try:
             version = path.read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             raise RegistryError(
-                f"no version of {model} bears {alias} yet. Say once by hand which one is in use: "
-                f"mkdir -p {path.parent} && echo VERSION > {path}"
+                f"expected the version of {model} that is in use in the file {path}, found no such file. "
+                f"Create it once by hand: mkdir -p {path.parent} && echo VERSION > {path}"
             ) from None
         self._version(model, version)
         return version
 
     def tags(self, model: str, version: str | None = None) -> dict[str, str]:
-        """Read `tags.json`; none are there where the file is not."""
+        """Read `tags.json`; without the file there are no tags."""
         owner = self._model(model) if version is None else self._version(model, version)
         return _read_tags(owner / _TAGS)
 
@@ -79,11 +79,11 @@ class FolderRegistry:
             _write(target / file.name, file.read_bytes())
 
     def move_alias(self, model: str, alias: str, version: str, *, expected: str) -> None:
-        """Compare and set under the model's lock: nobody who holds it can come in between."""
+        """Compare and set under the model's lock."""
         with self._locked(model):
-            bearer = self.bearer(model, alias)
-            if bearer != expected:
-                raise AliasMoved(f"expected {alias} of {model} at version {expected}, it is at {bearer}")
+            found = self.aliased_version(model, alias)
+            if found != expected:
+                raise AliasMoved(f"expected {alias} of {model} at version {expected}, it is at {found}")
             _write(self._alias(model, alias), f"{version}\n".encode())
 
     def _model(self, model: str) -> Path:
@@ -110,7 +110,7 @@ class FolderRegistry:
 
 def _one_part(name: str, what: str) -> str:
     if not name or name.startswith(".") or "/" in name or "\0" in name:
-        raise RegistryError(f"expected the name of {what}, without / and no dot before it, got {name!r}")
+        raise RegistryError(f"expected the name of {what} without / and no dot in front, got {name!r}")
     return name
 
 
@@ -120,32 +120,21 @@ def _read_tags(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise RegistryError(f"{path} is no JSON: {error}") from None
+        raise RegistryError(f"expected JSON in {path}, got something else: {error}") from None
     tags = cast("dict[str, object]", read if isinstance(read, dict) else {"": read})
     if not all(isinstance(value, str) for value in tags.values()):
-        raise RegistryError(f'expected {{"name": "text", ...}} in {path}, found something else')
+        raise RegistryError(f'expected {{"name": "text", ...}} in {path}, got something else')
     return cast("dict[str, str]", tags)
 
 
 def _write(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, also after a crash of the machine."""
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp's files are their owner's alone; evidence is there to be read.
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+    """Write a file that is there whole or not at all, even after a crash of the machine."""
+    # Readable by all, whatever the umask: evidence is there to be read.
+    with whole_file(path, mode=0o644) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    descriptor = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

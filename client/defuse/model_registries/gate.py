@@ -1,7 +1,7 @@
-"""The gate: judge a version against the one that bears an alias, and move the alias on PASS alone.
+"""The gate: evaluate a version against the one that an alias points to, and move the alias only on PASS.
 
-Written once as a flow, for the command (`Client.run_flow`) and for the webhook's process
-(`AsyncClient.run_flow_async`); the registry's methods run as blocking steps.
+The flow is written once, for the command (`Client.run_flow`) and for the webhook's process
+(`AsyncClient.run_flow_async`). The model registry's methods run as blocking steps.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from defuse._audits import get_audit
-from defuse._corrections import evaluate, get_evaluation
-from defuse._flow import DEFAULT_TIMEOUT_S, Flow, blocking
+from defuse._calls import blocking
+from defuse._enum_name import enum_name
+from defuse._evaluations import evaluate
 from defuse._jobs import OnUpdate
-from defuse._registry import get_classifier
+from defuse._resources import AUDITS, CLASSIFIERS, EVALUATIONS
+from defuse._steps import DEFAULT_TIMEOUT_S, Flow
 from defuse._transfer import download
 from defuse.errors import NotFound, Rejected
 from defuse.model_registries.declaration import classifier_of
@@ -32,24 +33,24 @@ EVIDENCE_FILES = {
     "markdown": "report.md",
     "html": "report.html",
 }
-"""Field of `Evidence` -> the name that its artifact gets in the registry."""
+"""From each field of `Evidence` to the name of its file in the model registry."""
 
 
 @dataclass(frozen=True)
 class Gated:
-    """What came of it."""
+    """The result of a gate."""
 
     request: GateRequest
-    """With what the tags filled in."""
+    """The request, completed from the tags."""
     baseline_version: str
-    """The version that bore the alias; `request.version` where an earlier gate has promoted it already."""
+    """The version that the alias pointed to; `request.version` if an earlier gate has promoted it already."""
     evaluation: Evaluation
     promoted: bool
 
 
 @dataclass(frozen=True)
 class _Contest:
-    """The two versions, as their bytes were when they were fetched."""
+    """The two versions with the bytes that they had when they were fetched."""
 
     request: GateRequest
     baseline_version: str
@@ -64,35 +65,38 @@ def gate(
     on_update: OnUpdate | None = None,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
 ) -> Flow[Gated]:
-    """Judge a version, write the verdict and its evidence to it, and move the alias if it is PASS.
+    """Evaluate a version, write the verdict and its evidence to it, and move the alias on PASS.
 
-    The same call again takes the evaluation that there is. Raises RegistryError and what the calls of the
-    service raise; then no alias was moved, and nothing was written unless the verdict was there.
+    The same call again uses the evaluation that exists. Raises `RegistryError` and the errors of the
+    service's calls. Then no alias was moved, and nothing was written unless the verdict was known.
     """
     tags = yield from blocking(lambda: registry.tags(request.model))
     request = request.completed(tags)
-    bearer = yield from blocking(lambda: registry.bearer(request.model, request.alias))
-    if bearer == request.version:
+    baseline_version = yield from blocking(lambda: registry.aliased_version(request.model, request.alias))
+    if baseline_version == request.version:
         return (yield from _promoted_before(registry, request, timeout_s))
     with tempfile.TemporaryDirectory(prefix="defuse-gate-") as folder:
-        contest = yield from blocking(lambda: _fetched(registry, request, bearer, Path(folder)))
-        evaluation = yield from _judged(contest, on_update, timeout_s)
+        contest = yield from blocking(lambda: _fetched(registry, request, baseline_version, Path(folder)))
+        evaluation = yield from _evaluated(contest, on_update, timeout_s)
         files = yield from _evidence(evaluation, Path(folder), timeout_s)
         promoted = yield from blocking(lambda: _conclude(registry, contest, evaluation, files))
-    return Gated(request, bearer, evaluation, promoted)
+    return Gated(request, baseline_version, evaluation, promoted)
 
 
 def _promoted_before(registry: Registry, request: GateRequest, timeout_s: float | None) -> Flow[Gated]:
-    """A pipeline that runs again after its PASS gets it again; what else bears the alias was not judged."""
+    """Return the PASS that promoted this version before: a pipeline may run again after its PASS.
+
+    Raises `RegistryError` if the alias points to the version for another reason.
+    """
     tags = yield from blocking(lambda: registry.tags(request.model, request.version))
     refusal = RegistryError(
-        f"version {request.version} of {request.model} bears {request.alias} already, and no PASS of these "
-        "bytes stands behind it: there is nothing to compare it with. Give the alias to the one before"
+        f"expected {request.alias} of {request.model} at the version in use, but it already points to the "
+        f"candidate, version {request.version}, without a PASS of its bytes. Point it to the version before"
     )
     if tags.get("defuse.verdict") != "PASS":
         raise refusal
     try:
-        evaluation = yield from get_evaluation(tags.get("defuse.evaluation", ""), timeout_s=timeout_s)
+        evaluation = yield from EVALUATIONS.get(tags.get("defuse.evaluation", ""), timeout_s=timeout_s)
     except NotFound:
         raise refusal from None
     with tempfile.TemporaryDirectory(prefix="defuse-gate-") as folder:
@@ -102,16 +106,17 @@ def _promoted_before(registry: Registry, request: GateRequest, timeout_s: float 
     return Gated(request, request.version, evaluation, promoted=True)
 
 
-def _fetched(registry: Registry, request: GateRequest, bearer: str, folder: Path) -> _Contest:
+def _fetched(registry: Registry, request: GateRequest, baseline_version: str, folder: Path) -> _Contest:
     def file(version: str, role: str) -> OnnxFile:
         place = folder / role
         place.mkdir()
         return registry.fetch(request.model, version, place)
 
-    return _Contest(request, bearer, file(bearer, "baseline"), file(request.version, "candidate"))
+    baseline = file(baseline_version, "baseline")
+    return _Contest(request, baseline_version, baseline, file(request.version, "candidate"))
 
 
-def _judged(contest: _Contest, on_update: OnUpdate | None, timeout_s: float | None) -> Flow[Evaluation]:
+def _evaluated(contest: _Contest, on_update: OnUpdate | None, timeout_s: float | None) -> Flow[Evaluation]:
     request = contest.request
     try:
         baseline = yield from _baseline(contest, timeout_s)
@@ -136,16 +141,17 @@ def _judged(contest: _Contest, on_update: OnUpdate | None, timeout_s: float | No
         on_update=on_update,
         timeout_s=timeout_s,
     )
-    judged = (evaluation.baseline_sha256, evaluation.candidate_sha256)
-    if judged != (contest.baseline.sha256, contest.candidate.sha256):
+    evaluated = (evaluation.baseline_sha256, evaluation.candidate_sha256)
+    if evaluated != (contest.baseline.sha256, contest.candidate.sha256):
         raise VersionChanged(
-            f"{evaluation.name} judged other bytes than the registry's: nothing was promoted. Gate it again"
+            f"expected {evaluation.name} to be about the model registry's bytes, but it is about others. "
+            "Nothing was promoted; gate the version again"
         )
     return evaluation
 
 
 def _baseline(contest: _Contest, timeout_s: float | None) -> Flow[Classifier]:
-    """The classifier of the audit, where one is named: it must have the bytes of the alias's version."""
+    """Return the baseline's classifier: the named audit's, which must have the baseline's bytes, or any."""
     request, named = contest.request, f"{contest.request.model} version {contest.baseline_version}"
     if not request.audit:
         return (
@@ -153,12 +159,12 @@ def _baseline(contest: _Contest, timeout_s: float | None) -> Flow[Classifier]:
                 contest.baseline, request.declared, display_name=named, timeout_s=timeout_s
             )
         )
-    audit = yield from get_audit(request.audit, timeout_s=timeout_s)
-    classifier = yield from get_classifier(audit.classifier, timeout_s=timeout_s)
+    audit = yield from AUDITS.get(request.audit, timeout_s=timeout_s)
+    classifier = yield from CLASSIFIERS.get(audit.classifier, timeout_s=timeout_s)
     if classifier.artifact != f"artifacts/{contest.baseline.sha256}":
         raise RegistryError(
-            f"{request.audit} is of {classifier.name}, whose bytes are not those of {named}, which bears "
-            f"{request.alias}. Name an audit of that version, or --dataset and --vae to have one made"
+            f"expected an audit of {named}, to which {request.alias} points, but {request.audit} is of "
+            f"{classifier.name}, which has other bytes. Name an audit of that version, or --dataset and --vae"
         )
     return classifier
 
@@ -167,13 +173,13 @@ def _explained(rejected: Rejected) -> Exception:
     if rejected.failure.reason != ErrorReason.ERROR_REASON_MODEL_EXTERNAL_DATA:
         return rejected
     return RegistryError(
-        f"{rejected.failure.message}. Log it with its weights inside: "
+        f"{rejected.failure.message}. Log the model with its weights inside: "
         "mlflow.onnx.log_model(..., save_as_external_data=False)"
     )
 
 
 def _evidence(evaluation: Evaluation, folder: Path, timeout_s: float | None) -> Flow[list[Path]]:
-    """Download what there is of it: a service without a key signs nothing."""
+    """Download the evidence that there is: a service without a key signs nothing."""
     files: list[Path] = []
     for field, name in EVIDENCE_FILES.items():
         if artifact := getattr(evaluation.evidence, field):
@@ -182,10 +188,10 @@ def _evidence(evaluation: Evaluation, folder: Path, timeout_s: float | None) -> 
 
 
 def _conclude(registry: Registry, contest: _Contest, evaluation: Evaluation, files: list[Path]) -> bool:
-    """Write it down, then move the alias; say whether it was moved.
+    """Write the verdict to the version, then move the alias on PASS. Return whether it was moved.
 
-    Evidence comes before the tags, so that who sees a verdict finds it. The bytes are looked at before
-    anything is written, and once more, with the alias, right before the move.
+    The evidence is written before the tags: a visible verdict has its evidence. The bytes are compared before
+    anything is written, and once more right before the alias is moved.
     """
     request = contest.request
     _check_unchanged(registry, contest)
@@ -198,7 +204,7 @@ def _conclude(registry: Registry, contest: _Contest, evaluation: Evaluation, fil
             "defuse.candidate_sha256": evaluation.candidate_sha256,
             "defuse.policy_sha256": evaluation.policy_sha256,
             "defuse.error": None,
-            "defuse.verdict": Verdict.Name(evaluation.verdict).removeprefix("VERDICT_"),
+            "defuse.verdict": enum_name(Verdict, evaluation.verdict),
         },
     )
     if evaluation.verdict != Verdict.VERDICT_PASS:
@@ -209,15 +215,15 @@ def _conclude(registry: Registry, contest: _Contest, evaluation: Evaluation, fil
 
 
 def _check_unchanged(registry: Registry, contest: _Contest) -> None:
-    judged = {
+    evaluated = {
         contest.baseline_version: contest.baseline.sha256,
         contest.request.version: contest.candidate.sha256,
     }
-    for version, sha256 in judged.items():
+    for version, sha256 in evaluated.items():
         with tempfile.TemporaryDirectory(prefix="defuse-gate-") as folder:
             now = registry.fetch(contest.request.model, version, Path(folder))
         if now.sha256 != sha256:
             raise VersionChanged(
-                f"version {version} of {contest.request.model} changed while it was judged: judged were the "
-                f"bytes of sha256 {sha256}, now they are {now.sha256}. Nothing was promoted; gate it again"
+                f"version {version} of {contest.request.model} changed while it was evaluated: expected the "
+                f"SHA-256 {sha256}, got {now.sha256}. Nothing was promoted; gate the version again"
             )

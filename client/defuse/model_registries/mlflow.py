@@ -1,7 +1,8 @@
-"""MLflow 3 as a registry: the versions' ONNX flavour, their tags, artifacts and aliases.
+"""MLflow 3 as a model registry: the versions' ONNX flavour, their tags, artifacts and aliases.
 
-Needs the extra `mlflow`. Reaches artifacts as MLflow's own client does: through the tracking server, or in a
-store that the version's source names (`s3://...` then needs that store's package and credentials here).
+Needs the extra `mlflow`. Artifacts are reached as MLflow's own client does it: through the tracking server,
+or in the store that the version's source names. A store such as `s3://...` needs its package and credentials
+here.
 """
 
 from __future__ import annotations
@@ -26,18 +27,20 @@ _LARGEST_DESCRIPTION_BYTES = 1 << 20
 class MlflowRegistry:
     """See the module and `Registry`.
 
-    MLflow has no compare-and-set for aliases: between `move_alias`'s look at the alias and its change another
-    client may move it, unseen. Let one gate alone move an alias.
+    MLflow has no compare-and-set for aliases: another client may move an alias between the moments when
+    `move_alias` reads it and sets it. Let only one gate move an alias.
     """
 
     def __init__(self, tracking_uri: str | None = None) -> None:
-        """`tracking_uri` None: MLFLOW_TRACKING_URI. It becomes the process's: MLflow has one for all.
+        """Connect to `tracking_uri`, by default MLFLOW_TRACKING_URI. It becomes that of the whole process.
 
-        Raises RegistryError where there is neither, or the extra is not installed.
+        Raises `RegistryError` if there is neither, or if the extra is not installed.
         """
         uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
         if not uri:
-            raise RegistryError("expected --tracking-uri or MLFLOW_TRACKING_URI, got neither")
+            raise RegistryError(
+                "expected MLflow's address in --tracking-uri or MLFLOW_TRACKING_URI, got neither"
+            )
         # MLflow's own default tries for four minutes.
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
         mlflow = _imported()
@@ -52,20 +55,21 @@ class MlflowRegistry:
             repository = self._artifacts(model, version)
             if _DESCRIPTION not in {file.path for file in repository.list_artifacts()}:
                 raise RegistryError(
-                    f"{model} version {version} has no {_DESCRIPTION} file at {repository.artifact_uri}: "
-                    "expected a model that was logged by mlflow.onnx"
+                    f"expected an {_DESCRIPTION} file of {model} version {version}, found none at "
+                    f"{repository.artifact_uri}. Log the model with mlflow.onnx.log_model"
                 )
             description = Path(repository.download_artifacts(_DESCRIPTION, str(folder)))
             data = _onnx_file(description, f"{model} version {version}")
             return OnnxFile.of(Path(repository.download_artifacts(data, str(folder))))
 
-    def bearer(self, model: str, alias: str) -> str:
-        """Look the alias up."""
+    def aliased_version(self, model: str, alias: str) -> str:
+        """Return the version that the alias points to."""
         version = self._model(model).aliases.get(alias)
         if version is None:
             raise RegistryError(
-                f"no version of {model} bears {alias} yet. Say once by hand which one is in use: "
-                f'MlflowClient().set_registered_model_alias("{model}", "{alias}", VERSION), or on its page'
+                f"expected the alias {alias} at the version of {model} that is in use, found no such alias. "
+                "Set it once by hand, on the model's page or with "
+                f'MlflowClient().set_registered_model_alias("{model}", "{alias}", VERSION)'
             )
         return str(version)
 
@@ -77,7 +81,7 @@ class MlflowRegistry:
             return dict(self._client.get_model_version(model, version).tags)
 
     def tag(self, model: str, version: str, tags: Mapping[str, str | None]) -> None:
-        """Set tags of a model version, one by one in the order that they come in."""
+        """Set tags of a model version, one by one in their order."""
         with _translated(f"{model} version {version}"):
             for name, value in tags.items():
                 if value is None:
@@ -93,10 +97,10 @@ class MlflowRegistry:
                 repository.log_artifact(str(file), folder)
 
     def move_alias(self, model: str, alias: str, version: str, *, expected: str) -> None:
-        """Look the alias up, then set it."""
-        bearer = self.bearer(model, alias)
-        if bearer != expected:
-            raise AliasMoved(f"expected {alias} of {model} at version {expected}, it is at {bearer}")
+        """Read the alias, then set it."""
+        found = self.aliased_version(model, alias)
+        if found != expected:
+            raise AliasMoved(f"expected {alias} of {model} at version {expected}, it is at {found}")
         with _translated(f"{model} version {version}"):
             self._client.set_registered_model_alias(model, alias, version)
 
@@ -116,9 +120,9 @@ def _imported() -> Any:
         import mlflow
     except ModuleNotFoundError as error:
         raise RegistryError(
-            f"MLflow's client is not installed ({error}): pip install 'defuse-audit[mlflow]'"
+            f"expected MLflow's client, which is not installed ({error}): pip install 'defuse-audit[mlflow]'"
         ) from error
-    # Its lines of how often it tries again would lie between ours.
+    # Its lines about retries would appear between ours.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     return mlflow
 
@@ -128,7 +132,7 @@ def _onnx_file(description: Path, what: str) -> str:
     import yaml
 
     if description.stat().st_size > _LARGEST_DESCRIPTION_BYTES:
-        raise RegistryError(f"the {_DESCRIPTION} file of {what} is larger than 1 MiB")
+        raise RegistryError(f"expected an {_DESCRIPTION} file of at most 1 MiB for {what}, got a larger one")
     try:
         flavors: dict[str, Any] = yaml.safe_load(description.read_bytes())["flavors"]
         names = sorted(flavors)
@@ -137,25 +141,25 @@ def _onnx_file(description: Path, what: str) -> str:
         raise RegistryError(f"the {_DESCRIPTION} file of {what} can't be read: {error!r}") from error
     if not isinstance(data, str):
         raise RegistryError(
-            f"expected an ONNX model in {what}, its flavours are {', '.join(names)}. "
+            f"expected an ONNX model in {what}, but its flavours are {', '.join(names)}. "
             "Export it to ONNX and log it with mlflow.onnx.log_model"
         )
     path = PurePosixPath(data)
     if path.is_absolute() or ".." in path.parts:
-        raise RegistryError(f"the ONNX file of {what} lies outside of its artifacts: {data!r}")
+        raise RegistryError(f"expected the ONNX file of {what} among its artifacts, got {data!r}")
     return data
 
 
 @contextmanager
 def _translated(what: str) -> Generator[None]:
-    """Turn what MLflow's client raises: what the server refuses is final, all else is no answer."""
+    """Turn errors of MLflow's client into ours: the server's refusals are final, others may pass."""
     from mlflow.exceptions import MlflowException
     from requests import RequestException
 
     try:
         yield
     except MlflowException as error:
-        # Its client gives what never reached the server the code of a server's error, too.
+        # MLflow's client uses the code of a server's error also for calls that never reached the server.
         status: int = error.get_http_status_code()
         if status < 500 and status != 429:
             raise RegistryError(f"MLflow refuses {what}: {error.message}") from error

@@ -1,4 +1,4 @@
-"""What a model registry must be able to do to be gated. A registry is one module with a class like this."""
+"""The interface of a model registry. To support another one, write a module with such a class."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A version's ONNX file, as it was fetched."""
+    """The fetched ONNX file of a version."""
 
     path: Path
     sha256: str
 
     @classmethod
     def of(cls, path: Path) -> OnnxFile:
-        """Read the file's digest."""
+        """Return the file with its digest."""
         with path.open("rb") as file:
             return cls(path, hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -26,30 +26,30 @@ class OnnxFile:
 class Registry(Protocol):
     """Versions of models, with aliases that say which version is in use.
 
-    Every method raises RegistryUnavailable where the registry doesn't answer, and RegistryError where it does
-    not have what is asked for. They block; none is called from an event loop.
+    Every method raises `RegistryUnavailable` if the registry does not answer, and `RegistryError` if it does
+    not have what was asked for. All of them block, so call none from an event loop.
     """
 
     def fetch(self, model: str, version: str, folder: Path) -> OnnxFile:
-        """Copy a version's ONNX file into an empty folder, as its bytes are now."""
+        """Copy a version's ONNX file into an empty folder."""
         ...
 
-    def bearer(self, model: str, alias: str) -> str:
-        """Return the version that bears the alias. Raises RegistryError where none does."""
+    def aliased_version(self, model: str, alias: str) -> str:
+        """Return the version that the alias points to. Raises `RegistryError` if there is no such alias."""
         ...
 
     def tags(self, model: str, version: str | None = None) -> dict[str, str]:
-        """Return a version's tags, or those of the model itself."""
+        """Return a version's tags, or with None those of the model itself."""
         ...
 
     def tag(self, model: str, version: str, tags: Mapping[str, str | None]) -> None:
-        """Set tags of a version; None removes one, if it is there."""
+        """Set tags of a version; the value None removes a tag, if it is there."""
         ...
 
     def attach(self, model: str, version: str, files: Sequence[Path], folder: str) -> None:
-        """Store files with a version, below `folder` (parts joined by `/`); those of the same name go."""
+        """Store files with a version, in `folder` (parts joined by `/`), replacing those of the same name."""
         ...
 
     def move_alias(self, model: str, alias: str, version: str, *, expected: str) -> None:
-        """Give the alias to a version, if `expected` still bears it. Raises AliasMoved."""
+        """Point the alias to a version. Raises `AliasMoved` unless it points to `expected` before."""
         ...

@@ -1,4 +1,4 @@
-"""What is to be gated, and over what: from a command's options, and from the tags of the model."""
+"""What a gate compares: taken from a command's options and from the model's tags."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from defuse.model_registries.errors import RegistryError
 
 @dataclass(frozen=True)
 class GateRequest:
-    """A version that wants an alias. What is empty comes from the model's tags."""
+    """A version that an alias is to point to. Empty fields are taken from the model's tags."""
 
     model: str
     version: str
     alias: str = ""
     audit: str = ""
-    """`audits/ID` of the version that bears the alias; without, `dataset` and `vae` say over what; without
-    those, it is what that version was audited over last."""
+    """`audits/ID` of the version in use. If it is empty, that version is audited over `dataset` and `vae`; if
+    those are empty too, over the VAE and the dataset of its last audit."""
     dataset: str = ""
     vae: str = ""
     policy: str | None = None
-    """YAML; None: the tag's, else the service's default."""
+    """YAML. None means the tag's policy, or without a tag the service's default."""
     declared: Declaration = field(default_factory=Declaration)
 
     def completed(self, tags: Mapping[str, str]) -> GateRequest:
-        """Fill in from `defuse.alias`, `.audit`, `.dataset`, `.vae`, `.policy` and the tags of `Declaration`.
+        """Fill empty fields from the tags.
 
-        What is named here goes before the tags, and the tag of an audit before those of a dataset and a VAE.
-        Raises RegistryError where something is missing, or too much is named.
+        The tags are `defuse.alias`, `.audit`, `.dataset`, `.vae`, `.policy` and those of `Declaration`.
+        Fields take precedence over tags, and an audit's tag over those of a dataset and a VAE. Raises
+        `RegistryError` if something is missing or two fields contradict each other.
         """
 
         def tag(name: str) -> str:
@@ -51,12 +52,16 @@ class GateRequest:
     def _check(self) -> None:
         if not self.alias:
             raise RegistryError(
-                f"expected an alias to gate {self.model} for: --alias, or the model's tag defuse.alias"
+                f"expected an alias to gate {self.model} for, got none. Give --alias, or set the model's tag "
+                "defuse.alias"
             )
         if self.audit and (self.dataset or self.vae):
-            raise RegistryError("expected --audit, or --dataset and --vae, got both: an audit has its own")
+            raise RegistryError(
+                "expected --audit, or --dataset and --vae, got both. An audit has its own dataset and VAE: "
+                "leave them out"
+            )
         if bool(self.dataset) != bool(self.vae):
             raise RegistryError(
-                f"expected both a dataset and a VAE to judge {self.model} over, or neither, got one: "
-                "--dataset and --vae, or the model's tags defuse.dataset and defuse.vae"
+                f"expected both a dataset and a VAE to audit {self.model} over, or neither, got one of them. "
+                "Give --dataset and --vae, or set the model's tags defuse.dataset and defuse.vae"
             )

@@ -1,4 +1,4 @@
-"""Draws a picture in the terminal: half blocks, two pixels a character, in 24-bit colour."""
+"""Draws a picture in the terminal with half blocks: two pixels a character, in 24-bit colour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UPPER_HALF = "\N{UPPER HALF BLOCK}"
 
 
 def can_draw(console: Console) -> bool:
-    """Whether pictures show there: a terminal with Unicode, and colours that NO_COLOR does not forbid."""
+    """Tell whether it is a terminal with Unicode and colours, and NO_COLOR does not forbid them."""
     return (
         console.is_terminal
         and console.color_system is not None
@@ -27,7 +27,7 @@ def can_draw(console: Console) -> bool:
 
 
 def draw(console: Console, path: Path) -> bool:
-    """Draw a contact sheet as wide as the terminal allows; False where it can't be drawn."""
+    """Draw a contact sheet as wide as the terminal allows. Return False if that is not possible."""
     if not can_draw(console):
         return False
     try:

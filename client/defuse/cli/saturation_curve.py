@@ -1,35 +1,35 @@
-"""What a search found against what it tried, as a curve of characters."""
+"""A search's regions over its candidates, drawn as a curve of characters."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
 
-from defuse.cli.output import people
+from defuse.cli.output import stdout
 from defuse.messages import SaturationPoint
 
 _WIDTH, _HEIGHT = 60, 6
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _PLAIN = " #"
-"""For terminals and files that don't take the other characters."""
+"""For terminals and files whose encoding lacks the other characters."""
 
 
 def write_saturation(points: Sequence[SaturationPoint]) -> None:
-    """Draw how many regions had come into sight after how many candidates; at least one point."""
+    """Draw how many regions were found after how many candidates. `points` must not be empty."""
     last = points[-1]
-    encodable = people.encoding.lower().startswith("utf")
+    encodable = stdout.encoding.lower().startswith("utf")
     label = str(last.regions)
-    people.print("regions in sight, by candidates tried", highlight=False)
+    stdout.print("regions found, by candidates tried", highlight=False)
     for number, line in enumerate(curve(points, _EIGHTHS if encodable else _PLAIN)):
         mark = label if number == 0 else "0" if number == _HEIGHT - 1 else ""
-        people.print(f"{mark:>{len(label)}} |{line}", markup=False, highlight=False, no_wrap=True)
-    people.print(f"{'':>{len(label)}}  0{last.candidates:>{_WIDTH - 1}}", highlight=False, no_wrap=True)
+        stdout.print(f"{mark:>{len(label)}} |{line}", markup=False, highlight=False, no_wrap=True)
+    stdout.print(f"{'':>{len(label)}}  0{last.candidates:>{_WIDTH - 1}}", highlight=False, no_wrap=True)
 
 
 def curve(points: Sequence[SaturationPoint], levels: str) -> list[str]:
-    """Lines of the curve from (0, 0) through all points, the uppermost first.
+    """Return the lines of the curve from (0, 0) through all points, the uppermost first.
 
-    `levels` are the characters of a cell from empty to full.
+    `levels` are the characters of a cell, from empty to full.
     """
     steps = len(levels) - 1
     most = max((point.regions for point in points), default=0) or 1
@@ -41,7 +41,7 @@ def curve(points: Sequence[SaturationPoint], levels: str) -> list[str]:
 
 
 def _heights(points: Sequence[SaturationPoint]) -> list[float]:
-    """Regions at the end of each column, between two shards as if they came evenly."""
+    """Return the regions at the end of each column, interpolated linearly between two points."""
     known = [(0, 0), *((point.candidates, point.regions) for point in points)]
     total = known[-1][0]
     heights: list[float] = []

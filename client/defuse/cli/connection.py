@@ -1,4 +1,4 @@
-"""The connection of one command."""
+"""The connection of a command to the server."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 
 import typer
 
-from defuse.cli.output import errors
+from defuse.cli.output import stderr
 from defuse.client import Client
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where commands find the server; what is None comes from the environment."""
+    """The options that describe the server. Those that are None are taken from the environment."""
 
     address: str | None
     tls_ca: Path | None
@@ -24,7 +24,7 @@ class Server:
 
 
 def connect(context: typer.Context) -> Client:
-    """Make the client that the options before the command ask for."""
+    """Return a client for the server that the options before the command describe."""
     server = context.find_object(Server)
     if server is None:
         return Client()
@@ -33,9 +33,9 @@ def connect(context: typer.Context) -> Client:
 
 @contextmanager
 def left_running(name: str) -> Generator[None]:
-    """Let Ctrl-C end the waiting, and not the job."""
+    """Let Ctrl-C end the waiting, but not the job."""
     try:
         yield
     except KeyboardInterrupt:
-        errors.print(f"{name} runs on. Watch it: defuse watch {name}   Stop it: defuse cancel {name}")
+        stderr.print(f"{name} keeps running. Watch it: defuse watch {name}   Stop it: defuse cancel {name}")
         raise typer.Exit(70) from None

@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from defuse.cli.gate import inputs_named
-from defuse.cli.output import Json, errors, write_facts, write_json
+from defuse.cli import push
+from defuse.cli.connection import connect
+from defuse.cli.gate import refusals_as_wrong_usage
+from defuse.cli.output import Json, stderr, write_facts, write_json
 from defuse.cli.progress import job_bar
-from defuse.cli.push import Mean, ModelLayout, Outputs, Scale, Std
-from defuse.cli.session import connect
+from defuse.cli.push import Mean, ModelLayout, Scale, Std
 from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
 from defuse.model_registries.declaration import Declaration
 from defuse.model_registries.gate import Gated, gate
@@ -21,34 +22,59 @@ from defuse.model_registries.request import GateRequest
 mlflow = typer.Typer(help="Gate the versions of a model in MLflow.", no_args_is_help=True)
 folder = typer.Typer(help="Gate the versions of a model in a plain folder.", no_args_is_help=True)
 
-Model = Annotated[str, typer.Option(help="The registered model.")]
-Version = Annotated[str, typer.Option(help="The version that wants the alias.")]
+Model = Annotated[str, typer.Option(help="The name of the model.")]
+Version = Annotated[str, typer.Option(help="The candidate: the version that the alias is to point to.")]
 Alias = Annotated[
-    str, typer.Option(help="Who bears it is the baseline; it moves on PASS. Default: the model's tag.")
+    str,
+    typer.Option(
+        help="The alias of the version in use, which is the baseline. It moves on PASS. By default the "
+        "model's tag defuse.alias."
+    ),
 ]
-Audit = Annotated[str, typer.Option(help="audits/ID of the baseline. Default: the model's tag defuse.audit.")]
-Dataset = Annotated[str, typer.Option(help="datasets/ID, where no audit is named. Default: the model's tag.")]
-Vae = Annotated[str, typer.Option(help="vaes/ID, where no audit is named. Default: the model's tag.")]
+Audit = Annotated[
+    str, typer.Option(help="audits/ID of the baseline. By default the model's tag defuse.audit.")
+]
+Dataset = Annotated[
+    str,
+    typer.Option(
+        help="datasets/ID, instead of --audit. By default the model's tag defuse.dataset, or else that of "
+        "the baseline's last audit."
+    ),
+]
+Vae = Annotated[
+    str,
+    typer.Option(
+        help="vaes/ID, instead of --audit. By default the model's tag defuse.vae, or else that of the "
+        "baseline's last audit."
+    ),
+]
 Policy = Annotated[
     Path | None,
-    typer.Option(exists=True, dir_okay=False, help="YAML. Default: the model's tag, else the service's."),
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="YAML file. By default the model's tag defuse.policy, or else the service's policy.",
+    ),
 ]
 Layout = Annotated[
     ModelLayout | None,
-    typer.Option(help="How models are fed; default: as their bytes were pushed before, else as push does."),
+    typer.Option(
+        help="How the model's input holds an image. If you give none of this and the options below, the "
+        "model's tags decide, or else the classifier with the same bytes, or else it is as with push."
+    ),
 ]
-OutputKind = Annotated[Outputs | None, typer.Option(help="What the models' output is.")]
-Output = Annotated[str, typer.Option(help="Which output holds the scores, where several could.")]
+OutputKind = Annotated[push.OutputKind | None, typer.Option(help="What the model's output holds.")]
+Output = Annotated[str, typer.Option(help="Name of the output with the scores, if several could hold them.")]
 
 
 @mlflow.callback()
 def _mlflow() -> None:
-    """Makes `gate` a command of the group, and not the group itself."""
+    """Make `gate` a command of the group instead of the group itself."""
 
 
 @folder.callback()
 def _folder() -> None:
-    """As above."""
+    """Make `gate` a command of the group instead of the group itself."""
 
 
 @mlflow.command("gate")
@@ -62,7 +88,7 @@ def gate_mlflow(
     vae: Vae = "",
     policy: Policy = None,
     tracking_uri: Annotated[
-        str | None, typer.Option(help="The MLflow server; default MLFLOW_TRACKING_URI.")
+        str | None, typer.Option(help="Address of the MLflow server. By default MLFLOW_TRACKING_URI.")
     ] = None,
     layout: Layout = None,
     scale: Scale = None,
@@ -72,14 +98,14 @@ def gate_mlflow(
     output: Output = "",
     json: Json = False,
 ) -> int:
-    """Judge a version against the alias's, write verdict and evidence to it, move the alias on PASS alone.
+    """Evaluate a version against the one in use, and move the alias to it on PASS.
 
-    Exits 0 when it was promoted, 1 on FAIL, 2 on INCONCLUSIVE. The model's tags defuse.alias, defuse.dataset,
-    defuse.vae, defuse.audit and defuse.policy stand for options that are left out.
+    The verdict and its evidence are written to the version. Exits with 0 if the version was promoted, 1 on
+    FAIL and 2 on INCONCLUSIVE.
     """
     from defuse.model_registries.mlflow import MlflowRegistry
 
-    declared = _declaration(layout, scale, mean, std, output_kind, output)
+    declared = Declaration(layout, scale, tuple(mean or ()), tuple(std or ()), output_kind, output)
     request = GateRequest(model, version, alias, audit, dataset, vae, _text(policy), declared)
     return _gate(context, MlflowRegistry(tracking_uri), request, policy, json)
 
@@ -91,7 +117,9 @@ def gate_folder(
     version: Version,
     place: Annotated[
         Path,
-        typer.Option("--folder", file_okay=False, help="Has MODEL/VERSION/model.onnx and MODEL/aliases/."),
+        typer.Option(
+            "--folder", file_okay=False, help="Folder with MODEL/VERSION/model.onnx and MODEL/aliases/ALIAS."
+        ),
     ],
     alias: Alias = "",
     audit: Audit = "",
@@ -106,26 +134,16 @@ def gate_folder(
     output: Output = "",
     json: Json = False,
 ) -> int:
-    """Judge a version against the alias's, write verdict and evidence to it, move the alias on PASS alone.
+    """Evaluate a version against the one in use, and move the alias to it on PASS.
 
-    As `defuse mlflow gate`; the tags are those in MODEL/tags.json.
+    The verdict and its evidence are written to the version. Exits with 0 if the version was promoted, 1 on
+    FAIL and 2 on INCONCLUSIVE. The model's tags are in MODEL/tags.json.
     """
     from defuse.model_registries.folder import FolderRegistry
 
-    declared = _declaration(layout, scale, mean, std, output_kind, output)
+    declared = Declaration(layout, scale, tuple(mean or ()), tuple(std or ()), output_kind, output)
     request = GateRequest(model, version, alias, audit, dataset, vae, _text(policy), declared)
     return _gate(context, FolderRegistry(place), request, policy, json)
-
-
-def _declaration(
-    layout: ModelLayout | None,
-    scale: float | None,
-    mean: list[float] | None,
-    std: list[float] | None,
-    output_kind: Outputs | None,
-    output: str,
-) -> Declaration:
-    return Declaration(layout, scale, tuple(mean or ()), tuple(std or ()), output_kind, output)
 
 
 def _text(policy: Path | None) -> str | None:
@@ -137,20 +155,22 @@ def _gate(
 ) -> int:
     with connect(context) as client:
         try:
-            with inputs_named(policy), job_bar() as update:
+            with refusals_as_wrong_usage(policy), job_bar() as update:
                 gated = client.run_flow(gate(registry, request, on_update=update, timeout_s=client.timeout_s))
         except KeyboardInterrupt:
-            errors.print("Nothing was promoted. An evaluation runs on: the same command takes its verdict.")
+            stderr.print(
+                "Nothing was promoted. The evaluation keeps running; the same command shows its verdict."
+            )
             raise typer.Exit(70) from None
     if json:
         write_json(gated.evaluation)
     else:
-        _write(gated)
-    # Only PASS promotes: a verdict that this client does not know is no PASS.
+        _write_text(gated)
+    # Only PASS promotes: a verdict that this client does not know is not a PASS.
     return EXIT_CODES.get(gated.evaluation.verdict, 70)
 
 
-def _write(gated: Gated) -> None:
+def _write_text(gated: Gated) -> None:
     request = gated.request
     write_evaluation(gated.evaluation)
     stays = f"stays at version {gated.baseline_version}"

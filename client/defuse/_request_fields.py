@@ -1,4 +1,4 @@
-"""What requests are made of."""
+"""What the fields of requests are made of: names, enums, time spans."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 from google.protobuf.duration_pb2 import Duration
 
 from defuse.errors import ArgumentError
-from defuse.v1.models_pb2 import JobState, Layout, Preprocessing
+from defuse.v1.models_pb2 import Layout, Preprocessing
 
 
 class _HasName(Protocol):
@@ -25,19 +25,20 @@ E = TypeVar("E", bound=int)
 
 
 def new_request_id() -> str:
-    """Make what lets the server recognise a create that is repeated."""
+    """Return a new id, by which the server recognises that a create is repeated."""
     return str(uuid.uuid4())
 
 
-def name_of(resource: Named) -> str:
-    """Return the resource's name."""
-    return resource if isinstance(resource, str) else resource.name
+def name_of(resource: Named | None) -> str:
+    """Return the resource's name; None has an empty one."""
+    return resource.name if resource is not None and not isinstance(resource, str) else resource or ""
 
 
 def enum_value(enum: type[E], prefix: str, value: E | str | None) -> E:
-    """Return an enum's value by number or by name without prefix, in any case; None: the unspecified one.
+    """Return an enum's value, given as a number or as a name such as `dawid_skene` or `DAWID-SKENE`.
 
-    Raises ArgumentError for a name that the enum doesn't have.
+    Names come without their prefix. None stands for the unspecified value. Raises `ArgumentError` for a name
+    that the enum does not have.
     """
     if value is None:
         return cast(E, 0)
@@ -47,21 +48,16 @@ def enum_value(enum: type[E], prefix: str, value: E | str | None) -> E:
         name.removeprefix(prefix).lower(): number for name, number in cast(Any, enum).items()
     }
     try:
-        return names[value.lower()]
+        return names[value.lower().replace("-", "_")]
     except KeyError:
         choices = ", ".join(name for name in names if name != "unspecified")
         raise ArgumentError(f"{prefix.rstrip('_').lower()} must be one of {choices}; got {value!r}") from None
 
 
-def job_state(state: JobState | str | None) -> JobState:
-    """Return the state that a list is filtered by."""
-    return enum_value(JobState, "JOB_STATE_", state)
-
-
 def preprocessing(
     layout: Layout | str | None, scale: float | None, mean: Sequence[float], std: Sequence[float]
 ) -> Preprocessing:
-    """Describe `(image * scale - mean) / std`."""
+    """Return the message for `(image * scale - mean) / std`."""
     return Preprocessing(
         layout=enum_value(Layout, "LAYOUT_", layout), scale=scale or 0.0, mean=list(mean), std=list(std)
     )
