@@ -35,7 +35,7 @@ def test_a_version_is_fetched_with_its_digest(registry: FolderRegistry, place: P
 
 def test_an_alias_moves_from_the_version_that_bears_it(registry: FolderRegistry, place: Path) -> None:
     registry.move_alias("digits", "champion", "2", expected="1")
-    assert registry.bearer("digits", "champion") == "2"
+    assert registry.aliased_version("digits", "champion") == "2"
     assert (place / "digits" / "aliases" / "champion").read_text() == "2\n"
 
 
@@ -43,7 +43,7 @@ def test_an_alias_that_went_elsewhere_stays_there(registry: FolderRegistry) -> N
     registry.move_alias("digits", "champion", "3", expected="1")
     with pytest.raises(AliasMoved, match="expected champion of digits at version 1, it is at 3"):
         registry.move_alias("digits", "champion", "2", expected="1")
-    assert registry.bearer("digits", "champion") == "3"
+    assert registry.aliased_version("digits", "champion") == "3"
 
 
 def _try_to_move(place: Path, version: str, start, moved) -> None:
@@ -68,7 +68,7 @@ def test_of_many_gates_at_once_one_moves_the_alias(place: Path) -> None:
     winners = [winner for winner in (moved.get(timeout=60) for _ in rivals) if winner]
     for rival in rivals:
         rival.join(60)
-    assert [FolderRegistry(place).bearer("digits", "champion")] == winners
+    assert [FolderRegistry(place).aliased_version("digits", "champion")] == winners
 
 
 def test_tags_are_added_replaced_and_removed(registry: FolderRegistry, place: Path) -> None:
@@ -90,7 +90,7 @@ def test_files_are_attached_and_leave_nothing_half_written(
 
 def test_an_alias_that_nobody_bears_says_how_to_set_it(registry: FolderRegistry, place: Path) -> None:
     with pytest.raises(RegistryError) as refused:
-        registry.bearer("digits", "challenger")
+        registry.aliased_version("digits", "challenger")
     assert f"echo VERSION > {place}/digits/aliases/challenger" in str(refused.value)
 
 
@@ -100,9 +100,9 @@ def test_an_alias_that_nobody_bears_says_how_to_set_it(registry: FolderRegistry,
         ("letters", "1", "there is no model letters"),
         ("digits", "9", "digits has no version 9"),
         ("digits", "aliases", "digits has no version aliases"),
-        ("../digits", "1", "without / and no dot before it"),
-        ("digits", "..", "without / and no dot before it"),
-        ("digits", "", "without / and no dot before it"),
+        ("../digits", "1", "without / and no dot in front"),
+        ("digits", "..", "without / and no dot in front"),
+        ("digits", "", "without / and no dot in front"),
     ],
 )
 def test_what_is_not_there_is_named(

@@ -37,8 +37,8 @@ def test_an_address_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("flavors: {onnx: {data: ../../etc/passwd}}", "outside of its artifacts"),
-        ("flavors: {onnx: {data: /etc/passwd}}", "outside of its artifacts"),
+        ("flavors: {onnx: {data: ../../etc/passwd}}", "among its artifacts"),
+        ("flavors: {onnx: {data: /etc/passwd}}", "among its artifacts"),
         ("flavors: {sklearn: {}, python_function: {}}", "its flavours are python_function, sklearn"),
         ("flavors: {onnx: {}}", "can't be read"),
         ("flavors: 3", "can't be read"),

@@ -55,7 +55,7 @@ def test_an_audit_goes_before_dataset_and_vae() -> None:
         (
             GateRequest("m", "7", "champion", dataset="datasets/d"),
             {},
-            "--dataset and --vae, or the model's tags",
+            "--dataset and --vae, or set the model's tags",
         ),
         (GateRequest("m", "7", "champion"), {"defuse.vae": "vaes/v"}, "both a dataset and a VAE"),
         (GateRequest("m", "7", "champion", "audits/a", "datasets/d"), {}, "got both"),

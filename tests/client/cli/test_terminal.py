@@ -5,17 +5,12 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import threading
 
 import pytest
 from defuse.v1.audit_service_pb2 import WatchAuditResponse
 
-
-def defuse_process(server, *arguments, **options):
-    code = "from defuse.cli import main; main()"
-    environment = {**os.environ, "DEFUSE_ADDRESS": server.address}
-    return subprocess.Popen([sys.executable, "-c", code, *arguments], env=environment, text=True, **options)
+WATCH = ("watch", "audits/a", "--json")
 
 
 @pytest.fixture
@@ -36,10 +31,8 @@ def watched(server, audit):
     ends.set()
 
 
-def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(server, watched):
-    process = defuse_process(
-        server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(start_process, server, watched):
+    process = start_process(*WATCH, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert json.loads(process.stdout.readline())["state"] == "JOB_STATE_RUNNING"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
@@ -49,19 +42,18 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(server, watched):
     assert not server.asked("AuditService/CancelAudit")
 
 
-def test_bars_are_for_terminals_and_stdout_stays_clean(server, watched):
+def test_at_a_terminal_there_is_a_bar_and_stdout_stays_clean(start_process, watched):
     watched.set()
     ours, theirs = pty.openpty()
-    process = defuse_process(server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=theirs)
+    process = start_process(*WATCH, stdout=subprocess.PIPE, stderr=theirs)
     out, _ = process.communicate(timeout=60)
     os.close(theirs)
     assert "audits/a" in os.read(ours, 100_000).decode()
     os.close(ours)
-    assert [json.loads(line)["state"] for line in out.splitlines()] == [
-        "JOB_STATE_RUNNING",
-        "JOB_STATE_SUCCEEDED",
-    ]
-    process = defuse_process(
-        server, "watch", "audits/a", "--json", stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert process.communicate(timeout=60)[1] == ""
+    states = [json.loads(line)["state"] for line in out.splitlines()]
+    assert states == ["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]
+
+
+def test_without_a_terminal_there_is_no_bar(command, watched):
+    watched.set()
+    assert command(*WATCH).err == ""

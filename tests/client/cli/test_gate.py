@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import os
 import signal
 import subprocess
-import sys
 import threading
 
 import grpc
@@ -25,6 +23,8 @@ from defuse.messages import (
 from defuse.v1.artifact_service_pb2 import DownloadResponse
 from defuse.v1.promotion_service_pb2 import WatchEvaluationResponse
 from defuse.v1.registry_service_pb2 import ListClassifiersResponse
+
+from tests.client.fake_server import Refusal
 
 READY = RegistrationState.REGISTRATION_STATE_READY
 SUCCEEDED = 3
@@ -96,22 +96,38 @@ def artifact(name, stored):
     return Artifact(name=name, sha256=name.partition("/")[2], size_bytes=len(stored[name]))
 
 
-def test_it_says_what_failed_by_how_much_and_what_would_pass_failures_first(command, judged):
+@pytest.mark.parametrize(
+    ("verdict", "code"), [("PASS", 0), ("FAIL", 1), ("INCONCLUSIVE", 2), ("UNSPECIFIED", 70)]
+)
+def test_the_exit_code_is_the_verdict(command, judged, verdict, code):
+    judged(evaluation(verdict))
+    assert command("gate", *ASKED).code == code
+
+
+def test_failures_come_first_with_by_how_much_they_miss(command, judged):
     judged(evaluation("FAIL"))
-    ran = command("gate", *ASKED)
-    assert ran.code == 1
-    lines = ran.out.splitlines()
-    first = next(line for line in lines if line.startswith("FAIL"))
-    assert lines.index(first) == 1
-    assert "region 9 (class 9, read as 0)" in first
-    for figure in ("0.42", "0.38 to 0.46", ">= 0.9", "0.48"):
-        assert figure in first
-    (folded,) = [line for line in lines if line.startswith("PASS")]
+    first = command("gate", *ASKED).out.splitlines()[1]
+    for part in ("FAIL", "region 9 (class 9, read as 0)", "0.42", "0.38 to 0.46", ">= 0.9", "0.48"):
+        assert part in first
+
+
+def test_many_passing_checks_of_one_name_share_a_line(command, judged):
+    judged(evaluation("FAIL"))
+    (folded,) = [line for line in command("gate", *ASKED).out.splitlines() if line.startswith("PASS")]
     assert "9 that pass" in folded
-    assert "To pass: [bold]correct[/bold] it again" in ran.out
-    assert "210 of 500 samples [2J get it" in ran.out
-    assert "\x1b" not in ran.out
-    assert sha256(b"model") in ran.out
+
+
+def test_failures_are_explained_in_plain_text_whatever_their_names_hold(command, judged):
+    judged(evaluation("FAIL"))
+    text = command("gate", *ASKED).out
+    assert "To pass: [bold]correct[/bold] it again" in text
+    assert "210 of 500 samples [2J get it" in text
+    assert "\x1b" not in text
+
+
+def test_what_was_evaluated_is_named_by_its_digest(command, judged):
+    judged(evaluation("PASS"))
+    assert sha256(b"model") in command("gate", *ASKED).out
 
 
 def test_the_request_has_policy_audit_and_settings(command, judged, server, tmp_path):
@@ -133,19 +149,19 @@ def test_without_audit_vae_and_dataset_the_service_takes_the_last_ones(command, 
 
 
 @pytest.mark.parametrize("verdict", ["PASS", "FAIL", "INCONCLUSIVE"])
-@pytest.mark.parametrize("report", ["html", "md"])
-def test_files_are_written_whatever_the_verdict(command, judged, tmp_path, verdict, report):
+@pytest.mark.parametrize(
+    ("option", "name", "field"),
+    [
+        ("--junit", "junit.xml", "junit"),
+        ("--report", "report.html", "html"),
+        ("--report", "report.md", "markdown"),
+        ("--evidence", "evidence.json", "envelope"),
+    ],
+)
+def test_files_are_written_whatever_the_verdict(command, judged, tmp_path, verdict, option, name, field):
     judged(evaluation(verdict))
-    wanted = {
-        "--junit": (tmp_path / "junit.xml", "junit"),
-        "--report": (tmp_path / f"report.{report}", {"html": "html", "md": "markdown"}[report]),
-        "--evidence": (tmp_path / "evidence.json", "envelope"),
-    }
-    options = [part for option, (path, _) in wanted.items() for part in (option, str(path))]
-    ran = command("gate", *ASKED, *options)
-    assert ran.code == {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 2}[verdict]
-    for path, field in wanted.values():
-        assert path.read_bytes() == FILES[field]
+    command("gate", *ASKED, option, str(tmp_path / name))
+    assert (tmp_path / name).read_bytes() == FILES[field]
 
 
 def test_evidence_that_nobody_signed_is_no_success(command, judged, tmp_path):
@@ -165,7 +181,7 @@ def test_evidence_that_nobody_signed_is_no_success(command, judged, tmp_path):
         ((*MODELS, "--dataset", "datasets/d"), "--audit"),
         ((*ASKED, "--vae", "vaes/v", "--dataset", "datasets/d"), "--audit"),
         ((*ASKED, "--report", "report.pdf"), ".html or .md"),
-        ((*ASKED, "--junit", "there/is/none/junit.xml"), "no folder"),
+        ((*ASKED, "--junit", "there/is/none/junit.xml"), "no writable folder"),
         ((*ASKED, "--no-wait", "--junit", "junit.xml"), "--no-wait"),
         ((*ASKED, "--policy", "none.yaml"), "none.yaml"),
         (("--baseline", "classifiers/b", "--candidate", "none.onnx", "--audit", "audits/a"), "none.onnx"),
@@ -182,13 +198,13 @@ def test_what_can_not_be_is_wrong_usage_before_anything_is_asked(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_wrong_policy_is_told_with_file_and_line(command, server, refusal, tmp_path):
+def test_a_wrong_policy_is_told_with_file_and_line(command, server, tmp_path):
     policy = tmp_path / "gate.yaml"
     policy.write_text("version: 1\nchecks:\n  clean_acuracy: 1\n")
     fields = [("policy:3", "line 3, column 3: unknown check"), ("policy:1", "line 1, column 10: expected 1")]
     server.on(
         "PromotionService/CreateEvaluation",
-        refusal(grpc.StatusCode.INVALID_ARGUMENT, "the policy", reason="POLICY_INVALID", fields=fields),
+        Refusal(grpc.StatusCode.INVALID_ARGUMENT, "the policy", reason="POLICY_INVALID", fields=fields),
     )
     ran = command("gate", *ASKED, "--policy", str(policy))
     assert ran.code == 64
@@ -197,10 +213,10 @@ def test_a_wrong_policy_is_told_with_file_and_line(command, server, refusal, tmp
 
 
 @pytest.mark.parametrize("reason", ["RESOURCES_MISMATCHED", "CANDIDATE_CHANGED", "WRONG_STATE"])
-def test_what_can_not_be_judged_is_wrong_usage_and_writes_nothing(command, server, refusal, tmp_path, reason):
+def test_what_can_not_be_judged_is_wrong_usage_and_writes_nothing(command, server, tmp_path, reason):
     server.on(
         "PromotionService/CreateEvaluation",
-        refusal(grpc.StatusCode.FAILED_PRECONDITION, "10 classes, not 2", reason=reason),
+        Refusal(grpc.StatusCode.FAILED_PRECONDITION, "10 classes, not 2", reason=reason),
     )
     ran = command("gate", *ASKED, "--junit", str(tmp_path / "junit.xml"))
     assert ran.code == 64
@@ -231,56 +247,56 @@ def baseline():
     return made
 
 
-def test_a_file_is_registered_like_the_baseline_and_its_digest_is_told(command, judged, server, tmp_path):
+@pytest.fixture
+def onnx_file(judged, server, tmp_path):
+    """A candidate's file, which the server takes."""
     judged(evaluation("PASS"))
-    path = tmp_path / "new.onnx"
-    path.write_bytes(b"model")
     register(server)
     server.on("ArtifactService/GetArtifact", Artifact(name=f"artifacts/{sha256(b'model')}"))
-    ran = command("gate", "--baseline", "classifiers/b", "--candidate", str(path), "--audit", "audits/a")
-    assert ran.code == 0, ran.err
+    path = tmp_path / "new.onnx"
+    path.write_bytes(b"model")
+    return path
+
+
+def gate_file(path):
+    return ("gate", "--baseline", "classifiers/b", "--candidate", str(path), "--audit", "audits/a")
+
+
+def test_a_file_is_registered_like_the_baseline(command, server, onnx_file):
+    assert command(*gate_file(onnx_file)).code == 0
     (registered,) = server.asked("RegistryService/RegisterClassifier")
     fed = registered.preprocessing
     assert (fed.scale, list(fed.mean)) == (255, [1, 2, 3])
     assert (registered.output_kind, registered.output_name) == (2, "scores")
+
+
+def test_a_files_digest_is_told_to_the_server(command, server, onnx_file):
+    command(*gate_file(onnx_file))
     (request,) = server.asked("PromotionService/CreateEvaluation")
     assert (request.candidate, request.candidate_sha256) == ("classifiers/n", sha256(b"model"))
 
 
-def test_a_file_that_is_no_model_is_wrong_usage(command, server, tmp_path):
-    path = tmp_path / "new.onnx"
-    path.write_bytes(b"model")
+def test_a_file_that_is_no_model_is_wrong_usage(command, server, onnx_file):
     failure = Failure(reason=32, message="expected one input")
     register(server, state=RegistrationState.REGISTRATION_STATE_REJECTED, failure=failure)
-    server.on("ArtifactService/GetArtifact", Artifact(name=f"artifacts/{sha256(b'model')}"))
-    ran = command("gate", "--baseline", "classifiers/b", "--candidate", str(path), "--audit", "audits/a")
+    ran = command(*gate_file(onnx_file))
     assert ran.code == 64
     assert "MODEL_SIGNATURE: expected one input" in ran.err
 
 
-def test_a_file_that_changes_while_it_is_judged_is_not_promoted(command, judged, server, tmp_path):
-    made = evaluation("PASS")
-    judged(made)
-    path = tmp_path / "new.onnx"
-    path.write_bytes(b"model")
-    register(server)
-    server.on("ArtifactService/GetArtifact", Artifact(name=f"artifacts/{sha256(b'model')}"))
-
+def test_a_file_that_changes_while_it_is_evaluated_is_not_promoted(command, server, onnx_file, tmp_path):
     def change(request):
-        path.write_bytes(b"another")
-        return made
+        onnx_file.write_bytes(b"another")
+        return evaluation("PASS")
 
     server.on("PromotionService/GetEvaluation", change)
-    ran = command(
-        *("gate", "--baseline", "classifiers/b", "--candidate", str(path), "--audit", "audits/a"),
-        *("--junit", str(tmp_path / "j.xml")),
-    )
+    ran = command(*gate_file(onnx_file), "--junit", str(tmp_path / "j.xml"))
     assert ran.code == 64
-    assert "changed while it was judged" in ran.err
+    assert "changed while it was evaluated" in ran.err
     assert not (tmp_path / "j.xml").exists()
 
 
-def test_ctrl_c_leaves_it_running_and_says_how_to_get_it_back(server):
+def test_ctrl_c_leaves_it_running_and_says_how_to_get_it_back(start_process, server):
     running = Evaluation(name="evaluations/e", state=2)
     server.on("PromotionService/CreateEvaluation", running)
 
@@ -291,19 +307,13 @@ def test_ctrl_c_leaves_it_running_and_says_how_to_get_it_back(server):
         ended.wait(60)
 
     server.on("PromotionService/WatchEvaluation", lambda request: watch(request))
-    gone = subprocess.Popen(
-        [sys.executable, "-c", "from defuse.cli import main; main()", "gate", *ASKED],
-        env={**os.environ, "DEFUSE_ADDRESS": server.address},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    gone = start_process("gate", *ASKED, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert gone.stderr.readline() == "evaluations/e RUNNING\n"
     gone.send_signal(signal.SIGINT)
     out, err = gone.communicate(timeout=60)
     ended.set()
     assert gone.returncode == 70
-    assert "runs on. The same command again takes its verdict" in err
+    assert "keeps running. The same command again shows its verdict" in err
     assert "defuse cancel evaluations/e" in err
     assert (out, server.asked("PromotionService/CancelEvaluation")) == ("", [])
 

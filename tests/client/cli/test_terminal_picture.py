@@ -1,22 +1,23 @@
 """Contact sheets drawn in the terminal."""
 
+import contextlib
 import io
 import os
 import pty
 import re
 import struct
 import subprocess
-import sys
 import zlib
 
 import numpy as np
 import pytest
-from defuse.cli.picture import draw
 from defuse.cli.png import NotReadable, read_png, shrunk
+from defuse.cli.terminal_picture import draw
 from PIL import Image
 from rich.console import Console
 
 from defuse_engine.job_folder.contact_sheet import contact_sheet
+from tests.client.cli.fake_labeling import Labeling
 
 RANDOM = np.random.default_rng(3)
 
@@ -61,25 +62,30 @@ def test_every_filter_is_undone(channels):
     assert np.array_equal(array(data), np.asarray(Image.open(io.BytesIO(data))))
 
 
-def test_other_pictures_are_refused():
-    grey = png(np.zeros((4, 4), np.uint8))
-    line = bytes(4)
-    ihdr = struct.pack
-    for data in (
+GREY = png(np.zeros((4, 4), np.uint8))
+HEADER = ">IIBBBBB"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
         b"",
         b"\xff\xd8\xff a JPEG",
-        grey[:20],
-        grey[:-30],
+        GREY[:20],
+        GREY[:-30],
         png(np.zeros((4, 4, 4), np.uint8)),
-        by_hand([9], [line], 4, 1),
-        by_hand([0], [line[:2]], 4, 1),
-        by_hand([0], [line], 4, 1, ihdr(">IIBBBBB", 4, 1, 16, 0, 0, 0, 0)),
-        by_hand([0], [line], 4, 1, ihdr(">IIBBBBB", 4, 1, 8, 0, 0, 0, 1)),
-        by_hand([0], [line], 4, 1, ihdr(">IIBBBBB", 0, 1, 8, 0, 0, 0, 0)),
-        by_hand([0], [line], 4, 1, ihdr(">IIBBBBB", 2**31, 2**31, 8, 0, 0, 0, 0)),
-    ):
-        with pytest.raises(NotReadable):
-            read_png(data)
+        by_hand([9], [bytes(4)], 4, 1),
+        by_hand([0], [bytes(2)], 4, 1),
+        by_hand([0], [bytes(4)], 4, 1, struct.pack(HEADER, 4, 1, 16, 0, 0, 0, 0)),
+        by_hand([0], [bytes(4)], 4, 1, struct.pack(HEADER, 4, 1, 8, 0, 0, 0, 1)),
+        by_hand([0], [bytes(4)], 4, 1, struct.pack(HEADER, 0, 1, 8, 0, 0, 0, 0)),
+        by_hand([0], [bytes(4)], 4, 1, struct.pack(HEADER, 2**31, 2**31, 8, 0, 0, 0, 0)),
+    ],
+    ids=["empty", "jpeg", "cut", "short", "rgba", "filter", "line", "16-bit", "interlaced", "0-wide", "huge"],
+)
+def test_other_pictures_are_refused(data):
+    with pytest.raises(NotReadable):
+        read_png(data)
 
 
 def test_a_smaller_picture_has_the_means():
@@ -89,9 +95,12 @@ def test_a_smaller_picture_has_the_means():
     picture = shrunk(read_png(png(pixels)), 2)
     assert (picture.width, picture.height) == (2, 1)
     assert list(picture.rows[0]) == [100, 50, 25, 0, 0, 45]
-    whole = read_png(png(pixels))
-    assert shrunk(whole, 6) is whole
-    assert shrunk(whole, 600) is whole
+
+
+@pytest.mark.parametrize("width", [4, 600])
+def test_a_picture_that_fits_stays_as_it_is(width):
+    whole = read_png(GREY)
+    assert shrunk(whole, width) is whole
 
 
 def drawn(path, **options) -> tuple[bool, str]:
@@ -116,72 +125,72 @@ def test_two_rows_of_pixels_are_one_of_text(tmp_path):
     assert "\x1b[38;2;0;0;255m▀" in lines[1]
 
 
-def test_a_picture_is_as_wide_as_the_terminal_at_most(tmp_path):
+@pytest.mark.parametrize("width", [40, 81])
+def test_a_picture_is_as_wide_as_the_terminal_at_most(tmp_path, width):
     path = tmp_path / "sheet.png"
     path.write_bytes(png(RANDOM.integers(0, 256, (100, 200), np.uint8)))
-    for width in (40, 81):
-        _, text = drawn(path, width=width)
-        assert {line.count("▀") for line in text.splitlines()} == {width}
+    _, text = drawn(path, width=width)
+    assert {line.count("▀") for line in text.splitlines()} == {width}
 
 
-def test_where_nothing_can_be_drawn(tmp_path):
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        (GREY, {"no_color": True}),
+        (GREY, {"force_terminal": False}),
+        (GREY, {"color_system": None}),
+        (GREY, {"encoding": "latin-1"}),
+        (b"\x89PNG of nothing", {}),
+    ],
+)
+def test_where_nothing_can_be_drawn_nothing_is_written(tmp_path, data, options):
     path = tmp_path / "sheet.png"
-    path.write_bytes(png(np.zeros((4, 4), np.uint8)))
-    assert drawn(path, no_color=True) == (False, "")
-    assert drawn(path, force_terminal=False) == (False, "")
-    assert drawn(path, color_system=None) == (False, "")
-    assert drawn(path, encoding="latin-1") == (False, "")
-    path.write_bytes(b"\x89PNG of nothing")
-    assert drawn(path) == (False, "")
+    path.write_bytes(data)
+    assert drawn(path, **options) == (False, "")
 
 
-class Terminal:
-    """`defuse` whose errors go to a terminal of 60 columns."""
+@pytest.fixture
+def at_a_terminal(start_process):
+    """Run `defuse` with its stderr at a terminal of 60 columns; return what it shows there."""
 
-    def __init__(self, server, *arguments, **environment):
-        self._ours, theirs = pty.openpty()
-        settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "60"}
+    def run(*arguments, answers, **environment):
+        ours, theirs = pty.openpty()
+        settings = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "COLUMNS": "60", **environment}
         inherited = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", "from defuse.cli import main; main()", *arguments],
-            env={**inherited, "DEFUSE_ADDRESS": server.address, **settings, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=theirs,
-            text=True,
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": theirs}
+        process = start_process(*arguments, env={**inherited, **settings}, **pipes)
         os.close(theirs)
-
-    def run(self, answers: str) -> str:
-        self._process.stdin.write(answers)
-        self._process.stdin.close()
+        process.stdin.write(answers)
+        process.stdin.close()
         shown = b""
         # Linux ends a terminal whose other side is closed with an error.
-        try:
-            while data := os.read(self._ours, 65536):
+        with contextlib.suppress(OSError):
+            while data := os.read(ours, 65536):
                 shown += data
-        except OSError:
-            pass
-        os.close(self._ours)
-        self._process.stdout.close()
-        assert self._process.wait(20) == 0, shown.decode()
+        os.close(ours)
+        process.stdout.close()
+        assert process.wait(20) == 0, shown.decode()
         return shown.decode()
 
+    return run
 
-def test_the_annotator_sees_the_sheet_in_the_terminal(server, labeling):
-    sheet = contact_sheet(RANDOM.random((4, 1, 28, 28)).astype(np.float32), 0.0, 1.0).png
-    answers = labeling(server, 2, sheet).answers
-    shown = Terminal(server, "label", "audits/a").run("0\n1\n")
-    assert answers == {0: "label: 0", 1: "label: 1"}
+
+@pytest.fixture
+def sheet() -> bytes:
+    return contact_sheet(RANDOM.random((4, 1, 28, 28)).astype(np.float32), 0.0, 1.0).png
+
+
+def test_the_annotator_sees_the_sheet_in_the_terminal(at_a_terminal, server, sheet):
+    Labeling(server, 1, sheet)
+    shown = at_a_terminal("label", "audits/a", answers="0\n")
     rows = [line for line in shown.splitlines() if "▀" in line]
     assert {line.count("▀") for line in rows} == {60}
-    assert len(rows) == 2 * 30
+    assert len(rows) == 30
     assert re.search(r"audits/a/regions/0: 4 samples in \S+\.png", shown)
 
 
-def test_no_color_shows_the_path_alone(server, labeling):
-    sheet = contact_sheet(RANDOM.random((4, 1, 28, 28)).astype(np.float32), 0.0, 1.0).png
-    labeling(server, 1, sheet)
-    shown = Terminal(server, "label", "audits/a", NO_COLOR="1").run("0\n")
+def test_no_color_shows_the_path_alone(at_a_terminal, server, sheet):
+    Labeling(server, 1, sheet)
+    shown = at_a_terminal("label", "audits/a", answers="0\n", NO_COLOR="1")
     assert "▀" not in shown
     assert re.search(r"4 samples in \S+\.png", shown)

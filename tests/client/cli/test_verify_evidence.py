@@ -76,15 +76,21 @@ def check(tmp_path, command, signer):
 
 
 @pytest.mark.parametrize(("verdict", "code"), [("PASS", 0), ("FAIL", 1), ("INCONCLUSIVE", 2)])
-def test_what_verifies_is_0_and_with_require_pass_its_verdict(check, signer, verdict, code):
+def test_evidence_that_verifies_is_0_and_with_require_pass_its_verdict(check, signer, verdict, code):
     envelope = signed(signer, statement(verdict))
-    ran = check(envelope, "--policy-sha256", "a" * 64)
-    assert ran.code == 0, ran.err
-    assert verdict in ran.out
-    assert SHA256 in ran.out
+    assert check(envelope).code == 0
     assert check(envelope, "--require-pass").code == code
-    (document,) = check(envelope, "--json").json
-    assert document["verdict"] == verdict
+
+
+def test_evidence_that_verifies_is_shown(check, signer):
+    ran = check(signed(signer, statement("FAIL")), "--policy-sha256", "a" * 64)
+    assert "FAIL" in ran.out
+    assert SHA256 in ran.out
+
+
+def test_json_is_the_verdicts_document(check, signer):
+    (document,) = check(signed(signer, statement("FAIL")), "--json").json
+    assert document["verdict"] == "FAIL"
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "rsa"])
@@ -232,14 +238,9 @@ def test_without_the_extra_it_is_named(check, signer, monkeypatch):
     assert "pip install 'defuse-audit[gate]'" in ran.err
 
 
-def test_a_missing_file_is_wrong_usage(command, tmp_path):
-    ran = command("verify-evidence", str(tmp_path / "none.json"), "--key", str(tmp_path / "none.pub"))
-    assert ran.code == 64
-
-
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
 def test_without_defuse_the_documented_commands_verify_it(signer, tmp_path):
-    guide = (Path(__file__).parents[2] / "docs" / "evidence.md").read_text()
+    guide = (Path(__file__).parents[3] / "docs" / "evidence.md").read_text()
     (commands,) = re.findall(r"```sh\n(.*?)```", guide, re.S)
     envelope = signed(signer, statement())
     (tmp_path / "evidence.json").write_text(json.dumps(envelope))

@@ -15,6 +15,9 @@ from defuse.messages import (
 )
 from defuse.v1.label_service_pb2 import ExportLabelTasksResponse, ListLabelTasksResponse
 
+from tests.client.cli.fake_labeling import Labeling
+from tests.client.fake_server import UNAVAILABLE, Refusal
+
 EXPORT, IMPORT = "LabelService/ExportLabelTasks", "LabelService/ImportLabels"
 
 
@@ -44,43 +47,50 @@ class Received:
         return answer
 
 
-def test_an_export_is_a_file_with_the_formats_of_its_name(client, server, tmp_path):
+def test_an_export_is_a_file_and_its_header(client, server, tmp_path):
     server.on(EXPORT, exported(b"[1,", b"2]"))
-    header = client.export_label_tasks("audits/a", tmp_path / "tasks.json", include_closed=True)
+    header = client.export_label_tasks("audits/a", tmp_path / "tasks.json")
     assert (header.task_count, header.labeling_config) == (2, "<View/>")
     assert (tmp_path / "tasks.json").read_bytes() == b"[1,2]"
-    client.export_label_tasks("audits/a", tmp_path / "t.CSV", image_base_url="https://x")
-    client.export_label_tasks("audits/a", tmp_path / "t", format="label_studio")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "asked"),
+    [
+        ("tasks.json", {"include_closed": True}, (LabelFormat.LABEL_FORMAT_LABEL_STUDIO, "", True)),
+        ("t.CSV", {"image_base_url": "https://x"}, (LabelFormat.LABEL_FORMAT_CSV, "https://x", False)),
+        ("t", {"format": "label_studio"}, (LabelFormat.LABEL_FORMAT_LABEL_STUDIO, "", False)),
+    ],
+)
+def test_the_format_is_given_or_told_by_the_name(client, server, tmp_path, name, options, asked):
+    server.on(EXPORT, exported(b"[]"))
+    client.export_label_tasks("audits/a", tmp_path / name, **options)
+    (request,) = server.asked(EXPORT)
+    assert (request.format, request.image_base_url, request.include_closed) == asked
+
+
+def test_a_name_that_tells_no_format_is_refused(client, tmp_path):
     with pytest.raises(defuse.errors.ArgumentError, match=r"\.json"):
         client.export_label_tasks("audits/a", tmp_path / "tasks.xls")
-    asked = server.asked(EXPORT)
-    assert [request.format for request in asked] == [
-        LabelFormat.LABEL_FORMAT_LABEL_STUDIO,
-        LabelFormat.LABEL_FORMAT_CSV,
-        LabelFormat.LABEL_FORMAT_LABEL_STUDIO,
-    ]
-    assert [request.include_closed for request in asked] == [True, False, False]
-    assert [request.image_base_url for request in asked] == ["", "https://x", ""]
 
 
-def test_an_export_that_breaks_is_made_again_and_one_that_is_refused_leaves_nothing(
-    client, server, tmp_path, refusal, unavailable
-):
-    server.on(EXPORT, [*exported(b"half"), unavailable], exported(b"whole"))
+def test_an_export_that_breaks_is_made_again(client, server, tmp_path):
+    server.on(EXPORT, [*exported(b"half"), UNAVAILABLE], exported(b"whole"))
     client.export_label_tasks("audits/a", tmp_path / "tasks.json")
     assert (tmp_path / "tasks.json").read_bytes() == b"whole"
-    server.on(EXPORT, [*exported(b"half"), refusal(grpc.StatusCode.NOT_FOUND)])
+
+
+def test_an_export_that_is_refused_leaves_nothing(client, server, tmp_path):
+    server.on(EXPORT, [*exported(b"half"), Refusal(grpc.StatusCode.NOT_FOUND)])
     with pytest.raises(defuse.NotFound):
         client.export_label_tasks("audits/a", tmp_path / "other.json")
-    assert [path.name for path in tmp_path.iterdir()] == ["tasks.json"]
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_an_import_sends_the_file_and_sends_it_again_where_the_call_breaks(
-    client, server, tmp_path, unavailable
-):
+def test_an_import_sends_the_file_and_sends_it_again_where_the_call_breaks(client, server, tmp_path):
     data = b"x" * 200_000
     (tmp_path / "answers.csv").write_bytes(data)
-    received = Received(server, unavailable, ImportLabelsResponse(imported_count=3))
+    received = Received(server, UNAVAILABLE, ImportLabelsResponse(imported_count=3))
     answer = client.import_labels("audits/a", tmp_path / "answers.csv", annotator="ann")
     assert answer.imported_count == 3
     assert received.files == [data, data]
@@ -89,17 +99,24 @@ def test_an_import_sends_the_file_and_sends_it_again_where_the_call_breaks(
     }
 
 
-def test_the_commands_write_the_configuration_and_name_each_problem(command, server, tmp_path):
+def test_the_export_command_writes_the_tasks_and_the_configuration(command, server, tmp_path):
     server.on(EXPORT, exported(b"[]"))
     out = tmp_path / "tasks.json"
     ran = command("label", "export", "audits/a", "--format", "label-studio", "-o", str(out), "--all")
     assert (ran.code, out.read_bytes()) == (0, b"[]")
     assert (tmp_path / "tasks.labeling-config.xml").read_text() == "<View/>"
     assert "2 tasks in" in ran.out
+
+
+def test_the_export_command_tells_in_json_what_it_wrote(command, server, tmp_path):
     server.on(EXPORT, exported(b"a,b\n", config=""))
     ran = command("label", "export", "audits/a", "-o", str(tmp_path / "t.csv"), "--json")
     assert ran.json == [{"task_count": 2, "path": str(tmp_path / "t.csv"), "labeling_config_path": ""}]
 
+
+@pytest.fixture
+def import_file(command, server, tmp_path):
+    """Import a file of which the server does not count one answer."""
     problem = ImportProblem(
         row=7,
         region="audits/a/regions/1",
@@ -107,19 +124,28 @@ def test_the_commands_write_the_configuration_and_name_each_problem(command, ser
         reason=ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_CLOSED,
         message="the region [has] all",
     )
-    answer = ImportLabelsResponse(imported_count=1, known_count=2, problem_count=5, problems=[problem])
-    Received(server, answer, answer)
-    ran = command("label", "import", "audits/a", str(out))
+    Received(
+        server, ImportLabelsResponse(imported_count=1, known_count=2, problem_count=5, problems=[problem])
+    )
+    (tmp_path / "tasks.json").write_bytes(b"[]")
+    return lambda *options: command("label", "import", "audits/a", str(tmp_path / "tasks.json"), *options)
+
+
+def test_the_import_command_counts_and_names_each_problem(import_file):
+    ran = import_file()
     assert ran.code == 0
     assert "7: REGION_CLOSED audits/a/regions/1 ann: the region [has] all" in ran.err
     assert "and 4 more" in ran.err
-    assert "1 counted, 2 known from before, 0 unanswered, 5 not counted." in ran.out
-    (document,) = command("label", "import", "audits/a", str(out), "--json").json
+    assert "1 counted, 2 counted before, 0 unanswered, 5 not counted." in ran.out
+
+
+def test_the_import_command_has_the_problems_in_json(import_file):
+    (document,) = import_file("--json").json
     assert document["problems"][0]["reason"] == "IMPORT_PROBLEM_REASON_REGION_CLOSED"
 
 
-def test_the_pictures_of_an_export_are_written_as_its_urls_name_them(command, server, labeling, tmp_path):
-    sheet = labeling(server, 0, b"picture").sheet
+def test_the_pictures_of_an_export_are_written_as_its_urls_name_them(command, server, tmp_path):
+    sheet = Labeling(server, 0, b"picture").sheet
     server.on(EXPORT, exported(b"[]"))
     tasks = [LabelTask(region=f"audits/a/regions/{number}", sheet=sheet) for number in range(2)]
     server.on("LabelService/ListLabelTasks", ListLabelTasksResponse(tasks=tasks))
@@ -128,30 +154,3 @@ def test_the_pictures_of_an_export_are_written_as_its_urls_name_them(command, se
     digest = hashlib.sha256(b"picture").hexdigest()
     assert (tmp_path / "pictures" / f"{digest}.png").read_bytes() == b"picture"
     assert len(server.asked("ArtifactService/Download")) == 1
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("label",),
-        ("label", "export", "audits/a"),
-        ("label", "export", "audits/a", "-o", "tasks.xls"),
-        ("label", "export", "audits/a", "-o", "tasks.json", "--format", "xls"),
-        ("label", "import", "audits/a"),
-        ("label", "import", "audits/a", "/there/is/none.json"),
-        ("label", "audits/a", "--nonsense"),
-        ("label", "audits/a", "import"),
-    ],
-    ids=" ".join,
-)
-def test_wrong_usage(command, arguments):
-    ran = command(*arguments)
-    assert ran.code == 64
-    assert "--help` shows what it takes" in ran.err or "expected a file named" in ran.err
-
-
-def test_help_shows_all_that_label_can_do(command):
-    ran = command("label", "--help")
-    assert ran.code == 0
-    for word in ("annotate", "export", "import"):
-        assert word in ran.out
