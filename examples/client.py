@@ -18,6 +18,6 @@ with defuse.Client() as client:
     audit = client.start_audit(classifier, vae, dataset, max_seeds=1000)
     for region in client.regions(audit):
         print(
-            f"{region.name}: {region.seed_label} taken for {region.predicted_class} ({region.confidence:.0%})"
+            f"{region.name}: {region.seed_label} read as {region.predicted_class} ({region.confidence:.0%})"
         )
     client.wait(audit)  # raises defuse.JobFailed, with the reason, if the audit failed

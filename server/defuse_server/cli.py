@@ -218,7 +218,7 @@ def mlflow_webhook(
             "expected DEFUSE_MLFLOW_WEBHOOK_SECRET, and --mlflow-tracking-uri or DEFUSE_MLFLOW_TRACKING_URI",
         )
     # Imported here: it brings the client and MLflow's, which no other process needs.
-    from defuse.registries.errors import RegistryError
+    from defuse.model_registries.errors import RegistryError
 
     from defuse_server.mlflow_webhook.process import serve_webhook
 

@@ -8,16 +8,16 @@ import typer
 
 from defuse.cli import jobs
 from defuse.cli.audit_text import write_audit, write_audits, write_misclassification, write_regions
-from defuse.cli.output import Json, as_dict, people, write_json
-from defuse.cli.session import connect, left_running
+from defuse.cli.connection import connect, left_running
+from defuse.cli.output import Json, as_dict, stdout, write, write_json
 from defuse.cli.settings import takes_settings
-from defuse.messages import Audit, AuditConfig
+from defuse.messages import AuditConfig
 
 app = typer.Typer(help="Search a classifier for what it gets wrong.", no_args_is_help=True)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 
-AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID")]
+AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 
 
 @app.command()
@@ -40,21 +40,26 @@ def start(
             if json:
                 return
             audit = client.get_audit(audit)
-    _show(audit, json)
+    write(audit, json, write_audit)
 
 
 @app.command()
 def status(context: typer.Context, audit: AuditName, json: Json = False) -> None:
     """Show an audit as it stands."""
     with connect(context) as client:
-        found = client.get_audit(audit)
-    _show(found, json)
+        write(client.get_audit(audit), json, write_audit)
 
 
 @app.command("list")
 def list_all(
     context: typer.Context,
-    state: Annotated[str | None, typer.Option(help="Only those that are queued, running, ...")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            help="Only audits in this state: queued, running, succeeded, failed, cancelling or cancelled. By "
+            "default all."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """List audits, newest first."""
@@ -70,53 +75,50 @@ def list_all(
 def findings(
     context: typer.Context,
     audit: AuditName,
-    limit: Annotated[int, typer.Option(min=0, help="Stop after so many; 0: all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Stop after this many misclassifications. 0 means no limit.")
+    ] = 0,
     json: Json = False,
 ) -> None:
-    """Print misclassifications as they are found, one a line, until the audit has ended."""
+    """Print misclassifications as they are found, one per line, until the audit has ended."""
     with connect(context) as client, left_running(audit):
         count = 0
         for count, found in enumerate(client.misclassifications(audit), start=1):
-            if json:
-                write_json(found)
-            else:
-                write_misclassification(found)
+            write(found, json, write_misclassification)
             if count == limit:
                 break
     if not json and not count:
-        people.print("No misclassification was found.")
+        stdout.print("No misclassification was found.")
 
 
 @app.command()
 def regions(
     context: typer.Context,
     audit: AuditName,
-    follow: Annotated[bool, typer.Option("--follow", help="Also those yet to be found.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print regions as they are found, until the audit has ended.")
+    ] = False,
     confirmed_only: Annotated[
-        bool, typer.Option("--confirmed-only", help="Only confirmed bugs, as they stand.")
+        bool, typer.Option("--confirmed-only", help="Show only confirmed bugs.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show an audit's regions. With --json: one document, or with --follow one region a line."""
+    """Show an audit's regions, those with the most misread inputs first.
+
+    With --json this prints one document, or with --follow one region per line.
+    """
     with connect(context) as client, left_running(audit):
         if follow and confirmed_only:
-            raise typer.BadParameter("labels confirm regions after they are found: leave out --follow")
+            raise typer.BadParameter(
+                "expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm regions "
+                "after they are found"
+            )
         if follow:
             for region in client.regions(audit):
-                if json:
-                    write_json(region)
-                else:
-                    write_regions([region])
+                write(region, json, lambda region: write_regions([region]))
             return
         found = list(client.list_regions(audit, confirmed_only=confirmed_only))
     if json:
         write_json({"regions": [as_dict(region) for region in found]})
     else:
         write_regions(found)
-
-
-def _show(audit: Audit, json: bool) -> None:
-    if json:
-        write_json(audit)
-    else:
-        write_audit(audit)

@@ -7,17 +7,19 @@ from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.output import Json, people, share, write_facts, write_json, write_table
+from defuse.cli.connection import connect, left_running
+from defuse.cli.figures import share
+from defuse.cli.output import Json, stdout, write_facts, write_json, write_table
 from defuse.cli.progress import job_bar, state_of
-from defuse.cli.session import connect, left_running
 from defuse.cli.settings import takes_settings
 from defuse.client import Client
 from defuse.messages import VaeTraining, VaeTrainingConfig
 
-app = typer.Typer(help="Make the VAE that an audit searches.", no_args_is_help=True)
+app = typer.Typer(help="Train the VAE that an audit searches.", no_args_is_help=True)
 
 _Sheets = Annotated[
-    Path, typer.Option("--sheets", file_okay=False, help="Folder for the pictures of what the VAE makes.")
+    Path,
+    typer.Option("--sheets", file_okay=False, help="Folder for the pictures that show what the VAE makes."),
 ]
 _SHEETS = Path("vae-sheets")
 
@@ -47,11 +49,11 @@ def train(
 @app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="TRAINING", help="vaeTrainings/ID")],
+    name: Annotated[str, typer.Argument(metavar="TRAINING", help="vaeTrainings/ID.")],
     sheets: _Sheets = _SHEETS,
     json: Json = False,
 ) -> None:
-    """Show a training as it stands: what was tried, and pictures of what came out."""
+    """Show a training as it stands: what it tried, and pictures of what the VAE makes."""
     with connect(context) as client:
         _show(client, client.get_vae_training(name), sheets, json)
 
@@ -73,35 +75,25 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
         + [("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings]
     )
     if training.points:
-        people.print()
-        columns = (
-            "",
-            "latent size",
-            "feature weight",
-            "KL weight",
-            "readability",
-            "pixel error",
-            "KL",
-            "steps",
-        )
+        stdout.print()
         rows = [
-            (
-                "chosen" if point.chosen else "",
-                point.latent_size,
-                f"{point.feature_weight:g}",
-                f"{point.kl_weight:g}",
-                share(point.readability),
-                f"{point.reconstruction_mse:.4f}",
-                f"{point.kl:.1f} nats",
-                point.steps,
-            )
+            {
+                "": "chosen" if point.chosen else "",
+                "latent size": point.latent_size,
+                "feature weight": f"{point.feature_weight:g}",
+                "KL weight": f"{point.kl_weight:g}",
+                "readability": share(point.readability),
+                "pixel error": f"{point.reconstruction_mse:.4f}",
+                "KL": f"{point.kl:.1f} nats",
+                "steps": point.steps,
+            }
             for point in training.points
         ]
-        write_table(columns, rows, "")
+        write_table(rows)
 
 
 def _saved(client: Client, training: VaeTraining, folder: Path) -> list[Path]:
-    """Save the sheets that there are; return their paths."""
+    """Save the sheets if the training has made them, and return their paths."""
     made = training.name.partition("/")[2]
     sheets = {
         f"{made}-reconstructions.png": training.reconstruction_sheet.artifact,

@@ -19,10 +19,10 @@ from defuse.errors import (
     Unauthenticated,
     Unavailable,
 )
-from defuse.registries.errors import AliasMoved, RegistryError, RegistryUnavailable
-from defuse.registries.gate import gate
-from defuse.registries.registry import Registry
-from defuse.registries.request import GateRequest
+from defuse.model_registries.errors import AliasMoved, RegistryError, RegistryUnavailable
+from defuse.model_registries.gate import gate
+from defuse.model_registries.registry import Registry
+from defuse.model_registries.request import GateRequest
 
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.mlflow_webhook.inbox import Claimed, Event, Inbox

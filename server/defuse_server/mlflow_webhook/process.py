@@ -6,7 +6,7 @@ import sys
 
 import structlog
 from defuse.aio import AsyncClient
-from defuse.registries.mlflow import MlflowRegistry
+from defuse.model_registries.mlflow import MlflowRegistry
 
 from defuse_server.errors import BackendUnavailable
 from defuse_server.host import listen
