@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from defuse_server.findings.chunks import Chunks
-from defuse_server.findings.region_splits import Splits
+from defuse_server.findings.region_splits import RegionSplits
 from defuse_server.findings.regions import Regions
 from defuse_server.host.redis_client import connect
 from defuse_server.host.settings import Settings
 from defuse_server.jobs.queue import Jobs, open_docket
-from defuse_server.labels.consensus import Verdicts
+from defuse_server.labels.consensus_estimates import ConsensusEstimates
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.records.resources import Resources
@@ -31,10 +31,10 @@ class Backend:
     resources: Resources
     labels: LabelQueue
     labeling: Labeling
-    verdicts: Verdicts
+    consensus_estimates: ConsensusEstimates
     regions: Regions
     chunks: Chunks
-    splits: Splits
+    region_splits: RegionSplits
     jobs: Jobs
 
 
@@ -61,9 +61,9 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
             resources=resources,
             labels=LabelQueue(redis, resources),
             labeling=labeling,
-            verdicts=Verdicts(redis),
+            consensus_estimates=ConsensusEstimates(redis),
             regions=Regions(redis, labeling),
             chunks=Chunks(redis),
-            splits=Splits(redis),
+            region_splits=RegionSplits(redis),
             jobs=Jobs(redis, resources, docket),
         )

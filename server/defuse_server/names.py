@@ -13,7 +13,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS = 10
 _RANDOM_DIGITS = 8
 _ID = f"[{_ALPHABET}]{{{_TIME_DIGITS + _RANDOM_DIGITS}}}"
-SPLITS = "splits"
+REGION_SPLITS = "splits"
 """Stands for the collection of what has no id of its own: the split of each audit."""
 
 _SPLIT_NAME = re.compile(rf"(audits/{_ID})/split")
@@ -52,12 +52,12 @@ def audit_id(name: str, field: str = "name") -> str:
 
 
 def collection_of(name: str) -> str:
-    """Return the collection that a resource's name is in; `SPLITS` of an audit's split.
+    """Return the collection that a resource's name is in; `REGION_SPLITS` of an audit's split.
 
     Raises InvalidRequest where it is none of `COLLECTIONS`.
     """
     if _SPLIT_NAME.fullmatch(name):
-        return SPLITS
+        return REGION_SPLITS
     collection = name.partition("/")[0]
     if collection not in COLLECTIONS:
         raise _invalid("name", " or ".join(f"{known}/{{id}}" for known in COLLECTIONS), name)
@@ -78,12 +78,12 @@ def parse_region_name(name: str, field: str = "name") -> tuple[str, int]:
     return match[1], int(match[2])
 
 
-def split_name(audit: str) -> str:
+def region_split_name(audit: str) -> str:
     """Return `audits/{id}/split` of the audit `audits/{id}`."""
     return f"{audit}/split"
 
 
-def audit_of_split(name: str, field: str = "name") -> str:
+def audit_of_region_split(name: str, field: str = "name") -> str:
     """Return `audits/{id}` of `audits/{id}/split`; raises InvalidRequest."""
     match = _SPLIT_NAME.fullmatch(name)
     if match is None:

@@ -2,7 +2,7 @@
 
 Scripts get their keys from here, in the order that their first lines document. `{name}` is a resource's name
 such as `audits/01j...`; `{audit}` is an audit's name. An audit's split, `audits/01j.../split`, has such a
-hash, too: it is queued again whenever regions wait (splits_begin.lua).
+hash, too: it is queued again whenever regions wait (begin_region_splits.lua).
 
 The hash of a resource (`resource(name)`) has the fields
 
@@ -31,7 +31,7 @@ A script that changes one of them increments `revision` and publishes the resour
 not for a heartbeat: its age changes all the time).
 """
 
-from defuse_server.names import split_name
+from defuse_server.names import region_split_name
 
 PREFIX = "defuse:"
 
@@ -50,7 +50,7 @@ RUNNING = PREFIX + "running"
 
 AWAITING_AUDIT = PREFIX + "awaiting-audit"
 """Sorted set, name -> sequence number: evaluations, QUEUED, whose audit has not ended. Made by create instead
-of a place in `QUEUE`; they get that place, or end, when the audit has ended (awaiting_settle.lua). A cancel
+of a place in `QUEUE`; they get that place, or end, when the audit has ended (end_wait.lua). A cancel
 removes its own."""
 
 CODE_VERSION = PREFIX + "code-version"
@@ -172,7 +172,7 @@ def label_gold(audit: str) -> str:
     return f"{PREFIX}label-gold:{audit}"
 
 
-LABEL_UNJUDGED = PREFIX + "label-unjudged"
+LABEL_ESTIMATES_DUE = PREFIX + "label-unjudged"
 """Hash, audit -> Redis time in us of the last change of its answers, where a worker has not judged it
 (Dawid-Skene only). Submit and undo set it; the worker's verdicts remove an audit whose time is still the one
 that they saw."""
@@ -196,14 +196,14 @@ WEBHOOK_DUE = PREFIX + "webhook-due"
 while a process has it."""
 
 
-def splits(audit: str) -> str:
+def region_splits(audit: str) -> str:
     """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that waited."""
     return f"{PREFIX}splits:{audit}"
 
 
 def label_keys(audit: str) -> list[str]:
     """Return what the label scripts take, in their order."""
-    return [*_label_keys_of(audit), LABEL_UNJUDGED, LABEL_MIXED, resource(audit)]
+    return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit)]
 
 
 def _label_keys_of(audit: str) -> list[str]:
@@ -221,9 +221,9 @@ def _label_keys_of(audit: str) -> list[str]:
 
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
-    published = [chunks(name), regions(name), predictions(name), splits(name)]
+    published = [chunks(name), regions(name), predictions(name), region_splits(name)]
     labeling = [*_label_keys_of(name), label_imports(name)]
-    return [referrers(name), *published, *labeling, resource(split_name(name))]
+    return [referrers(name), *published, *labeling, resource(region_split_name(name))]
 
 
 def upload(name: str) -> str:

@@ -7,8 +7,8 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server.backend import Backend
 from defuse_server.evaluations import frozen_labels
-from defuse_server.evaluations.inputs import Compared, input_digest
-from defuse_server.evaluations.worker_identity import announced
+from defuse_server.evaluations.input_digest import Compared, input_digest
+from defuse_server.evaluations.worker_identity import read_worker_identity
 from defuse_server.gate.policy import Policy
 from defuse_server.names import artifact_sha256
 
@@ -35,6 +35,6 @@ async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, a
     evaluation.label_set_digest = labels.digest
     evaluation.regions_artifact = labels.regions_artifact
     evaluation.labeling.CopyFrom(evaluation_figures)
-    workers = await announced(backend.redis)
+    workers = await read_worker_identity(backend.redis)
     evaluation.code_version = workers.code_version
     evaluation.input_digest = input_digest(evaluation, compared, audit, workers.signing_key_id)

@@ -15,7 +15,7 @@ from defuse_server.evaluations.code_version import own_code_version
 
 
 @dataclass(frozen=True)
-class Announced:
+class WorkerIdentity:
     """What the worker said that started last."""
 
     code_version: str
@@ -23,14 +23,14 @@ class Announced:
     """Empty where it signs nothing."""
 
 
-async def announce(redis: Redis, signing_key_id: str) -> None:
+async def publish_worker_identity(redis: Redis, signing_key_id: str) -> None:
     """Say it; a worker does so when it starts."""
     said = {redis_keys.CODE_VERSION: own_code_version(), redis_keys.SIGNING_KEY_ID: signing_key_id}
     await redis.mset(said)
 
 
-async def announced(redis: Redis) -> Announced:
+async def read_worker_identity(redis: Redis) -> WorkerIdentity:
     """Read it; before any worker has said it, the code is this process's own, empty without an engine."""
     said = await redis.mget([redis_keys.CODE_VERSION, redis_keys.SIGNING_KEY_ID])
     code, key = (value.decode() if value else "" for value in cast("list[bytes | None]", said))
-    return Announced(code or own_code_version(), key)
+    return WorkerIdentity(code or own_code_version(), key)

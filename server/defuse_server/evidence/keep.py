@@ -15,7 +15,7 @@ from defuse_server.evidence.materials import Materials, gather
 from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import markdown_report
 from defuse_server.evidence.statement import envelope
-from defuse_server.evidence.verdict import verdict_json
+from defuse_server.evidence.verdict_file import verdict_json
 
 if TYPE_CHECKING:
     from defuse_server.evidence.signing_key import Signer

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced
 from defuse_server.host.redis_client import Script
-from defuse_server.names import audit_of_split, parse_region_name, region_name, split_name
+from defuse_server.names import audit_of_region_split, parse_region_name, region_name, region_split_name
 from defuse_server.records.record import JOB_RECORD
 
 _FOLDER = Path(__file__).parent
@@ -30,14 +30,14 @@ _NO_SUCCESS_REASON = (
 
 
 @dataclass(frozen=True)
-class SplitOutcome:
+class RegionSplitOutcome:
     """What became of a MIXED region: the numbers of its parts, or why it has none."""
 
     parts: tuple[int, ...] = ()
     reason: str = ""
 
     @classmethod
-    def from_json(cls, text: bytes) -> "SplitOutcome":
+    def from_json(cls, text: bytes) -> "RegionSplitOutcome":
         """Read what `to_json` wrote."""
         fields = json.loads(text)
         return cls(tuple(fields["parts"]), fields["reason"])
@@ -47,14 +47,14 @@ class SplitOutcome:
         return json.dumps(asdict(self))
 
 
-class Splits:
+class RegionSplits:
     """The splits of all audits; `split` is the name of one, `audits/{id}/split`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._begin = Script(redis, _FOLDER / "begin_splits.lua")
-        self._take = Script(redis, JOB_RECORD, _FOLDER / "take_splits.lua")
-        self._publish = Script(redis, JOB_RECORD, _FOLDER / "publish_splits.lua")
+        self._begin = Script(redis, _FOLDER / "begin_region_splits.lua")
+        self._take = Script(redis, JOB_RECORD, _FOLDER / "take_region_splits.lua")
+        self._publish = Script(redis, JOB_RECORD, _FOLDER / "publish_region_splits.lua")
 
     async def begin(self) -> list[str]:
         """Make records, QUEUED, of the splits that are due; return their names, to be submitted.
@@ -65,7 +65,7 @@ class Splits:
         waiting = await self._waiting()
         begun: list[str] = []
         for audit, regions in waiting.items():
-            split = split_name(audit)
+            split = region_split_name(audit)
             outcome = await self._begin(
                 [
                     redis_keys.resource(audit),
@@ -73,7 +73,7 @@ class Splits:
                     redis_keys.QUEUE,
                     redis_keys.SEQUENCE,
                     redis_keys.LABEL_MIXED,
-                    redis_keys.splits(audit),
+                    redis_keys.region_splits(audit),
                     redis_keys.label_frozen(audit),
                 ],
                 [
@@ -83,7 +83,7 @@ class Splits:
                     _UNFINISHED,
                     JobState.JOB_STATE_SUCCEEDED,
                     _WITHOUT_SUCCESS,
-                    SplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
+                    RegionSplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
                     redis_keys.CHANGED,
                     audit,
                     *_with_numbers(regions),
@@ -95,7 +95,7 @@ class Splits:
 
     async def take(self, split: str, attempt: int) -> list[int]:
         """Return the numbers of the regions that wait; their answers now stay. Raises Fenced."""
-        audit = audit_of_split(split)
+        audit = audit_of_region_split(split)
         regions = (await self._waiting()).get(audit, [])
         taken = await self._take(
             [redis_keys.resource(split), redis_keys.LABEL_MIXED, redis_keys.label_frozen(audit)],
@@ -109,7 +109,7 @@ class Splits:
         self,
         split: str,
         attempt: int,
-        outcomes: Mapping[int, SplitOutcome],
+        outcomes: Mapping[int, RegionSplitOutcome],
         parts: Sequence[Region] = (),
         regions_artifact: str = "",
     ) -> None:
@@ -117,7 +117,7 @@ class Splits:
 
         Without parts that file stays as it is. Raises Fenced.
         """
-        audit = audit_of_split(split)
+        audit = audit_of_region_split(split)
         published: list[str | bytes | int] = []
         for part in parts:
             published += [_number(part.name), part.SerializeToString(), part.predicted_class]
@@ -130,7 +130,7 @@ class Splits:
                 redis_keys.resource(audit),
                 redis_keys.regions(audit),
                 redis_keys.predictions(audit),
-                redis_keys.splits(audit),
+                redis_keys.region_splits(audit),
                 redis_keys.LABEL_MIXED,
             ],
             [split, audit, attempt, _UNFINISHED, regions_artifact, len(outcomes), *done, *published],

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced, NotFound
-from defuse_server.findings.region_splits import SplitOutcome
+from defuse_server.findings.region_splits import RegionSplitOutcome
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.region_label import NOT_OPENED, RegionLabel
@@ -77,7 +77,7 @@ class Regions:
     async def range(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
         """Return up to `limit` regions from number `first` on, with their labels, in order."""
         regions = await self._read(audit, first, limit)
-        return _labeled(regions, await self._labeling.labels(audit), await self._splits(audit))
+        return _labeled(regions, await self._labeling.labels(audit), await self._region_splits(audit))
 
     async def all(self, audit: str) -> builtins.list[Region]:
         """Return all regions with their labels, in order; one reading of the labels for all of them."""
@@ -110,19 +110,19 @@ class Regions:
     async def _find(
         self, audit: str, first: int, count: int | None, wanted: Callable[[Region], bool]
     ) -> builtins.list[Region]:
-        labels, splits = await self._labeling.labels(audit), await self._splits(audit)
+        labels, region_splits = await self._labeling.labels(audit), await self._region_splits(audit)
         found: list[Region] = []
         while count is None or len(found) < count:
-            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, splits)
+            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, region_splits)
             found += [region for region in regions if wanted(region)]
             if len(regions) < _READ_BATCH:
                 break
             first += _READ_BATCH
         return found[:count]
 
-    async def _splits(self, audit: str) -> dict[int, SplitOutcome]:
-        fields = await cast("Any", self._redis.hgetall(redis_keys.splits(audit)))
-        return {int(number): SplitOutcome.from_json(outcome) for number, outcome in fields.items()}
+    async def _region_splits(self, audit: str) -> dict[int, RegionSplitOutcome]:
+        fields = await cast("Any", self._redis.hgetall(redis_keys.region_splits(audit)))
+        return {int(number): RegionSplitOutcome.from_json(outcome) for number, outcome in fields.items()}
 
     async def _read(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
         fields = [str(number) for number in range(first, first + limit)]
@@ -131,7 +131,7 @@ class Regions:
 
 
 def _labeled(
-    regions: Iterable[Region], labels: dict[int, RegionLabel], splits: dict[int, SplitOutcome]
+    regions: Iterable[Region], labels: dict[int, RegionLabel], region_splits: dict[int, RegionSplitOutcome]
 ) -> list[Region]:
     """Set of regions of one audit what became of them since they were found, and return them."""
     regions = list(regions)
@@ -143,7 +143,7 @@ def _labeled(
             region.label = label.label
         region.confirmed = label.confirms(region.predicted_class)
         region.agreement = label.agreement
-        if split := splits.get(number):
+        if split := region_splits.get(number):
             region.parts.extend(region_name(audit, part) for part in split.parts)
             region.unsplit_reason = split.reason
     return regions

@@ -8,8 +8,8 @@ from defuse.v1.audit_service_pb2 import Region, RegionState
 from defuse.v1.label_service_pb2 import ExportLabelTasksHeader, LabelFormat
 
 from defuse_server.backend import Backend
-from defuse_server.label_files import label_studio, spreadsheet
-from defuse_server.label_files.choices import Choices, choices_of
+from defuse_server.label_files import csv_file, label_studio
+from defuse_server.label_files.answer_words import Choices, choices_of
 from defuse_server.labels.region_label import NOT_OPENED
 from defuse_server.names import artifact_sha256, parse_region_name
 
@@ -56,9 +56,9 @@ async def _table(
     regions: AsyncIterator[Region], image: Callable[[Region], str], choices: Choices
 ) -> AsyncIterator[bytes]:
     # The mark tells spreadsheets that it is UTF-8.
-    yield ("\ufeff" + spreadsheet.header()).encode()
+    yield ("\ufeff" + csv_file.header()).encode()
     async for region in regions:
-        yield spreadsheet.task(region, image(region), choices).encode()
+        yield csv_file.task(region, image(region), choices).encode()
 
 
 async def _list(

@@ -9,8 +9,8 @@ from xml.sax.saxutils import quoteattr
 from defuse.v1.audit_service_pb2 import Region
 
 from defuse_server.errors import ImportUnreadable
-from defuse_server.label_files.answers import Answers, FileAnswer
-from defuse_server.label_files.choices import Choices
+from defuse_server.label_files.answer_words import Choices
+from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 from defuse_server.label_files.json_list import JsonList
 

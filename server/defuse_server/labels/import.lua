@@ -24,7 +24,7 @@ local own = position(task.leases, 'annotator', annotator)
 if own then
   end_lease(number, task, own)
 else
-  local state, wanted = standing(task)
+  local state, wanted = labeling_state(task)
   if state >= LABELED then return 'closed' end
   if #task.answers + #task.leases >= wanted then return 'full' end
 end
@@ -35,7 +35,7 @@ table.insert(task.answers, answer)
 outdate(task)
 remember(annotator, number, true)
 redis.call('SADD', SEEN, number .. ':' .. annotator)
-local state, wanted = standing(task)
+local state, wanted = labeling_state(task)
 answer.reply = {state, #task.answers, wanted}
 write_task(number, task)
 redis.call('HSET', IMPORTS, annotation, counted)

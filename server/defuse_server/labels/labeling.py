@@ -16,8 +16,8 @@ from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask, answer_of
+from defuse_server.labels.labeling_report import labeling_report
 from defuse_server.labels.region_label import NOT_OPENED, RegionLabel, read_states
-from defuse_server.labels.report import labeling_report
 from defuse_server.labels.task_contents import class_names_of, published
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.records.paging import checked_page_size, opened_page_token
@@ -65,10 +65,10 @@ class Labeling:
         labels = await self.labels(audit)
         predictions = await self._predictions(audit)
         # Published and not yet opened ones are unlabeled, too.
-        standing = [labels.get(number, NOT_OPENED) for number in labels.keys() | predictions.keys()]
-        states = [label.state for label in standing]
+        known = [labels.get(number, NOT_OPENED) for number in labels.keys() | predictions.keys()]
+        states = [label.state for label in known]
         return LabelingProgress(
-            region_count=len(standing),
+            region_count=len(known),
             unlabeled_count=states.count(RegionState.REGION_STATE_UNLABELED),
             leased_count=states.count(RegionState.REGION_STATE_LEASED),
             labeled_count=states.count(RegionState.REGION_STATE_LABELED),

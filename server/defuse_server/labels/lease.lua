@@ -38,7 +38,7 @@ local function hand_out(number, instead)
   redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator)
   write_task(number, task)
   local shown = task.gold and in_disguise(task, lease, {}, {lease}) or task
-  local _, wanted = standing(shown)
+  local _, wanted = labeling_state(shown)
   table.insert(leased, {number, token, expire_ms, LEASED, #shown.answers, wanted})
 end
 

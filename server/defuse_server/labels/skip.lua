@@ -15,7 +15,7 @@ end
 local at = position(task.leases, 'token', token)
 if not at then return {'lost', 0} end
 local skip = {token = token, annotator = end_lease(number, task, at).annotator, reason = reason, time_ms = now_ms}
-skip.state = task.gold and UNLABELED or (standing(task))
+skip.state = task.gold and UNLABELED or (labeling_state(task))
 table.insert(task.skips, skip)
 write_task(number, task)
 return {'skipped', skip.state}

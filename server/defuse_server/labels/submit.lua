@@ -22,7 +22,7 @@ table.insert(task.answers, answer)
 outdate(task)
 remember(lease.annotator, number, true)
 local shown = task.gold and in_disguise(task, lease, {answer}, {}) or task
-local state, wanted = standing(shown)
+local state, wanted = labeling_state(shown)
 answer.reply = {state, #shown.answers, wanted}
 write_task(number, task)
 return {'counted', unpack(answer.reply)}

@@ -8,7 +8,7 @@ local number, annotator = ARGV[1], ARGV[2]
 local task = read_task(number)
 local at = task and position(task.answers, 'annotator', annotator)
 if not at then return {'missing', 0} end
-if not task.gold and standing(task) >= LABELED then
+if not task.gold and labeling_state(task) >= LABELED then
   if redis.call('SISMEMBER', FROZEN, number) == 1 then return {'closed', 0} end
   for i, answer in ipairs(task.answers) do
     if i ~= at and answer.vote ~= 'cannot_tell' then return {'closed', 0} end

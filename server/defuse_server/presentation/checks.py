@@ -16,7 +16,7 @@ from defuse.v1.promotion_service_pb2 import (
 )
 
 from defuse_server.names import parse_region_name
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
 
 TONES: Final = {"PASS": "good", "FAIL": "bad"}
 _TITLES: Final = {
@@ -54,7 +54,7 @@ class CheckLine:
         return TONES.get(self.verdict, "open")
 
 
-def standing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+def not_passing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
     """Those that do not pass, FAIL first, each with the largest miss of its check first."""
     against = [check for check in evaluation.checks if check.verdict != VERDICT_PASS]
     against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))

@@ -9,9 +9,9 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, RegistrationState, Vae, VaeTraining
 from google.protobuf.message import Message
 
-from defuse_server.names import SPLITS, collection_of
+from defuse_server.names import REGION_SPLITS, collection_of
 
-JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", SPLITS)
+JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", REGION_SPLITS)
 """The collections of long work, with a JobState and a Progress; the others have a RegistrationState."""
 
 
@@ -55,7 +55,7 @@ KINDS = (
     _job("corrections", Correction),
     _job("evaluations", Evaluation),
     _job("vaeTrainings", VaeTraining),
-    _job(SPLITS, RegionSplit),
+    _job(REGION_SPLITS, RegionSplit),
 )
 
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}

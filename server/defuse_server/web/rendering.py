@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.responses import HTMLResponse
 
-from defuse_server.presentation.environment import environment
+from defuse_server.presentation.jinja_environment import environment
 
 _ENVIRONMENT: Final = environment(Path(__file__).parent / "templates")
 

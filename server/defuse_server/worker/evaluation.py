@@ -12,11 +12,11 @@ from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
 
-from defuse_server.evaluations.awaiting import compared_by
 from defuse_server.evaluations.code_version import own_code_version
-from defuse_server.evaluations.inputs import input_digest
+from defuse_server.evaluations.input_digest import input_digest
+from defuse_server.evaluations.wait_for_audit import compared_by
 from defuse_server.evidence import keep as evidence
-from defuse_server.gate.judge import judge
+from defuse_server.gate.decide import decide
 from defuse_server.gate.policy import Policy
 from defuse_server.labels import label_set
 from defuse_server.names import region_name
@@ -90,7 +90,7 @@ class EvaluationWork(Work[Evaluation]):
         audit = await self.backend.resources.fetch(Audit, evaluation.audit)
         # Not the time of judging: a job that is done again must end with the same verdict.
         age = evaluation.times.create_time.ToDatetime(UTC) - audit.times.end_time.ToDatetime(UTC)
-        evaluation.verdict, checks = await asyncio.to_thread(judge, evaluation, policy, age)
+        evaluation.verdict, checks = await asyncio.to_thread(decide, evaluation, policy, age)
         evaluation.checks.extend(checks)
         await evidence.keep(self.backend, evaluation, self.supervisor.signer)
 

@@ -1,4 +1,4 @@
-"""Splits: MIXED regions go back to the engine, and what they are made of comes as regions of its own."""
+"""Region splits: the engine takes MIXED regions apart, and their parts are published as new regions."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionSplit
 from defuse.v1.models_pb2 import Failure
 
-from defuse_server.findings.region_splits import SplitOutcome
-from defuse_server.names import audit_of_split, parse_region_name, region_name
+from defuse_server.findings.region_splits import RegionSplitOutcome
+from defuse_server.names import audit_of_region_split, parse_region_name, region_name
 from defuse_server.worker.audit import audit_config_json, audit_inputs, finished_chunks
 from defuse_server.worker.engine_events import EngineWarning
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import region_message, stored_sheets
 from defuse_server.worker.work import Work, warnings_of
 
-SPLITS_MAX: Final = 3
+REGION_SPLITS_MAX: Final = 3
 """So often a region can be split, its parts, and theirs. What is mixed still, no mixture takes apart."""
 
 
-class SplitWork(Work[RegionSplit]):
+class RegionSplitWork(Work[RegionSplit]):
     """The split of one audit's regions that wait."""
 
     async def plan(self) -> JobPlan | None:
         """The audit's inputs, regions and misclassifications; None where no region can be split."""
-        audit = await self.backend.resources.fetch(Audit, audit_of_split(self.message.name))
+        audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
         # A worker may have died between publishing parts and this.
         await self._open(audit)
         numbers = await self._splittable(audit)
@@ -49,7 +49,7 @@ class SplitWork(Work[RegionSplit]):
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish the parts, and why others have none; open the parts to annotators."""
-        audit = await self.backend.resources.fetch(Audit, audit_of_split(self.message.name))
+        audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
         del self.message.warnings[:]
         self.message.warnings.extend(warnings_of(result))
         store = self.backend.store
@@ -59,7 +59,7 @@ class SplitWork(Work[RegionSplit]):
             sheets = await stored_sheets(store, region, folder)
             parts.append(region_message(audit.name, region, sheets, file.name))
         artifact = file.name if parts else ""
-        await self.backend.splits.publish(
+        await self.backend.region_splits.publish(
             self.message.name, self.attempt.number, _outcomes(result), parts, artifact
         )
         await self._open(audit)
@@ -67,10 +67,10 @@ class SplitWork(Work[RegionSplit]):
     async def give_up(self, failure: Failure) -> None:
         """Say of the regions that they stay whole, or they would be split again and again."""
         name, attempt = self.message.name, self.attempt.number
-        numbers = await self.backend.splits.take(name, attempt)
+        numbers = await self.backend.region_splits.take(name, attempt)
         reason = f"the split failed: {failure.message}"
-        await self.backend.splits.publish(
-            name, attempt, {number: SplitOutcome(reason=reason) for number in numbers}
+        await self.backend.region_splits.publish(
+            name, attempt, {number: RegionSplitOutcome(reason=reason) for number in numbers}
         )
 
     async def _open(self, audit: Audit) -> None:
@@ -81,12 +81,16 @@ class SplitWork(Work[RegionSplit]):
     async def _splittable(self, audit: Audit) -> list[int]:
         """Take the regions that wait; publish of those that were split too often that they stay whole."""
         name, attempt = self.message.name, self.attempt.number
-        numbers = await self.backend.splits.take(name, attempt)
+        numbers = await self.backend.region_splits.take(name, attempt)
         levels = {number: await self._level(audit.name, number) for number in numbers}
-        reason = f"it comes of {SPLITS_MAX} splits, one after the other, and is not split again"
-        last = {number: SplitOutcome(reason=reason) for number in numbers if levels[number] >= SPLITS_MAX}
+        reason = f"it comes of {REGION_SPLITS_MAX} splits, one after the other, and is not split again"
+        last = {
+            number: RegionSplitOutcome(reason=reason)
+            for number in numbers
+            if levels[number] >= REGION_SPLITS_MAX
+        }
         if last:
-            await self.backend.splits.publish(name, attempt, last)
+            await self.backend.region_splits.publish(name, attempt, last)
         return [number for number in numbers if number not in last]
 
     async def _level(self, audit: str, number: int) -> int:
@@ -95,9 +99,9 @@ class SplitWork(Work[RegionSplit]):
         return 1 + await self._level(*parse_region_name(parent)) if parent else 0
 
 
-def _outcomes(result: Mapping[str, Any]) -> dict[int, SplitOutcome]:
+def _outcomes(result: Mapping[str, Any]) -> dict[int, RegionSplitOutcome]:
     parts: dict[int, list[int]] = {}
     for region in result["regions"]:
         parts.setdefault(region["parent"], []).append(region["index"])
-    whole = {entry["region"]: SplitOutcome(reason=entry["reason"]) for entry in result["unsplit"]}
-    return {**whole, **{number: SplitOutcome(tuple(indices)) for number, indices in parts.items()}}
+    whole = {entry["region"]: RegionSplitOutcome(reason=entry["reason"]) for entry in result["unsplit"]}
+    return {**whole, **{number: RegionSplitOutcome(tuple(indices)) for number, indices in parts.items()}}

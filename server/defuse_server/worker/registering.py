@@ -14,6 +14,7 @@ from defuse.v1.registry_service_pb2 import (
 )
 
 from defuse_server.backend import Backend
+from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import Attempt
 from defuse_server.worker.work import JobRefused, RunsJobs
 
@@ -30,7 +31,9 @@ async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor:
     made.state = REGISTRATION_STATE_INSPECTING
     # Only who still has the job may register; a later attempt finds what this one registered.
     await attempt.heartbeat()
-    resource, _ = await backend.resources.create(made, _request_id(attempt.name), attempt.name.encode())
+    resource, _ = await backend.resources.create(
+        NewResource(made, _request_id(attempt.name), attempt.name.encode())
+    )
     await supervisor.run(resource.name)
     while True:
         seen = await backend.resources.fetch(type(made), resource.name)

@@ -18,7 +18,7 @@ from defuse_server.errors import BackendUnavailable, DefuseError, Fenced, NotFou
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
-from defuse_server.names import SPLITS, collection_of
+from defuse_server.names import REGION_SPLITS, collection_of
 from defuse_server.worker import engine_failures
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
@@ -38,7 +38,7 @@ from defuse_server.worker.fence import DEATHS_MAX, Attempt, CancelRequested, Cla
 from defuse_server.worker.inspection import ClassifierInspection, DatasetInspection, VaeInspection
 from defuse_server.worker.job_folder import build_folder
 from defuse_server.worker.patience import patiently
-from defuse_server.worker.region_split import SplitWork
+from defuse_server.worker.region_split import RegionSplitWork
 from defuse_server.worker.vae_training import VaeTrainingWork
 from defuse_server.worker.work import JobRefused, Work
 
@@ -56,7 +56,7 @@ _WORK: Final[Mapping[str, type[Work[Any]]]] = {
     "corrections": CorrectionWork,
     "evaluations": EvaluationWork,
     "vaeTrainings": VaeTrainingWork,
-    SPLITS: SplitWork,
+    REGION_SPLITS: RegionSplitWork,
 }
 _log = structlog.get_logger(__name__)
 

@@ -14,15 +14,15 @@ import structlog
 from docket import Worker
 
 from defuse_server.backend import Backend, open_backend
-from defuse_server.evaluations.awaiting import settle_for_ever
-from defuse_server.evaluations.worker_identity import announce
+from defuse_server.evaluations.wait_for_audit import keep_settling
+from defuse_server.evaluations.worker_identity import publish_worker_identity
 from defuse_server.evidence import signing_key
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
 from defuse_server.host.stop_event import on_stop
 from defuse_server.jobs.queue import TASK
-from defuse_server.labels.consensus_worker import judge_for_ever
+from defuse_server.labels.estimate_consensus import keep_estimating
 from defuse_server.worker.fence import Fence
 from defuse_server.worker.supervisor import Supervisor
 from defuse_server.worker.work_folders import worker_folder
@@ -66,7 +66,9 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     async def run_job(name: str) -> None:
         await supervisor.run(name)
 
-    await announce(backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else "")
+    await publish_worker_identity(
+        backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else ""
+    )
     lease_s = backend.settings.lease_s
     backend.jobs.docket.register(run_job, names=[TASK])
     async with Worker(
@@ -81,9 +83,9 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
         helpers = [
             asyncio.ensure_future(_recover(backend, lease_s / 2)),
             # Beside the jobs: annotators don't wait for an audit that runs.
-            asyncio.ensure_future(judge_for_ever(backend.verdicts, backend.labeling)),
+            asyncio.ensure_future(keep_estimating(backend.consensus_estimates, backend.labeling)),
             # No job either: what waits must not hold a worker that could do what it waits for.
-            asyncio.ensure_future(settle_for_ever(backend)),
+            asyncio.ensure_future(keep_settling(backend)),
         ]
 
         def stop() -> None:
@@ -103,7 +105,7 @@ async def _recover(backend: Backend, interval_s: float) -> None:
     """Put back what the queue lost, and begin the splits of regions that became MIXED."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
-            for split in await backend.splits.begin():
+            for split in await backend.region_splits.begin():
                 await backend.jobs.submit(split)
             if recovered := await backend.jobs.recover():
                 _log.info("jobs.recovered", count=recovered)

@@ -8,7 +8,7 @@ import pytest
 from defuse.v1.promotion_service_pb2 import VERDICT_PASS
 from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import BYTES_MAX, code, markdown_report, text
-from defuse_server.evidence.verdict import verdict_json
+from defuse_server.evidence.verdict_file import verdict_json
 
 HOSTILE = (
     "<script>alert(1)</script>\"'`|@team #7 [x](http://e.example) ${700*70} {{ 700*70 }} *b*\x1b[31m\n## no"

@@ -19,6 +19,7 @@ from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.labeling_rule import labeling_rule
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import parse_region_name, region_name
+from defuse_server.records.creation import NewResource
 from defuse_server.records.resources import Resources
 from redis.asyncio import Redis
 
@@ -479,5 +480,5 @@ async def test_a_deleted_audit_takes_its_labels_along(
     await resources.delete(audit)
     with pytest.raises(NotFound):
         await labels.submit(task.region, task.lease_token, a(0), "")
-    await resources.create(Vae(), str(uuid.uuid4()), b"")
+    await resources.create(NewResource(Vae(), str(uuid.uuid4()), b""))
     assert not [key for key in await redis.keys("*") if audit.encode() in key]

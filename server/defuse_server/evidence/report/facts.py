@@ -10,7 +10,7 @@ from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAcc
 
 from defuse_server.evidence.materials import Materials
 from defuse_server.presentation.checks import TONES, verdict_word
-from defuse_server.presentation.words import class_name, count, percent
+from defuse_server.presentation.formatting import class_name, count, percent
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,12 @@ import defuse_server
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
 from defuse_server.presentation import checks
-from defuse_server.presentation.curve import curves
-from defuse_server.presentation.environment import environment
+from defuse_server.presentation.jinja_environment import environment
+from defuse_server.presentation.lambda_curve import curves
 
 CLASSES_SHOWN: Final = 30
 CARDS_SHOWN: Final = 6
-STANDING_SHOWN: Final = 20
+NOT_PASSING_SHOWN: Final = 20
 CONFUSED_SHOWN: Final = 12
 """Classes on one side of the confusion matrix: with more it is a list of pairs."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -36,8 +36,8 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
         verdict=said,
         tone=tone,
         answer=answer.format(**facts.model_names(materials)),
-        standing=checks.standing(evaluation, names),
-        standing_shown=STANDING_SHOWN,
+        not_passing=checks.not_passing(evaluation, names),
+        not_passing_shown=NOT_PASSING_SHOWN,
         folded=checks.folded(evaluation, names),
         passing=checks.passing(evaluation, names),
         figures=facts.figures(materials),

@@ -12,8 +12,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
 from defuse_server.presentation import checks
-from defuse_server.presentation.curve import points_by_lambda
-from defuse_server.presentation.words import count, percent
+from defuse_server.presentation.formatting import count, percent
+from defuse_server.presentation.lambda_curve import points_by_lambda
 
 BYTES_MAX: Final = 60_000
 _ROWS: Final = (24, 12, 6, 3, 1)
@@ -48,7 +48,7 @@ def _rendered(materials: Materials, rows: int) -> str:
         evaluation=evaluation,
         verdict=verdict,
         answer=Written(answer.format(**{k: code(name) for k, name in facts.model_names(materials).items()})),
-        standing=checks.standing(evaluation, names),
+        not_passing=checks.not_passing(evaluation, names),
         passing=checks.folded(evaluation, names),
         figures=facts.figures(materials),
         classes=facts.classes(materials),

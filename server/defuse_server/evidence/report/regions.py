@@ -9,8 +9,8 @@ from defuse.v1.promotion_service_pb2 import RegionAccuracy
 
 from defuse_server.evidence.materials import Materials
 from defuse_server.names import parse_region_name
-from defuse_server.presentation.card import Badge, Card
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
+from defuse_server.presentation.region_card import Badge, Card
 
 
 def cards(materials: Materials) -> tuple[list[Card], list[Card]]:

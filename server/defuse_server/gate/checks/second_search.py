@@ -12,7 +12,7 @@ from defuse_server.gate.checks.estimate import Estimate
 from defuse_server.gate.policy import bounds
 from defuse_server.gate.policy.contradictions import LEAST_SEEDS
 from defuse_server.gate.statistics.interval import Interval
-from defuse_server.gate.statistics.seeds import Search, rate_interval, ratio_interval
+from defuse_server.gate.statistics.search_rates import Search, rate_interval, ratio_interval
 
 
 def search_family(evaluation: Evaluation, bound: bounds.SecondSearch | None) -> list[Estimate]:

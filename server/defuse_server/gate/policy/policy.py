@@ -14,7 +14,7 @@ from defuse_server.gate.policy.bounds import CONFIDENCE, AuditBudget, Checks
 from defuse_server.gate.policy.reading import VERSION, read_policy
 from defuse_server.gate.policy.writing import written
 
-UNJUDGED_SAMPLES: Final = 200
+UNCHECKED_SAMPLES: Final = 200
 """Samples of each region where no check asks for a number: they are shown all the same."""
 
 
@@ -53,7 +53,7 @@ class Policy:
     def samples_per_region(self) -> int:
         """How many fresh samples of each region an evaluation draws."""
         bound = self.checks.region_accuracy
-        return bound.samples if bound else UNJUDGED_SAMPLES
+        return bound.samples if bound else UNCHECKED_SAMPLES
 
     def audit_config(self) -> AuditConfig:
         """What an audit is made with where there is none."""

@@ -7,8 +7,8 @@ from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
 
-from defuse_server.presentation.card import Badge, Card
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
+from defuse_server.presentation.region_card import Badge, Card
 
 _JOB_TONES: Final = {
     JobState.JOB_STATE_QUEUED: "open",

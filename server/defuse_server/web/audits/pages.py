@@ -17,8 +17,8 @@ from defuse_server.backend import Backend
 from defuse_server.errors import NotFound
 from defuse_server.names import region_name
 from defuse_server.presentation import checks
-from defuse_server.presentation.curve import curves
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
+from defuse_server.presentation.lambda_curve import curves
 from defuse_server.web.audits.cards import cards, is_unfinished, job_badge
 from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
 from defuse_server.web.audits.remarks import remarks
@@ -154,7 +154,7 @@ def _checks(evaluations: Sequence[Evaluation], class_names: Sequence[str]) -> di
     """The newest evaluation's checks: what stands against the candidate, and what passes."""
     newest = evaluations[0] if evaluations else Evaluation()
     return {
-        "standing": checks.standing(newest, class_names),
+        "not_passing": checks.not_passing(newest, class_names),
         "folded": checks.folded(newest, class_names),
         "passing": checks.passing(newest, class_names),
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from defuse_server.labels.answers import KeptTask
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
 
 REMARKS_SHOWN: Final = 100
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import AnnotatorRecord, LabelingProgress, LabelingReport, LabelSkip
 
 from defuse_server.labels.agreement import krippendorff_alpha
 from defuse_server.labels.answers import KeptAnswer, KeptTask
+from defuse_server.labels.region_label import RegionLabel
 from defuse_server.names import region_name
 
 _VERDICT_STATES = {
@@ -20,17 +20,8 @@ _VERDICT_STATES = {
 }
 
 
-class Standing(Protocol):
-    """What the consensus says of one region; `label` counts only in the state LABELED."""
-
-    @property
-    def state(self) -> RegionState: ...  # noqa: D102
-    @property
-    def label(self) -> int | None: ...  # noqa: D102
-
-
 def labeling_report(
-    audit: str, tasks: Sequence[KeptTask], labels: Mapping[int, Standing], progress: LabelingProgress
+    audit: str, tasks: Sequence[KeptTask], labels: Mapping[int, RegionLabel], progress: LabelingProgress
 ) -> LabelingReport:
     """Make the report of an audit from its tasks, gold ones included."""
     regions = [task for task in tasks if task.gold is None]
@@ -48,7 +39,7 @@ def labeling_report(
     return report
 
 
-def _records(tasks: Sequence[KeptTask], labels: Mapping[int, Standing]) -> list[AnnotatorRecord]:
+def _records(tasks: Sequence[KeptTask], labels: Mapping[int, RegionLabel]) -> list[AnnotatorRecord]:
     records: dict[str, AnnotatorRecord] = {}
     answers: dict[str, list[KeptAnswer]] = defaultdict(list)
 
@@ -80,7 +71,7 @@ def _count(record: AnnotatorRecord, answer: KeptAnswer, gold: str | None, consen
         record.agreed_count += answer.vote == consensus
 
 
-def _consensus(label: Standing | None) -> str | None:
+def _consensus(label: RegionLabel | None) -> str | None:
     """Return the vote that a region's annotators agreed on, None where there is none."""
     if label is None:
         return None

@@ -5,7 +5,7 @@ from typing import Any, Final, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from defuse_server.presentation.words import count, moment, percent, short, small
+from defuse_server.presentation.formatting import count, moment, percent, short, small
 
 FOLDER: Final = Path(__file__).parent / "templates"
 

@@ -18,19 +18,19 @@ from defuse_server import redis_keys
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable, DefuseError
 from defuse_server.evaluations.freezing import freeze
-from defuse_server.evaluations.inputs import Compared, waiting_digest
+from defuse_server.evaluations.input_digest import Compared, waiting_digest
 from defuse_server.host.redis_client import UNREACHABLE, Script
 from defuse_server.jobs import failures
 from defuse_server.records.record import JOB_RECORD
 
 _INTERVAL_S: Final = 1.0
-_SCRIPTS = (JOB_RECORD, Path(__file__).with_name("awaiting_settle.lua"))
+_SCRIPTS = (JOB_RECORD, Path(__file__).with_name("end_wait.lua"))
 _ENDED = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED)
 
 _log = structlog.get_logger(__name__)
 
 
-async def settle_for_ever(backend: Backend, interval_s: float = _INTERVAL_S) -> None:
+async def keep_settling(backend: Backend, interval_s: float = _INTERVAL_S) -> None:
     """Let evaluations go on soon after their audits have ended."""
     while True:
         with contextlib.suppress(*UNREACHABLE, BackendUnavailable):

@@ -16,15 +16,15 @@ from defuse.v1.promotion_service_pb2 import (
     Verdict,
 )
 
-from defuse_server.gate.checks.evidence import evidence_checks
+from defuse_server.gate.checks.clean_accuracy import class_accuracy_family, clean_accuracy_family
 from defuse_server.gate.checks.family import decided
+from defuse_server.gate.checks.labels_and_age import label_and_age_checks
 from defuse_server.gate.checks.regions import region_checks
 from defuse_server.gate.checks.second_search import search_family
-from defuse_server.gate.checks.test_accuracy import class_family, clean_family
 from defuse_server.gate.policy import Policy
 
 
-def judge(evaluation: Evaluation, policy: Policy, audit_age: timedelta) -> tuple[Verdict, list[Check]]:
+def decide(evaluation: Evaluation, policy: Policy, audit_age: timedelta) -> tuple[Verdict, list[Check]]:
     """Judge an evaluation whose figures (test split, regions, second search, labeling) are filled in.
 
     Any FAIL makes the verdict FAIL; otherwise any INCONCLUSIVE makes it INCONCLUSIVE; otherwise it is PASS. A
@@ -32,11 +32,11 @@ def judge(evaluation: Evaluation, policy: Policy, audit_age: timedelta) -> tuple
     """
     bounds, error = policy.checks, 1 - policy.confidence
     checks = [
-        *decided(clean_family(evaluation, bounds), error),
-        *decided(class_family(evaluation, bounds), error),
+        *decided(clean_accuracy_family(evaluation, bounds), error),
+        *decided(class_accuracy_family(evaluation, bounds), error),
         *region_checks(evaluation, bounds.region_accuracy, error),
         *decided(search_family(evaluation, bounds.second_search), error),
-        *evidence_checks(evaluation, bounds, audit_age),
+        *label_and_age_checks(evaluation, bounds, audit_age),
     ]
     verdicts = {check.verdict for check in checks}
     if VERDICT_FAIL in verdicts:

@@ -14,7 +14,7 @@ from defuse_server.gate.statistics.paired import change_interval, mcnemar_p
 from defuse_server.gate.statistics.shares import share_interval
 
 
-def clean_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
+def clean_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
     """The accuracy of all test items, and its change."""
     family: list[Estimate] = []
     if bounds.clean_accuracy:
@@ -34,7 +34,7 @@ def clean_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
     return family
 
 
-def class_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
+def class_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
     """The change of each class's accuracy."""
     if not bounds.class_accuracy_change:
         return []

@@ -7,8 +7,8 @@ from typing import Final
 from defuse.v1.audit_service_pb2 import Region
 
 from defuse_server.errors import ImportUnreadable, TooLarge
-from defuse_server.label_files.answers import Answers, FileAnswer
-from defuse_server.label_files.choices import Choices
+from defuse_server.label_files.answer_words import Choices
+from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 
 FILE_BYTES: Final = 16 * 1024 * 1024
@@ -46,7 +46,7 @@ def unescaped(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
 
 
-class SpreadsheetReader:
+class CsvReader:
     """Reads a table of answers; `annotator` is who answered where a row doesn't say."""
 
     def __init__(self, annotator: str) -> None:

@@ -20,7 +20,7 @@ LEAST_OVERLAP: Final = 10
 """Regions that two annotators answered, before their agreement says something; all, where there are fewer."""
 
 
-def evidence_checks(evaluation: Evaluation, bounds: Checks, audit_age: timedelta) -> Iterator[Check]:
+def label_and_age_checks(evaluation: Evaluation, bounds: Checks, audit_age: timedelta) -> Iterator[Check]:
     """Those of the labels and of the audit's age."""
     labeling = evaluation.labeling
     if bounds.unlabeled_regions:

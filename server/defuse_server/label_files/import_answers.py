@@ -7,8 +7,8 @@ from defuse.v1.label_service_pb2 import ImportLabelsResponse, ImportProblem, Imp
 
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest
-from defuse_server.label_files.answers import Answers, FileAnswer
-from defuse_server.label_files.choices import Choices, choices_of, listed
+from defuse_server.label_files.answer_words import Choices, choices_of, listed
+from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 from defuse_server.names import parse_region_name
 
@@ -40,7 +40,7 @@ _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
 }
 
 
-async def count(backend: Backend, audit: str, answers: Answers) -> ImportLabelsResponse:
+async def import_answers(backend: Backend, audit: str, answers: Answers) -> ImportLabelsResponse:
     """Count each answer that fits, and report each that doesn't; raises NotFound (the audit)."""
     choices = await choices_of(backend, audit)
     marks = await _fingerprints(backend, audit, (answer.region for answer in answers.found))
