@@ -1,7 +1,5 @@
 """Authenticates calls: a caller shows the server's token. The health service is open to everyone."""
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -24,7 +22,7 @@ class BearerAuth(grpc.aio.ServerInterceptor):
 
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
         """Continue the call, or answer it with UNAUTHENTICATED."""
         if handler_call_details.method.startswith(_OPEN_PREFIX) or self._admits(handler_call_details):
             return await continuation(handler_call_details)

@@ -11,8 +11,6 @@ RPCs that all resources have alike come from `resource_rpcs`. This module does e
 these methods: it decodes requests, answers errors, and ends open streams when the server stops.
 """
 
-from __future__ import annotations
-
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -59,7 +57,7 @@ def service_handler(
 
 def _handler(
     method: MethodDescriptor, behaviour: Method, stopping: asyncio.Event
-) -> grpc.RpcMethodHandler[Any, Any]:
+) -> "grpc.RpcMethodHandler[Any, Any]":
     request_class = message_factory.GetMessageClass(method.input_type)
 
     async def unary_unary(data: bytes, context: Context) -> Message:

@@ -1,7 +1,5 @@
 """Which code judges: the distribution's version, and a digest of the sources that a verdict depends on."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version

@@ -1,7 +1,5 @@
 """What an evaluation stands on, written into its record once: it is judged by that, whatever comes later."""
 
-from __future__ import annotations
-
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import Evaluation
 

@@ -1,7 +1,5 @@
 """What a verdict depends on, as digests: what is judged once need not be judged again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import dataclass

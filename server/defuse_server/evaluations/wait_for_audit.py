@@ -1,7 +1,5 @@
 """Evaluations that wait for their audit: they hold no worker, and go on, or fail, when it has ended."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from pathlib import Path

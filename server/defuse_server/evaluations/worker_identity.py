@@ -3,8 +3,6 @@
 The API reads it: it need not have the engine, and must not have the key.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import cast
 

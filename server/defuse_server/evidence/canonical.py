@@ -1,7 +1,5 @@
 """JSON whose bytes follow from its content alone."""
 
-from __future__ import annotations
-
 import json
 import math
 from collections.abc import Mapping

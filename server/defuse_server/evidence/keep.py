@@ -1,7 +1,5 @@
 """Writes an evaluation's evidence into the artifact store."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 from typing import TYPE_CHECKING, Final
@@ -26,7 +24,7 @@ UNSIGNED: Final = models_pb2.Warning(
 )
 
 
-async def keep(backend: Backend, evaluation: Evaluation, signer: Signer | None) -> None:
+async def keep(backend: Backend, evaluation: Evaluation, signer: "Signer | None") -> None:
     """Store all five files of a judged evaluation, and name them in its `evidence`.
 
     The same evaluation gives the same bytes again, but for signatures that take random numbers (ECDSA, RSA).
@@ -40,7 +38,7 @@ async def keep(backend: Backend, evaluation: Evaluation, signer: Signer | None) 
     evaluation.evidence.CopyFrom(Evidence(**names))
 
 
-def _files(materials: Materials, signer: Signer | None) -> dict[str, bytes]:
+def _files(materials: Materials, signer: "Signer | None") -> dict[str, bytes]:
     """Contents by the fields of Evidence."""
     verdict = verdict_json(materials)
     document = json.loads(verdict)

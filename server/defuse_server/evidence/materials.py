@@ -1,7 +1,5 @@
 """What the evidence is made of: the evaluation, and what its audit found."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final

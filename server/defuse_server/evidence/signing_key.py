@@ -3,8 +3,6 @@
 securesystemslib and cryptography are imported where they are used: processes without a key do without them.
 """
 
-from __future__ import annotations
-
 import os
 import stat
 import tempfile
@@ -24,7 +22,7 @@ class SigningKeyUnusable(Exception):
     """The key that the settings name can't sign; says what was expected, what came and what to do."""
 
 
-def load(path: Path) -> Signer:
+def load(path: Path) -> "Signer":
     """Read a private key: PEM, without passphrase; Ed25519, ECDSA or RSA. Raises SigningKeyUnusable."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key

@@ -4,8 +4,6 @@ https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md,
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +18,7 @@ PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
-def envelope(verdict: bytes, signer: Signer) -> bytes:
+def envelope(verdict: bytes, signer: "Signer") -> bytes:
     """The signed envelope, as JSON, of the statement about a `verdict.verdict_json`."""
     from securesystemslib.dsse import Envelope
 

@@ -1,7 +1,5 @@
 """The verdict as one JSON document: what was judged, by what, with which figures, and how."""
 
-from __future__ import annotations
-
 from typing import Any, Final
 
 from defuse.v1.promotion_service_pb2 import Evaluation

@@ -3,18 +3,9 @@
 Pure: no clock, no Redis, nothing drawn at random.
 """
 
-from __future__ import annotations
-
 from datetime import timedelta
 
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_FAIL,
-    VERDICT_INCONCLUSIVE,
-    VERDICT_PASS,
-    Check,
-    Evaluation,
-    Verdict,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.gate.checks.clean_accuracy import class_accuracy_family, clean_accuracy_family
 from defuse_server.gate.checks.family import decided
@@ -24,7 +15,9 @@ from defuse_server.gate.checks.second_search import search_family
 from defuse_server.gate.policy import Policy
 
 
-def decide(evaluation: Evaluation, policy: Policy, audit_age: timedelta) -> tuple[Verdict, list[Check]]:
+def decide(
+    evaluation: pb.Evaluation, policy: Policy, audit_age: timedelta
+) -> tuple[pb.Verdict, list[pb.Check]]:
     """Judge an evaluation whose figures (test split, regions, second search, labeling) are filled in.
 
     Any FAIL makes the verdict FAIL; otherwise any INCONCLUSIVE makes it INCONCLUSIVE; otherwise it is PASS. A
@@ -39,6 +32,6 @@ def decide(evaluation: Evaluation, policy: Policy, audit_age: timedelta) -> tupl
         *label_and_age_checks(evaluation, bounds, audit_age),
     ]
     verdicts = {check.verdict for check in checks}
-    if VERDICT_FAIL in verdicts:
-        return VERDICT_FAIL, checks
-    return (VERDICT_PASS if verdicts == {VERDICT_PASS} else VERDICT_INCONCLUSIVE), checks
+    if pb.VERDICT_FAIL in verdicts:
+        return pb.VERDICT_FAIL, checks
+    return (pb.VERDICT_PASS if verdicts == {pb.VERDICT_PASS} else pb.VERDICT_INCONCLUSIVE), checks

@@ -1,7 +1,5 @@
 """Why a job ends without a result, as its owner reads it. What only operators may see goes to the log."""
 
-from __future__ import annotations
-
 import uuid
 
 import structlog

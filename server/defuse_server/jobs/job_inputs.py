@@ -1,32 +1,16 @@
 """The `inputs` of a job.json (docs/job-folder.md), made of the records of what a job works on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from defuse.v1.models_pb2 import (
-    LAYOUT_FLAT,
-    LAYOUT_NHWC,
-    OUTPUT_KIND_PROBABILITIES,
-    Preprocessing,
-)
-from defuse.v1.registry_service_pb2 import (
-    VAE_SPREAD_LOGVAR,
-    VAE_SPREAD_NONE,
-    VAE_SPREAD_SIGMA,
-    Classifier,
-    Dataset,
-    Vae,
-    VaeSpread,
-    VaeTensors,
-)
+from defuse.v1 import models_pb2 as models
+from defuse.v1 import registry_service_pb2 as registry
 
-SPREAD_KINDS: Mapping[VaeSpread, str] = {
-    VAE_SPREAD_LOGVAR: "logvar",
-    VAE_SPREAD_SIGMA: "sigma",
-    VAE_SPREAD_NONE: "none",
+SPREAD_KINDS: Mapping[registry.VaeSpread, str] = {
+    registry.VAE_SPREAD_LOGVAR: "logvar",
+    registry.VAE_SPREAD_SIGMA: "sigma",
+    registry.VAE_SPREAD_NONE: "none",
 }
 
 
@@ -38,9 +22,9 @@ class JobInputs:
     files: dict[str, str] = field(default_factory=lambda: cast("dict[str, str]", {}))
     """Path in the job folder -> `artifacts/{sha256}`."""
 
-    def classifier(self, entry: str, classifier: Classifier) -> None:
+    def classifier(self, entry: str, classifier: registry.Classifier) -> None:
         """Add a classifier as `classifier` or `candidate`."""
-        probabilities = classifier.output_kind == OUTPUT_KIND_PROBABILITIES
+        probabilities = classifier.output_kind == models.OUTPUT_KIND_PROBABILITIES
         self.entries[entry] = {
             "file": self._file(f"{entry}.onnx", classifier.artifact),
             "preprocessing": preprocessing_json(classifier.preprocessing),
@@ -48,7 +32,7 @@ class JobInputs:
             **({"output": classifier.output_name} if classifier.output_name else {}),
         }
 
-    def vae(self, vae: Vae) -> None:
+    def vae(self, vae: registry.Vae) -> None:
         """Add the VAE: its two files, or the one that holds both halves."""
         self.entries["vae"] = {
             "encoder": self._file("encoder.onnx", vae.encoder_artifact),
@@ -60,10 +44,10 @@ class JobInputs:
         if tensors:
             self.entries["vae"]["tensors"] = tensors
 
-    def dataset(self, dataset: Dataset) -> None:
+    def dataset(self, dataset: registry.Dataset) -> None:
         """Add the dataset."""
         entry: dict[str, Any] = {"file": self._file("dataset.npz", dataset.artifact)}
-        if dataset.layout == LAYOUT_NHWC:
+        if dataset.layout == models.LAYOUT_NHWC:
             entry["layout"] = "NHWC"
         if dataset.class_names:
             entry["class_names"] = list(dataset.class_names)
@@ -84,9 +68,9 @@ class JobInputs:
         return path
 
 
-def preprocessing_json(preprocessing: Preprocessing) -> dict[str, Any]:
+def preprocessing_json(preprocessing: models.Preprocessing) -> dict[str, Any]:
     """A preprocessing as job.json has it; what is unset takes its default."""
-    layout = {LAYOUT_NHWC: "NHWC", LAYOUT_FLAT: "FLAT"}.get(preprocessing.layout, "NCHW")
+    layout = {models.LAYOUT_NHWC: "NHWC", models.LAYOUT_FLAT: "FLAT"}.get(preprocessing.layout, "NCHW")
     return {
         "layout": layout,
         "scale": preprocessing.scale or 1.0,
@@ -95,7 +79,7 @@ def preprocessing_json(preprocessing: Preprocessing) -> dict[str, Any]:
     }
 
 
-def tensors_json(tensors: VaeTensors) -> dict[str, str]:
+def tensors_json(tensors: registry.VaeTensors) -> dict[str, str]:
     """Names of a VAE's tensors as job.json has them; what is left to be found is left out."""
     names = {"mu": tensors.mu, "spread": tensors.spread, "code": tensors.code, "image": tensors.image}
     kind = SPREAD_KINDS.get(tensors.spread_kind, "")

@@ -5,19 +5,12 @@ The record is the truth, so whatever the queue loses is put back by `recover`. T
 needs of the jobs, and imports no numpy.
 """
 
-from __future__ import annotations
-
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from defuse.v1.models_pb2 import (
-    JOB_STATE_CANCELLED,
-    JOB_STATE_CANCELLING,
-    JOB_STATE_QUEUED,
-    JOB_STATE_RUNNING,
-)
+from defuse.v1 import models_pb2 as models
 from docket import Docket
 from redis.asyncio import Redis
 
@@ -73,11 +66,16 @@ class Jobs:
         `NotFound`.
         """
         keys = [redis_keys.resource(name), redis_keys.QUEUE, redis_keys.AWAITING_AUDIT]
-        states = [JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_CANCELLING, JOB_STATE_CANCELLED]
+        states = [
+            models.JOB_STATE_QUEUED,
+            models.JOB_STATE_RUNNING,
+            models.JOB_STATE_CANCELLING,
+            models.JOB_STATE_CANCELLED,
+        ]
         if await self._cancel(keys, [name, *states]) == 0:
             raise NotFound(name)
         job = await self._resources.get(name)
-        if job.state == JOB_STATE_CANCELLED:
+        if job.state == models.JOB_STATE_CANCELLED:
             # A running job is not cancelled through the queue: its record tells its worker, and outlives it.
             await self.docket.cancel(name)
         return job

@@ -5,8 +5,6 @@ Journal of the Royal Statistical Society C 28(1), 1979. Each annotator has a con
 of each vote given the truth; the EM algorithm estimates it together with the truths.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final

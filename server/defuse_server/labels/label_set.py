@@ -4,8 +4,6 @@ The frozen set is canonical JSON, and its SHA-256 is the record's `label_set_dig
 artifact: its content address *is* the digest, and a job reads back exactly what was frozen or nothing at all.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping

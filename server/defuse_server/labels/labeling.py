@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
-from defuse.v1.label_service_pb2 import LabelAnswer, LabelingProgress, LabelingReport, LabelTask
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
@@ -31,7 +31,7 @@ class Answered:
     """A task that an annotator answered, and how."""
 
     region: str
-    answer: LabelAnswer
+    answer: pb.LabelAnswer
     note: str
     time: datetime.datetime
 
@@ -59,7 +59,7 @@ class Labeling:
             KeptTask.from_json(number, fields[str(number).encode()]) for number in sorted(map(int, fields))
         ]
 
-    async def progress(self, audit: str) -> LabelingProgress:
+    async def progress(self, audit: str) -> pb.LabelingProgress:
         """Count the regions by state; raises NotFound (the audit)."""
         await self._resources.get(audit)
         labels = await self.labels(audit)
@@ -67,7 +67,7 @@ class Labeling:
         # Published and not yet opened ones are unlabeled, too.
         known = [labels.get(number, NOT_OPENED) for number in labels.keys() | predictions.keys()]
         states = [label.state for label in known]
-        return LabelingProgress(
+        return pb.LabelingProgress(
             region_count=len(known),
             unlabeled_count=states.count(RegionState.REGION_STATE_UNLABELED),
             leased_count=states.count(RegionState.REGION_STATE_LEASED),
@@ -78,14 +78,14 @@ class Labeling:
             confirmed_count=sum(label.confirms(predictions[number]) for number, label in labels.items()),
         )
 
-    async def report(self, audit: str) -> LabelingReport:
+    async def report(self, audit: str) -> pb.LabelingReport:
         """Say how far the answers can be trusted; raises NotFound (the audit)."""
         progress = await self.progress(audit)
         return labeling_report(audit, await self.tasks(audit), await self.labels(audit), progress)
 
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0
-    ) -> tuple[builtins.list[LabelTask], str]:
+    ) -> tuple[builtins.list[pb.LabelTask], str]:
         """Return a page of tasks without tokens, in the order of the regions, and the next page's token.
 
         Raises InvalidRequest, NotFound (the audit), PageTokenInvalid.
@@ -99,7 +99,7 @@ class Labeling:
         numbers = sorted(n for n, label in labels.items() if n >= first and state in (0, label.state))
         regions = await published(self._redis, audit, numbers[:size])
         tasks = [
-            LabelTask(
+            pb.LabelTask(
                 region=region.name,
                 sheet=region.sheet,
                 class_names=class_names,

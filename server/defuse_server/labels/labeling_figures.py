@@ -1,7 +1,5 @@
 """How far an audit's labels go: what a gate wants to know of them, beside the labels."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Final
 

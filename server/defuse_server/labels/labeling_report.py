@@ -1,7 +1,5 @@
 """How far an audit's labels can be trusted: agreement, and each annotator's record."""
 
-from __future__ import annotations
-
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
-from defuse.v1.label_service_pb2 import (
-    LabelAnswer,
-    LabelTask,
-    SubmitLabelResponse,
-)
 from defuse.v1.models_pb2 import ContactSheet
 from redis.asyncio import Redis
 
@@ -81,7 +77,7 @@ class LabelQueue:
         )
         _check_audit(audit, outcome)
 
-    async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[LabelTask]:
+    async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
         """Lease up to `max_tasks` tasks, those with the largest harm first; raises NotFound (the audit)."""
         record = await self._audit(audit)
         class_names = await class_names_of(self._resources, record)
@@ -99,7 +95,7 @@ class LabelQueue:
             for region, (_, token, expire_ms, _, answers, wanted) in zip(regions, leased, strict=True)
         ]
 
-    async def held(self, region: str, token: str) -> LabelTask:
+    async def held(self, region: str, token: str) -> pb.LabelTask:
         """Return a leased task again, for a page that was open over a restart; raises NotFound, LeaseLost."""
         audit, number = parse_region_name(region, "region")
         outcome, expire_ms, answers, wanted = await self._call(self._held, audit, number, token)
@@ -115,7 +111,9 @@ class LabelQueue:
         _check_lease(region, outcome)
         return datetime.datetime.fromtimestamp(expire_ms / 1000, datetime.UTC)
 
-    async def submit(self, region: str, token: str, answer: LabelAnswer, note: str) -> SubmitLabelResponse:
+    async def submit(
+        self, region: str, token: str, answer: pb.LabelAnswer, note: str
+    ) -> pb.SubmitLabelResponse:
         """Count an answer and end its lease; the same again is answered like the first.
 
         Raises InvalidRequest (no answer), LabelUnknown, NotFound (the region), LeaseLost.
@@ -124,7 +122,7 @@ class LabelQueue:
         vote = vote_of(answer, len(await self._class_names(audit)))
         outcome, state, answers, wanted = await self._call(self._submit, audit, number, token, vote, note)
         _check_lease(region, outcome)
-        return SubmitLabelResponse(state=state, answer_count=answers, wanted_count=wanted)
+        return pb.SubmitLabelResponse(state=state, answer_count=answers, wanted_count=wanted)
 
     async def undo(self, region: str, annotator: str) -> RegionState:
         """Take an annotator's answer back; raises NotFound (region or answer), RegionClosed."""
@@ -182,8 +180,8 @@ class LabelQueue:
 
 def _held_task(
     region: Region, class_names: Sequence[str], token: str, expire_ms: int, answers: int, wanted: int
-) -> LabelTask:
-    task = LabelTask(
+) -> pb.LabelTask:
+    task = pb.LabelTask(
         region=region.name,
         sheet=region.sheet,
         class_names=class_names,

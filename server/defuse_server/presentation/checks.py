@@ -1,19 +1,11 @@
 """The checks in words: what was measured, by how much it misses, what would make it pass."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_FAIL,
-    VERDICT_PASS,
-    Check,
-    Evaluation,
-    Verdict,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.names import parse_region_name
 from defuse_server.presentation.formatting import class_name
@@ -29,7 +21,7 @@ _TITLES: Final = {
     "annotator_agreement": "Agreement of the annotators",
     "audit_age": "Age of the audit, in days",
 }
-_ORDER: Final = {VERDICT_FAIL: 0, VERDICT_PASS: 2}
+_ORDER: Final = {pb.VERDICT_FAIL: 0, pb.VERDICT_PASS: 2}
 """What is neither stands between."""
 
 
@@ -54,23 +46,25 @@ class CheckLine:
         return TONES.get(self.verdict, "open")
 
 
-def not_passing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+def not_passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
     """Those that do not pass, FAIL first, each with the largest miss of its check first."""
-    against = [check for check in evaluation.checks if check.verdict != VERDICT_PASS]
+    against = [check for check in evaluation.checks if check.verdict != pb.VERDICT_PASS]
     against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))
     return [_line(check, evaluation, class_names) for check in against]
 
 
-def passing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+def passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
     """Those that pass, in their order."""
     return [
-        _line(check, evaluation, class_names) for check in evaluation.checks if check.verdict == VERDICT_PASS
+        _line(check, evaluation, class_names)
+        for check in evaluation.checks
+        if check.verdict == pb.VERDICT_PASS
     ]
 
 
-def folded(evaluation: Evaluation, class_names: Sequence[str], most: int = 3) -> list[CheckLine]:
+def folded(evaluation: pb.Evaluation, class_names: Sequence[str], most: int = 3) -> list[CheckLine]:
     """Those that pass, where more than `most` of one check are one line."""
-    passed = [check for check in evaluation.checks if check.verdict == VERDICT_PASS]
+    passed = [check for check in evaluation.checks if check.verdict == pb.VERDICT_PASS]
     lines: list[CheckLine] = []
     for _, group in groupby(passed, key=lambda check: check.check):
         family = list(group)
@@ -81,10 +75,10 @@ def folded(evaluation: Evaluation, class_names: Sequence[str], most: int = 3) ->
     return lines
 
 
-def verdict_word(verdict: Verdict) -> str:
+def verdict_word(verdict: pb.Verdict) -> str:
     """`PASS`, `FAIL` or `INCONCLUSIVE`; a number for one that has no name yet."""
     number = int(verdict)
-    return Verdict.Name(verdict).removeprefix("VERDICT_") if number in Verdict.values() else str(number)
+    return pb.Verdict.Name(verdict).removeprefix("VERDICT_") if number in pb.Verdict.values() else str(number)
 
 
 def title_of(check: str) -> str:
@@ -92,7 +86,7 @@ def title_of(check: str) -> str:
     return _TITLES.get(check, check.replace("_", " "))
 
 
-def _line(check: Check, evaluation: Evaluation, class_names: Sequence[str]) -> CheckLine:
+def _line(check: pb.Check, evaluation: pb.Evaluation, class_names: Sequence[str]) -> CheckLine:
     return CheckLine(
         title=title_of(check.check),
         subject=_subject(check.subject, evaluation, class_names),
@@ -106,7 +100,7 @@ def _line(check: Check, evaluation: Evaluation, class_names: Sequence[str]) -> C
     )
 
 
-def _family(family: Sequence[Check]) -> CheckLine:
+def _family(family: Sequence[pb.Check]) -> CheckLine:
     values = [check.value for check in family]
     bounds = {_bound(check) for check in family}
     return CheckLine(
@@ -122,7 +116,7 @@ def _family(family: Sequence[Check]) -> CheckLine:
     )
 
 
-def _subject(subject: str, evaluation: Evaluation, class_names: Sequence[str]) -> str:
+def _subject(subject: str, evaluation: pb.Evaluation, class_names: Sequence[str]) -> str:
     """`class 3 (cow)`, `region 5 (shows cat, read as dog)`; what has another form stays as it is."""
     kind, _, rest = subject.partition(" ")
     if kind == "class" and rest.isdecimal() and int(rest) < len(class_names):
@@ -134,11 +128,11 @@ def _subject(subject: str, evaluation: Evaluation, class_names: Sequence[str]) -
     return f"region {parse_region_name(subject)[1]} (shows {shows}, read as {read})"
 
 
-def _miss(check: Check) -> float:
+def _miss(check: pb.Check) -> float:
     return check.bound - check.value if check.at_least else check.value - check.bound
 
 
-def _bound(check: Check) -> str:
+def _bound(check: pb.Check) -> str:
     return f"{'≥' if check.at_least else '≤'} {number(check.bound)}"
 
 

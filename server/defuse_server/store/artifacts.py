@@ -1,4 +1,4 @@
-"""Bytes by their digest: models, datasets, chunks, contact sheets; in a folder or an object store."""
+"""Stores bytes under their digest: models, datasets, chunks, contact sheets."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ _PIECE_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """Bytes that are in the store for good."""
+    """Bytes in the store."""
 
     sha256: str
     size_bytes: int
@@ -33,10 +33,10 @@ class StoredArtifact:
 
 
 class ArtifactStore:
-    """Content-addressed, immutable bytes, `artifacts/ab/abcdef...`; the same bytes are stored once.
+    """Content-addressed, immutable bytes in `artifacts/ab/abcdef...`. The same bytes are stored once.
 
-    `url` is a folder or a URL that fsspec knows. Every file is written under a temporary name and moved: one
-    that exists is whole. All methods raise BackendUnavailable where the store can't be reached.
+    `url` is a folder or a URL that fsspec knows. Files are written under a temporary name and then moved, so
+    a file that exists is complete. All methods raise `BackendUnavailable` if the store can't be reached.
     """
 
     def __init__(self, url: str) -> None:
@@ -53,41 +53,41 @@ class ArtifactStore:
         return await _on_thread(self._put, lambda: [data])
 
     async def stat(self, sha256: str) -> StoredArtifact:
-        """Return the artifact with this digest; raises NotFound."""
+        """Return the artifact with this digest. Raises `NotFound`."""
         return await _on_thread(self._stat, sha256)
 
     async def read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
-        """Return at most `size_bytes` bytes from `offset` on, none at the end; raises NotFound."""
+        """Return at most `size_bytes` bytes from `offset` on, none at the end. Raises `NotFound`."""
         return await _on_thread(self._read, sha256, offset, size_bytes)
 
     async def read_whole(self, sha256: str) -> bytes:
-        """Return all bytes of a small artifact; raises NotFound, DigestMismatch where they have changed."""
+        """Return all bytes of a small artifact. Raises `NotFound`, `DigestMismatch` if they have changed."""
         return await _on_thread(self._read_whole, sha256)
 
     async def fetch_to(self, sha256: str, path: Path) -> None:
-        """Write the artifact to a local file, whole or not at all.
+        """Write the artifact to a local file, completely or not at all.
 
-        Raises NotFound, and DigestMismatch where the store's bytes have changed.
+        Raises `NotFound`, `DigestMismatch` if the store's bytes have changed.
         """
         await _on_thread(self._fetch, sha256, path)
 
     async def write_part(self, path: str, data: bytes) -> None:
-        """Write a file of an upload that is under way; `path` is relative to the store."""
+        """Write a file of an unfinished upload. `path` is relative to the store."""
         await _on_thread(self._write, self._path(path), [data])
 
     async def compose(self, paths: list[str], sha256: str) -> StoredArtifact:
-        """Store the concatenation of parts under its digest.
+        """Store the concatenation of parts under its digest. The parts stay.
 
-        Raises DigestMismatch where it has another than `sha256`; the parts stay either way.
+        Raises `DigestMismatch` if the digest is not `sha256`.
         """
         return await _on_thread(self._compose, paths, sha256)
 
     async def remove(self, path: str) -> None:
-        """Remove a part or a folder of parts; does nothing where it is gone."""
+        """Remove a part or a folder of parts. Does nothing if it does not exist."""
         await _on_thread(self._remove, path)
 
     async def folders(self, path: str) -> list[str]:
-        """Return the names of what is in a folder of the store; none where there is no such folder."""
+        """Return the names in a folder of the store, none if there is no such folder."""
         return await _on_thread(self._folders, path)
 
     def _path(self, path: str) -> str:
@@ -108,7 +108,7 @@ class ArtifactStore:
         return self._stat(sha256)
 
     def _compose(self, paths: list[str], sha256: str) -> StoredArtifact:
-        # Hashed even where the artifact is there: who announces a digest must bring its bytes.
+        # Hashed even if the artifact exists: an uploader must have the bytes of the digest it announces.
         if self._fs.exists(self._artifact_path(sha256)):
             came = _digest(self._concatenated(paths))
             if came != sha256:
@@ -122,7 +122,7 @@ class ArtifactStore:
                     yield piece
 
     def _write(self, path: str, pieces: Iterable[bytes], sha256: str | None = None) -> None:
-        """Write a file in one step; raises DigestMismatch where the bytes have another digest than given."""
+        """Write a file in one step. Raises `DigestMismatch` if the bytes do not have the given digest."""
         self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
         temporary = self._path(f"temporary/{uuid.uuid4().hex}")
         self._fs.makedirs(posixpath.dirname(temporary), exist_ok=True)
@@ -221,7 +221,7 @@ def _changed(sha256: str, came: str) -> DigestMismatch:
 
 
 async def _on_thread(call: Any, *arguments: Any) -> Any:
-    """Run a blocking call on a thread, so that the loop goes on."""
+    """Run a blocking call on a thread."""
     try:
         return await asyncio.to_thread(call, *arguments)
     except OSError as error:

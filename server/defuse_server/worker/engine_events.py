@@ -1,7 +1,5 @@
 """What an engine says on its standard output, one JSON object a line (docs/job-folder.md)."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Why the engine gave no result, as the job's owner reads it."""
 
-from __future__ import annotations
-
 import uuid
 from typing import Any
 

@@ -4,8 +4,6 @@ Models come from strangers, and only the engine opens them. It runs in a session
 with an environment of a few harmless variables, and the kernel ends it when its supervisor dies.
 """
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os

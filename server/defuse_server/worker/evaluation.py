@@ -1,14 +1,11 @@
 """Evaluations: the engine measures, the gate judges."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
 
@@ -21,9 +18,8 @@ from defuse_server.gate.policy import Policy
 from defuse_server.labels import label_set
 from defuse_server.names import region_name
 from defuse_server.worker.audit import audit_config_json
-from defuse_server.worker.engine_events import EngineWarning
 from defuse_server.worker.job_folder import JobPlan
-from defuse_server.worker.work import Work, warnings_of
+from defuse_server.worker.work import WarnedWork
 
 _SECOND_SEARCH = {
     "seed_count": "seeds",
@@ -38,7 +34,7 @@ _SECOND_SEARCH = {
 }
 
 
-class EvaluationWork(Work[Evaluation]):
+class EvaluationWork(WarnedWork[Evaluation]):
     """One evaluation."""
 
     async def plan(self) -> JobPlan:
@@ -65,11 +61,6 @@ class EvaluationWork(Work[Evaluation]):
             "evaluate", inputs, config=config, seed=evaluation.config.seed, device=evaluation.config.device
         )
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the evaluation runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the figures, judge them, and keep the evidence."""
         evaluation = self.message
@@ -77,14 +68,14 @@ class EvaluationWork(Work[Evaluation]):
         evaluation.test_size = result["test_size"]
         evaluation.test_accuracy_before = result["test_accuracy_before"]
         evaluation.test_accuracy_after = result["test_accuracy_after"]
-        del evaluation.classes[:], evaluation.regions[:], evaluation.warnings[:], evaluation.checks[:]
+        del evaluation.classes[:], evaluation.regions[:], evaluation.checks[:]
         evaluation.classes.extend(ClassAccuracy(**entry) for entry in result["per_class"])
         evaluation.regions.extend(self._region(entry) for entry in result["regions"])
         found = result["second_search"]
         evaluation.second_search.CopyFrom(
             SecondSearch(**{field: found[key] for field, key in _SECOND_SEARCH.items()})
         )
-        evaluation.warnings.extend(warnings_of(result))
+        self.set_warnings(result)
         policy = Policy.parse(evaluation.policy)
         evaluation.policy, evaluation.policy_sha256 = policy.to_yaml(), policy.sha256
         audit = await self.backend.resources.fetch(Audit, evaluation.audit)

@@ -5,28 +5,13 @@ everything that it writes carries its attempt number, and a script that sees an 
 refuses: `Fenced`.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from defuse.v1.models_pb2 import (
-    JOB_STATE_CANCELLED,
-    JOB_STATE_CANCELLING,
-    JOB_STATE_FAILED,
-    JOB_STATE_QUEUED,
-    JOB_STATE_RUNNING,
-    JOB_STATE_SUCCEEDED,
-    Failure,
-    Progress,
-)
-from defuse.v1.registry_service_pb2 import (
-    REGISTRATION_STATE_INSPECTING,
-    REGISTRATION_STATE_READY,
-    REGISTRATION_STATE_REJECTED,
-)
+from defuse.v1 import models_pb2 as models
+from defuse.v1 import registry_service_pb2 as registry
 from google.protobuf.message import Message
 from redis.asyncio import Redis
 
@@ -58,21 +43,21 @@ class States:
 
 
 JOB_STATES: Final = States(
-    running=JOB_STATE_RUNNING,
-    succeeded=JOB_STATE_SUCCEEDED,
-    failed=JOB_STATE_FAILED,
-    cancelling=JOB_STATE_CANCELLING,
-    cancelled=JOB_STATE_CANCELLED,
-    unfinished=f"{JOB_STATE_QUEUED},{JOB_STATE_RUNNING},{JOB_STATE_CANCELLING}",
+    running=models.JOB_STATE_RUNNING,
+    succeeded=models.JOB_STATE_SUCCEEDED,
+    failed=models.JOB_STATE_FAILED,
+    cancelling=models.JOB_STATE_CANCELLING,
+    cancelled=models.JOB_STATE_CANCELLED,
+    unfinished=f"{models.JOB_STATE_QUEUED},{models.JOB_STATE_RUNNING},{models.JOB_STATE_CANCELLING}",
 )
 REGISTRATION_STATES: Final = States(
-    running=REGISTRATION_STATE_INSPECTING,
-    succeeded=REGISTRATION_STATE_READY,
-    failed=REGISTRATION_STATE_REJECTED,
+    running=registry.REGISTRATION_STATE_INSPECTING,
+    succeeded=registry.REGISTRATION_STATE_READY,
+    failed=registry.REGISTRATION_STATE_REJECTED,
     # A registration can't be cancelled: no state has these numbers.
     cancelling=-1,
     cancelled=-1,
-    unfinished=str(REGISTRATION_STATE_INSPECTING),
+    unfinished=str(registry.REGISTRATION_STATE_INSPECTING),
 )
 _REGISTRATIONS = ("classifiers", "vaes", "datasets")
 
@@ -94,7 +79,7 @@ class Claim:
     """An answer to `Fence.claim`; `attempt` is there for CLAIMED and CANCELLING."""
 
     outcome: Outcome
-    attempt: Attempt | None
+    attempt: "Attempt | None"
     deaths: int
 
 
@@ -150,7 +135,7 @@ class Attempt:
         if state == self._states.cancelling:
             raise CancelRequested(self.name)
 
-    async def progress(self, progress: Progress) -> None:
+    async def progress(self, progress: models.Progress) -> None:
         """Publish how far the job is."""
         await self._write("progress", progress.SerializeToString())
 
@@ -166,7 +151,7 @@ class Attempt:
         """End the job with its result. Raises `CancelRequested` where a cancel came first."""
         await self._finish(self._states.succeeded, message)
 
-    async def fail(self, message: Message, failure: Failure) -> None:
+    async def fail(self, message: Message, failure: models.Failure) -> None:
         """End the job without a result. Raises `CancelRequested` where a cancel came first."""
         await self._finish(self._states.failed, message, failure)
 
@@ -183,7 +168,7 @@ class Attempt:
         arguments: list[str | bytes | int] = [self.name, self.number, self._states.unfinished, field, value]
         self._unless_fenced(await self._scripts.write(self._keys, arguments))
 
-    async def _finish(self, state: int, message: Message, failure: Failure | None = None) -> None:
+    async def _finish(self, state: int, message: Message, failure: models.Failure | None = None) -> None:
         states = self._states
         answer = await self._scripts.finish(
             [*self._keys, redis_keys.RUNNING],

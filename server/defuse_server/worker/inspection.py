@@ -1,7 +1,5 @@
 """Inspections: what is registered is opened by an engine of its own, and becomes READY or REJECTED."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Builds a job's folder (docs/job-folder.md) of its plan and of what the artifact store holds."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field

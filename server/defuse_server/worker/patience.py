@@ -1,7 +1,5 @@
 """Waiting for Redis or the store to come back, where giving up would throw away hours of computation."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import Awaitable, Callable

@@ -1,28 +1,24 @@
 """Region splits: the engine takes MIXED regions apart, and their parts are published as new regions."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionSplit
 from defuse.v1.models_pb2 import Failure
 
 from defuse_server.findings.region_splits import RegionSplitOutcome
 from defuse_server.names import audit_of_region_split, parse_region_name, region_name
 from defuse_server.worker.audit import audit_config_json, audit_inputs, finished_chunks
-from defuse_server.worker.engine_events import EngineWarning
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import region_message, stored_sheets
-from defuse_server.worker.work import Work, warnings_of
+from defuse_server.worker.work import WarnedWork
 
 REGION_SPLITS_MAX: Final = 3
 """So often a region can be split, its parts, and theirs. What is mixed still, no mixture takes apart."""
 
 
-class RegionSplitWork(Work[RegionSplit]):
+class RegionSplitWork(WarnedWork[RegionSplit]):
     """The split of one audit's regions that wait."""
 
     async def plan(self) -> JobPlan | None:
@@ -42,16 +38,10 @@ class RegionSplitWork(Work[RegionSplit]):
         config = {"regions": numbers, "audit": audit_config_json(audit.config)}
         return JobPlan("split", inputs, config=config, seed=audit.config.seed, device=audit.config.device)
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the split runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish the parts, and why others have none; open the parts to annotators."""
         audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
-        del self.message.warnings[:]
-        self.message.warnings.extend(warnings_of(result))
+        self.set_warnings(result)
         store = self.backend.store
         file = await store.put_file(folder / "output" / "regions.npz")
         parts: list[Region] = []

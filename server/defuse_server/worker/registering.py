@@ -1,24 +1,17 @@
 """What a job makes becomes a resource of its own, inspected like any other."""
 
-from __future__ import annotations
-
 import asyncio
 import uuid
 from typing import TypeVar
 
-from defuse.v1.registry_service_pb2 import (
-    REGISTRATION_STATE_INSPECTING,
-    REGISTRATION_STATE_REJECTED,
-    Classifier,
-    Vae,
-)
+from defuse.v1 import registry_service_pb2 as registry
 
 from defuse_server.backend import Backend
 from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import Attempt
 from defuse_server.worker.work import JobRefused, RunsJobs
 
-Made = TypeVar("Made", Classifier, Vae)
+Made = TypeVar("Made", registry.Classifier, registry.Vae)
 
 _POLL_S = 0.2
 
@@ -28,7 +21,7 @@ async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor:
 
     Raises `Fenced` where another worker has the job, `JobRefused` where the inspection rejects it.
     """
-    made.state = REGISTRATION_STATE_INSPECTING
+    made.state = registry.REGISTRATION_STATE_INSPECTING
     # Only who still has the job may register; a later attempt finds what this one registered.
     await attempt.heartbeat()
     resource, _ = await backend.resources.create(
@@ -37,9 +30,9 @@ async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor:
     await supervisor.run(resource.name)
     while True:
         seen = await backend.resources.fetch(type(made), resource.name)
-        if seen.state == REGISTRATION_STATE_REJECTED:
+        if seen.state == registry.REGISTRATION_STATE_REJECTED:
             raise JobRefused(seen.failure)
-        if seen.state != REGISTRATION_STATE_INSPECTING:
+        if seen.state != registry.REGISTRATION_STATE_INSPECTING:
             return resource.name
         # Another worker has its inspection.
         await asyncio.sleep(_POLL_S)

@@ -1,7 +1,5 @@
 """The supervisor: one job from its claim to its end."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import shutil
@@ -19,19 +17,9 @@ from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
 from defuse_server.names import REGION_SPLITS, collection_of
-from defuse_server.worker import engine_failures
+from defuse_server.worker import engine_events, engine_failures
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
-from defuse_server.worker.engine_events import (
-    ChunkReady,
-    EngineEvent,
-    EngineFailure,
-    EngineWarning,
-    Preflight,
-    ResultReady,
-    StageProgress,
-    UnreadableLine,
-)
 from defuse_server.worker.engine_process import EngineProcess, running_engine
 from defuse_server.worker.evaluation import EvaluationWork
 from defuse_server.worker.fence import DEATHS_MAX, Attempt, CancelRequested, Claim, Fence, Outcome
@@ -68,7 +56,7 @@ class _Stopping(Exception):
 class Supervisor:
     """Runs jobs for one worker: claims them, supervises their engines, publishes what those find."""
 
-    def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: Signer | None = None):
+    def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: "Signer | None" = None):
         self.signer = signer
         self._backend = backend
         self._fence = fence
@@ -177,22 +165,22 @@ class Supervisor:
 
     async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path) -> None:
         """Publish what the engine says until it ends. Raises `JobRefused` where that is no result."""
-        last: EngineEvent | None = None
+        last: engine_events.EngineEvent | None = None
         broken = ""
         try:
             async for event in engine.events():
                 last = event
                 await patiently(lambda event=event: _take(event, work, folder))
-        except UnreadableLine as error:
+        except engine_events.UnreadableLine as error:
             broken = str(error)
             await engine.stop()
         ended = await engine.exit()
         if ended.memory_exceeded_bytes is not None:
             limit_bytes = self._backend.settings.job_memory_bytes
             raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limit_bytes))
-        if isinstance(last, EngineFailure) and not broken:
+        if isinstance(last, engine_events.EngineFailure) and not broken:
             raise JobRefused(engine_failures.of_engine(last))
-        if not isinstance(last, ResultReady) or ended.status != 0 or broken:
+        if not isinstance(last, engine_events.ResultReady) or ended.status != 0 or broken:
             raise JobRefused(engine_failures.crashed(ended, broken or "no result"))
 
 
@@ -202,21 +190,21 @@ async def _beat(attempt: Attempt) -> None:
         await asyncio.sleep(HEARTBEAT_S)
 
 
-async def _take(event: EngineEvent, work: Work[Any], folder: Path) -> None:
+async def _take(event: engine_events.EngineEvent, work: Work[Any], folder: Path) -> None:
     match event:
-        case StageProgress():
+        case engine_events.StageProgress():
             await work.attempt.progress(_progress(event))
-        case Preflight():
+        case engine_events.Preflight():
             await work.on_preflight(event)
-        case EngineWarning():
+        case engine_events.EngineWarning():
             await work.on_warning(event)
-        case ChunkReady():
+        case engine_events.ChunkReady():
             await work.on_chunk(event, folder)
-        case ResultReady() | EngineFailure():
+        case engine_events.ResultReady() | engine_events.EngineFailure():
             pass
 
 
-def _progress(event: StageProgress) -> Progress:
+def _progress(event: engine_events.StageProgress) -> Progress:
     progress = Progress(
         stage=event.stage,
         done=event.done,

@@ -5,20 +5,12 @@ chunk is a sequence of delimited messages (each behind its length as a varint), 
 stands behind it: `{shard}.{message}`, message counting from 0 within the shard.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from defuse.v1.audit_service_pb2 import (
-    REGION_STATE_UNLABELED,
-    Misclassification,
-    NearestItem,
-    Region,
-    StreamMisclassificationsResponse,
-)
+from defuse.v1 import audit_service_pb2 as pb
 from defuse.v1.models_pb2 import ContactSheet, Interval
 
 from defuse_server.names import region_name
@@ -42,7 +34,7 @@ def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
     return b"".join(_delimited(message.SerializeToString()) for message in _messages(chunk_file, shard))
 
 
-def _messages(chunk_file: Path, shard: int) -> Iterator[StreamMisclassificationsResponse]:
+def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificationsResponse]:
     with np.load(chunk_file, allow_pickle=False) as arrays:
         codes = arrays["codes"]
         # NaN where no neighbourhood was asked; the message has 0 there.
@@ -52,9 +44,9 @@ def _messages(chunk_file: Path, shard: int) -> Iterator[StreamMisclassifications
         delta_norm = arrays["delta_norm"].tolist()
         bug_probability, method = arrays["bug_probability"].tolist(), arrays["method"].tolist()
     for number, start in enumerate(range(0, len(codes), MESSAGE_RECORDS)):
-        yield StreamMisclassificationsResponse(
+        yield pb.StreamMisclassificationsResponse(
             misclassifications=(
-                Misclassification(
+                pb.Misclassification(
                     seed_index=seed_index[row],
                     seed_label=seed_label[row],
                     predicted_class=predicted[row],
@@ -89,11 +81,11 @@ async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: 
 
 def region_message(
     audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
-) -> Region:
+) -> pb.Region:
     """One entry of a result's `regions` as the message that clients get, without any label yet."""
-    return Region(
+    return pb.Region(
         name=f"{audit}/regions/{region['index']}",
-        state=REGION_STATE_UNLABELED,
+        state=pb.REGION_STATE_UNLABELED,
         weight=region["weight"],
         size=region["size"],
         seed_label=region["seed_label"],
@@ -105,7 +97,7 @@ def region_message(
         sheet=contact_sheet_message(region["sheet"], artifact),
         nearest_sheet=contact_sheet_message(region["nearest_sheet"], artifact),
         nearest=[
-            NearestItem(
+            pb.NearestItem(
                 split=item["split"], index=item["index"], label=item["label"], distance=item["distance"]
             )
             for item in region["nearest"]

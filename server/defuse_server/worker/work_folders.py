@@ -1,7 +1,5 @@
 """Folders of jobs under way, so that none is left behind: not even by a worker that was killed."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import socket

@@ -1,7 +1,5 @@
 """The worker process: takes jobs off the queue until it is told to stop."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 import os
@@ -49,7 +47,7 @@ async def run_worker(settings: Settings) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _signer(settings: Settings) -> Signer | None:
+def _signer(settings: Settings) -> "Signer | None":
     """Read the key once: evaluations then don't depend on its file."""
     path = settings.signing_key
     if path is None:

@@ -1,7 +1,5 @@
 """What both forms of the report say, in the order in which it counts."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass

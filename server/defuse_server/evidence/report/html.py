@@ -1,7 +1,5 @@
 """The report as one HTML file that needs no other: no script, no request, pictures inside."""
 
-from __future__ import annotations
-
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """The report in Markdown, short enough for a comment on a pull request."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from pathlib import Path

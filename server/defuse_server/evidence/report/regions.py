@@ -1,7 +1,5 @@
 """The regions of the report: cards with pictures for the first, rows for the rest."""
 
-from __future__ import annotations
-
 from base64 import b64encode
 
 from defuse.v1.audit_service_pb2 import Region

@@ -1,7 +1,5 @@
 """Checks on the test split: the accuracy, its change, and the change of each class."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from defuse.v1.promotion_service_pb2 import Evaluation

@@ -1,7 +1,5 @@
 """How much would do: the smallest number for which something holds."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

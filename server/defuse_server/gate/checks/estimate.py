@@ -1,18 +1,10 @@
 """A figure that is estimated, and how it becomes a check."""
 
-from __future__ import annotations
-
 import math
 from typing import Protocol
 
 from defuse.v1 import models_pb2
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_FAIL,
-    VERDICT_INCONCLUSIVE,
-    VERDICT_PASS,
-    Check,
-    Verdict,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.gate.statistics.interval import Interval
 
@@ -57,20 +49,20 @@ class Estimate(Protocol):
         ...
 
 
-def verdict_of(estimate: Estimate, interval: Interval) -> Verdict:
+def verdict_of(estimate: Estimate, interval: Interval) -> pb.Verdict:
     """PASS or FAIL where the whole interval is on one side of the bound, else INCONCLUSIVE."""
     bound = estimate.bound
     above, below = interval.lower >= bound, interval.upper < bound
     if not estimate.at_least:
         above, below = interval.upper <= bound, interval.lower > bound
-    return VERDICT_PASS if above else VERDICT_FAIL if below else VERDICT_INCONCLUSIVE
+    return pb.VERDICT_PASS if above else pb.VERDICT_FAIL if below else pb.VERDICT_INCONCLUSIVE
 
 
-def as_check(estimate: Estimate, interval: Interval) -> Check:
+def as_check(estimate: Estimate, interval: Interval) -> pb.Check:
     """The check, as clients read it."""
     verdict = verdict_of(estimate, interval)
     word = "at least" if estimate.at_least else "at most"
-    check = Check(
+    check = pb.Check(
         check=estimate.check,
         subject=estimate.subject,
         verdict=verdict,
@@ -80,9 +72,9 @@ def as_check(estimate: Estimate, interval: Interval) -> Check:
         at_least=estimate.at_least,
         explanation=f"{estimate.measured()}. {_shown(interval)}; {word} {estimate.bound:g} is asked.",
     )
-    if verdict == VERDICT_FAIL:
+    if verdict == pb.VERDICT_FAIL:
         check.remedy = estimate.failed(interval)
-    elif verdict == VERDICT_INCONCLUSIVE:
+    elif verdict == pb.VERDICT_INCONCLUSIVE:
         check.remedy = estimate.undecided(interval)
     if math.isfinite(interval.upper):
         check.interval.CopyFrom(

@@ -1,7 +1,5 @@
 """Several checks of one kind, decided together: S. Holm, A simple sequentially rejective procedure, 1979."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from defuse.v1.promotion_service_pb2 import VERDICT_INCONCLUSIVE, Check

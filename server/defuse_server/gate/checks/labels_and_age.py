@@ -1,18 +1,10 @@
-"""Checks of the evidence: they pass, or say what is missing. A candidate can't fail for want of evidence."""
-
-from __future__ import annotations
+"""Checks of the labels and of the audit's age. They pass or are INCONCLUSIVE: a candidate can't fail here."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_INCONCLUSIVE,
-    VERDICT_PASS,
-    Check,
-    Evaluation,
-    LabelingFigures,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.gate.policy.bounds import AnnotatorAgreement, AuditAge, Checks, UnlabeledRegions
 
@@ -20,7 +12,9 @@ LEAST_OVERLAP: Final = 10
 """Regions that two annotators answered, before their agreement says something; all, where there are fewer."""
 
 
-def label_and_age_checks(evaluation: Evaluation, bounds: Checks, audit_age: timedelta) -> Iterator[Check]:
+def label_and_age_checks(
+    evaluation: pb.Evaluation, bounds: Checks, audit_age: timedelta
+) -> Iterator[pb.Check]:
     """Those of the labels and of the audit's age."""
     labeling = evaluation.labeling
     if bounds.unlabeled_regions:
@@ -31,7 +25,7 @@ def label_and_age_checks(evaluation: Evaluation, bounds: Checks, audit_age: time
         yield _age(audit_age, bounds.audit_age)
 
 
-def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[Check]:
+def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[pb.Check]:
     shown = ", ".join(labeling.unlabeled)
     more = labeling.unlabeled_count - len(labeling.unlabeled)
     remedy = f"Label {shown}" + (f" and {more:,} more." if more > 0 else ".")
@@ -51,7 +45,7 @@ def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bo
             )
 
 
-def _agreement(labeling: LabelingFigures, bound: AnnotatorAgreement) -> Check:
+def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Check:
     enough = min(LEAST_OVERLAP, max(labeling.region_count, 1))
     overlap = labeling.overlap_count
     if not labeling.HasField("alpha") or overlap < enough:
@@ -80,7 +74,7 @@ def _agreement(labeling: LabelingFigures, bound: AnnotatorAgreement) -> Check:
     )
 
 
-def _age(audit_age: timedelta, bound: AuditAge) -> Check:
+def _age(audit_age: timedelta, bound: AuditAge) -> pb.Check:
     days = max(audit_age.total_seconds(), 0.0) / 86_400
     return _counted(
         "audit_age",
@@ -103,11 +97,11 @@ def _counted(
     remedy: str,
     *,
     at_least: bool = False,
-) -> Check:
-    return Check(
+) -> pb.Check:
+    return pb.Check(
         check=check,
         subject=subject,
-        verdict=VERDICT_PASS if passes else VERDICT_INCONCLUSIVE,
+        verdict=pb.VERDICT_PASS if passes else pb.VERDICT_INCONCLUSIVE,
         value=value,
         bound=bound,
         explanation=explanation,

@@ -1,7 +1,5 @@
 """The check of each confirmed region: fresh samples that no training saw."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from defuse.v1.promotion_service_pb2 import VERDICT_INCONCLUSIVE, Check, Evaluation, RegionAccuracy

@@ -1,7 +1,5 @@
 """The checks of a fresh search: misclassifications per candidate, beside the baseline's and by themselves."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ candidate meets both. What a policy can't do is ask for more certainty than its 
 give.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from statistics import NormalDist

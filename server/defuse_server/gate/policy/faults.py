@@ -1,7 +1,5 @@
 """What is wrong with a policy's text, line by line."""
 
-from __future__ import annotations
-
 from difflib import get_close_matches
 from typing import Any, Final
 

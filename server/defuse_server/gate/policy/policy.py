@@ -1,7 +1,5 @@
 """A policy: what a candidate must show to be promoted."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field

@@ -1,7 +1,5 @@
 """Reads a policy's YAML by its nodes, which know their lines."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, Final

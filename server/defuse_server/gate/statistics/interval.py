@@ -1,7 +1,5 @@
 """An interval, and the quantile that its confidence stands for."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist

@@ -1,7 +1,5 @@
 """The change of an accuracy between two classifiers that were asked the same items."""
 
-from __future__ import annotations
-
 import math
 from typing import Final
 

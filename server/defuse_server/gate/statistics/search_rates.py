@@ -5,11 +5,9 @@ an interval counts is seeds. Its effective number of misclassifications is their
 (L. Kish, Survey Sampling, 1965), estimated from the differences between seeds; its quantiles are Student's.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from scipy import special
 
@@ -90,7 +88,7 @@ class _Clusters:
     """Sum over the seeds of their squared number of misclassifications."""
 
     @classmethod
-    def of(cls, before: Search, after: Search) -> _Clusters:
+    def of(cls, before: Search, after: Search) -> Self:
         sizes = [x + y for x, y in zip(before.seed_found, after.seed_found, strict=True)]
         return cls(len(sizes), sum(sizes), sum(size * size for size in sizes))
 

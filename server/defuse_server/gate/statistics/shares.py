@@ -1,7 +1,5 @@
 """The interval of one share."""
 
-from __future__ import annotations
-
 import math
 
 from scipy import special
