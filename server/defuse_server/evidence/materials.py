@@ -32,7 +32,7 @@ class Materials:
     correction: Correction | None
     """That made the candidate; None where Defuse did not make it."""
     regions: tuple[Region, ...]
-    """Those of the frozen labels, the largest expected harm first."""
+    """The regions that the frozen labels belong to, the largest harm first."""
     pictures: Mapping[str, bytes]
     """PNG files of the first regions' samples, by the region's name."""
 

@@ -21,6 +21,7 @@ _TITLES: Final = {
     "annotator_agreement": "Agreement of the annotators",
     "audit_age": "Age of the audit, in days",
 }
+_SUBJECTS: Final = {"harm share": "share of the misread inputs"}
 _ORDER: Final = {pb.VERDICT_FAIL: 0, pb.VERDICT_PASS: 2}
 """What is neither stands between."""
 
@@ -118,6 +119,7 @@ def _family(family: Sequence[pb.Check]) -> CheckLine:
 
 def _subject(subject: str, evaluation: pb.Evaluation, class_names: Sequence[str]) -> str:
     """`class 3 (cow)`, `region 5 (shows cat, read as dog)`; what has another form stays as it is."""
+    subject = _SUBJECTS.get(subject, subject)
     kind, _, rest = subject.partition(" ")
     if kind == "class" and rest.isdecimal() and int(rest) < len(class_names):
         return f"{subject} ({class_names[int(rest)]})"

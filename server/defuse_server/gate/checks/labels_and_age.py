@@ -33,7 +33,7 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
         remedy = "The labels were not counted: evaluate again."
     explanation = (
         f"{labeling.unlabeled_count:,} of {labeling.region_count:,} regions have no label yet; they hold "
-        f"{labeling.unlabeled_harm_share:.3f} of the expected harm of all."
+        f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all regions."
     )
     for subject, value, bound in (
         ("count", labeling.unlabeled_count, bounds.max_count),

@@ -12,6 +12,7 @@ from operator import mul
 from typing import Final
 
 from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.models_pb2 import Interval
 
 REGIONS_SHOWN: Final = 200
 """The worst ones: more would neither be read nor be quick."""
@@ -46,7 +47,7 @@ class Dot:
     colour: int
     seed_label: int
     predicted_class: int
-    harm: float
+    harm: Interval
     named: bool
     """Whether its number fits on it, and no other dot covers that."""
 
@@ -94,7 +95,7 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
                 colour=colours.get((region.seed_label, region.predicted_class), COLOURS),
                 seed_label=region.seed_label,
                 predicted_class=region.predicted_class,
-                harm=region.harm.value,
+                harm=region.harm,
                 named=radii[place] >= _NAMED_FROM and not _is_covered((x, y), later),
             )
         )
