@@ -1,4 +1,4 @@
-"""What the API and the workers stand on, wired from the settings."""
+"""The backend that the API, the pages and the workers share, wired from the settings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +22,7 @@ from defuse_server.store.uploads import Uploads
 
 @dataclass(frozen=True)
 class Backend:
-    """Records, bytes and the queue of one service; all processes on the same Redis and store see the same."""
+    """Records, bytes and the queue of one service. Processes on the same Redis and store see the same."""
 
     settings: Settings
     redis: Redis
@@ -40,11 +40,9 @@ class Backend:
 
 @asynccontextmanager
 async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
-    """Connect to what the settings name; `settings.redis_url` must be set."""
+    """Connect to the Redis and the store of the settings. Raises `ValueError` without a `redis_url`."""
     if settings.redis_url is None:
-        raise ValueError(
-            "expected settings with a redis_url, got none: `up` fills it in, others are given it"
-        )
+        raise ValueError("expected settings with a redis_url, got none")
     async with AsyncExitStack() as stack:
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)

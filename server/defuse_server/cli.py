@@ -26,53 +26,57 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
-        "`up` is all of it in one command, for one machine. In production run `api`, `web` and `worker` with "
-        "the same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
-        "Every setting is an environment variable DEFUSE_*; options override it. The token that clients "
-        "must show is DEFUSE_TOKEN only: command lines can be read by every user of the machine."
+        "On one machine, run `up`: it starts everything. In production, run `api`, `web` and `worker` with the "
+        "same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
+        "Every setting is an environment variable DEFUSE_*, and options override it. Set the token that "
+        "clients must show in DEFUSE_TOKEN. It has no option, because every user of the machine can read "
+        "command lines."
     ),
 )
 
 Address = Annotated[
     str | None,
     typer.Option(
-        help="Where the API listens, host:port; port 0 takes a free one. Beyond loopback it needs TLS and "
+        help="Address of the API, host:port. Port 0 takes a free port. Beyond loopback the API needs TLS and "
         "a token. [DEFUSE_ADDRESS; 127.0.0.1:50151]"
     ),
 ]
 WebAddress = Annotated[
     str | None,
     typer.Option(
-        help="Where the pages are served, host:port; port 0 takes a free one. Beyond loopback they need TLS "
+        help="Address of the pages, host:port. Port 0 takes a free port. Beyond loopback the pages need TLS "
         "and a token. [DEFUSE_WEB_ADDRESS; 127.0.0.1:50180]"
     ),
 ]
-TlsCert = Annotated[Path | None, typer.Option(help="Certificate chain, PEM. [DEFUSE_TLS_CERT]")]
-TlsKey = Annotated[Path | None, typer.Option(help="Its private key, PEM. [DEFUSE_TLS_KEY]")]
+TlsCert = Annotated[
+    Path | None, typer.Option(help="File of the certificate chain, in PEM. [DEFUSE_TLS_CERT; none]")
+]
+TlsKey = Annotated[Path | None, typer.Option(help="File of its private key, in PEM. [DEFUSE_TLS_KEY; none]")]
 RedisUrl = Annotated[
-    str | None, typer.Option(help="Redis >= 7 or Valkey, redis://... [DEFUSE_REDIS_URL]", show_default=False)
+    str | None,
+    typer.Option(
+        help="URL of a Redis >= 7 or Valkey, redis://... [DEFUSE_REDIS_URL; none]", show_default=False
+    ),
 ]
 StoreUrl = Annotated[
     str | None,
-    typer.Option(help="Artifact store: a folder, s3://..., gs://... [DEFUSE_STORE_URL; out/defuse/store]"),
+    typer.Option(help="Artifact store: a folder, s3://... or gs://... [DEFUSE_STORE_URL; out/defuse/store]"),
 ]
 StateDir = Annotated[
     Path | None,
-    typer.Option(
-        help="Folder of the embedded Valkey and of jobs' work folders. [DEFUSE_STATE_DIR; out/defuse]"
-    ),
+    typer.Option(help="Folder for the embedded Valkey and for running jobs. [DEFUSE_STATE_DIR; out/defuse]"),
 ]
 SigningKey = Annotated[
     Path | None,
     typer.Option(
-        help="Private key, PEM, that signs evidence. [DEFUSE_SIGNING_KEY; `up` makes one in its state "
-        "folder]",
+        help="File of the private key that signs evidence, in PEM. [DEFUSE_SIGNING_KEY; none, but `up` makes "
+        "one in its state folder]",
         show_default=False,
     ),
 ]
 Device = Annotated[
     str | None,
-    typer.Option(help="Where jobs that don't say run: auto, cpu, cuda:N. [DEFUSE_DEVICE; auto]"),
+    typer.Option(help="Device of jobs that name none: auto, cpu or cuda:N. [DEFUSE_DEVICE; auto]"),
 ]
 
 
@@ -88,10 +92,10 @@ def up(
     device: Device = None,
     signing_key: SigningKey = None,
 ) -> None:
-    """Run everything on this machine: API, pages, one worker, and without a Redis URL a Valkey of its own.
+    """Run everything on this machine: the API, the pages, one worker, and a Valkey if you name no Redis.
 
-    Prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. What was
-    acknowledged survives a crash: start it again with the same folders.
+    It prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. Everything that
+    it acknowledged survives a crash: start it again with the same folders.
     """
     settings = _settings(
         address=address,
@@ -117,10 +121,10 @@ def api(
     redis_url: RedisUrl = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Run the API alone, on a Redis and a store that workers share.
+    """Run the API alone, on a Redis and a store that it shares with workers.
 
-    Prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service says NOT_SERVING, open
-    streams end with UNAVAILABLE (clients resume by cursor), other calls may finish.
+    It prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service answers NOT_SERVING,
+    open streams end with UNAVAILABLE (clients resume by cursor), and other calls finish.
     """
     settings = _settings(
         address=address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
@@ -139,9 +143,9 @@ def web(
     redis_url: RedisUrl = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Run the pages alone, for annotators (/label) and for those who run audits (/audits).
+    """Run the pages alone: /label for annotators, /audits for people who run audits.
 
-    Prints `web: URL` once it serves. Pages that are open while it restarts go on where they were.
+    It prints `web: URL` once it serves. Pages that are open during a restart continue afterwards.
     """
     settings = _settings(
         web_address=web_address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
@@ -160,9 +164,9 @@ def worker(
     device: Device = None,
     signing_key: SigningKey = None,
 ) -> None:
-    """Run a worker alone: it takes one job at a time from the Redis that it shares with the API.
+    """Run a worker alone. It takes one job at a time from the Redis that it shares with the API.
 
-    SIGTERM hands a job under way on to another worker, which resumes it.
+    SIGTERM hands a running job on to another worker, which resumes it.
     """
     settings = _settings(
         redis_url=redis_url,
@@ -172,7 +176,7 @@ def worker(
         signing_key=signing_key,
     )
     _require_redis(settings)
-    # Imported here, as it brings numpy, which the API does without.
+    # Imported here: it loads numpy, which the API does not need.
     from defuse_server.worker.worker import run_worker
 
     _run(run_worker(settings))
@@ -183,25 +187,27 @@ def mlflow_webhook(
     mlflow_webhook_address: Annotated[
         str | None,
         typer.Option(
-            help="Where MLflow's webhooks are received, host:port; port 0 takes a free one. Beyond loopback "
-            "it needs TLS. [DEFUSE_MLFLOW_WEBHOOK_ADDRESS; 127.0.0.1:50190]"
+            help="Address that receives MLflow's webhooks, host:port. Port 0 takes a free port. Beyond "
+            "loopback it needs TLS. [DEFUSE_MLFLOW_WEBHOOK_ADDRESS; 127.0.0.1:50190]"
         ),
     ] = None,
     mlflow_tracking_uri: Annotated[
-        str | None, typer.Option(help="The MLflow server. [DEFUSE_MLFLOW_TRACKING_URI]", show_default=False)
+        str | None,
+        typer.Option(help="URI of the MLflow server. [DEFUSE_MLFLOW_TRACKING_URI]", show_default=False),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(help="The API, host:port. [DEFUSE_ADDRESS; 127.0.0.1:50151]")
+        str | None, typer.Option(help="Address of the API, host:port. [DEFUSE_ADDRESS; 127.0.0.1:50151]")
     ] = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     redis_url: RedisUrl = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Gate each new version of MLflow's models that have the tag defuse.alias, as its webhooks tell of them.
+    """Gate each new version of the MLflow models that have the tag defuse.alias.
 
-    A client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). MLflow signs with DEFUSE_MLFLOW_WEBHOOK_SECRET.
-    Prints `webhook: URL` once it serves. Without a Redis URL a Valkey of its own keeps what it accepted.
+    MLflow's webhooks announce the versions, signed with DEFUSE_MLFLOW_WEBHOOK_SECRET. The process is a
+    client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). It prints `webhook: URL` once it serves. If you
+    name no Redis, a Valkey of its own keeps the accepted events.
     """
     settings = _settings(
         mlflow_webhook_address=mlflow_webhook_address,
@@ -217,7 +223,7 @@ def mlflow_webhook(
             EXIT_USAGE,
             "expected DEFUSE_MLFLOW_WEBHOOK_SECRET, and --mlflow-tracking-uri or DEFUSE_MLFLOW_TRACKING_URI",
         )
-    # Imported here: it brings the client and MLflow's, which no other process needs.
+    # Imported here: it loads the client and MLflow's client, which no other process needs.
     from defuse.registries.errors import RegistryError
 
     from defuse_server.mlflow_webhook.process import serve_webhook
@@ -231,12 +237,13 @@ def mlflow_webhook(
 @app.command("signing-key")
 def make_signing_key(
     file: Annotated[
-        Path, typer.Argument(dir_okay=False, help="The private key; the public one is FILE.pub beside it.")
+        Path, typer.Argument(dir_okay=False, help="The private key. The public key becomes FILE.pub.")
     ],
 ) -> None:
-    """Make an Ed25519 key pair for DEFUSE_SIGNING_KEY; what is there is never overwritten.
+    """Make an Ed25519 key pair for DEFUSE_SIGNING_KEY. Existing files are never overwritten.
 
-    FILE (mode 0600) is for workers; FILE.pub for whoever verifies evidence: `defuse verify-evidence --key`.
+    Workers need FILE (mode 0600). Give FILE.pub to people who verify evidence with
+    `defuse verify-evidence --key`.
     """
     try:
         key_id = signing_keys.make(file)
@@ -263,7 +270,7 @@ def _require_redis(settings: Settings) -> None:
     if settings.redis_url is None:
         _fail(
             EXIT_USAGE,
-            "expected --redis-url or DEFUSE_REDIS_URL, got neither; `up` brings its own Redis",
+            "expected --redis-url or DEFUSE_REDIS_URL, got neither (`up` starts a Redis of its own)",
         )
 
 

@@ -1,8 +1,8 @@
-"""Every Redis key, by type and lifetime. Nothing else makes up a key.
+"""Every Redis key, with its type and lifetime. No other module makes up a key.
 
 Scripts get their keys from here, in the order that their first lines document. `{name}` is a resource's name
-such as `audits/01j...`; `{audit}` is an audit's name. An audit's split, `audits/01j.../split`, has such a
-hash, too: it is queued again whenever regions wait (begin_region_splits.lua).
+such as `audits/01j...`, and `{audit}` is an audit's name. An audit's region split, `audits/01j.../split`, has
+such a hash, too. It is queued again whenever regions wait (begin_region_splits.lua).
 
 The hash of a resource (`resource(name)`) has the fields
 
@@ -20,15 +20,15 @@ The hash of a resource (`resource(name)`) has the fields
     start_ms, end_ms         Redis time                                   the job's fence
     deaths                   number of workers that died of it            the job's fence (claim)
     released                 set where its worker gave it back unharmed   the job's fence
-    regions_artifact         of an audit, once published; grows with      the job's fence, its split's fence
-                             each split
+    regions_artifact         of an audit, once published; grows with      the job's fence, its region split's
+                             each region split
     references               names that it refers to, joined by spaces    create
     candidate_count,         of an audit, so far                          publishing chunks
     misclassification_count
     region_count             of an audit, so far                          publishing regions
 
-A script that changes one of them increments `revision` and publishes the resource's name on `CHANGED` (but
-not for a heartbeat: its age changes all the time).
+A script that changes one of these fields increments `revision` and publishes the resource's name on
+`CHANGED`. A heartbeat does neither, as its age changes all the time.
 """
 
 from defuse_server.names import region_split_name
@@ -36,34 +36,34 @@ from defuse_server.names import region_split_name
 PREFIX = "defuse:"
 
 REQUEST_TTL_S = 48 * 3600
-"""A create can be repeated with the same answer for so long."""
+"""A create can be repeated with the same answer for this long."""
 
 CHANGED = PREFIX + "changed"
-"""Channel: the name of each resource that changed, and of each region that was decided or is open again."""
+"""Channel: names of resources that changed, and of regions that were decided or are open again."""
 
 QUEUE = PREFIX + "queue"
-"""Sorted set, name -> sequence number: what waits for a worker (QUEUED or INSPECTING and never claimed). Made
-by create; claim and cancel must remove theirs."""
+"""Sorted set, name -> sequence number: resources that wait for a worker (QUEUED or INSPECTING, not claimed).
+Create adds a name; claim and cancel remove it."""
 
 RUNNING = PREFIX + "running"
-"""Set of the names of jobs that a worker took and that have not ended; claim adds, the job's end removes."""
+"""Set: names of jobs that a worker has claimed and that have not ended."""
 
 AWAITING_AUDIT = PREFIX + "awaiting-audit"
-"""Sorted set, name -> sequence number: evaluations, QUEUED, whose audit has not ended. Made by create instead
-of a place in `QUEUE`; they get that place, or end, when the audit has ended (end_wait.lua). A cancel
-removes its own."""
+"""Sorted set, name -> sequence number: QUEUED evaluations whose audit has not ended. Create adds them here
+instead of to `QUEUE`. When the audit has ended, end_wait.lua moves them to `QUEUE` or ends them. Cancel
+removes a name."""
 
 CODE_VERSION = PREFIX + "code-version"
-"""String: the code that the workers judge with, as the one that started last said. Lives for ever."""
+"""String: code version of the worker that started last. Never expires."""
 
 SIGNING_KEY_ID = PREFIX + "signing-key-id"
-"""String: id of the key that the workers sign evidence with, as above; empty where they have none."""
+"""String: id of that worker's signing key, empty if it has none. Never expires."""
 
 SEQUENCE = PREFIX + "sequence"
-"""Number: counts the resources ever made. Lives for ever."""
+"""Number: counts all resources ever made. Never expires."""
 
 SECRET = PREFIX + "secret"
-"""String, 32 random bytes: seals page tokens and cursors. Lives for ever."""
+"""String, 32 random bytes: seals page tokens and cursors. Never expires."""
 
 
 def resource(name: str) -> str:
@@ -77,15 +77,15 @@ def index(collection: str) -> str:
 
 
 def referrers(name: str) -> str:
-    """Set of the names of those that refer to the resource and keep it from being deleted."""
+    """Set of the names of resources that refer to this one, and so keep it from being deleted."""
     return f"{PREFIX}referrers:{name}"
 
 
 def made_of(collection: str) -> str:
-    """Hash, digest of what a resource is made of -> name of the newest that was made of it.
+    """Hash, digest of what a resource is made of -> name of the newest resource that is made of it.
 
-    The name may be that of a resource that failed or was deleted since: who reads it looks. Entries stay, but
-    for those of evaluations that no longer wait for their audit.
+    That resource may have failed or been deleted since, so check it. Entries never expire, except those of
+    evaluations that no longer wait for their audit.
     """
     return f"{PREFIX}made-of:{collection}"
 
@@ -93,7 +93,7 @@ def made_of(collection: str) -> str:
 def audits_of(inputs: str) -> str:
     """Sorted set, name -> sequence number, of the audits of one classifier, VAE and dataset.
 
-    `inputs` is the digest of the three (audited_inputs.py). Names of audits that were deleted may stay.
+    `inputs` is the digest of the three (`audit_digest`). Names of deleted audits may stay.
     """
     return f"{PREFIX}audits-of:{inputs}"
 
@@ -144,65 +144,64 @@ def label_leases(audit: str) -> str:
 
 
 def label_frozen(audit: str) -> str:
-    """Set of the numbers of regions whose label a correction or a split used."""
+    """Set of the numbers of regions whose label a correction or a region split used."""
     return f"{PREFIX}label-frozen:{audit}"
 
 
 def label_imports(audit: str) -> str:
-    """Hash, id of an annotation that was imported -> `{region number}:{vote}`; its entries stay."""
+    """Hash, id of an imported annotation -> `{region number}:{vote}`. Entries stay."""
     return f"{PREFIX}label-imports:{audit}"
 
 
 def label_seen(audit: str) -> str:
     """Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
 
-    The first are those who hold, answered or skipped a task, and don't get it again; the second those who
-    gave a gold task or their answer to it back, and get it next.
+    The first are annotators who hold, answered or skipped a task, and don't get it again. The second gave a
+    gold task or their answer to it back, and get it next.
     """
     return f"{PREFIX}label-seen:{audit}"
 
 
 def label_history(audit: str) -> str:
-    """Hash, annotator -> JSON list of the numbers of the tasks that they answered, the last one last."""
+    """Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
     return f"{PREFIX}label-history:{audit}"
 
 
 def label_gold(audit: str) -> str:
-    """Hash, number of a gold task -> serialized Region with nothing but its name and its sheets."""
+    """Hash, number of a gold task -> serialized Region with only its name and its sheets."""
     return f"{PREFIX}label-gold:{audit}"
 
 
 LABEL_ESTIMATES_DUE = PREFIX + "label-unjudged"
-"""Hash, audit -> Redis time in us of the last change of its answers, where a worker has not judged it
-(Dawid-Skene only). Submit and undo set it; the worker's verdicts remove an audit whose time is still the one
-that they saw."""
+"""Hash, audit -> Redis time in us of the last change of its answers, until a worker has estimated their
+consensus (Dawid-Skene only). Submit and undo set it. Publishing estimates removes an audit whose time is
+still the one that the worker saw."""
 
 LABEL_MIXED = PREFIX + "label-mixed"
-"""Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, the
-one that takes that back removes it, both in the same step as the state, and both publish the region's name on
-`CHANGED` (as every decision on a region does). Who has split a region, or says why it stays whole, removes
-its name. A deleted audit's names stay until somebody looks for them in vain."""
+"""Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, and
+the one that takes that back removes it, in the same step as the state. Publishing a region split removes the
+name, too. Names of a deleted audit stay until a worker looks for them."""
 
 
 WEBHOOK_DELIVERIES = PREFIX + "webhook-deliveries"
-"""Sorted set, id of a delivery of MLflow's -> Redis time in ms when it was accepted; kept for an hour, longer
-than a signature is good for."""
+"""Sorted set, id of a delivery from MLflow -> Redis time in ms when it was accepted. Kept for an hour, longer
+than a signature is valid."""
 
 WEBHOOK_EVENTS = PREFIX + "webhook-events"
-"""Hash, id of a delivery -> JSON {model, version, tries, failures}, from its acceptance until it is done."""
+"""Hash, id of a delivery -> JSON {model, version, tries, failures}, until the delivery is done."""
 
 WEBHOOK_DUE = PREFIX + "webhook-due"
-"""Sorted set, id of a delivery that is not done -> Redis time in ms when to take it up: the end of its lease
-while a process has it."""
+"""Sorted set, id of a delivery that is not done -> Redis time in ms when it is due. While a process works on
+it, that is the end of the lease."""
 
 
 def region_splits(audit: str) -> str:
-    """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that waited."""
+    """Hash, region number -> JSON {parts, reason}: the outcome for a MIXED region."""
     return f"{PREFIX}splits:{audit}"
 
 
 def label_keys(audit: str) -> list[str]:
-    """Return what the label scripts take, in their order."""
+    """Return the keys of the label scripts, in their order."""
     return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit)]
 
 
@@ -220,7 +219,7 @@ def _label_keys_of(audit: str) -> list[str]:
 
 
 def belongings(name: str) -> list[str]:
-    """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
+    """Return the keys that are deleted with a resource, besides its own hash and its place in the index."""
     published = [chunks(name), regions(name), predictions(name), region_splits(name)]
     labeling = [*_label_keys_of(name), label_imports(name)]
     return [referrers(name), *published, *labeling, resource(region_split_name(name))]

@@ -1,4 +1,4 @@
-"""What an evaluation stands on, written into its record once: it is judged by that, whatever comes later."""
+"""Freezes the inputs of an evaluation into its record: later changes do not affect its verdict."""
 
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import Evaluation
@@ -12,7 +12,7 @@ from defuse_server.names import artifact_sha256
 
 
 def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) -> None:
-    """Names and bytes of what is compared, and the policy."""
+    """Fill in the names and digests of what is compared, and the policy."""
     evaluation.baseline = compared.baseline.name
     evaluation.candidate = compared.candidate.name
     evaluation.baseline_sha256 = artifact_sha256(compared.baseline.artifact)
@@ -27,12 +27,12 @@ def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) ->
 
 
 async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit) -> None:
-    """The labels of the audit, which has SUCCEEDED, as they are now, and the digest of all that is judged."""
-    labels, evaluation_figures = await frozen_labels.for_evaluation(backend, audit.name)
+    """Fill in the present labels of an audit that has SUCCEEDED, and the digest of all inputs."""
+    labels, labeling_figures = await frozen_labels.for_evaluation(backend, audit.name)
     evaluation.audit = audit.name
     evaluation.label_set_digest = labels.digest
     evaluation.regions_artifact = labels.regions_artifact
-    evaluation.labeling.CopyFrom(evaluation_figures)
+    evaluation.labeling.CopyFrom(labeling_figures)
     workers = await read_worker_identity(backend.redis)
     evaluation.code_version = workers.code_version
     evaluation.input_digest = input_digest(evaluation, compared, audit, workers.signing_key_id)

@@ -1,4 +1,4 @@
-"""Evaluations that wait for their audit: they hold no worker, and go on, or fail, when it has ended."""
+"""Evaluations that wait for their audit. They occupy no worker, and go on or fail when the audit ends."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def keep_settling(backend: Backend, interval_s: float = _INTERVAL_S) -> None:
-    """Let evaluations go on soon after their audits have ended."""
+    """Settle evaluations soon after their audits have ended, until this task is cancelled."""
     while True:
         with contextlib.suppress(*UNREACHABLE, BackendUnavailable):
             await settle(backend)
@@ -37,10 +37,10 @@ async def keep_settling(backend: Backend, interval_s: float = _INTERVAL_S) -> No
 
 
 async def settle(backend: Backend) -> None:
-    """Queue the evaluations whose audit has succeeded, with the labels of now; fail those of other ends.
+    """Queue the evaluations whose audit has succeeded, with the present labels. Fail the others.
 
-    Whoever calls it at the same time, or dies on the way: each evaluation is queued once, by one script, and
-    what has a place in the queue is never lost (`Jobs.recover`).
+    Several processes may call this at once, or die on the way: one script queues each evaluation once, and
+    `Jobs.recover` keeps what has a place in the queue.
     """
     members = await cast("Any", backend.redis.zrange(redis_keys.AWAITING_AUDIT, 0, -1))
     if not members:
@@ -84,7 +84,7 @@ async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) ->
 async def _freezing_failure(
     backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit
 ) -> Failure | None:
-    """Why the labels could not be frozen, None where they are; a fault of one must not hold up the others."""
+    """Return why the labels can't be frozen, or None. An error of one evaluation holds up no other."""
     try:
         await freeze(backend, evaluation, compared, audit)
     except (*UNREACHABLE, BackendUnavailable):
@@ -97,7 +97,7 @@ async def _freezing_failure(
 
 
 async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) -> Compared:
-    """The records that an evaluation is about; they can't be deleted while it is there."""
+    """Return the records that an evaluation compares. They can't be deleted while it exists."""
     resources = backend.resources
     return Compared(
         baseline=await resources.fetch(Classifier, evaluation.baseline),
@@ -108,19 +108,19 @@ async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) ->
 
 
 def _failure_of(audit: Audit) -> Failure | None:
-    """Why nothing can be judged; None where the audit has succeeded."""
+    """Return why the evaluation fails, or None if the audit has succeeded."""
     figures = {"audit": audit.name}
     if audit.state == JobState.JOB_STATE_CANCELLED:
         return Failure(
             reason=ERROR_REASON_WRONG_STATE,
-            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was judged; "
-            "evaluate again, and another audit is made",
+            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was decided. "
+            "Evaluate again to start another audit",
             figures=figures,
         )
     if audit.state == JobState.JOB_STATE_FAILED:
         return Failure(
             reason=audit.failure.reason,
-            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was judged: "
+            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was decided: "
             f"{audit.failure.message}",
             figures={**audit.failure.figures, **figures},
         )

@@ -1,4 +1,4 @@
-"""Writes an evaluation's evidence into the artifact store."""
+"""Stores the evidence of an evaluation."""
 
 import asyncio
 import json
@@ -25,21 +25,21 @@ UNSIGNED: Final = models_pb2.Warning(
 
 
 async def keep(backend: Backend, evaluation: Evaluation, signer: "Signer | None") -> None:
-    """Store all five files of a judged evaluation, and name them in its `evidence`.
+    """Store all five files of an evaluation that has a verdict, and name them in its `evidence`.
 
-    The same evaluation gives the same bytes again, but for signatures that take random numbers (ECDSA, RSA).
+    The same evaluation gives the same bytes again, except for signatures with random numbers (ECDSA, RSA).
     """
     if signer is None:
         evaluation.warnings.append(UNSIGNED)
     materials = await gather(backend, evaluation)
-    # Not on the loop: it gives the job's signs of life meanwhile.
+    # On a thread: the loop sends the job's heartbeats meanwhile.
     files = await asyncio.to_thread(_files, materials, signer)
     names = {field: (await backend.store.put_bytes(content)).name for field, content in files.items()}
     evaluation.evidence.CopyFrom(Evidence(**names))
 
 
 def _files(materials: Materials, signer: "Signer | None") -> dict[str, bytes]:
-    """Contents by the fields of Evidence."""
+    """Return the contents by the fields of Evidence."""
     verdict = verdict_json(materials)
     document = json.loads(verdict)
     return {

@@ -19,7 +19,7 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
 def envelope(verdict: bytes, signer: "Signer") -> bytes:
-    """The signed envelope, as JSON, of the statement about a `verdict.verdict_json`."""
+    """Return the signed envelope of the statement about a `verdict_file.verdict_json`, as JSON."""
     from securesystemslib.dsse import Envelope
 
     signed = Envelope(canonical(statement(json.loads(verdict))), PAYLOAD_TYPE, {})
@@ -28,7 +28,7 @@ def envelope(verdict: bytes, signer: "Signer") -> bytes:
 
 
 def statement(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """The statement. Only PASS is PASSED: who reads nothing but `result` must not promote INCONCLUSIVE."""
+    """Return the statement. Only PASS is PASSED, so that nobody promotes INCONCLUSIVE by `result` alone."""
     candidate, checks = verdict["candidate"], verdict["checks"]
     return {
         "_type": STATEMENT_TYPE,
@@ -46,12 +46,12 @@ def statement(verdict: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_name(check: Mapping[str, Any]) -> str:
-    """`region_accuracy[audits/.../regions/3]`: the check, and what it is about."""
+    """Return the check and its subject, such as `region_accuracy[audits/.../regions/3]`."""
     return f"{check['check']}[{check['subject']}]" if check["subject"] else check["check"]
 
 
 def _configuration(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All that the test ran with; of what is not known there is no descriptor."""
+    """Return descriptors of everything that the test ran with and whose digest is known."""
     vae, audit = verdict["vae"], verdict["audit"]
     digests = (
         ("policy", "", verdict["policy"]["sha256"]),

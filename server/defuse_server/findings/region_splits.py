@@ -1,8 +1,8 @@
-"""The splits of MIXED regions: begun when regions wait, one at a time for each audit, published in one step.
+"""Region splits: take the MIXED regions of an audit apart, one region split at a time for each audit.
 
-A region waits in the set `LABEL_MIXED` until its outcome is published: whatever dies on the way, the next
-attempt finds it there, and it leaves the set in the step in which its parts appear. So no region is lost, and
-none is split twice.
+A region waits in the set `LABEL_MIXED` until its outcome is published, and leaves the set in the same step as
+its parts appear. If a process dies on the way, the next attempt finds the region in the set. So no region is
+lost, and none is split twice.
 """
 
 import json
@@ -31,7 +31,7 @@ _NO_SUCCESS_REASON = (
 
 @dataclass(frozen=True)
 class RegionSplitOutcome:
-    """What became of a MIXED region: the numbers of its parts, or why it has none."""
+    """The outcome for a MIXED region: the numbers of its parts, or the reason why it has none."""
 
     parts: tuple[int, ...] = ()
     reason: str = ""
@@ -43,12 +43,12 @@ class RegionSplitOutcome:
         return cls(tuple(fields["parts"]), fields["reason"])
 
     def to_json(self) -> str:
-        """Return the text that is kept."""
+        """Return the outcome as JSON."""
         return json.dumps(asdict(self))
 
 
 class RegionSplits:
-    """The splits of all audits; `split` is the name of one, `audits/{id}/split`."""
+    """The region splits of all audits. `split` is the name of one, `audits/{id}/split`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -57,10 +57,10 @@ class RegionSplits:
         self._publish = Script(redis, JOB_RECORD, _FOLDER / "publish_region_splits.lua")
 
     async def begin(self) -> list[str]:
-        """Make records, QUEUED, of the splits that are due; return their names, to be submitted.
+        """Create QUEUED records of the region splits that are due. Returns their names; submit these as jobs.
 
-        An audit's next split waits until the one before has ended, and until the audit has SUCCEEDED. Regions
-        of an audit that FAILED or was CANCELLED stay whole, and say so.
+        An audit's region split is due once the audit has SUCCEEDED and the previous one has ended. Regions of
+        an audit that FAILED or was CANCELLED are not split, and their outcome says so.
         """
         waiting = await self._waiting()
         begun: list[str] = []
@@ -94,7 +94,7 @@ class RegionSplits:
         return begun
 
     async def take(self, split: str, attempt: int) -> list[int]:
-        """Return the numbers of the regions that wait; their answers now stay. Raises Fenced."""
+        """Return the numbers of the regions that wait. From now on their answers stay. Raises `Fenced`."""
         audit = audit_of_region_split(split)
         regions = (await self._waiting()).get(audit, [])
         taken = await self._take(
@@ -113,9 +113,9 @@ class RegionSplits:
         parts: Sequence[Region] = (),
         regions_artifact: str = "",
     ) -> None:
-        """Publish in one step what became of regions, with their parts and the file that has all regions.
+        """Publish in one step the outcomes, the parts, and the file that holds all regions.
 
-        Without parts that file stays as it is. Raises Fenced.
+        Without parts, that file stays as it is. Raises `Fenced`.
         """
         audit = audit_of_region_split(split)
         published: list[str | bytes | int] = []
@@ -139,7 +139,7 @@ class RegionSplits:
             raise Fenced(split, attempt)
 
     async def _waiting(self) -> dict[str, list[str]]:
-        """The names of the regions that wait, by audit."""
+        """Return the names of the regions that wait, by audit."""
         members = cast("set[bytes]", await cast("Any", self._redis.smembers(redis_keys.LABEL_MIXED)))
         waiting: dict[str, list[str]] = {}
         for name in sorted(member.decode() for member in members):
@@ -152,5 +152,5 @@ def _number(region: str) -> int:
 
 
 def _with_numbers(regions: Sequence[str]) -> list[str | int]:
-    """Name and number of each, by turns."""
+    """Return the name and the number of each region, by turns."""
     return [entry for name in regions for entry in (name, _number(name))]

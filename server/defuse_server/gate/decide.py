@@ -1,6 +1,6 @@
-"""The gate: figures of an evaluation and a policy in, verdict and checks out.
+"""The gate's decision: from an evaluation's figures and a policy to a verdict and its checks.
 
-Pure: no clock, no Redis, nothing drawn at random.
+It is a pure function: no clock, no Redis, no random numbers.
 """
 
 from datetime import timedelta
@@ -18,10 +18,10 @@ from defuse_server.gate.policy import Policy
 def decide(
     evaluation: pb.Evaluation, policy: Policy, audit_age: timedelta
 ) -> tuple[pb.Verdict, list[pb.Check]]:
-    """Judge an evaluation whose figures (test split, regions, second search, labeling) are filled in.
+    """Decide about an evaluation whose figures (test split, regions, second search, labeling) are filled in.
 
-    Any FAIL makes the verdict FAIL; otherwise any INCONCLUSIVE makes it INCONCLUSIVE; otherwise it is PASS. A
-    policy without any check promotes nothing, either.
+    Any FAIL makes the verdict FAIL. Otherwise any INCONCLUSIVE makes it INCONCLUSIVE, and so does a policy
+    without checks. Otherwise the verdict is PASS.
     """
     bounds, error = policy.checks, 1 - policy.confidence
     checks = [

@@ -1,4 +1,4 @@
-"""The `inputs` of a job.json (docs/job-folder.md), made of the records of what a job works on."""
+"""The `inputs` of a job.json (docs/job-folder.md), made from the records that a job works on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ SPREAD_KINDS: Mapping[registry.VaeSpread, str] = {
 
 @dataclass
 class JobInputs:
-    """The `inputs` of a job.json, and which artifact each of its files is."""
+    """The `inputs` of a job.json, and the artifacts of its files."""
 
     entries: dict[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
     files: dict[str, str] = field(default_factory=lambda: cast("dict[str, str]", {}))
@@ -33,7 +33,7 @@ class JobInputs:
         }
 
     def vae(self, vae: registry.Vae) -> None:
-        """Add the VAE: its two files, or the one that holds both halves."""
+        """Add the VAE: its two files, or the one file that holds both halves."""
         self.entries["vae"] = {
             "encoder": self._file("encoder.onnx", vae.encoder_artifact),
             "preprocessing": preprocessing_json(vae.preprocessing),
@@ -58,7 +58,7 @@ class JobInputs:
         self.entries["regions"] = {"file": self._file("regions.npz", artifact)}
 
     def misclassifications(self, chunks: Mapping[int, str]) -> None:
-        """Add an audit's chunk files: shard -> artifact, in shard order."""
+        """Add an audit's chunk files, given as shard -> artifact in shard order."""
         files = [self._file(f"misclassifications-{shard:05d}.npz", name) for shard, name in chunks.items()]
         self.entries["misclassifications"] = {"files": files}
 
@@ -69,7 +69,7 @@ class JobInputs:
 
 
 def preprocessing_json(preprocessing: models.Preprocessing) -> dict[str, Any]:
-    """A preprocessing as job.json has it; what is unset takes its default."""
+    """Return a preprocessing for job.json, with defaults for unset fields."""
     layout = {models.LAYOUT_NHWC: "NHWC", models.LAYOUT_FLAT: "FLAT"}.get(preprocessing.layout, "NCHW")
     return {
         "layout": layout,
@@ -80,7 +80,7 @@ def preprocessing_json(preprocessing: models.Preprocessing) -> dict[str, Any]:
 
 
 def tensors_json(tensors: registry.VaeTensors) -> dict[str, str]:
-    """Names of a VAE's tensors as job.json has them; what is left to be found is left out."""
+    """Return the names of a VAE's tensors for job.json. Names that the engine must find are left out."""
     names = {"mu": tensors.mu, "spread": tensors.spread, "code": tensors.code, "image": tensors.image}
     kind = SPREAD_KINDS.get(tensors.spread_kind, "")
     return {key: value for key, value in {**names, "spread_kind": kind}.items() if value}

@@ -1,4 +1,4 @@
-"""An audit's regions as a file of tasks, picture by picture."""
+"""Exports an audit's regions as a file of tasks."""
 
 import base64
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ _READ_BATCH = 100
 
 @dataclass(frozen=True)
 class LabelExport:
-    """A file of tasks that can be written: its header is known, its bytes are made as they are asked for."""
+    """A file of tasks. Its bytes are made as they are read."""
 
     header: ExportLabelTasksHeader
     pieces: AsyncIterator[bytes]
@@ -28,7 +28,7 @@ class LabelExport:
 async def export(
     backend: Backend, audit: str, format_: LabelFormat, image_base_url: str, *, include_closed: bool
 ) -> LabelExport:
-    """Export the regions that want answers, or all; raises NotFound (the audit, later a picture)."""
+    """Export the open regions, or all. Raises `NotFound` (the audit; while reading, a picture)."""
     choices = await choices_of(backend, audit)
     labels = await backend.labeling.labels(audit)
     numbers = [
@@ -55,7 +55,7 @@ async def _regions(backend: Backend, audit: str, numbers: list[int]) -> AsyncIte
 async def _table(
     regions: AsyncIterator[Region], image: Callable[[Region], str], choices: Choices
 ) -> AsyncIterator[bytes]:
-    # The mark tells spreadsheets that it is UTF-8.
+    # The byte order mark tells spreadsheets that the file is in UTF-8.
     yield ("\ufeff" + csv_file.header()).encode()
     async for region in regions:
         yield csv_file.task(region, image(region), choices).encode()

@@ -1,4 +1,4 @@
--- Looks at a task by the token of its lease.
+-- Returns a task by the token of its lease.
 --
 -- ARGV  1 number   2 token
 -- Returns {outcome, end in ms, answers, wanted}: held, missing, lost.

@@ -1,4 +1,4 @@
-"""How far an audit's labels can be trusted: agreement, and each annotator's record."""
+"""The labeling report: the annotators' agreement, and each annotator's record."""
 
 import statistics
 from collections import defaultdict
@@ -21,7 +21,7 @@ _VERDICT_STATES = {
 def labeling_report(
     audit: str, tasks: Sequence[KeptTask], labels: Mapping[int, RegionLabel], progress: LabelingProgress
 ) -> LabelingReport:
-    """Make the report of an audit from its tasks, gold ones included."""
+    """Return the report of an audit, made from its tasks, including gold tasks."""
     regions = [task for task in tasks if task.gold is None]
     votes = [[answer.vote for answer in task.answers if not answer.abstains] for task in regions]
     report = LabelingReport(
@@ -70,16 +70,16 @@ def _count(record: AnnotatorRecord, answer: KeptAnswer, gold: str | None, consen
 
 
 def _consensus(label: RegionLabel | None) -> str | None:
-    """Return the vote that a region's annotators agreed on, None where there is none."""
+    """Return the vote that a region's annotators agreed on, or None."""
     if label is None:
         return None
     return str(label.label) if label.label is not None else _VERDICT_STATES.get(label.state)
 
 
 def _durations_s(answers: Iterable[KeptAnswer]) -> Iterator[float]:
-    """How long each answer took: tasks that are leased together are answered one after the other.
+    """Yield the duration of each answer. Tasks that are leased together are answered one after the other.
 
-    Imported answers are left out: nobody saw how long they took.
+    Imported answers are left out: their durations are unknown.
     """
     before_ms = 0
     here = [answer for answer in answers if answer.lease_ms]

@@ -1,4 +1,4 @@
-"""Label tasks: places for annotators at regions, leased by Redis time, and the answers' consensus."""
+"""The queue of label tasks: annotators lease tasks by Redis time, and answer them."""
 
 import datetime
 import secrets
@@ -27,7 +27,7 @@ _FOLDER = Path(__file__).parent
 
 @dataclass(frozen=True)
 class GoldSheets:
-    """Dataset items of the class `label`, and others near to them, as a region's samples are shown."""
+    """Contact sheets of a gold task: dataset items of the class `label`, and items near to them."""
 
     label: int
     sheet: ContactSheet
@@ -35,7 +35,7 @@ class GoldSheets:
 
 
 class LabelQueue:
-    """The label tasks of all audits. Every script first takes back the leases that have ended."""
+    """The label tasks of all audits. Every script begins by taking back the leases that have ended."""
 
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
@@ -52,9 +52,9 @@ class LabelQueue:
         self._import = self._script("import")
 
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
-        """Make tasks of published regions, for `wanted` (>= 1) annotators each; known ones stay.
+        """Make tasks of published regions for `wanted` (>= 1) annotators each. Existing tasks stay.
 
-        They are handed out in the order of their expected harm. Raises NotFound (the audit).
+        Tasks are leased in the order of their harm. Raises `NotFound` (the audit).
         """
         rule = labeling_rule((await self._audit(audit)).config, wanted)
         regions = await published(self._redis, audit, numbers)
@@ -64,7 +64,7 @@ class LabelQueue:
         _check_audit(audit, outcome)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
-        """Make gold tasks; those known by their place in `golds` stay. Raises NotFound (the audit)."""
+        """Make gold tasks. Those that exist already, by their place in `golds`, stay. Raises `NotFound`."""
         rule = labeling_rule((await self._audit(audit)).config)
         triples: list[str | bytes | int] = []
         for index, gold in enumerate(golds):
@@ -78,7 +78,7 @@ class LabelQueue:
         _check_audit(audit, outcome)
 
     async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
-        """Lease up to `max_tasks` tasks, those with the largest harm first; raises NotFound (the audit)."""
+        """Lease up to `max_tasks` tasks, the largest harm first. Raises `NotFound` (the audit)."""
         record = await self._audit(audit)
         class_names = await class_names_of(self._resources, record)
         gold_rate = labeling_rule(record.config).gold_rate
@@ -96,7 +96,7 @@ class LabelQueue:
         ]
 
     async def held(self, region: str, token: str) -> pb.LabelTask:
-        """Return a leased task again, for a page that was open over a restart; raises NotFound, LeaseLost."""
+        """Return a leased task again. Raises `NotFound`, `LeaseLost`."""
         audit, number = parse_region_name(region, "region")
         outcome, expire_ms, answers, wanted = await self._call(self._held, audit, number, token)
         _check_lease(region, outcome)
@@ -105,7 +105,7 @@ class LabelQueue:
         return _held_task(shown, class_names, token, expire_ms, answers, wanted)
 
     async def extend(self, region: str, token: str, lease_s: float) -> datetime.datetime:
-        """Prolong a lease from now; returns when it ends (UTC). Raises NotFound, LeaseLost."""
+        """Extend a lease from now, and return its end in UTC. Raises `NotFound`, `LeaseLost`."""
         audit, number = parse_region_name(region, "region")
         outcome, expire_ms = await self._call(self._extend, audit, number, token, _ms(lease_s))
         _check_lease(region, outcome)
@@ -114,9 +114,9 @@ class LabelQueue:
     async def submit(
         self, region: str, token: str, answer: pb.LabelAnswer, note: str
     ) -> pb.SubmitLabelResponse:
-        """Count an answer and end its lease; the same again is answered like the first.
+        """Count an answer and end its lease. A repeated call gets the first response again.
 
-        Raises InvalidRequest (no answer), LabelUnknown, NotFound (the region), LeaseLost.
+        Raises `InvalidRequest` (no answer), `LabelUnknown`, `NotFound` (the region), `LeaseLost`.
         """
         audit, number = parse_region_name(region, "region")
         vote = vote_of(answer, len(await self._class_names(audit)))
@@ -125,28 +125,28 @@ class LabelQueue:
         return pb.SubmitLabelResponse(state=state, answer_count=answers, wanted_count=wanted)
 
     async def undo(self, region: str, annotator: str) -> RegionState:
-        """Take an annotator's answer back; raises NotFound (region or answer), RegionClosed."""
+        """Take an annotator's answer back. Raises `NotFound` (region or answer), `RegionClosed`."""
         audit, number = parse_region_name(region, "region")
         outcome, state = await self._call(self._undo, audit, number, annotator)
         if outcome == b"missing":
             raise NotFound(f"an answer of {annotator!r} to {region}")
         if outcome == b"closed":
             raise RegionClosed(
-                f"{region} has its consensus, or a correction or a split used it: the answer stays"
+                f"{region} is decided, or a correction or a region split has used it: the answer stays"
             )
         return cast("RegionState", state)
 
     async def release(self, region: str, token: str) -> RegionState:
-        """Give a task back unanswered; raises NotFound, LeaseLost."""
+        """Give a task back unanswered. Raises `NotFound`, `LeaseLost`."""
         audit, number = parse_region_name(region, "region")
         outcome, state = await self._call(self._release, audit, number, token)
         _check_lease(region, outcome)
         return cast("RegionState", state)
 
     async def skip(self, region: str, token: str, reason: str) -> RegionState:
-        """Give a task back for good: its annotator does not get it again; the same again is answered alike.
+        """Give a task back for good: its annotator does not get it again. The call can be repeated.
 
-        Raises NotFound, LeaseLost.
+        Raises `NotFound`, `LeaseLost`.
         """
         audit, number = parse_region_name(region, "region")
         outcome, state = await self._call(self._skip, audit, number, token, reason)
@@ -156,10 +156,7 @@ class LabelQueue:
     async def count_imported(
         self, audit: str, number: int, annotation: str, annotator: str, vote: str, note: str
     ) -> str:
-        """Count a vote that was given elsewhere, once for each `annotation`.
-
-        Returns what became of it, in the words of import.lua.
-        """
+        """Count a vote from another tool, once for each `annotation`. Returns the outcome of import.lua."""
         keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
         arguments: list[str | bytes | int] = [audit, redis_keys.CHANGED, number, annotation]
         return (await self._import(keys, [*arguments, annotator, vote, note])).decode()
@@ -213,5 +210,5 @@ def _check_lease(region: str, outcome: bytes) -> None:
         raise NotFound(region)
     if outcome == b"lost":
         raise LeaseLost(
-            f"the token holds no lease of {region} (foreign, released, or its lease has ended): lease again"
+            f"the token holds no lease of {region} (unknown, released, or its lease has ended): lease again"
         )

@@ -1,4 +1,4 @@
--- Gives a place back for good; the same again is answered like the first.
+-- Gives a task back for good. A repeated call gets the first answer again.
 --
 -- ARGV  1 number   2 token   3 reason
 -- Returns {outcome, state}: skipped, missing, lost.

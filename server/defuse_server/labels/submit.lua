@@ -1,4 +1,4 @@
--- Counts an answer and ends its lease; the same again is answered like the first.
+-- Counts an answer and ends its lease. A repeated call gets the first answer again.
 --
 -- ARGV  1 number   2 token   3 vote   4 note
 -- Returns {outcome, state, answers, wanted}: counted, missing, lost.

@@ -1,5 +1,5 @@
--- Takes an annotator's answer back: before the consensus, or where no other vote stands behind it and neither a
--- correction nor a split used it.
+-- Takes an annotator's answer back. After the consensus this is possible only if the answer decided alone, and neither a
+-- correction nor a region split has used it.
 --
 -- ARGV  1 number   2 annotator
 -- Returns {outcome, state}: undone, missing (the region or the answer), closed.

@@ -1,4 +1,4 @@
--- Leases the event that is due longest.
+-- Leases the event that has been due longest.
 --
 -- KEYS  1 hash: events   2 sorted set: what is due
 -- ARGV  1 the lease in ms

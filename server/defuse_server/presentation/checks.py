@@ -1,4 +1,4 @@
-"""The checks in words: what was measured, by how much it misses, what would make it pass."""
+"""The checks in words: the measured value, the bound, and what would make the check pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,12 +23,12 @@ _TITLES: Final = {
 }
 _SUBJECTS: Final = {"harm share": "share of the misread inputs"}
 _ORDER: Final = {pb.VERDICT_FAIL: 0, pb.VERDICT_PASS: 2}
-"""What is neither stands between."""
+"""INCONCLUSIVE comes between the two."""
 
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One check; or several that pass, folded, of which `value` and `interval` give the range."""
+    """One check, or several passing checks in one line with the range of their values."""
 
     title: str
     subject: str
@@ -37,25 +37,25 @@ class CheckLine:
     interval: str
     bound: str
     distance: str
-    """By how much the value misses the bound; empty where it does not."""
+    """By how much the value misses the bound, or empty."""
     explanation: str
     remedy: str
 
     @property
     def tone(self) -> str:
-        """How the verdict is meant: good, bad or open."""
+        """The tone of the verdict: good, bad or open."""
         return TONES.get(self.verdict, "open")
 
 
 def not_passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
-    """Those that do not pass, FAIL first, each with the largest miss of its check first."""
+    """Return the checks that do not pass, FAIL first, then by how much they miss their bounds."""
     against = [check for check in evaluation.checks if check.verdict != pb.VERDICT_PASS]
     against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))
     return [_line(check, evaluation, class_names) for check in against]
 
 
 def passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
-    """Those that pass, in their order."""
+    """Return the checks that pass."""
     return [
         _line(check, evaluation, class_names)
         for check in evaluation.checks
@@ -64,7 +64,7 @@ def passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[Check
 
 
 def folded(evaluation: pb.Evaluation, class_names: Sequence[str], most: int = 3) -> list[CheckLine]:
-    """Those that pass, where more than `most` of one check are one line."""
+    """Return the checks that pass. More than `most` of one kind become one line."""
     passed = [check for check in evaluation.checks if check.verdict == pb.VERDICT_PASS]
     lines: list[CheckLine] = []
     for _, group in groupby(passed, key=lambda check: check.check):
@@ -77,13 +77,13 @@ def folded(evaluation: pb.Evaluation, class_names: Sequence[str], most: int = 3)
 
 
 def verdict_word(verdict: pb.Verdict) -> str:
-    """`PASS`, `FAIL` or `INCONCLUSIVE`; a number for one that has no name yet."""
+    """Return `PASS`, `FAIL` or `INCONCLUSIVE`, or the number of an unknown verdict."""
     number = int(verdict)
     return pb.Verdict.Name(verdict).removeprefix("VERDICT_") if number in pb.Verdict.values() else str(number)
 
 
 def title_of(check: str) -> str:
-    """A check's name for people."""
+    """Return a check's name for people."""
     return _TITLES.get(check, check.replace("_", " "))
 
 
@@ -118,7 +118,7 @@ def _family(family: Sequence[pb.Check]) -> CheckLine:
 
 
 def _subject(subject: str, evaluation: pb.Evaluation, class_names: Sequence[str]) -> str:
-    """`class 3 (cow)`, `region 5 (shows cat, read as dog)`; what has another form stays as it is."""
+    """Return `class 3 (cow)` or `region 5 (shows cat, read as dog)`. Other subjects stay as they are."""
     subject = _SUBJECTS.get(subject, subject)
     kind, _, rest = subject.partition(" ")
     if kind == "class" and rest.isdecimal() and int(rest) < len(class_names):
@@ -143,5 +143,5 @@ def _range(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """Four digits, with a proper minus."""
+    """Return a number in four digits, with a proper minus."""
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")

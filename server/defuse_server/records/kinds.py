@@ -1,4 +1,4 @@
-"""The kinds of resources: what messages they are, and how their states run."""
+"""The kinds of resources: their messages and their states."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from defuse_server.names import REGION_SPLITS, collection_of
 
 JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", REGION_SPLITS)
-"""The collections of long work, with a JobState and a Progress; the others have a RegistrationState."""
+"""Collections of jobs, with a JobState and a Progress. The others have a RegistrationState."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Kind:
 
     @property
     def is_job(self) -> bool:
-        """Whether its resources are long work, with a JobState and a Progress."""
+        """Tell whether its resources are jobs, with a JobState and a Progress."""
         return self.collection in JOB_COLLECTIONS
 
 
@@ -63,7 +63,7 @@ _BY_TYPE: dict[type[Message], Kind] = {kind.message_type: kind for kind in KINDS
 
 
 def kind_of(name: str) -> Kind:
-    """Return the kind of the resource with this name; raises InvalidRequest."""
+    """Return the kind of the resource with this name. Raises `InvalidRequest`."""
     return _BY_COLLECTION[collection_of(name)]
 
 

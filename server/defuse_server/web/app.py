@@ -1,4 +1,4 @@
-"""The pages' addresses."""
+"""The addresses of the pages."""
 
 from pathlib import Path
 from typing import Final
@@ -27,7 +27,7 @@ STATIC: Final = Path(__file__).parent / "static"
 
 
 def create_app(backend: Backend) -> Starlette:
-    """All pages over one backend."""
+    """Return the application with all pages of a backend."""
     settings = backend.settings
     sessions = Sessions(backend.resources.sealer, settings.token)
     sign_in = SignIn(sessions, secure=settings.tls_cert is not None)

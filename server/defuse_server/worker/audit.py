@@ -1,4 +1,4 @@
-"""Audits: chunks are published as they come, regions when the search is over, then their label tasks."""
+"""Audits: publishes chunks as they come, and the regions and their label tasks after the search."""
 
 import asyncio
 from collections.abc import Mapping
@@ -45,12 +45,12 @@ GOLD_SHEETS_PER_CLASS: Final = 3
 
 
 class AuditWork(WarnedWork[pb.Audit]):
-    """One audit."""
+    """The work of one audit."""
 
     async def plan(self) -> JobPlan:
-        """Classifier, VAE and dataset; and the shards that an earlier attempt finished."""
+        """Plan the search, beginning after the shards that an earlier attempt finished."""
         audit = self.message
-        # An earlier attempt may have noticed things that this one will notice again.
+        # This attempt gives the warnings of an earlier one again.
         del audit.warnings[:]
         return JobPlan(
             "audit",
@@ -62,12 +62,12 @@ class AuditWork(WarnedWork[pb.Audit]):
         )
 
     async def on_preflight(self, event: Preflight) -> None:
-        """Show the figures, whatever comes of them."""
+        """Show the figures, even if they end the job."""
         self.message.preflight.CopyFrom(_preflight_figures(event.figures))
         await self.attempt.update(self.message)
 
     async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
-        """Store a shard twice, as arrays to resume from and as messages to stream, then publish it."""
+        """Store a shard as arrays to resume from and as messages to stream, then publish it."""
         file = folder / event.file
         store = self.backend.store
         arrays = await store.put_file(file)
@@ -110,7 +110,7 @@ class AuditWork(WarnedWork[pb.Audit]):
 
 
 async def audit_inputs(audit: pb.Audit, backend: Backend) -> JobInputs:
-    """The classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
+    """Return the classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
     inputs = JobInputs()
     inputs.classifier("classifier", await backend.resources.fetch(Classifier, audit.classifier))
     inputs.vae(await backend.resources.fetch(Vae, audit.vae))
@@ -119,7 +119,7 @@ async def audit_inputs(audit: pb.Audit, backend: Backend) -> JobInputs:
 
 
 async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
-    """An audit's finished shards, in their order, with the artifacts of the engine's files."""
+    """Return an audit's finished shards, in their order, with the artifacts of the engine's files."""
     finished: dict[int, str] = {}
     while page := await backend.chunks.list(audit, len(finished), _CHUNKS_PAGE):
         finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
@@ -153,7 +153,7 @@ def _fill_in(config: pb.AuditConfig, used: Mapping[str, Any], default_device: st
 
 
 def _fill_in_search(audit: pb.Audit, result: Mapping[str, Any]) -> None:
-    """How the search went: what it had found after each shard, why it ended, how far it can be believed."""
+    """Fill in the findings after each shard, why the search ended, and its calibration."""
     del audit.saturation[:]
     audit.saturation.extend(pb.SaturationPoint(**point) for point in result["saturation"])
     stopped = pb.StopReason.Value(f"STOP_REASON_{result['stop_reason'].upper()}")

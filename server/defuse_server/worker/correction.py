@@ -1,4 +1,4 @@
-"""Corrections: the corrected model becomes a classifier of its own, inspected like any other."""
+"""Corrections: the corrected model is registered as a classifier of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,10 +19,10 @@ _SETTINGS = ("learning_rate", "epochs", "samples_per_region")
 
 
 class CorrectionWork(WarnedWork[pb.Correction]):
-    """One correction."""
+    """The work of one correction."""
 
     async def plan(self) -> JobPlan:
-        """The audit's inputs and regions, and the labels that were frozen at the correction's creation."""
+        """Plan with the audit's inputs and regions, and the labels that were frozen for this correction."""
         correction = self.message
         del correction.warnings[:]
         audit = await self.backend.resources.fetch(Audit, correction.audit)
@@ -61,7 +61,7 @@ class CorrectionWork(WarnedWork[pb.Correction]):
         correction.corrected_classifier = await self._registered(folder / result["corrected"])
 
     async def _registered(self, file: Path) -> str:
-        """Name of the corrected model's classifier, READY."""
+        """Register the corrected model, and return the name of the READY classifier."""
         correction = self.message
         audit = await self.backend.resources.fetch(Audit, correction.audit)
         parent = await self.backend.resources.fetch(Classifier, audit.classifier)
@@ -83,5 +83,5 @@ class CorrectionWork(WarnedWork[pb.Correction]):
 
 def _point(point: Mapping[str, Any]) -> pb.CorrectionPoint:
     known = {field.name for field in pb.CorrectionPoint.DESCRIPTOR.fields}
-    # Of a point without regions lambda is null, and nothing says whether it was chosen.
+    # A point without regions has no lambda, and does not say whether it was chosen.
     return pb.CorrectionPoint(**{name: value for name, value in point.items() if name in known})

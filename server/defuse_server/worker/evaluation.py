@@ -1,4 +1,4 @@
-"""Evaluations: the engine measures, the gate judges."""
+"""Evaluations: the engine measures, and the gate decides."""
 
 import asyncio
 from collections.abc import Mapping
@@ -35,15 +35,15 @@ _SECOND_SEARCH = {
 
 
 class EvaluationWork(WarnedWork[Evaluation]):
-    """One evaluation."""
+    """The work of one evaluation."""
 
     async def plan(self) -> JobPlan:
-        """Both classifiers, the audit's inputs and regions, frozen labels; notes which code judges."""
+        """Plan with both classifiers, the audit's inputs and regions, and the frozen labels."""
         evaluation = self.message
         del evaluation.warnings[:]
         audit = await self.backend.resources.fetch(Audit, evaluation.audit)
         compared = await compared_by(self.backend, evaluation, audit)
-        # Others than the record has, where it was made while other workers ran, or before any did.
+        # The record may name other code or another key: those of other workers, or none.
         signer = self.supervisor.signer
         key_id = signer.public_key.keyid if signer else ""
         evaluation.code_version = own_code_version()
@@ -62,7 +62,7 @@ class EvaluationWork(WarnedWork[Evaluation]):
         )
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in the figures, judge them, and keep the evidence."""
+        """Fill in the figures, decide, and store the evidence."""
         evaluation = self.message
         evaluation.config.device = evaluation.config.device or self.backend.settings.device
         evaluation.test_size = result["test_size"]
@@ -79,7 +79,7 @@ class EvaluationWork(WarnedWork[Evaluation]):
         policy = Policy.parse(evaluation.policy)
         evaluation.policy, evaluation.policy_sha256 = policy.to_yaml(), policy.sha256
         audit = await self.backend.resources.fetch(Audit, evaluation.audit)
-        # Not the time of judging: a job that is done again must end with the same verdict.
+        # Not the present time: a repeated job must end with the same verdict.
         age = evaluation.times.create_time.ToDatetime(UTC) - audit.times.end_time.ToDatetime(UTC)
         evaluation.verdict, checks = await asyncio.to_thread(decide, evaluation, policy, age)
         evaluation.checks.extend(checks)

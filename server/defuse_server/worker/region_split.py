@@ -15,14 +15,14 @@ from defuse_server.worker.transcode import region_message, stored_sheets
 from defuse_server.worker.work import WarnedWork
 
 REGION_SPLITS_MAX: Final = 3
-"""So often a region can be split, its parts, and theirs. What is mixed still, no mixture takes apart."""
+"""A region, its parts and their parts can be split this often in a row."""
 
 
 class RegionSplitWork(WarnedWork[RegionSplit]):
-    """The split of one audit's regions that wait."""
+    """The work of one region split: all waiting regions of one audit."""
 
     async def plan(self) -> JobPlan | None:
-        """The audit's inputs, regions and misclassifications; None where no region can be split."""
+        """Plan with the audit's inputs, regions and misclassifications, or None if no region can be split."""
         audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
         # A worker may have died between publishing parts and this.
         await self._open(audit)
@@ -39,7 +39,7 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
         return JobPlan("split", inputs, config=config, seed=audit.config.seed, device=audit.config.device)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Publish the parts, and why others have none; open the parts to annotators."""
+        """Publish the parts, or why a region has none, and open the parts to annotators."""
         audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
         self.set_warnings(result)
         store = self.backend.store
@@ -55,25 +55,25 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
         await self._open(audit)
 
     async def give_up(self, failure: Failure) -> None:
-        """Say of the regions that they stay whole, or they would be split again and again."""
+        """Publish that the regions stay whole, or they would be split again and again."""
         name, attempt = self.message.name, self.attempt.number
         numbers = await self.backend.region_splits.take(name, attempt)
-        reason = f"the split failed: {failure.message}"
+        reason = f"the region split failed: {failure.message}"
         await self.backend.region_splits.publish(
             name, attempt, {number: RegionSplitOutcome(reason=reason) for number in numbers}
         )
 
     async def _open(self, audit: Audit) -> None:
-        """Make tasks of all published regions; those that have one keep it."""
+        """Make tasks of all published regions that have none."""
         count = await self.backend.regions.count(audit.name)
         await self.backend.labels.open(audit.name, range(count), audit.config.annotators_per_region)
 
     async def _splittable(self, audit: Audit) -> list[int]:
-        """Take the regions that wait; publish of those that were split too often that they stay whole."""
+        """Take the regions that wait, and publish that those that were split too often stay whole."""
         name, attempt = self.message.name, self.attempt.number
         numbers = await self.backend.region_splits.take(name, attempt)
         levels = {number: await self._level(audit.name, number) for number in numbers}
-        reason = f"it comes of {REGION_SPLITS_MAX} splits, one after the other, and is not split again"
+        reason = f"it comes from {REGION_SPLITS_MAX} splits in a row, and is not split again"
         last = {
             number: RegionSplitOutcome(reason=reason)
             for number in numbers
@@ -84,7 +84,7 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
         return [number for number in numbers if number not in last]
 
     async def _level(self, audit: str, number: int) -> int:
-        """How many splits a region comes of."""
+        """Return how many splits a region comes from."""
         parent = (await self.backend.regions.get(region_name(audit, number))).parent
         return 1 + await self._level(*parse_region_name(parent)) if parent else 0
 

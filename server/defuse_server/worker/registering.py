@@ -1,4 +1,4 @@
-"""What a job makes becomes a resource of its own, inspected like any other."""
+"""Registers what a job makes as a resource of its own, which is inspected like any other."""
 
 import asyncio
 import uuid
@@ -17,12 +17,12 @@ _POLL_S = 0.2
 
 
 async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor: RunsJobs) -> str:
-    """Register what the job of `attempt` made, once over all its attempts; return its name, READY.
+    """Register what the job of `attempt` made, once over all its attempts. Returns the READY resource's name.
 
-    Raises `Fenced` where another worker has the job, `JobRefused` where the inspection rejects it.
+    Raises `Fenced` if another worker has the job, `JobRefused` if the inspection rejects the resource.
     """
     made.state = registry.REGISTRATION_STATE_INSPECTING
-    # Only who still has the job may register; a later attempt finds what this one registered.
+    # Only a worker that still has the job may register. A later attempt finds what this one registered.
     await attempt.heartbeat()
     resource, _ = await backend.resources.create(
         NewResource(made, _request_id(attempt.name), attempt.name.encode())
@@ -39,5 +39,5 @@ async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor:
 
 
 def _request_id(job: str) -> str:
-    """A UUID of version 4 in form, the same for each attempt at the same job."""
+    """Return an id in the form of a UUID of version 4, the same for each attempt at the same job."""
     return str(uuid.UUID(bytes=uuid.uuid5(uuid.NAMESPACE_OID, job).bytes, version=4))

@@ -1,8 +1,8 @@
-"""From the engine's files to the messages that clients read.
+"""Turns the engine's files into the messages that clients read.
 
-A chunk is transcoded once, by the worker: the API passes the bytes through and needs no numpy. A transcoded
-chunk is a sequence of delimited messages (each behind its length as a varint), every one with the cursor that
-stands behind it: `{shard}.{message}`, message counting from 0 within the shard.
+The worker transcodes a chunk once, so the API passes the bytes through and needs no numpy. A transcoded chunk
+is a sequence of messages, each preceded by its length as a varint. Every message has the cursor that comes
+after it: `{shard}.{message}`, where messages count from 0 within the shard.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,19 +17,19 @@ from defuse_server.names import region_name
 from defuse_server.store.artifacts import ArtifactStore
 
 MESSAGE_RECORDS = 500
-"""Misclassifications in one message: with 64-dimensional codes about 140 KB."""
+"""Misclassifications in one message, about 140 KB with 64-dimensional codes."""
 
 SHEETS: Final = ("sheet", "nearest_sheet")
-"""What a region, or a gold task, is shown with."""
+"""The contact sheets of a region or a gold task."""
 
 Artifacts = Callable[[str], str]
-"""Turns a file of the job folder into the name of the artifact that it became."""
+"""Returns the name of the artifact for a file of the job folder."""
 
 
 def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
-    """Transcode one chunk file; a shard that found nothing has no messages, thus no bytes.
+    """Transcode one chunk file. A shard without misclassifications has no messages, so no bytes.
 
-    Raises `ValueError` or `OSError` where the file is none.
+    Raises `ValueError` or `OSError` if the file is not a chunk.
     """
     return b"".join(_delimited(message.SerializeToString()) for message in _messages(chunk_file, shard))
 
@@ -37,7 +37,7 @@ def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
 def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificationsResponse]:
     with np.load(chunk_file, allow_pickle=False) as arrays:
         codes = arrays["codes"]
-        # NaN where no neighbourhood was asked; the message has 0 there.
+        # NaN if no neighbourhood was asked; the message has 0 then.
         agreement = np.nan_to_num(arrays["agreement"], nan=0.0).tolist()
         seed_index, seed_label = arrays["seed_index"].tolist(), arrays["seed_label"].tolist()
         predicted, confidence = arrays["predicted_class"].tolist(), arrays["confidence"].tolist()
@@ -73,7 +73,7 @@ def _delimited(message: bytes) -> bytes:
 
 
 async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
-    """Store the sheets of a region or a gold task; returns which artifact each file is."""
+    """Store the sheets of a region or a gold task. Returns the artifact of each file."""
     files = [shown[kind]["file"] for kind in SHEETS]
     stored = {file: (await store.put_file(folder / file)).name for file in files}
     return stored.__getitem__
@@ -82,7 +82,7 @@ async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: 
 def region_message(
     audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
 ) -> pb.Region:
-    """One entry of a result's `regions` as the message that clients get, without any label yet."""
+    """Return an entry of a result's `regions` as the message that clients get, without a label."""
     return pb.Region(
         name=f"{audit}/regions/{region['index']}",
         state=pb.REGION_STATE_UNLABELED,
@@ -110,7 +110,7 @@ def region_message(
 
 
 def contact_sheet_message(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
-    """A sheet as `result.json` describes it; `artifact` names the artifact of a file."""
+    """Return a sheet of `result.json` as a message. `artifact` names the artifact of a file."""
     return ContactSheet(
         artifact=artifact(sheet["file"]),
         columns=sheet["columns"],

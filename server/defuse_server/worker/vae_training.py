@@ -1,4 +1,4 @@
-"""Trainings of VAEs: what comes out is registered with its origin, and inspected like any other."""
+"""Trainings of VAEs: the trained VAE is registered like any other."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +14,10 @@ from defuse_server.worker.work import WarnedWork
 
 
 class VaeTrainingWork(WarnedWork[VaeTraining]):
-    """One training; a later attempt starts again."""
+    """The work of one training. A later attempt starts again."""
 
     async def plan(self) -> JobPlan:
-        """The classifier whose features take part, and the dataset."""
+        """Plan with the dataset, and with the classifier whose features take part."""
         training = self.message
         del training.warnings[:]
         inputs = JobInputs()
@@ -33,7 +33,7 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
         )
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in what was tried, keep the sheets, and register the VAE."""
+        """Fill in the settings that were tried, store the sheets, and register the VAE."""
         training = self.message
         training.config.latent_sizes[:] = sorted({point["latent_size"] for point in result["points"]})
         training.config.budget_s = result["config"]["budget_s"]
@@ -50,7 +50,7 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
         training.vae = await self._registered(folder, result)
 
     async def _registered(self, folder: Path, result: Mapping[str, Any]) -> str:
-        """Name of the VAE, READY."""
+        """Register the VAE, and return the name of the READY VAE."""
         training, store = self.message, self.backend.store
         vae = Vae(
             display_name=training.display_name or f"trained for {training.classifier}",

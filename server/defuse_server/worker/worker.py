@@ -1,4 +1,4 @@
-"""The worker process: takes jobs off the queue until it is told to stop."""
+"""The worker process: runs jobs from the queue until SIGTERM or SIGINT."""
 
 import asyncio
 import contextlib
@@ -32,9 +32,9 @@ _log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings) -> None:
-    """Run jobs, one at a time, until SIGTERM or SIGINT; then hand the running one on and return.
+    """Run jobs, one at a time, until SIGTERM or SIGINT. Then hand the running job on, and return.
 
-    Raises `ValueError` where the settings have no Redis URL, `SigningKeyUnusable`.
+    Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`.
     """
     signer = _signer(settings)
     async with open_backend(settings) as backend:
@@ -48,7 +48,7 @@ async def run_worker(settings: Settings) -> None:
 
 
 def _signer(settings: Settings) -> "Signer | None":
-    """Read the key once: evaluations then don't depend on its file."""
+    """Read the key once, so that evaluations don't depend on its file."""
     path = settings.signing_key
     if path is None:
         _log.warning("evidence.unsigned", reason="DEFUSE_SIGNING_KEY is not set")
@@ -80,15 +80,15 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
         working = asyncio.ensure_future(worker.run_forever())
         helpers = [
             asyncio.ensure_future(_recover(backend, lease_s / 2)),
-            # Beside the jobs: annotators don't wait for an audit that runs.
+            # Beside the jobs: annotators must not wait for a running audit.
             asyncio.ensure_future(keep_estimating(backend.consensus_estimates, backend.labeling)),
-            # No job either: what waits must not hold a worker that could do what it waits for.
+            # Beside the jobs: a waiting evaluation must not occupy a worker.
             asyncio.ensure_future(keep_settling(backend)),
         ]
 
         def stop() -> None:
             supervisor.stop()
-            # It takes nothing new, and waits for the job that is being handed on.
+            # The worker takes no new job, and waits for the one that is being handed on.
             working.cancel()
 
         with on_stop(stop):
@@ -100,7 +100,7 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
 
 
 async def _recover(backend: Backend, interval_s: float) -> None:
-    """Put back what the queue lost, and begin the splits of regions that became MIXED."""
+    """Queue lost jobs again, and begin the region splits of MIXED regions."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
             for split in await backend.region_splits.begin():

@@ -231,7 +231,7 @@ async def test_an_audit_that_fails_fails_those_that_wait(evaluate, read, records
     assert failed.state == JobState.JOB_STATE_FAILED
     assert failed.failure.reason == ERROR_REASON_PREFLIGHT_READABILITY
     assert failed.failure.message == (
-        f"{evaluation.audit}, which this evaluation waited for, failed, and nothing was judged: unreadable"
+        f"{evaluation.audit}, which this evaluation waited for, failed, and nothing was decided: unreadable"
     )
     assert failed.failure.figures == {"a": "1", "audit": evaluation.audit}
     assert failed.times.end_time.seconds

@@ -55,7 +55,7 @@ def checks(*lines: str) -> str:
         ("version: 1\nchecks: {", (2, 10), "not YAML"),
         ("version: 1\n---\nversion: 1", (2, 1), "not YAML"),
         ("version: 1\n# \x07", (2, 3), "the character 0x7 is not allowed"),
-        ("version: 1\nchecks: &a {}\naudit: *a", (3, 8), "aliases are not taken"),
+        ("version: 1\nchecks: &a {}\naudit: *a", (3, 8), "aliases are not allowed"),
         ("version: 1\nchecks: " + "[" * 5000, (2, 16), "expected at most 8 levels, got more"),
         ("version: 1\n" + "#" * 65_536, (1, 1), "expected at most 65,536 bytes, got 65,547"),
     ],
@@ -71,7 +71,7 @@ def test_a_key_that_stands_twice_is_named_with_both_lines():
     text = checks("audit_age: off", "second_search: off", "audit_age: {max_days: 2}")
     field, description = only_fault(text)
     assert field == "policy:5"
-    assert "audit_age stands twice: in line 3 and in line 5" in description
+    assert "audit_age is there twice: in line 3 and in line 5" in description
 
 
 @pytest.mark.parametrize(

@@ -179,13 +179,13 @@ async def test_a_task_is_found_again_by_its_token_as_long_as_its_lease_lasts(
 
 async def test_what_is_shown_of_a_task_is_its_sheets_alone(labeling: Labeling, publish_audit: Any) -> None:
     audit = await publish_audit(1, predicted_class=1)
-    shown = await labeling.shown(region_name(audit, 0))
+    shown = await labeling.sheets(region_name(audit, 0))
     assert {field.name for field, _ in shown.ListFields()} == {"name", "sheet", "nearest_sheet"} - (
         set() if shown.HasField("nearest_sheet") else {"nearest_sheet"}
     )
     assert (shown.predicted_class, shown.seed_label) == (0, 0)
     with pytest.raises(NotFound):
-        await labeling.shown(region_name(audit, 7))
+        await labeling.sheets(region_name(audit, 7))
 
 
 async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(

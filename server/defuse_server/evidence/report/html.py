@@ -1,4 +1,4 @@
-"""The report as one HTML file that needs no other: no script, no request, pictures inside."""
+"""The report as one HTML file that needs no other file: no script, no request, pictures inside."""
 
 import hashlib
 from base64 import b64encode
@@ -18,13 +18,13 @@ CLASSES_SHOWN: Final = 30
 CARDS_SHOWN: Final = 6
 NOT_PASSING_SHOWN: Final = 20
 CONFUSED_SHOWN: Final = 12
-"""Classes on one side of the confusion matrix: with more it is a list of pairs."""
+"""Most classes on one side of the confusion matrix. With more, the report lists pairs."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PAGES: Final = Path(defuse_server.__file__).parent / "web" / "static" / "style.css"
 
 
 def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -> bytes:
-    """The report; `verdict` is the document that is signed, `key_id` the key's, empty without one."""
+    """Return the report. `verdict` is the signed document; `key_id` is empty without a key."""
     evaluation, names = materials.evaluation, materials.dataset.class_names
     said, tone, answer = facts.headline(materials)
     shown, others = regions.cards(materials)
@@ -59,12 +59,12 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
 
 @cache
 def style() -> str:
-    """The pages' stylesheet with what the report alone has."""
+    """Return the stylesheet of the pages, and that of the report."""
     return f"{_PAGES.read_text()}\n{(_TEMPLATES / 'report.css').read_text()}"
 
 
 def _matrix(confusions: list[facts.Confusion]) -> dict[str, Any] | None:
-    """Rows, columns and cells by (label, predicted class); None where it would be too large, or empty."""
+    """Return rows, columns, and cells by (label, predicted class), or None if too large or empty."""
     rows = {one.label: one.shows for one in confusions}
     columns = {one.predicted_class: one.read_as for one in confusions}
     if not confusions or max(len(rows), len(columns)) > CONFUSED_SHOWN:

@@ -15,21 +15,21 @@ from defuse_server.presentation.lambda_curve import points_by_lambda
 
 BYTES_MAX: Final = 60_000
 _ROWS: Final = (24, 12, 6, 3, 1)
-"""Rows of a table, fewer where names are so long that the report would be."""
+"""Rows of a table: the first number with which the report is short enough."""
 _TEXT_CHARACTERS: Final = 500
 _NAME_CHARACTERS: Final = 60
 _MEANING: Final = re.compile(r"([\\`*_\[\]<>|~&$])")
 _ZERO_WIDTH: Final = "\N{ZERO WIDTH SPACE}"
 _LIVELY: Final = re.compile(r"(@|#|:(?=//)|\bwww(?=\.))")
-"""What a forge turns into a mention, a reference or a link."""
+"""Characters that a forge turns into a mention, a reference or a link."""
 
 
 class Written(str):
-    """Markdown, as against text that is still to be escaped."""
+    """Markdown, in contrast to text that is not escaped yet."""
 
 
 def markdown_report(materials: Materials) -> bytes:
-    """The report, in at most `BYTES_MAX` bytes."""
+    """Return the report in at most `BYTES_MAX` bytes."""
     report = b""
     for rows in _ROWS:
         report = _rendered(materials, rows).encode()
@@ -60,7 +60,7 @@ def _rendered(materials: Materials, rows: int) -> str:
 
 
 def text(value: object) -> str:
-    """What any value is written as: in one line, without meaning to Markdown, and not for ever long."""
+    """Return a value as one line of limited length, escaped for Markdown."""
     if isinstance(value, Written):
         return value
     flat = _flat(str(value), _TEXT_CHARACTERS)
@@ -68,7 +68,7 @@ def text(value: object) -> str:
 
 
 def code(name: object) -> Written:
-    """A name as code, in which a forge finds neither mentions nor links."""
+    """Return a name as code, in which a forge finds neither mentions nor links."""
     flat = _flat(str(name), _NAME_CHARACTERS).strip().replace("`", "'").replace("|", "¦")
     return Written(f"`{flat}`" if flat else "")
 
@@ -81,7 +81,7 @@ def _flat(value: str, most: int) -> str:
     return printable if len(printable) <= most else printable[: most - 1] + "…"
 
 
-# Not autoescape, which writes HTML: whatever an expression gives is escaped by `text`.
+# Autoescape would write HTML: `text` escapes every expression instead.
 _ENVIRONMENT: Final = Environment(  # noqa: S701
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     finalize=text,

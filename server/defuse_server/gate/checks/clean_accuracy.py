@@ -1,4 +1,4 @@
-"""Checks on the test split: the accuracy, its change, and the change of each class."""
+"""Checks on the test split: the accuracy, its change, and the change for each class."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from defuse_server.gate.statistics.shares import share_interval
 
 
 def clean_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
-    """The accuracy of all test items, and its change."""
+    """Return the accuracy on all test items and its change, each if the policy bounds it."""
     family: list[Estimate] = []
     if bounds.clean_accuracy:
         right = round(evaluation.test_accuracy_after * evaluation.test_size)
@@ -33,7 +33,7 @@ def clean_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estima
 
 
 def class_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
-    """The change of each class's accuracy."""
+    """Return the change of each class's accuracy."""
     if not bounds.class_accuracy_change:
         return []
     return [
@@ -75,11 +75,11 @@ class _Accuracy:
         return f"{enough:,} of {self.items:,} items right would pass: {enough - self.right:,} more."
 
     def undecided(self, interval: Interval) -> str:
-        def told(items: int) -> bool:
+        def decides(items: int) -> bool:
             found = share_interval(interval.value * items, items, interval.error)
             return found.lower >= self.bound or found.upper < self.bound
 
-        return _enough_items(least(told, max(self.items, 1), MOST), "at this accuracy")
+        return _enough_items(least(decides, max(self.items, 1), MOST), "at this accuracy")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class _Change:
         return change_interval(lost, self.gained, self.items, error).lower >= self.bound
 
     def undecided(self, interval: Interval) -> str:
-        def told(items: int) -> bool:
+        def decides(items: int) -> bool:
             scale = items / self.items
             found = change_interval(self.lost * scale, self.gained * scale, items, interval.error)
             return found.lower >= self.bound or found.upper < self.bound
@@ -130,7 +130,7 @@ class _Change:
         of = f" of {self.subject}" if self.subject else ""
         if self.items == 0:
             return f"There is no test item{of}: add some."
-        return _enough_items(least(told, self.items, MOST), "at this rate of disagreement", of)
+        return _enough_items(least(decides, self.items, MOST), "at this rate of disagreement", of)
 
 
 _NO_CANDIDATE = "The test split is too small for any candidate to pass: add items."
@@ -138,5 +138,5 @@ _NO_CANDIDATE = "The test split is too small for any candidate to pass: add item
 
 def _enough_items(count: int | None, at: str, of: str = "") -> str:
     if count is None:
-        return f"The value is so near to the bound that no number of test items{of} would tell."
-    return f"About {rounded_up(count)} test items{of} {at} would tell."
+        return f"The value is so close to the bound that no number of test items{of} would decide."
+    return f"About {rounded_up(count)} test items{of} {at} would decide."

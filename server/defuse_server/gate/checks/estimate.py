@@ -1,4 +1,4 @@
-"""A figure that is estimated, and how it becomes a check."""
+"""An estimated figure, and how it becomes a check."""
 
 import math
 from typing import Protocol
@@ -10,47 +10,47 @@ from defuse_server.gate.statistics.interval import Interval
 
 
 class Estimate(Protocol):
-    """One figure of the candidate that a bound is held against."""
+    """One figure of the candidate that has a bound."""
 
     @property
     def check(self) -> str:
-        """The policy's name for it."""
+        """Name of the check in the policy."""
         ...
 
     @property
     def subject(self) -> str:
-        """What it is about, as in `Check.subject`."""
+        """Subject of the check, as in `Check.subject`."""
         ...
 
     @property
     def bound(self) -> float:
-        """What it is held against."""
+        """The bound."""
         ...
 
     @property
     def at_least(self) -> bool:
-        """Whether the bound is a lower one."""
+        """True for a lower bound, False for an upper one."""
         ...
 
     def interval(self, error: float) -> Interval:
-        """With a confidence of 1 - `error`: the smaller the error, the wider at both ends."""
+        """Return the interval with a confidence of 1 - `error`. A smaller error widens both ends."""
         ...
 
     def measured(self) -> str:
-        """What was measured: a sentence without its full stop."""
+        """Say what was measured, in a sentence without its full stop."""
         ...
 
     def failed(self, interval: Interval) -> str:
-        """What is wrong, by how much, and what would pass."""
+        """Say what is wrong, by how much, and what would pass."""
         ...
 
     def undecided(self, interval: Interval) -> str:
-        """How much data would tell."""
+        """Say how much data would decide."""
         ...
 
 
 def verdict_of(estimate: Estimate, interval: Interval) -> pb.Verdict:
-    """PASS or FAIL where the whole interval is on one side of the bound, else INCONCLUSIVE."""
+    """Return PASS or FAIL if the whole interval is on one side of the bound, else INCONCLUSIVE."""
     bound = estimate.bound
     above, below = interval.lower >= bound, interval.upper < bound
     if not estimate.at_least:
@@ -59,14 +59,14 @@ def verdict_of(estimate: Estimate, interval: Interval) -> pb.Verdict:
 
 
 def as_check(estimate: Estimate, interval: Interval) -> pb.Check:
-    """The check, as clients read it."""
+    """Return the check as clients read it."""
     verdict = verdict_of(estimate, interval)
     word = "at least" if estimate.at_least else "at most"
     check = pb.Check(
         check=estimate.check,
         subject=estimate.subject,
         verdict=verdict,
-        # Without a misclassification of the baseline a ratio has no finite value.
+        # A ratio has no finite value if the baseline has no misclassification.
         value=interval.value if math.isfinite(interval.value) else interval.lower,
         bound=estimate.bound,
         at_least=estimate.at_least,

@@ -9,13 +9,13 @@ from defuse.v1 import promotion_service_pb2 as pb
 from defuse_server.gate.policy.bounds import AnnotatorAgreement, AuditAge, Checks, UnlabeledRegions
 
 LEAST_OVERLAP: Final = 10
-"""Regions that two annotators answered, before their agreement says something; all, where there are fewer."""
+"""The agreement counts once two annotators have answered this many regions, or all if there are fewer."""
 
 
 def label_and_age_checks(
     evaluation: pb.Evaluation, bounds: Checks, audit_age: timedelta
 ) -> Iterator[pb.Check]:
-    """Those of the labels and of the audit's age."""
+    """Yield the checks of the labels and of the audit's age."""
     labeling = evaluation.labeling
     if bounds.unlabeled_regions:
         yield from _unlabeled(labeling, bounds.unlabeled_regions, known=evaluation.HasField("labeling"))
@@ -55,9 +55,9 @@ def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Ch
             labeling.alpha,
             bound.min,
             False,
-            f"{overlap:,} regions have answers of two annotators or more; their agreement needs {enough}.",
-            "Have more regions labeled by a second annotator. Where one annotator is to decide, the policy "
-            "says `annotator_agreement: off`.",
+            f"{overlap:,} regions have answers of two annotators or more; the agreement needs {enough}.",
+            "Have more regions labeled by a second annotator. If one annotator is enough for you, set "
+            "`annotator_agreement: off` in the policy.",
             at_least=True,
         )
     return _counted(
@@ -68,8 +68,8 @@ def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Ch
         labeling.alpha >= bound.min,
         f"Krippendorff's alpha of {overlap:,} regions with several answers is {labeling.alpha:.3f}; at least "
         f"{bound.min:g} is asked.",
-        "The annotators read the regions differently: look at those where they disagree, make the classes "
-        "clearer to them, and have the regions labeled again.",
+        "The annotators read the regions differently. Look at the regions where they disagree, explain the "
+        "classes, and have the regions labeled again.",
         at_least=True,
     )
 

@@ -1,4 +1,4 @@
-"""The check of each confirmed region: fresh samples that no training saw."""
+"""Checks each confirmed region by fresh samples that no training saw."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from defuse_server.gate.statistics.shares import share_interval
 
 
 def region_checks(evaluation: Evaluation, bound: bounds.RegionAccuracy | None, error: float) -> list[Check]:
-    """One for each confirmed region; a single inconclusive one where there is none."""
+    """Return a check for each confirmed region, or one inconclusive check if there is none."""
     if bound is None:
         return []
     confirmed = [region for region in evaluation.regions if region.confirmed]
@@ -27,9 +27,9 @@ def _nothing_known(bound: float) -> Check:
         verdict=VERDICT_INCONCLUSIVE,
         bound=bound,
         at_least=True,
-        explanation="No region is a confirmed bug: there is no known mistake to look for.",
-        remedy="Label the audit's regions, or audit with more seeds. Where a search that was long enough "
-        "found nothing wrong, a policy with `region_accuracy: off` leaves it to the other checks.",
+        explanation="No region is a confirmed bug: there is no known mistake to check.",
+        remedy="Label the audit's regions, or audit with more seeds. If a long enough search found nothing "
+        "wrong, set `region_accuracy: off` in the policy, and the other checks decide.",
     )
 
 
@@ -74,11 +74,11 @@ class _Region:
         return f"{self.region.region} is still wrong: {does}. Correct it, or train on more like it."
 
     def undecided(self, interval: Interval) -> str:
-        def told(samples: int) -> bool:
+        def decides(samples: int) -> bool:
             found = share_interval(interval.value * samples, samples, interval.error)
             return found.lower >= self.bound or found.upper < self.bound
 
-        count = least(told, max(self.region.samples, 1), MOST)
+        count = least(decides, max(self.region.samples, 1), MOST)
         if count is None:
-            return "The value is so near to the bound that no number of samples would tell."
-        return f"About {rounded_up(count)} samples would tell (region_accuracy.samples)."
+            return "The value is so close to the bound that no number of samples would decide."
+        return f"About {rounded_up(count)} samples would decide (region_accuracy.samples)."

@@ -1,4 +1,4 @@
-"""The checks of a fresh search: misclassifications per candidate, beside the baseline's and by themselves."""
+"""Checks of a fresh search: misclassifications per candidate, alone and relative to the baseline."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from defuse_server.gate.statistics.search_rates import Search, rate_interval, ra
 
 
 def search_family(evaluation: Evaluation, bound: bounds.SecondSearch | None) -> list[Estimate]:
-    """The ratio and the rate, as far as they are bounded."""
+    """Return the ratio and the rate, each if the policy bounds it."""
     if bound is None:
         return []
     found = evaluation.second_search
@@ -61,18 +61,18 @@ class _Searched:
     def undecided(self, interval: Interval) -> str:
         if not math.isfinite(interval.upper):
             return (
-                f"At least {LEAST_SEEDS} seeds with a misclassification are needed, there are "
+                f"At least {LEAST_SEEDS} seeds with a misclassification are needed, and there are "
                 f"{self._hit_seeds:,}: audit with more seeds (audit.max_seeds)."
             )
         return (
-            f"About {rounded_up(self.seeds * self._growth(interval))} seeds would tell: audit with more "
-            "(audit.max_seeds; half of them come from the validation split, which has to have as many)."
+            f"About {rounded_up(self.seeds * self._growth(interval))} seeds would decide: audit with more "
+            "(audit.max_seeds; half of them come from the validation split, which must have as many)."
             if interval.value != self.bound
-            else "The value is at the bound itself: no number of seeds would tell."
+            else "The value is exactly at the bound: no number of seeds would decide."
         )
 
     def _growth(self, interval: Interval) -> float:
-        """How many times as many seeds bring the interval's end to the bound."""
+        """Return by which factor more seeds would move the interval's end to the bound."""
         if interval.value <= 0:
             return interval.upper / self.bound
         end = interval.upper if interval.value < self.bound else interval.lower

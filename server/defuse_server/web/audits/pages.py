@@ -1,4 +1,4 @@
-"""The list of audits, and one audit: its figures, regions, map, corrections and verdict."""
+"""The list of audits, and one audit with its figures, regions, map, corrections and verdict."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -34,7 +34,7 @@ _MAPS_KEPT: Final = 32
 
 
 class AuditPages:
-    """Pages for those who run audits: they show what the classifier says, and read only."""
+    """Pages about audits. They show what the classifier predicts, and change nothing."""
 
     def __init__(self, backend: Backend, sessions: Sessions) -> None:
         self._resources = backend.resources
@@ -45,15 +45,15 @@ class AuditPages:
         self._maps: dict[tuple[str, int], LatentMap | None] = {}
 
     async def list(self, request: Request) -> Response:
-        """The audits, newest first."""
+        """Show the audits, newest first."""
         return await self._listed(request, "audits.html")
 
     async def rows(self, request: Request) -> Response:
-        """The list alone, for the page that looks again."""
+        """Show only the list, for a page that refreshes it."""
         return await self._listed(request, "audit_rows.html")
 
     async def show(self, request: Request) -> Response:
-        """One audit, with all that came of it."""
+        """Show one audit with everything that came of it."""
         if not self._admitted(request):
             return sign_in_first(request)
         audit = await self._audit(request)
@@ -80,7 +80,7 @@ class AuditPages:
         )
 
     async def live(self, request: Request) -> Response:
-        """How far an audit is; once it has ended, the whole page is to be loaded again."""
+        """Show how far an audit is. Once it has ended, the page loads again."""
         if not self._admitted(request):
             return sign_in_first(request)
         audit = await self._audit(request)
@@ -91,7 +91,7 @@ class AuditPages:
         return answer
 
     async def more(self, request: Request) -> Response:
-        """The next page of regions."""
+        """Show the next page of regions."""
         if not self._admitted(request):
             return sign_in_first(request)
         audit = await self._audit(request)
@@ -105,7 +105,7 @@ class AuditPages:
         )
 
     async def sheet(self, request: Request) -> Response:
-        """The picture of a region's samples."""
+        """Show the picture of a region's samples."""
         if not self._admitted(request):
             return sign_in_first(request)
         region = await self._regions.get(region_name(audit_name(request), request.path_params["number"]))
@@ -140,7 +140,7 @@ class AuditPages:
         return {"cards": cards(regions, class_names, next(done, None)), "more": older}
 
     async def _map(self, audit: Audit) -> LatentMap | None:
-        """Regions never move: the map is computed once for each number of them."""
+        """Return the map. Regions never move, so it is computed once for each number of regions."""
         key = (audit.name, audit.region_count)
         if key not in self._maps:
             regions: Sequence[Region] = await self._regions.range(audit.name, 0, REGIONS_SHOWN)
@@ -151,7 +151,7 @@ class AuditPages:
 
 
 def _checks(evaluations: Sequence[Evaluation], class_names: Sequence[str]) -> dict[str, Any]:
-    """The newest evaluation's checks: what stands against the candidate, and what passes."""
+    """Return the newest evaluation's checks: those that do not pass, and those that do."""
     newest = evaluations[0] if evaluations else Evaluation()
     return {
         "not_passing": checks.not_passing(newest, class_names),
@@ -161,7 +161,7 @@ def _checks(evaluations: Sequence[Evaluation], class_names: Sequence[str]) -> di
 
 
 def _verdict(evaluation: Evaluation) -> str:
-    """PASS, FAIL or INCONCLUSIVE; empty until there is one."""
+    """Return PASS, FAIL or INCONCLUSIVE, or an empty text before the decision."""
     if evaluation.state != JobState.JOB_STATE_SUCCEEDED:
         return ""
     return checks.verdict_word(evaluation.verdict)

@@ -1,4 +1,4 @@
-"""The pages of annotators: which set to label, and the page on which they do."""
+"""The pages of annotators: the choice of a set, and the page that labels it."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,25 +26,25 @@ _OPEN: Final = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEA
 
 @dataclass(frozen=True)
 class LabelSet:
-    """An audit as annotators may know it: nothing of what was searched for, or found."""
+    """An audit as annotators see it: without what was searched for or found."""
 
     id: str
     name: str
     made: Timestamp
     count: int
     open_count: int
-    """How many of its regions wait for annotators."""
+    """Number of its regions that wait for annotators."""
 
 
 class LabelPages:
-    """Pages without a prediction, a seed's label, or a way to the audits."""
+    """Pages that show no prediction, no seed's label, and no link to the audits."""
 
     def __init__(self, backend: Backend, sessions: Sessions) -> None:
         self._backend = backend
         self._sessions = sessions
 
     async def choose(self, request: Request) -> Response:
-        """The sets that have regions to label, newest first."""
+        """Show the sets with regions to label, newest first."""
         session = cast("Session | None", request.state.session)
         if session is None or not session.annotator:
             return sign_in_first(request)
@@ -54,7 +54,7 @@ class LabelPages:
         return page("label_choice.html", sets=shown, **await self._base(session, "/label"))
 
     async def label(self, request: Request) -> Response:
-        """The page to label one set; it leases its tasks by another request, so that loading is safe."""
+        """Show the page for one set. The page leases tasks by other requests, so loading it is safe."""
         session = cast("Session | None", request.state.session)
         if session is None or not session.annotator:
             return sign_in_first(request)
@@ -93,7 +93,7 @@ class LabelPages:
 
 
 def audit_name(request: Request) -> str:
-    """The audit in a request's path; raises NotFound."""
+    """Return the audit in a request's path. Raises `NotFound`."""
     name = f"audits/{request.path_params['audit']}"
     try:
         audit_id(name)
