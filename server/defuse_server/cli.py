@@ -26,62 +26,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
-        "On one machine, run `up`: it starts everything. In production, run `api`, `web` and `worker` with the "
-        "same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
+        "On one machine, run `up`: it starts everything. In production, run `api`, `web` and `worker` with "
+        "the same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
         "Every setting is an environment variable DEFUSE_*, and options override it. Set the token that "
         "clients must show in DEFUSE_TOKEN. It has no option, because every user of the machine can read "
         "command lines."
     ),
 )
 
-Address = Annotated[
-    str | None,
-    typer.Option(
-        help="Address of the API, host:port. Port 0 takes a free port. Beyond loopback the API needs TLS and "
-        "a token. [DEFUSE_ADDRESS; 127.0.0.1:50151]"
-    ),
-]
-WebAddress = Annotated[
-    str | None,
-    typer.Option(
-        help="Address of the pages, host:port. Port 0 takes a free port. Beyond loopback the pages need TLS "
-        "and a token. [DEFUSE_WEB_ADDRESS; 127.0.0.1:50180]"
-    ),
-]
-TlsCert = Annotated[
-    Path | None, typer.Option(help="File of the certificate chain, in PEM. [DEFUSE_TLS_CERT; none]")
-]
-TlsKey = Annotated[Path | None, typer.Option(help="File of its private key, in PEM. [DEFUSE_TLS_KEY; none]")]
-RedisUrl = Annotated[
-    str | None,
-    typer.Option(
-        help="URL of a Redis >= 7 or Valkey, redis://... [DEFUSE_REDIS_URL; none]", show_default=False
-    ),
-]
-StoreUrl = Annotated[
-    str | None,
-    typer.Option(help="Artifact store: a folder, s3://... or gs://... [DEFUSE_STORE_URL; out/defuse/store]"),
-]
-StateDir = Annotated[
-    Path | None,
-    typer.Option(help="Folder for the embedded Valkey and for running jobs. [DEFUSE_STATE_DIR; out/defuse]"),
-]
-SigningKey = Annotated[
-    Path | None,
-    typer.Option(
-        help="File of the private key that signs evidence, in PEM. [DEFUSE_SIGNING_KEY; none, but `up` makes "
-        "one in its state folder]",
-        show_default=False,
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(help="Device of jobs that name none: auto, cpu or cuda:N. [DEFUSE_DEVICE; auto]"),
-]
+
+def _option(field: str) -> Any:
+    """Return the option of a setting, whose help is the setting's description."""
+    setting = Settings.model_fields[field]
+    default = "none" if setting.default is None else setting.default
+    return typer.Option(help=f"{setting.description} [DEFUSE_{field.upper()}; {default}]", show_default=False)
+
+
+Address = Annotated[str | None, _option("address")]
+WebAddress = Annotated[str | None, _option("web_address")]
+TlsCert = Annotated[Path | None, _option("tls_cert")]
+TlsKey = Annotated[Path | None, _option("tls_key")]
+RedisUrl = Annotated[str | None, _option("redis_url")]
+StoreUrl = Annotated[str | None, _option("store_url")]
+StateDir = Annotated[Path | None, _option("state_dir")]
+SigningKey = Annotated[Path | None, _option("signing_key")]
+Device = Annotated[str | None, _option("device")]
+WebhookAddress = Annotated[str | None, _option("mlflow_webhook_address")]
+TrackingUri = Annotated[str | None, _option("mlflow_tracking_uri")]
 
 
 @app.command()
 def up(
+    ctx: typer.Context,
     address: Address = None,
     web_address: WebAddress = None,
     tls_cert: TlsCert = None,
@@ -97,17 +73,7 @@ def up(
     It prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. Everything that
     it acknowledged survives a crash: start it again with the same folders.
     """
-    settings = _settings(
-        address=address,
-        web_address=web_address,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        redis_url=redis_url,
-        store_url=store_url,
-        state_dir=state_dir,
-        device=device,
-        signing_key=signing_key,
-    )
+    settings = _settings(ctx)
     from defuse_server.serve import serve_all
 
     _run(serve_all(settings))
@@ -115,6 +81,7 @@ def up(
 
 @app.command()
 def api(
+    ctx: typer.Context,
     address: Address = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -126,9 +93,7 @@ def api(
     It prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service answers NOT_SERVING,
     open streams end with UNAVAILABLE (clients resume by cursor), and other calls finish.
     """
-    settings = _settings(
-        address=address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
-    )
+    settings = _settings(ctx)
     _require_redis(settings)
     from defuse_server.serve import serve_api
 
@@ -137,6 +102,7 @@ def api(
 
 @app.command()
 def web(
+    ctx: typer.Context,
     web_address: WebAddress = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
@@ -147,9 +113,7 @@ def web(
 
     It prints `web: URL` once it serves. Pages that are open during a restart continue afterwards.
     """
-    settings = _settings(
-        web_address=web_address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
-    )
+    settings = _settings(ctx)
     _require_redis(settings)
     from defuse_server.serve import serve_web
 
@@ -158,6 +122,7 @@ def web(
 
 @app.command()
 def worker(
+    ctx: typer.Context,
     redis_url: RedisUrl = None,
     store_url: StoreUrl = None,
     state_dir: StateDir = None,
@@ -168,13 +133,7 @@ def worker(
 
     SIGTERM hands a running job on to another worker, which resumes it.
     """
-    settings = _settings(
-        redis_url=redis_url,
-        store_url=store_url,
-        state_dir=state_dir,
-        device=device,
-        signing_key=signing_key,
-    )
+    settings = _settings(ctx)
     _require_redis(settings)
     # Imported here: it loads numpy, which the API does not need.
     from defuse_server.worker.worker import run_worker
@@ -184,20 +143,10 @@ def worker(
 
 @app.command("mlflow-webhook")
 def mlflow_webhook(
-    mlflow_webhook_address: Annotated[
-        str | None,
-        typer.Option(
-            help="Address that receives MLflow's webhooks, host:port. Port 0 takes a free port. Beyond "
-            "loopback it needs TLS. [DEFUSE_MLFLOW_WEBHOOK_ADDRESS; 127.0.0.1:50190]"
-        ),
-    ] = None,
-    mlflow_tracking_uri: Annotated[
-        str | None,
-        typer.Option(help="URI of the MLflow server. [DEFUSE_MLFLOW_TRACKING_URI]", show_default=False),
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="Address of the API, host:port. [DEFUSE_ADDRESS; 127.0.0.1:50151]")
-    ] = None,
+    ctx: typer.Context,
+    mlflow_webhook_address: WebhookAddress = None,
+    mlflow_tracking_uri: TrackingUri = None,
+    address: Address = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     redis_url: RedisUrl = None,
@@ -209,15 +158,7 @@ def mlflow_webhook(
     client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). It prints `webhook: URL` once it serves. If you
     name no Redis, a Valkey of its own keeps the accepted events.
     """
-    settings = _settings(
-        mlflow_webhook_address=mlflow_webhook_address,
-        mlflow_tracking_uri=mlflow_tracking_uri,
-        address=address,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        redis_url=redis_url,
-        state_dir=state_dir,
-    )
+    settings = _settings(ctx)
     if settings.mlflow_webhook_secret is None or settings.mlflow_tracking_uri is None:
         _fail(
             EXIT_USAGE,
@@ -257,9 +198,11 @@ def main() -> None:
     app()
 
 
-def _settings(**options: object) -> Settings:
+def _settings(ctx: typer.Context) -> Settings:
+    """Return the settings, in which the options of a command override the environment."""
+    options = {key: value for key, value in ctx.params.items() if value is not None}
     try:
-        settings = Settings(**{key: value for key, value in options.items() if value is not None})  # pyright: ignore[reportArgumentType]
+        settings = Settings(**options)
     except ValidationError as error:
         _fail(EXIT_USAGE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     log.configure(settings.log_level)

@@ -2,18 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
 
 from defuse.v1 import artifact_service_pb2 as pb
 
 from defuse_server import names
+from defuse_server.api.client_streams import data_of, read_header
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest
 from defuse_server.store.uploads import PART_BYTES, Uploads
 
-DATA_BYTES: Final = 1024 * 1024
-"""Largest data in one message of an upload."""
 _DOWNLOAD_BYTES = 256 * 1024
 
 
@@ -26,7 +24,7 @@ class ArtifactService:
 
     async def upload(self, requests: AsyncIterator[pb.UploadRequest]) -> pb.Artifact:
         """Keep the data in parts, and answer with the artifact once it is complete."""
-        header = (await _first(requests)).header
+        header: pb.UploadHeader = await read_header(requests)
         upload = await self._uploads.begin(header)
         if not upload.artifact:
             await _receive(self._uploads, upload, requests)
@@ -52,20 +50,12 @@ class ArtifactService:
         return pb.Artifact(name=artifact.name, sha256=artifact.sha256, size_bytes=artifact.size_bytes)
 
 
-async def _first(requests: AsyncIterator[pb.UploadRequest]) -> pb.UploadRequest:
-    async for request in requests:
-        if request.WhichOneof("content") == "header":
-            return request
-        break
-    raise InvalidRequest([("header", "expected a header as the first message of the stream")])
-
-
 async def _receive(uploads: Uploads, upload: pb.Upload, requests: AsyncIterator[pb.UploadRequest]) -> None:
     """Append the stream's data in parts. If the stream breaks, the data received so far is kept."""
     part, offset = bytearray(), upload.committed_bytes
     try:
         async for request in requests:
-            part += _data(request)
+            part += data_of(request)
             if len(part) >= PART_BYTES or offset + len(part) > upload.size_bytes:
                 data, part = bytes(part), bytearray()
                 await uploads.append(upload.name, offset, data)
@@ -74,13 +64,3 @@ async def _receive(uploads: Uploads, upload: pb.Upload, requests: AsyncIterator[
         if part:
             # Shielded: if the client goes away, its stream is cancelled, and more than once.
             await asyncio.shield(uploads.append(upload.name, offset, bytes(part)))
-
-
-def _data(request: pb.UploadRequest) -> bytes:
-    if request.WhichOneof("content") != "data":
-        raise InvalidRequest([("data", "expected data in every message after the first")])
-    if len(request.data) > DATA_BYTES:
-        raise InvalidRequest(
-            [("data", f"expected at most {DATA_BYTES} bytes in a message, got {len(request.data)}")]
-        )
-    return request.data

@@ -7,9 +7,10 @@ from typing import Final
 from defuse.v1 import label_service_pb2 as pb
 
 from defuse_server import validation
+from defuse_server.api.client_streams import data_of, read_header
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
-from defuse_server.errors import InvalidRequest, TooLarge
+from defuse_server.errors import TooLarge
 from defuse_server.label_files.csv_file import CsvReader
 from defuse_server.label_files.export import export as export_tasks
 from defuse_server.label_files.file_answers import Answers, Reader
@@ -19,8 +20,6 @@ from defuse_server.validation import ANNOTATOR_CHARACTERS, Violations
 
 FILE_BYTES: Final = 1024**3
 """Largest file of answers that an import takes."""
-DATA_BYTES: Final = 1024 * 1024
-"""Largest data in one message of an import."""
 _EXPORT_BYTES = 256 * 1024
 _URL_CHARACTERS = 1000
 _URL_STARTS = ("http://", "https://", "s3://", "gs://", "/")
@@ -69,16 +68,13 @@ async def import_labels(
 
 
 async def _header(requests: AsyncIterator[pb.ImportLabelsRequest]) -> pb.ImportLabelsHeader:
-    async for request in requests:
-        if request.WhichOneof("content") != "header":
-            break
-        header, violations = request.header, Violations()
-        validation.name(violations, "header.audit", header.audit, "audits")
-        _format(violations, header.format, "header.")
-        validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
-        violations.check()
-        return header
-    raise InvalidRequest([("header", "expected a header as the first message of the stream")])
+    header: pb.ImportLabelsHeader = await read_header(requests)
+    violations = Violations()
+    validation.name(violations, "header.audit", header.audit, "audits")
+    _format(violations, header.format, "header.")
+    validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
+    violations.check()
+    return header
 
 
 async def _answers(header: pb.ImportLabelsHeader, requests: AsyncIterator[pb.ImportLabelsRequest]) -> Answers:
@@ -86,23 +82,13 @@ async def _answers(header: pb.ImportLabelsHeader, requests: AsyncIterator[pb.Imp
     reader: Reader = CsvReader(header.annotator) if is_csv else LabelStudioReader()
     size_bytes = 0
     async for request in requests:
-        data = _data(request)
+        data = data_of(request)
         size_bytes += len(data)
         if size_bytes > FILE_BYTES:
             raise TooLarge(f"expected at most {FILE_BYTES} bytes, got more: import the file in parts")
         # On a thread: a task with a large picture would hold up other calls.
         await asyncio.to_thread(reader.feed, data)
     return await asyncio.to_thread(reader.finish)
-
-
-def _data(request: pb.ImportLabelsRequest) -> bytes:
-    if request.WhichOneof("content") != "data":
-        raise InvalidRequest([("data", "expected data in every message after the first")])
-    if len(request.data) > DATA_BYTES:
-        raise InvalidRequest(
-            [("data", f"expected at most {DATA_BYTES} bytes in a message, got {len(request.data)}")]
-        )
-    return request.data
 
 
 def _format(violations: Violations, value: pb.LabelFormat, prefix: str = "") -> None:

@@ -12,36 +12,39 @@ GIBIBYTE = 1024**3
 class Settings(BaseSettings):
     """The service's settings. The field `lease_s`, for example, is read from `DEFUSE_LEASE_S`."""
 
-    model_config = SettingsConfigDict(env_prefix="DEFUSE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DEFUSE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     address: str = "127.0.0.1:50151"
-    """Address of the API, host:port. Beyond loopback it needs TLS and a token."""
+    """Address of the API, host:port. Port 0 takes a free port. Beyond loopback it needs TLS and a token."""
     web_address: str = "127.0.0.1:50180"
-    """Address of the pages, host:port. Beyond loopback they need TLS and a token."""
+    """Address of the pages, host:port. Port 0 takes a free port. Beyond loopback it needs TLS and a token."""
     web_lease_s: float = Field(default=120.0, ge=1, le=3600)
     """A label task goes to another annotator if its page is silent for this long, in seconds."""
     mlflow_webhook_address: str = "127.0.0.1:50190"
-    """Address that receives MLflow's webhooks, host:port. Beyond loopback it needs TLS."""
+    """Address that receives MLflow's webhooks, host:port. Port 0 takes a free port. Beyond loopback it needs
+    TLS."""
     mlflow_webhook_secret: SecretStr | None = None
     """The secret with which MLflow signs its webhooks."""
     mlflow_tracking_uri: str | None = None
-    """The MLflow server whose model versions are gated."""
+    """URI of the MLflow server whose model versions are gated."""
     token: SecretStr | None = None
     """Bearer token that clients must show. Without one there is no authentication."""
     tls_cert: Path | None = None
-    """Certificate chain, PEM."""
+    """File of the certificate chain, in PEM."""
     tls_key: Path | None = None
-    """Private key of the certificate, PEM."""
+    """File of the certificate's private key, in PEM."""
     redis_url: str | None = None
-    """Redis >= 7 or Valkey. Without one, `defuse-server up` starts its own Valkey in `state_dir`."""
+    """URL of a Redis >= 7 or Valkey, redis://... Without one, `up` and `mlflow-webhook` start a Valkey."""
     store_url: str = "out/defuse/store"
-    """Artifact store: a folder, or a URL that fsspec knows (s3://, gs://)."""
+    """Artifact store: a folder, or a URL that fsspec knows (s3://..., gs://...)."""
     state_dir: Path = Path("out/defuse")
-    """Folder of the embedded Valkey and of the jobs' work folders."""
+    """Folder for the embedded Valkey and for running jobs."""
     signing_key: Path | None = None
-    """Private key in PEM with which workers sign evidence. Without one, `up` makes one in `state_dir`."""
+    """File of the private key, in PEM, with which workers sign evidence. Without one, `up` makes one."""
     device: str = "auto"
-    """Device of jobs that name none: `auto`, `cpu` or `cuda:N`."""
+    """Device of jobs that name none: auto, cpu or cuda:N."""
     threads: int = Field(default=0, ge=0)
     """Threads of one job; 0 uses all cores."""
     max_upload_bytes: int = Field(default=8 * GIBIBYTE, ge=1)

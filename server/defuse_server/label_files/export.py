@@ -4,16 +4,15 @@ import base64
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from defuse.v1.audit_service_pb2 import Region, RegionState
+from defuse.v1.audit_service_pb2 import Region
 from defuse.v1.label_service_pb2 import ExportLabelTasksHeader, LabelFormat
 
 from defuse_server.backend import Backend
 from defuse_server.label_files import csv_file, label_studio
 from defuse_server.label_files.answer_words import Choices, choices_of
-from defuse_server.labels.region_label import NOT_OPENED
+from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES
 from defuse_server.names import artifact_sha256, parse_region_name
 
-_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 _READ_BATCH = 100
 
 
@@ -34,7 +33,7 @@ async def export(
     numbers = [
         number
         for number in range(await backend.regions.count(audit))
-        if include_closed or labels.get(number, NOT_OPENED).state in _OPEN
+        if include_closed or labels.get(number, NOT_OPENED).state in OPEN_STATES
     ]
     header, regions = ExportLabelTasksHeader(task_count=len(numbers)), _regions(backend, audit, numbers)
     if format_ == LabelFormat.LABEL_FORMAT_CSV:

@@ -7,8 +7,9 @@ from defuse.v1.audit_service_pb2 import Region, RegionState
 from defuse.v1.label_service_pb2 import LabelingReport
 from defuse.v1.promotion_service_pb2 import LabelingFigures
 
+from defuse_server.labels.region_label import OPEN_STATES
+
 UNLABELED_NAMED: Final = 10
-_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
 def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> LabelingFigures:
@@ -34,7 +35,7 @@ def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> Label
 def _is_unsettled(region: Region) -> bool:
     if region.state == RegionState.REGION_STATE_MIXED:
         return not region.unsplit_reason
-    return region.state in _OPEN
+    return region.state in OPEN_STATES
 
 
 def _harm_share(few: Sequence[Region], regions: Sequence[Region]) -> float:

@@ -25,6 +25,9 @@ class RegionLabel:
         return self.label is not None and self.label != predicted_class
 
 
+OPEN_STATES = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
+"""States of regions that want answers."""
+
 NOT_OPENED = RegionLabel(RegionState.REGION_STATE_UNLABELED, None, 0, 0)
 """State of a region that is published and not yet open to annotators."""
 

@@ -1,5 +1,6 @@
 """Signing in with a name, and with the server's token if it has one."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -74,6 +75,21 @@ class SignIn:
             secure=self._secure,
         )
         return response
+
+
+Page = Callable[[Request], Awaitable[Response]]
+
+
+def admitted_only(sessions: Sessions, show: Page) -> Page:
+    """Return a page for visitors who showed the server's token. Other visitors sign in first."""
+
+    async def guarded(request: Request) -> Response:
+        session: Session | None = request.state.session
+        if sessions.asks_for_token and not (session and session.admitted):
+            return sign_in_first(request)
+        return await show(request)
+
+    return guarded
 
 
 def sign_in_first(request: Request) -> Response:

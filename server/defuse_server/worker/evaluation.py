@@ -21,18 +21,6 @@ from defuse_server.worker.audit import audit_config_json
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.work import WarnedWork
 
-_SECOND_SEARCH = {
-    "seed_count": "seeds",
-    "candidates_before": "candidates_before",
-    "candidates_after": "candidates_after",
-    "misclassifications_before": "misclassifications_before",
-    "misclassifications_after": "misclassifications_after",
-    "seed_candidates_before": "seed_candidates_before",
-    "seed_candidates_after": "seed_candidates_after",
-    "seed_misclassifications_before": "seed_misclassifications_before",
-    "seed_misclassifications_after": "seed_misclassifications_after",
-}
-
 
 class EvaluationWork(WarnedWork[Evaluation]):
     """The work of one evaluation."""
@@ -72,8 +60,9 @@ class EvaluationWork(WarnedWork[Evaluation]):
         evaluation.classes.extend(ClassAccuracy(**entry) for entry in result["per_class"])
         evaluation.regions.extend(self._region(entry) for entry in result["regions"])
         found = result["second_search"]
+        names = [field.name for field in SecondSearch.DESCRIPTOR.fields if field.name != "seed_count"]
         evaluation.second_search.CopyFrom(
-            SecondSearch(**{field: found[key] for field, key in _SECOND_SEARCH.items()})
+            SecondSearch(seed_count=found["seeds"], **{name: found[name] for name in names})
         )
         self.set_warnings(result)
         policy = Policy.parse(evaluation.policy)

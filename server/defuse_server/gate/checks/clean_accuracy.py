@@ -6,10 +6,10 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server.gate.checks.data_needed import MOST, least, rounded_up
 from defuse_server.gate.checks.estimate import Estimate
+from defuse_server.gate.checks.share_estimate import ShareEstimate
 from defuse_server.gate.policy.bounds import Checks
 from defuse_server.gate.statistics.interval import Interval
 from defuse_server.gate.statistics.paired import change_interval, mcnemar_p
-from defuse_server.gate.statistics.shares import share_interval
 
 
 def clean_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
@@ -50,36 +50,21 @@ def class_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estima
 
 
 @dataclass(frozen=True)
-class _Accuracy:
-    right: int
-    items: int
-    bound: float
+class _Accuracy(ShareEstimate):
     check: str = "clean_accuracy"
     subject: str = ""
-    at_least: bool = True
-
-    def interval(self, error: float) -> Interval:
-        return share_interval(self.right, self.items, error)
 
     def measured(self) -> str:
         return f"The candidate gets {self.right:,} of {self.items:,} test items right"
 
     def failed(self, interval: Interval) -> str:
-        enough = least(
-            lambda right: share_interval(right, self.items, interval.error).lower >= self.bound,
-            self.right,
-            self.items,
-        )
+        enough = self.right_to_pass(interval.error)
         if enough is None:
-            return _NO_CANDIDATE
+            return "The test split is too small for any candidate to pass: add items."
         return f"{enough:,} of {self.items:,} items right would pass: {enough - self.right:,} more."
 
     def undecided(self, interval: Interval) -> str:
-        def decides(items: int) -> bool:
-            found = share_interval(interval.value * items, items, interval.error)
-            return found.lower >= self.bound or found.upper < self.bound
-
-        return _enough_items(least(decides, max(self.items, 1), MOST), "at this accuracy")
+        return _enough_items(self.items_to_decide(interval), "at this accuracy")
 
 
 @dataclass(frozen=True)
@@ -131,9 +116,6 @@ class _Change:
         if self.items == 0:
             return f"There is no test item{of}: add some."
         return _enough_items(least(decides, self.items, MOST), "at this rate of disagreement", of)
-
-
-_NO_CANDIDATE = "The test split is too small for any candidate to pass: add items."
 
 
 def _enough_items(count: int | None, at: str, of: str = "") -> str:

@@ -46,32 +46,28 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
 
 
 def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Check:
-    enough = min(LEAST_OVERLAP, max(labeling.region_count, 1))
-    overlap = labeling.overlap_count
-    if not labeling.HasField("alpha") or overlap < enough:
-        return _counted(
-            "annotator_agreement",
-            "",
-            labeling.alpha,
-            bound.min,
-            False,
-            f"{overlap:,} regions have answers of two annotators or more; the agreement needs {enough}.",
-            "Have more regions labeled by a second annotator. If one annotator is enough for you, set "
-            "`annotator_agreement: off` in the policy.",
-            at_least=True,
+    needed = min(LEAST_OVERLAP, max(labeling.region_count, 1))
+    overlap, alpha = labeling.overlap_count, labeling.alpha
+    if labeling.HasField("alpha") and overlap >= needed:
+        passes = alpha >= bound.min
+        explanation = (
+            f"Krippendorff's alpha of {overlap:,} regions with several answers is {alpha:.3f}; at least "
+            f"{bound.min:g} is asked."
         )
-    return _counted(
-        "annotator_agreement",
-        "",
-        labeling.alpha,
-        bound.min,
-        labeling.alpha >= bound.min,
-        f"Krippendorff's alpha of {overlap:,} regions with several answers is {labeling.alpha:.3f}; at least "
-        f"{bound.min:g} is asked.",
-        "The annotators read the regions differently. Look at the regions where they disagree, explain the "
-        "classes, and have the regions labeled again.",
-        at_least=True,
-    )
+        remedy = (
+            "The annotators read the regions differently. Look at the regions where they disagree, explain "
+            "the classes, and have the regions labeled again."
+        )
+    else:
+        passes = False
+        explanation = (
+            f"{overlap:,} regions have answers of two annotators or more; the agreement needs {needed}."
+        )
+        remedy = (
+            "Have more regions labeled by a second annotator. If one annotator is enough for you, set "
+            "`annotator_agreement: off` in the policy."
+        )
+    return _counted("annotator_agreement", "", alpha, bound.min, passes, explanation, remedy, at_least=True)
 
 
 def _age(audit_age: timedelta, bound: AuditAge) -> pb.Check:

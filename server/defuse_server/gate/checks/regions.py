@@ -1,14 +1,15 @@
 """Checks each confirmed region by fresh samples that no training saw."""
 
 from dataclasses import dataclass
+from typing import Self
 
 from defuse.v1.promotion_service_pb2 import VERDICT_INCONCLUSIVE, Check, Evaluation, RegionAccuracy
 
-from defuse_server.gate.checks.data_needed import MOST, least, rounded_up
+from defuse_server.gate.checks.data_needed import rounded_up
 from defuse_server.gate.checks.family import decided
+from defuse_server.gate.checks.share_estimate import ShareEstimate
 from defuse_server.gate.policy import bounds
 from defuse_server.gate.statistics.interval import Interval
-from defuse_server.gate.statistics.shares import share_interval
 
 
 def region_checks(evaluation: Evaluation, bound: bounds.RegionAccuracy | None, error: float) -> list[Check]:
@@ -18,7 +19,7 @@ def region_checks(evaluation: Evaluation, bound: bounds.RegionAccuracy | None, e
     confirmed = [region for region in evaluation.regions if region.confirmed]
     if not confirmed:
         return [_nothing_known(bound.min)]
-    return decided([_Region(region, bound.min) for region in confirmed], error)
+    return decided([_Region.of(region, bound.min) for region in confirmed], error)
 
 
 def _nothing_known(bound: float) -> Check:
@@ -34,51 +35,37 @@ def _nothing_known(bound: float) -> Check:
 
 
 @dataclass(frozen=True)
-class _Region:
+class _Region(ShareEstimate):
     region: RegionAccuracy
-    bound: float
     check: str = "region_accuracy"
-    at_least: bool = True
+
+    @classmethod
+    def of(cls, region: RegionAccuracy, bound: float) -> Self:
+        return cls(round(region.accuracy_after * region.samples), region.samples, bound, region)
 
     @property
     def subject(self) -> str:
         return self.region.region
 
-    @property
-    def _right(self) -> int:
-        return round(self.region.accuracy_after * self.region.samples)
-
-    def interval(self, error: float) -> Interval:
-        return share_interval(self._right, self.region.samples, error)
-
     def measured(self) -> str:
         region = self.region
         return (
-            f"{self._right:,} of {region.samples:,} unseen samples of {region.region} get the label "
+            f"{self.right:,} of {region.samples:,} unseen samples of {region.region} get the label "
             f"{region.label}; of the baseline, which says {region.predicted_class}, "
             f"{round(region.accuracy_before * region.samples):,} do"
         )
 
     def failed(self, interval: Interval) -> str:
-        samples = self.region.samples
-        enough = least(
-            lambda right: share_interval(right, samples, interval.error).lower >= self.bound,
-            self._right,
-            samples,
-        )
+        enough = self.right_to_pass(interval.error)
         does = (
             "more samples of each region are needed for any candidate to pass"
             if enough is None
-            else f"{enough:,} of {samples:,} would pass, {enough - self._right:,} more"
+            else f"{enough:,} of {self.items:,} would pass, {enough - self.right:,} more"
         )
         return f"{self.region.region} is still wrong: {does}. Correct it, or train on more like it."
 
     def undecided(self, interval: Interval) -> str:
-        def decides(samples: int) -> bool:
-            found = share_interval(interval.value * samples, samples, interval.error)
-            return found.lower >= self.bound or found.upper < self.bound
-
-        count = least(decides, max(self.region.samples, 1), MOST)
+        count = self.items_to_decide(interval)
         if count is None:
             return "The value is so close to the bound that no number of samples would decide."
         return f"About {rounded_up(count)} samples would decide (region_accuracy.samples)."

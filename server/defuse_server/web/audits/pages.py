@@ -25,8 +25,6 @@ from defuse_server.web.audits.remarks import remarks
 from defuse_server.web.labeling.pages import audit_name
 from defuse_server.web.pictures import sheet_answer
 from defuse_server.web.rendering import page
-from defuse_server.web.sessions import Session, Sessions
-from defuse_server.web.sign_in import sign_in_first
 
 _AUDITS_A_PAGE: Final = 25
 _CARDS_A_PAGE: Final = 24
@@ -36,12 +34,11 @@ _MAPS_KEPT: Final = 32
 class AuditPages:
     """Pages about audits. They show what the classifier predicts, and change nothing."""
 
-    def __init__(self, backend: Backend, sessions: Sessions) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._resources = backend.resources
         self._regions = backend.regions
         self._labeling = backend.labeling
         self._store = backend.store
-        self._sessions = sessions
         self._maps: dict[tuple[str, int], LatentMap | None] = {}
 
     async def list(self, request: Request) -> Response:
@@ -54,8 +51,6 @@ class AuditPages:
 
     async def show(self, request: Request) -> Response:
         """Show one audit with everything that came of it."""
-        if not self._admitted(request):
-            return sign_in_first(request)
         audit = await self._audit(request)
         dataset = cast("Dataset", await self._resources.get(audit.dataset))
         classifier = cast("Classifier | None", await self._found(audit.classifier))
@@ -81,8 +76,6 @@ class AuditPages:
 
     async def live(self, request: Request) -> Response:
         """Show how far an audit is. Once it has ended, the page loads again."""
-        if not self._admitted(request):
-            return sign_in_first(request)
         audit = await self._audit(request)
         unfinished = is_unfinished(audit)
         answer = page("audit_live.html", audit=audit, unfinished=unfinished, badge=job_badge(audit.state))
@@ -92,8 +85,6 @@ class AuditPages:
 
     async def more(self, request: Request) -> Response:
         """Show the next page of regions."""
-        if not self._admitted(request):
-            return sign_in_first(request)
         audit = await self._audit(request)
         dataset = cast("Dataset", await self._resources.get(audit.dataset))
         evaluations = await self._resources.referring(audit.name, Evaluation)
@@ -106,18 +97,10 @@ class AuditPages:
 
     async def sheet(self, request: Request) -> Response:
         """Show the picture of a region's samples."""
-        if not self._admitted(request):
-            return sign_in_first(request)
         region = await self._regions.get(region_name(audit_name(request), request.path_params["number"]))
         return await sheet_answer(self._store, region.sheet)
 
-    def _admitted(self, request: Request) -> bool:
-        session = cast("Session | None", request.state.session)
-        return not self._sessions.asks_for_token or (session is not None and session.admitted)
-
     async def _listed(self, request: Request, template: str) -> Response:
-        if not self._admitted(request):
-            return sign_in_first(request)
         token = request.query_params.get("page", "")
         audits, older = await self._resources.list(Audit, _AUDITS_A_PAGE, token)
         rows = [(audit, job_badge(audit.state), is_unfinished(audit)) for audit in audits]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from defuse.v1.audit_service_pb2 import Audit, RegionState
+from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.registry_service_pb2 import Dataset
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, NotFound
+from defuse_server.labels.region_label import OPEN_STATES
 from defuse_server.names import audit_id
 from defuse_server.validation import NOTE_CHARACTERS
 from defuse_server.web.labeling.keys import SEARCH_KEY, class_keys
@@ -21,7 +22,6 @@ from defuse_server.web.sessions import Session, Sessions
 from defuse_server.web.sign_in import sign_in_first
 
 _SETS_SHOWN: Final = 50
-_OPEN: Final = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class LabelPages:
             name=dataset.display_name or "Unnamed images",
             made=audit.times.create_time,
             count=len(labels),
-            open_count=sum(label.state in _OPEN for label in labels),
+            open_count=sum(label.state in OPEN_STATES for label in labels),
         )
 
     async def _class_names(self, audit: str) -> Sequence[str]:
