@@ -6,9 +6,9 @@ from typing import Final
 from defuse.v1.audit_service_pb2 import AuditConfig, ConsensusMethod
 
 ANNOTATORS: Final = 3
-"""Annotators that a region wants, where an audit does not say."""
+"""Annotators per region by default."""
 MORE_ANNOTATORS: Final = 2
-"""So many more are asked where they don't agree."""
+"""If they don't agree, this many more are asked."""
 LIMIT_MAX: Final = 30
 
 
