@@ -6,7 +6,7 @@ from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from defuse_server.evidence.statement import test_name
+from defuse_server.evidence.statement import qualified_name
 
 
 def junit_xml(verdict: Mapping[str, Any]) -> bytes:
@@ -26,7 +26,7 @@ def junit_xml(verdict: Mapping[str, Any]) -> bytes:
 
 
 def _case(check: Mapping[str, Any]) -> TestCase:
-    case = TestCase(_text(test_name(check)), classname="defuse")
+    case = TestCase(_text(qualified_name(check)), classname="defuse")
     said = "\n".join(_text(text) for text in (check["explanation"], check["remedy"]) if text)
     if check["verdict"] == "PASS":
         case.system_out = said

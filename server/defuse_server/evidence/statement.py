@@ -37,15 +37,17 @@ def statement(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "predicate": {
             "result": "PASSED" if verdict["verdict"] == "PASS" else "FAILED",
             "configuration": _configuration(verdict),
-            "passedTests": [test_name(check) for check in checks if check["verdict"] == "PASS"],
-            "warnedTests": [test_name(check) for check in checks if check["verdict"] not in ("PASS", "FAIL")],
-            "failedTests": [test_name(check) for check in checks if check["verdict"] == "FAIL"],
+            "passedTests": [qualified_name(check) for check in checks if check["verdict"] == "PASS"],
+            "warnedTests": [
+                qualified_name(check) for check in checks if check["verdict"] not in ("PASS", "FAIL")
+            ],
+            "failedTests": [qualified_name(check) for check in checks if check["verdict"] == "FAIL"],
             "defuse_verdict": verdict,
         },
     }
 
 
-def test_name(check: Mapping[str, Any]) -> str:
+def qualified_name(check: Mapping[str, Any]) -> str:
     """Return the check and its subject, such as `region_accuracy[audits/.../regions/3]`."""
     return f"{check['check']}[{check['subject']}]" if check["subject"] else check["check"]
 

@@ -95,7 +95,7 @@ def test_of_many_checks_that_do_not_pass_the_worst_stand_first(materials):
         check.verdict, check.value = 2, 0.8 - number / 1000
     page = html(made)
     assert page.index("misses by 0.199") < page.index("misses by 0.15")
-    assert "80 more that do not pass" in page
+    assert "80 more checks that do not pass" in page
 
 
 def test_without_labels_correction_or_regions_there_is_a_report_all_the_same(materials):

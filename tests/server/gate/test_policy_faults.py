@@ -78,8 +78,8 @@ def test_a_key_that_stands_twice_is_named_with_both_lines():
     ("text", "line", "said"),
     [
         # The lower end of 10 in 10 is 0.692; of 36 in 36 it is 0.903.
-        (checks("region_accuracy: {min: 0.9, samples: 10}"), 3, "36 samples would do"),
-        (checks("region_accuracy: {min: 0.9, samples: 35}"), 3, "36 samples would do"),
+        (checks("region_accuracy: {min: 0.9, samples: 10}"), 3, "36 samples would be enough"),
+        (checks("region_accuracy: {min: 0.9, samples: 35}"), 3, "36 samples would be enough"),
         (checks("clean_accuracy: {min: 1.0}"), 3, "the lower end of an interval lies between"),
         (checks("clean_accuracy_change: {min: 1}"), 3, "the lower end of an interval lies between"),
         (checks("second_search: {max_ratio: 0}"), 3, "the upper end of an interval lies above 0"),
