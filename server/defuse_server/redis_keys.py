@@ -31,9 +31,17 @@ A script that changes one of these fields increments `revision` and publishes th
 `CHANGED`. A heartbeat does neither, as its age changes all the time.
 """
 
+from collections.abc import Callable
+
 from defuse_server.names import region_split_name
 
 PREFIX = "defuse:"
+
+
+def _key(kind: str) -> Callable[[str], str]:
+    """Return a function from a name to its key. The name is a resource's, unless the key says otherwise."""
+    return lambda name: f"{PREFIX}{kind}:{name}"
+
 
 REQUEST_TTL_S = 48 * 3600
 """A create can be repeated with the same answer for this long."""
@@ -65,42 +73,30 @@ SEQUENCE = PREFIX + "sequence"
 SECRET = PREFIX + "secret"
 """String, 32 random bytes: seals page tokens and cursors. Never expires."""
 
+resource = _key("resource")
+"""Hash, see above; lives until the resource is deleted."""
 
-def resource(name: str) -> str:
-    """Hash, see above; lives until the resource is deleted."""
-    return f"{PREFIX}resource:{name}"
+index = _key("index")
+"""Sorted set, name -> sequence number, of all resources in the collection that it is given."""
 
+referrers = _key("referrers")
+"""Set of the names of resources that refer to this one, and so keep it from being deleted."""
 
-def index(collection: str) -> str:
-    """Sorted set, name -> sequence number, of all resources in a collection."""
-    return f"{PREFIX}index:{collection}"
+made_of = _key("made-of")
+"""Hash of a collection, digest of what a resource is made of -> name of the newest resource made of it.
 
+That resource may have failed or been deleted since, so check it. Entries never expire, except those of
+evaluations that no longer wait for their audit."""
 
-def referrers(name: str) -> str:
-    """Set of the names of resources that refer to this one, and so keep it from being deleted."""
-    return f"{PREFIX}referrers:{name}"
+audits_of = _key("audits-of")
+"""Sorted set of an `audit_digest`, name -> sequence number, of the audits of these inputs.
 
+Names of deleted audits may stay."""
 
-def made_of(collection: str) -> str:
-    """Hash, digest of what a resource is made of -> name of the newest resource that is made of it.
+audits_of_classifier = _key("audits-of-classifier")
+"""Sorted set of a SHA-256, name -> sequence number, of the audits of these bytes of a classifier.
 
-    That resource may have failed or been deleted since, so check it. Entries never expire, except those of
-    evaluations that no longer wait for their audit.
-    """
-    return f"{PREFIX}made-of:{collection}"
-
-
-def audits_of(inputs: str) -> str:
-    """Sorted set, name -> sequence number, of the audits of one classifier, VAE and dataset.
-
-    `inputs` is the digest of the three (`audit_digest`). Names of deleted audits may stay.
-    """
-    return f"{PREFIX}audits-of:{inputs}"
-
-
-def audits_of_classifier(sha256: str) -> str:
-    """Sorted set, name -> sequence number, of the audits of a classifier's bytes. Deleted ones may stay."""
-    return f"{PREFIX}audits-of-classifier:{sha256}"
+Names of deleted audits may stay."""
 
 
 def request(collection: str, request_id: str) -> str:
@@ -108,69 +104,44 @@ def request(collection: str, request_id: str) -> str:
     return f"{PREFIX}request:{collection}:{request_id}"
 
 
-def chunks(audit: str) -> str:
-    """Hash, shard number -> JSON {sha256, size_bytes, records, candidates}; numbered from 0 without gaps."""
-    return f"{PREFIX}chunks:{audit}"
+chunks = _key("chunks")
+"""Hash, shard number -> JSON {sha256, size_bytes, records, candidates}; numbered from 0 without gaps."""
 
+regions = _key("regions")
+"""Hash, region number -> serialized Region as the search found it; numbers are 0, 1, ... without gaps."""
 
-def regions(audit: str) -> str:
-    """Hash, region number -> serialized Region as the search found it; numbers are 0, 1, ... without gaps."""
-    return f"{PREFIX}regions:{audit}"
+predictions = _key("predictions")
+"""Hash, region number -> predicted class."""
 
+label_tasks = _key("label-tasks")
+"""Hash, number of a region or gold task -> JSON of its leases and answers (see labels/tasks.lua)."""
 
-def predictions(audit: str) -> str:
-    """Hash, region number -> predicted class."""
-    return f"{PREFIX}predictions:{audit}"
+label_states = _key("label-states")
+"""Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
 
+label_places = _key("label-places")
+"""Sorted set, region number (nine digits) -> minus its harm, of the regions with a free place."""
 
-def label_tasks(audit: str) -> str:
-    """Hash, number of a region or gold task -> JSON of its leases and answers (see labels/tasks.lua)."""
-    return f"{PREFIX}label-tasks:{audit}"
+label_leases = _key("label-leases")
+"""Sorted set, `{region number}:{token}` -> Redis time in ms when the lease ends."""
 
+label_frozen = _key("label-frozen")
+"""Set of the numbers of regions whose label a correction or a region split used."""
 
-def label_states(audit: str) -> str:
-    """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
-    return f"{PREFIX}label-states:{audit}"
+label_imports = _key("label-imports")
+"""Hash, id of an imported annotation -> `{region number}:{vote}`. Entries stay."""
 
+label_seen = _key("label-seen")
+"""Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
 
-def label_places(audit: str) -> str:
-    """Sorted set, region number (nine digits) -> minus its harm, of the regions with a free place."""
-    return f"{PREFIX}label-places:{audit}"
+The first are annotators who hold, answered or skipped a task, and don't get it again. The second gave a
+gold task or their answer to it back, and get it next."""
 
+label_history = _key("label-history")
+"""Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
 
-def label_leases(audit: str) -> str:
-    """Sorted set, `{region number}:{token}` -> Redis time in ms when the lease ends."""
-    return f"{PREFIX}label-leases:{audit}"
-
-
-def label_frozen(audit: str) -> str:
-    """Set of the numbers of regions whose label a correction or a region split used."""
-    return f"{PREFIX}label-frozen:{audit}"
-
-
-def label_imports(audit: str) -> str:
-    """Hash, id of an imported annotation -> `{region number}:{vote}`. Entries stay."""
-    return f"{PREFIX}label-imports:{audit}"
-
-
-def label_seen(audit: str) -> str:
-    """Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
-
-    The first are annotators who hold, answered or skipped a task, and don't get it again. The second gave a
-    gold task or their answer to it back, and get it next.
-    """
-    return f"{PREFIX}label-seen:{audit}"
-
-
-def label_history(audit: str) -> str:
-    """Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
-    return f"{PREFIX}label-history:{audit}"
-
-
-def label_gold(audit: str) -> str:
-    """Hash, number of a gold task -> serialized Region with only its name and its sheets."""
-    return f"{PREFIX}label-gold:{audit}"
-
+label_gold = _key("label-gold")
+"""Hash, number of a gold task -> serialized Region with only its name and its sheets."""
 
 LABEL_ESTIMATES_DUE = PREFIX + "label-unjudged"
 """Hash, audit -> Redis time in us of the last change of its answers, until a worker has estimated their
@@ -181,7 +152,6 @@ LABEL_MIXED = PREFIX + "label-mixed"
 """Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, and
 the one that takes that back removes it, in the same step as the state. Publishing a region split removes the
 name, too. Names of a deleted audit stay until a worker looks for them."""
-
 
 WEBHOOK_DELIVERIES = PREFIX + "webhook-deliveries"
 """Sorted set, id of a delivery from MLflow -> Redis time in ms when it was accepted. Kept for an hour, longer
@@ -194,10 +164,8 @@ WEBHOOK_DUE = PREFIX + "webhook-due"
 """Sorted set, id of a delivery that is not done -> Redis time in ms when it is due. While a process works on
 it, that is the end of the lease."""
 
-
-def region_splits(audit: str) -> str:
-    """Hash, region number -> JSON {parts, reason}: the outcome for a MIXED region."""
-    return f"{PREFIX}splits:{audit}"
+region_splits = _key("splits")
+"""Hash, region number -> JSON {parts, reason}: the outcome for a MIXED region."""
 
 
 def label_keys(audit: str) -> list[str]:
@@ -225,11 +193,8 @@ def belongings(name: str) -> list[str]:
     return [referrers(name), *published, *labeling, resource(region_split_name(name))]
 
 
-def upload(name: str) -> str:
-    """Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
-    return f"{PREFIX}upload:{name}"
+upload = _key("upload")
+"""Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
 
-
-def upload_parts(name: str) -> str:
-    """List of the file names of an upload's parts, in order; lives for the upload's TTL."""
-    return f"{PREFIX}upload-parts:{name}"
+upload_parts = _key("upload-parts")
+"""List of the file names of an upload's parts, in order; lives for the upload's TTL."""

@@ -23,6 +23,7 @@ from defuse_server.names import parse_region_name, region_name
 from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
+_SCRIPTS = ("open", "open_gold", "lease", "held", "extend", "submit", "undo", "release", "skip", "import")
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,9 @@ class LabelQueue:
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
         self._resources = resources
-        self._open = self._script("open")
-        self._open_gold = self._script("open_gold")
-        self._lease = self._script("lease")
-        self._extend = self._script("extend")
-        self._submit = self._script("submit")
-        self._undo = self._script("undo")
-        self._release = self._script("release")
-        self._skip = self._script("skip")
-        self._held = self._script("held")
-        self._import = self._script("import")
+        self._scripts = {
+            name: Script(redis, _FOLDER / "tasks.lua", _FOLDER / f"{name}.lua") for name in _SCRIPTS
+        }
 
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
         """Make tasks of published regions for `wanted` (>= 1) annotators each. Existing tasks stay.
@@ -60,7 +54,7 @@ class LabelQueue:
         regions = await published(self._redis, audit, numbers)
         harms = (repr(max(0.0, region.harm.value)) for region in regions)
         pairs = [part for pair in zip(numbers, harms, strict=True) for part in pair]
-        outcome = await self._call(self._open, audit, rule.wanted, rule.limit, rule.method_name, *pairs)
+        outcome = await self._call("open", audit, rule.wanted, rule.limit, rule.method_name, *pairs)
         _check_audit(audit, outcome)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
@@ -72,9 +66,7 @@ class LabelQueue:
             name = region_name(audit, number)
             shown = Region(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
             triples += [number, gold.label, shown.SerializeToString()]
-        outcome = await self._call(
-            self._open_gold, audit, rule.wanted, rule.limit, rule.method_name, *triples
-        )
+        outcome = await self._call("open_gold", audit, rule.wanted, rule.limit, rule.method_name, *triples)
         _check_audit(audit, outcome)
 
     async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
@@ -84,7 +76,7 @@ class LabelQueue:
         gold_rate = labeling_rule(record.config).gold_rate
         draws = ((secrets.token_urlsafe(16), _draw()) for _ in range(max_tasks))
         leased: list[tuple[bytes, bytes, int, int, int, int]] = await self._call(
-            self._lease,
+            "lease",
             audit,
             *(annotator, _ms(lease_s), repr(gold_rate)),
             *(part for draw in draws for part in draw),
@@ -98,17 +90,14 @@ class LabelQueue:
     async def held(self, region: str, token: str) -> pb.LabelTask:
         """Return a leased task again. Raises `NotFound`, `LeaseLost`."""
         audit, number = parse_region_name(region, "region")
-        outcome, expire_ms, answers, wanted = await self._call(self._held, audit, number, token)
-        _check_lease(region, outcome)
+        expire_ms, answers, wanted = await self._with_lease("held", region, token)
         (shown,) = await published(self._redis, audit, [number])
         class_names = await self._class_names(audit)
         return _held_task(shown, class_names, token, expire_ms, answers, wanted)
 
     async def extend(self, region: str, token: str, lease_s: float) -> datetime.datetime:
         """Extend a lease from now, and return its end in UTC. Raises `NotFound`, `LeaseLost`."""
-        audit, number = parse_region_name(region, "region")
-        outcome, expire_ms = await self._call(self._extend, audit, number, token, _ms(lease_s))
-        _check_lease(region, outcome)
+        (expire_ms,) = await self._with_lease("extend", region, token, _ms(lease_s))
         return datetime.datetime.fromtimestamp(expire_ms / 1000, datetime.UTC)
 
     async def submit(
@@ -118,16 +107,15 @@ class LabelQueue:
 
         Raises `InvalidRequest` (no answer), `LabelUnknown`, `NotFound` (the region), `LeaseLost`.
         """
-        audit, number = parse_region_name(region, "region")
+        audit, _ = parse_region_name(region, "region")
         vote = vote_of(answer, len(await self._class_names(audit)))
-        outcome, state, answers, wanted = await self._call(self._submit, audit, number, token, vote, note)
-        _check_lease(region, outcome)
+        state, answers, wanted = await self._with_lease("submit", region, token, vote, note)
         return pb.SubmitLabelResponse(state=state, answer_count=answers, wanted_count=wanted)
 
     async def undo(self, region: str, annotator: str) -> RegionState:
         """Take an annotator's answer back. Raises `NotFound` (region or answer), `RegionClosed`."""
         audit, number = parse_region_name(region, "region")
-        outcome, state = await self._call(self._undo, audit, number, annotator)
+        outcome, state = await self._call("undo", audit, number, annotator)
         if outcome == b"missing":
             raise NotFound(f"an answer of {annotator!r} to {region}")
         if outcome == b"closed":
@@ -138,9 +126,7 @@ class LabelQueue:
 
     async def release(self, region: str, token: str) -> RegionState:
         """Give a task back unanswered. Raises `NotFound`, `LeaseLost`."""
-        audit, number = parse_region_name(region, "region")
-        outcome, state = await self._call(self._release, audit, number, token)
-        _check_lease(region, outcome)
+        (state,) = await self._with_lease("release", region, token)
         return cast("RegionState", state)
 
     async def skip(self, region: str, token: str, reason: str) -> RegionState:
@@ -148,9 +134,7 @@ class LabelQueue:
 
         Raises `NotFound`, `LeaseLost`.
         """
-        audit, number = parse_region_name(region, "region")
-        outcome, state = await self._call(self._skip, audit, number, token, reason)
-        _check_lease(region, outcome)
+        (state,) = await self._with_lease("skip", region, token, reason)
         return cast("RegionState", state)
 
     async def count_imported(
@@ -159,7 +143,7 @@ class LabelQueue:
         """Count a vote from another tool, once for each `annotation`. Returns the outcome of import.lua."""
         keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
         arguments: list[str | bytes | int] = [audit, redis_keys.CHANGED, number, annotation]
-        return (await self._import(keys, [*arguments, annotator, vote, note])).decode()
+        return (await self._scripts["import"](keys, [*arguments, annotator, vote, note])).decode()
 
     async def _audit(self, name: str) -> Audit:
         return cast("Audit", await self._resources.get(name))
@@ -167,12 +151,16 @@ class LabelQueue:
     async def _class_names(self, audit: str) -> list[str]:
         return await class_names_of(self._resources, await self._audit(audit))
 
-    def _script(self, name: str) -> Script:
-        return Script(self._redis, _FOLDER / "tasks.lua", _FOLDER / f"{name}.lua")
+    async def _call(self, script: str, audit: str, *arguments: str | bytes | int) -> Any:
+        keys = redis_keys.label_keys(audit)
+        return await self._scripts[script](keys, [audit, redis_keys.CHANGED, *arguments])
 
-    @staticmethod
-    async def _call(script: Script, audit: str, *arguments: str | bytes | int) -> Any:
-        return await script(redis_keys.label_keys(audit), [audit, redis_keys.CHANGED, *arguments])
+    async def _with_lease(self, script: str, region: str, token: str, *arguments: str | int) -> list[int]:
+        """Call a script on a leased task. Returns its answer after the outcome."""
+        audit, number = parse_region_name(region, "region")
+        outcome, *answer = await self._call(script, audit, number, token, *arguments)
+        _check_lease(region, outcome)
+        return answer
 
 
 def _held_task(

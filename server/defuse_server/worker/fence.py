@@ -4,6 +4,7 @@ A worker that was paused past its lease may go on with a job that another has ta
 carries the number of its attempt, and the scripts refuse an older number than the record's with `Fenced`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -91,12 +92,7 @@ class Fence:
         # that was silent for half a lease is the one that the queue gave up.
         self._silent_ms = int(lease_s * 500)
         self._claim = _script(redis, "claim")
-        self._scripts = _Scripts(
-            _script(redis, "heartbeat"),
-            _script(redis, "write"),
-            _script(redis, "finish"),
-            _script(redis, "release"),
-        )
+        self._scripts = {name: _script(redis, name) for name in ("heartbeat", "write", "finish", "release")}
 
     async def claim(self, name: str) -> Claim:
         """Claim a job as its next attempt, unless another worker has it or it has ended."""
@@ -109,18 +105,10 @@ class Fence:
         return Claim(Outcome(outcome), attempt, int(deaths))
 
 
-@dataclass(frozen=True)
-class _Scripts:
-    heartbeat: Script
-    write: Script
-    finish: Script
-    release: Script
-
-
 class Attempt:
     """One worker's attempt at one job. Every method raises `Fenced` once the worker has lost the job."""
 
-    def __init__(self, name: str, number: int, states: States, scripts: _Scripts):
+    def __init__(self, name: str, number: int, states: States, scripts: Mapping[str, Script]):
         self.name = name
         self.number = number
         self._states = states
@@ -129,7 +117,7 @@ class Attempt:
 
     async def heartbeat(self) -> None:
         """Send a heartbeat. Raises `CancelRequested` if the job was cancelled."""
-        state = await self._scripts.heartbeat(self._keys, [self.number, self._states.unfinished])
+        state = await self._scripts["heartbeat"](self._keys, [self.number, self._states.unfinished])
         self._unless_fenced(state)
         if state == self._states.cancelling:
             raise CancelRequested(self.name)
@@ -161,15 +149,15 @@ class Attempt:
     async def release(self) -> None:
         """Give the job back, so that the next claim counts no death."""
         arguments: list[str | bytes | int] = [self.name, self.number, self._states.unfinished]
-        self._unless_fenced(await self._scripts.release(self._keys, arguments))
+        self._unless_fenced(await self._scripts["release"](self._keys, arguments))
 
     async def _write(self, field: str, value: bytes) -> None:
         arguments: list[str | bytes | int] = [self.name, self.number, self._states.unfinished, field, value]
-        self._unless_fenced(await self._scripts.write(self._keys, arguments))
+        self._unless_fenced(await self._scripts["write"](self._keys, arguments))
 
     async def _finish(self, state: int, message: Message, failure: models.Failure | None = None) -> None:
         states = self._states
-        answer = await self._scripts.finish(
+        answer = await self._scripts["finish"](
             [*self._keys, redis_keys.RUNNING],
             [
                 *(self.name, self.number, states.unfinished),
