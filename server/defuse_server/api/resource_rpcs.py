@@ -5,7 +5,10 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from defuse.v1 import audit_service_pb2, correction_service_pb2, promotion_service_pb2, registry_service_pb2
+from defuse.v1 import audit_service_pb2 as audit
+from defuse.v1 import correction_service_pb2 as correction
+from defuse.v1 import promotion_service_pb2 as promotion
+from defuse.v1 import registry_service_pb2 as registry
 from defuse.v1.models_pb2 import JobState
 from google.protobuf.message import Message
 
@@ -36,7 +39,7 @@ class ResourceRpcs:
     """Removes from a listed resource what would make a page too large for one message."""
 
 
-def _clear_details(evaluation: promotion_service_pb2.Evaluation) -> None:
+def _clear_details(evaluation: promotion.Evaluation) -> None:
     for field in ("checks", "classes", "regions"):
         evaluation.ClearField(field)
     if evaluation.HasField("second_search"):
@@ -46,40 +49,19 @@ def _clear_details(evaluation: promotion_service_pb2.Evaluation) -> None:
 
 RESOURCE_RPCS: Final = (
     ResourceRpcs(
-        registry_service_pb2.Classifier,
-        registry_service_pb2.ListClassifiersResponse,
-        delete_response=registry_service_pb2.DeleteClassifierResponse,
+        registry.Classifier, registry.ListClassifiersResponse, None, registry.DeleteClassifierResponse
+    ),
+    ResourceRpcs(registry.Vae, registry.ListVaesResponse, None, registry.DeleteVaeResponse),
+    ResourceRpcs(registry.Dataset, registry.ListDatasetsResponse, None, registry.DeleteDatasetResponse),
+    ResourceRpcs(registry.VaeTraining, registry.ListVaeTrainingsResponse, registry.WatchVaeTrainingResponse),
+    ResourceRpcs(audit.Audit, audit.ListAuditsResponse, audit.WatchAuditResponse, audit.DeleteAuditResponse),
+    ResourceRpcs(
+        correction.Correction, correction.ListCorrectionsResponse, correction.WatchCorrectionResponse
     ),
     ResourceRpcs(
-        registry_service_pb2.Vae,
-        registry_service_pb2.ListVaesResponse,
-        delete_response=registry_service_pb2.DeleteVaeResponse,
-    ),
-    ResourceRpcs(
-        registry_service_pb2.Dataset,
-        registry_service_pb2.ListDatasetsResponse,
-        delete_response=registry_service_pb2.DeleteDatasetResponse,
-    ),
-    ResourceRpcs(
-        registry_service_pb2.VaeTraining,
-        registry_service_pb2.ListVaeTrainingsResponse,
-        registry_service_pb2.WatchVaeTrainingResponse,
-    ),
-    ResourceRpcs(
-        audit_service_pb2.Audit,
-        audit_service_pb2.ListAuditsResponse,
-        audit_service_pb2.WatchAuditResponse,
-        audit_service_pb2.DeleteAuditResponse,
-    ),
-    ResourceRpcs(
-        correction_service_pb2.Correction,
-        correction_service_pb2.ListCorrectionsResponse,
-        correction_service_pb2.WatchCorrectionResponse,
-    ),
-    ResourceRpcs(
-        promotion_service_pb2.Evaluation,
-        promotion_service_pb2.ListEvaluationsResponse,
-        promotion_service_pb2.WatchEvaluationResponse,
+        promotion.Evaluation,
+        promotion.ListEvaluationsResponse,
+        promotion.WatchEvaluationResponse,
         shorten=_clear_details,
     ),
 )
@@ -143,4 +125,4 @@ def _delete(backend: Backend, kind: Any, response: Callable[[], Message]) -> Met
 
 
 def _state_enum(kind: Any) -> Any:
-    return JobState if kind_of_type(kind).is_job else registry_service_pb2.RegistrationState
+    return JobState if kind_of_type(kind).is_job else registry.RegistrationState

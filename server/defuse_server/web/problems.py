@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from defuse_server.error_codes import CODES, known
-from defuse_server.errors import DefuseError
 from defuse_server.web.rendering import page
 
 _STATUS: Final[Mapping[grpc.StatusCode, int]] = {
@@ -64,15 +63,9 @@ def answer_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, PageProblem):
         return _answer(request, error.status, error.reason, str(error))
     problem = known(error)
-    return _answer(request, _status(problem), _reason(problem), problem.message)
-
-
-def _status(problem: DefuseError) -> int:
-    return _STATUS.get(CODES[problem.reason], 500)
-
-
-def _reason(problem: DefuseError) -> str:
-    return ErrorReason.Name(problem.reason).removeprefix("ERROR_REASON_")
+    status = _STATUS.get(CODES[problem.reason], 500)
+    reason = ErrorReason.Name(problem.reason).removeprefix("ERROR_REASON_")
+    return _answer(request, status, reason, problem.message)
 
 
 def _answer(request: Request, status: int, reason: str, message: str) -> Response:

@@ -17,12 +17,12 @@ def clean_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estima
     family: list[Estimate] = []
     if bounds.clean_accuracy:
         right = round(evaluation.test_accuracy_after * evaluation.test_size)
-        family.append(_Accuracy(right, evaluation.test_size, bounds.clean_accuracy.min))
+        bound = bounds.clean_accuracy.min
+        family.append(_Accuracy(check="clean_accuracy", right=right, items=evaluation.test_size, bound=bound))
     if bounds.clean_accuracy_change:
         family.append(
             _Change(
                 check="clean_accuracy_change",
-                subject="",
                 lost=sum(entry.lost_count for entry in evaluation.classes),
                 gained=sum(entry.gained_count for entry in evaluation.classes),
                 items=evaluation.test_size,
@@ -49,11 +49,7 @@ def class_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estima
     ]
 
 
-@dataclass(frozen=True)
 class _Accuracy(ShareEstimate):
-    check: str = "clean_accuracy"
-    subject: str = ""
-
     def measured(self) -> str:
         return f"The candidate gets {self.right:,} of {self.items:,} test items right"
 
@@ -67,15 +63,11 @@ class _Accuracy(ShareEstimate):
         return _enough_items(self.items_to_decide(interval), "at this accuracy")
 
 
-@dataclass(frozen=True)
-class _Change:
-    check: str
-    subject: str
+@dataclass(frozen=True, kw_only=True)
+class _Change(Estimate):
     lost: int
     gained: int
     items: int
-    bound: float
-    at_least: bool = True
 
     def interval(self, error: float) -> Interval:
         return change_interval(self.lost, self.gained, self.items, error)

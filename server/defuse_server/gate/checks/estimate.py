@@ -1,7 +1,8 @@
 """An estimated figure, and how it becomes a check."""
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from defuse.v1 import models_pb2
 from defuse.v1 import promotion_service_pb2 as pb
@@ -9,44 +10,33 @@ from defuse.v1 import promotion_service_pb2 as pb
 from defuse_server.gate.statistics.interval import Interval
 
 
-class Estimate(Protocol):
+@dataclass(frozen=True, kw_only=True)
+class Estimate(ABC):
     """One figure of the candidate that has a bound."""
 
-    @property
-    def check(self) -> str:
-        """Name of the check in the policy."""
-        ...
+    check: str
+    """Name of the check in the policy."""
+    subject: str = ""
+    """Subject of the check, as in `Check.subject`."""
+    bound: float
+    at_least: bool = True
+    """True for a lower bound, False for an upper one."""
 
-    @property
-    def subject(self) -> str:
-        """Subject of the check, as in `Check.subject`."""
-        ...
-
-    @property
-    def bound(self) -> float:
-        """The bound."""
-        ...
-
-    @property
-    def at_least(self) -> bool:
-        """True for a lower bound, False for an upper one."""
-        ...
-
+    @abstractmethod
     def interval(self, error: float) -> Interval:
         """Return the interval with a confidence of 1 - `error`. A smaller error widens both ends."""
-        ...
 
+    @abstractmethod
     def measured(self) -> str:
         """Say what was measured, in a sentence without its full stop."""
-        ...
 
+    @abstractmethod
     def failed(self, interval: Interval) -> str:
         """Say what is wrong, by how much, and what would pass."""
-        ...
 
+    @abstractmethod
     def undecided(self, interval: Interval) -> str:
         """Say how much data would decide."""
-        ...
 
 
 def verdict_of(estimate: Estimate, interval: Interval) -> pb.Verdict:

@@ -34,18 +34,20 @@ def _nothing_known(bound: float) -> Check:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Region(ShareEstimate):
     region: RegionAccuracy
-    check: str = "region_accuracy"
 
     @classmethod
     def of(cls, region: RegionAccuracy, bound: float) -> Self:
-        return cls(round(region.accuracy_after * region.samples), region.samples, bound, region)
-
-    @property
-    def subject(self) -> str:
-        return self.region.region
+        return cls(
+            check="region_accuracy",
+            subject=region.region,
+            bound=bound,
+            right=round(region.accuracy_after * region.samples),
+            items=region.samples,
+            region=region,
+        )
 
     def measured(self) -> str:
         region = self.region

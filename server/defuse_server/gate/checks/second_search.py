@@ -17,25 +17,24 @@ def search_family(evaluation: Evaluation, bound: bounds.SecondSearch | None) -> 
     """Return the ratio and the rate, each if the policy bounds it."""
     if bound is None:
         return []
-    found = evaluation.second_search
+    found, seeds = evaluation.second_search, evaluation.second_search.seed_count
     before = Search(
         found.candidates_before, found.seed_candidates_before, found.seed_misclassifications_before
     )
     after = Search(found.candidates_after, found.seed_candidates_after, found.seed_misclassifications_after)
     family: list[Estimate] = []
     if bound.max_ratio is not None:
-        family.append(_Ratio(before, after, found.seed_count, bound.max_ratio))
+        family.append(_Ratio(subject="ratio", bound=bound.max_ratio, before=before, after=after, seeds=seeds))
     if bound.max_rate is not None:
-        family.append(_Rate(before, after, found.seed_count, bound.max_rate))
+        family.append(_Rate(subject="rate", bound=bound.max_rate, before=before, after=after, seeds=seeds))
     return family
 
 
-@dataclass(frozen=True)
-class _Searched:
+@dataclass(frozen=True, kw_only=True)
+class _Searched(Estimate):
     before: Search
     after: Search
     seeds: int
-    bound: float
     check: str = "second_search"
     at_least: bool = False
 
@@ -81,20 +80,14 @@ class _Searched:
         return (math.log(end / interval.value) / math.log(self.bound / interval.value)) ** 2
 
 
-@dataclass(frozen=True)
 class _Ratio(_Searched):
-    subject: str = "ratio"
-
     def interval(self, error: float) -> Interval:
         if self._hit_seeds < LEAST_SEEDS:
             return Interval(0.0, 0.0, math.inf, self._hit_seeds, error)
         return ratio_interval(self.before, self.after, error)
 
 
-@dataclass(frozen=True)
 class _Rate(_Searched):
-    subject: str = "rate"
-
     def interval(self, error: float) -> Interval:
         if self.seeds < LEAST_SEEDS or self.after.candidates == 0:
             return Interval(0.0, 0.0, math.inf, self.seeds, error)

@@ -3,22 +3,17 @@
 from dataclasses import dataclass
 
 from defuse_server.gate.checks.data_needed import MOST, least
+from defuse_server.gate.checks.estimate import Estimate
 from defuse_server.gate.statistics.interval import Interval
 from defuse_server.gate.statistics.shares import share_interval
 
 
-@dataclass(frozen=True)
-class ShareEstimate:
-    """`right` of `items` are right, and the share must be at least `bound`."""
+@dataclass(frozen=True, kw_only=True)
+class ShareEstimate(Estimate):
+    """The share of `items` that are `right`."""
 
     right: int
     items: int
-    bound: float
-
-    @property
-    def at_least(self) -> bool:
-        """The bound is a lower one."""
-        return True
 
     def interval(self, error: float) -> Interval:
         """Return the interval of the share."""
