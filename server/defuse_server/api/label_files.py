@@ -62,7 +62,7 @@ async def import_labels(
 ) -> pb.ImportLabelsResponse:
     """Read the whole file, then count its answers; see label_service.proto."""
     header = await _header(requests)
-    # Checked before the bytes come: an unknown audit need not wait for all of them.
+    # Checked before the bytes come: a client with a wrong name need not send them all.
     await backend.resources.get(header.audit)
     return await import_answers(backend, header.audit, await _answers(header, requests))
 

@@ -3,8 +3,8 @@
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label:for:votes"
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
 --       5 set: numbers of regions whose label a correction or a split used
---       6 set: "number:annotator" of those who have had it,
---       "again:number:annotator" of those who gave a gold task back
+--       6 set: "number:annotator" for tasks that an annotator has had,
+--       "again:number:annotator" for gold tasks that an annotator gave back
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
 --       9 hash, audit -> time of the last change that waits for an estimate   10 set: names of regions to be split
 --       11 hash: the audit's record
