@@ -26,7 +26,7 @@ from defuse.v1.promotion_service_pb2 import (
     SecondSearch,
     Verdict,
 )
-from defuse_server.gate.judge import judge
+from defuse_server.gate.decide import decide
 from defuse_server.gate.policy import DEFAULT
 
 CLASSES = 10
@@ -103,7 +103,7 @@ def verdict_rates(candidate: Candidate, size: int, draws: int) -> dict[str, floa
     rng = np.random.default_rng([size, *candidate.name.encode()])
     counts = dict.fromkeys(("PASS", "FAIL", "INCONCLUSIVE", *ESTIMATED), 0)
     for _ in range(draws):
-        verdict, checks = judge(drawn(candidate, size, rng), DEFAULT, timedelta(days=1))
+        verdict, checks = decide(drawn(candidate, size, rng), DEFAULT, timedelta(days=1))
         counts[Verdict.Name(verdict).removeprefix("VERDICT_")] += 1
         for name in ESTIMATED:
             counts[name] += all(check.verdict == VERDICT_PASS for check in checks if check.check == name)

@@ -336,7 +336,7 @@ async def test_a_split_is_read_once_a_region_was_mixed(stubs, records, backend, 
     (task,) = await backend.labels.lease(audit.name, "ann", 1, 60)
     mixed = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED)
     await backend.labels.submit(task.region, task.lease_token, mixed, "")
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     split = await stubs.audits.GetRegionSplit(GetRegionSplitRequest(name=f"{audit.name}/split"))
     assert (split.name, split.state) == (f"{audit.name}/split", JobState.JOB_STATE_QUEUED)
     region = await stubs.audits.GetRegion(GetRegionRequest(name=task.region))

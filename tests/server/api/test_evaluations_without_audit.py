@@ -21,8 +21,8 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
 )
 from defuse_server import redis_keys
-from defuse_server.evaluations import audits, inputs
-from defuse_server.evaluations.awaiting import settle
+from defuse_server.evaluations import choose_audit, input_digest
+from defuse_server.evaluations.wait_for_audit import settle
 
 QUEUED, SUCCEEDED = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_SUCCEEDED
 POLICY = "version: 1\naudit: {max_seeds: 500, budget_s: 60, annotators_per_region: 2}\n"
@@ -207,8 +207,8 @@ async def test_the_newest_audit_that_the_policy_still_allows_is_taken(
         def now(cls, tz=None):
             return datetime.datetime.now(tz) + datetime.timedelta(days=31)
 
-    monkeypatch.setattr(audits, "datetime", Later)
-    monkeypatch.setattr(inputs, "datetime", Later)
+    monkeypatch.setattr(choose_audit, "datetime", Later)
+    monkeypatch.setattr(input_digest, "datetime", Later)
     assert (await evaluate()).audit_created
     patient = "version: 1\nchecks: {audit_age: {max_days: 60}}\n"
     assert (await evaluate(policy=patient)).audit == newer.name
@@ -231,7 +231,7 @@ async def test_an_audit_that_fails_fails_those_that_wait(evaluate, read, records
     assert failed.state == JobState.JOB_STATE_FAILED
     assert failed.failure.reason == ERROR_REASON_PREFLIGHT_READABILITY
     assert failed.failure.message == (
-        f"{evaluation.audit}, which this evaluation waited for, failed, and nothing was judged: unreadable"
+        f"{evaluation.audit}, which this evaluation waited for, failed, and nothing was decided: unreadable"
     )
     assert failed.failure.figures == {"a": "1", "audit": evaluation.audit}
     assert failed.times.end_time.seconds

@@ -32,6 +32,7 @@ from defuse_server import redis_keys
 from defuse_server.api.promotions import PromotionService
 from defuse_server.backend import Backend, open_backend
 from defuse_server.host.settings import Settings
+from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import Fence
 from redis.asyncio import Redis
 
@@ -126,7 +127,7 @@ class Tiny:
         """Create a record and enqueue its job."""
         request = str(uuid.uuid4())
         made, _ = await self.backend.resources.create(
-            message, request, request.encode(), references=references
+            NewResource(message, request, request.encode(), references=references)
         )
         await self.backend.jobs.submit(made.name)
         return made
@@ -160,7 +161,7 @@ class Tiny:
     async def ready(self, message) -> str:
         """Register something without an inspection, and return its name."""
         message.state = REGISTRATION_STATE_INSPECTING
-        made, _ = await self.backend.resources.create(message, str(uuid.uuid4()), b"x")
+        made, _ = await self.backend.resources.create(NewResource(message, str(uuid.uuid4()), b"x"))
         claim = await Fence(self.backend.redis, "test", LEASE_S).claim(made.name)
         await claim.attempt.succeed(message)
         assert (await self.backend.resources.get(made.name)).state == REGISTRATION_STATE_READY

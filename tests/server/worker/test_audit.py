@@ -106,7 +106,7 @@ async def test_gold_tasks_show_dataset_items_where_an_audit_asks_for_them(tiny, 
     golds = [task for task in await backend.labeling.tasks(audit.name) if task.gold is not None]
     assert sorted(task.gold for task in golds) == ["0", "0", "0", "1", "1", "1"]
     for task in golds:
-        shown = await backend.labeling.shown(f"{audit.name}/regions/{task.number}")
+        shown = await backend.labeling.sheets(f"{audit.name}/regions/{task.number}")
         for sheet in (shown.sheet, shown.nearest_sheet):
             content = await backend.store.read(sheet.artifact.removeprefix("artifacts/"), 0, 8)
             assert content == b"\x89PNG\r\n\x1a\n"

@@ -3,8 +3,6 @@
 docs/policy.md says why each default is what it is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """What each key of a policy may hold."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

@@ -1,4 +1,4 @@
-"""What an annotator may answer, in words: others' tools show them, and files name them."""
+"""The words for answers, which other tools show and files contain."""
 
 from collections.abc import Iterable, Sequence
 from typing import cast
@@ -13,32 +13,32 @@ _OTHER_WORDS = {"invalid": "invalid", "cannot_tell": "cannot_tell", "cannot tell
 
 
 class Choices:
-    """The words for all votes of an audit, each of its own: the classes in their order, then the verdicts."""
+    """A distinct word for each vote of an audit: first the classes in their order, then the others."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self.class_count = len(class_names)
         self._votes: dict[str, str] = {}
         for label, name in enumerate(class_names):
             self._add(name, str(label), f" (class {label})")
-        # After the classes: a class that is called like a verdict keeps its name.
+        # After the classes: a class of the same name keeps its name.
         for vote, word in _VERDICT_WORDS.items():
             self._add(word, vote, " (no class)")
 
     @property
     def words(self) -> list[str]:
-        """The words, as they are shown."""
+        """The words as they are shown."""
         return list(self._votes)
 
     def word(self, vote: str) -> str:
-        """Return the word for a vote: a class as decimal number, `mixed`, `invalid` or `cannot_tell`."""
+        """Return the word for a vote: a class as a decimal number, `mixed`, `invalid` or `cannot_tell`."""
         return next(word for word, known in self._votes.items() if known == vote)
 
     def vote(self, word: str) -> str | None:
-        """Return the vote that a word stands for, or a class's number; None where it is neither.
+        """Return the vote for a word or a class's number, or None.
 
-        Names go before numbers: classes of digits may be named by numbers that are not their labels.
+        Names go before numbers: classes may be named by numbers that are not their labels.
         """
-        # Spreadsheets make a typographic apostrophe of a plain one.
+        # Spreadsheets turn a plain apostrophe into a typographic one.
         word = _plain(word).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
         if word in self._votes:
             return self._votes[word]
@@ -57,18 +57,18 @@ class Choices:
 
 
 async def choices_of(backend: Backend, audit: str) -> Choices:
-    """Return what may be answered in an audit; raises NotFound (the audit)."""
+    """Return the words for the answers in an audit. Raises `NotFound` (the audit)."""
     record = cast("Audit", await backend.resources.get(audit))
     return Choices(cast("Dataset", await backend.resources.get(record.dataset)).class_names)
 
 
 def _plain(word: str) -> str:
-    """One line, one space between words: what survives any tool."""
+    """Return one line with one space between words, which survives any tool."""
     return " ".join(word.split())
 
 
 def listed(words: Iterable[str], most: int = 12) -> str:
-    """Return words for a message, not more than a reader takes in."""
+    """Return words for a message, at most `most` of them."""
     words = list(words)
     shown = ", ".join(words[:most])
     return shown if len(words) <= most else f"{shown}, ... ({len(words)} in all)"

@@ -1,27 +1,21 @@
-"""Checks of the evidence: they pass, or say what is missing. A candidate can't fail for want of evidence."""
-
-from __future__ import annotations
+"""Checks of the labels and of the audit's age. They pass or are INCONCLUSIVE: a candidate can't fail here."""
 
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Final
 
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_INCONCLUSIVE,
-    VERDICT_PASS,
-    Check,
-    Evaluation,
-    LabelingFigures,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.gate.policy.bounds import AnnotatorAgreement, AuditAge, Checks, UnlabeledRegions
 
 LEAST_OVERLAP: Final = 10
-"""Regions that two annotators answered, before their agreement says something; all, where there are fewer."""
+"""The agreement counts once two annotators have answered this many regions, or all if there are fewer."""
 
 
-def evidence_checks(evaluation: Evaluation, bounds: Checks, audit_age: timedelta) -> Iterator[Check]:
-    """Those of the labels and of the audit's age."""
+def label_and_age_checks(
+    evaluation: pb.Evaluation, bounds: Checks, audit_age: timedelta
+) -> Iterator[pb.Check]:
+    """Yield the checks of the labels and of the audit's age."""
     labeling = evaluation.labeling
     if bounds.unlabeled_regions:
         yield from _unlabeled(labeling, bounds.unlabeled_regions, known=evaluation.HasField("labeling"))
@@ -31,7 +25,7 @@ def evidence_checks(evaluation: Evaluation, bounds: Checks, audit_age: timedelta
         yield _age(audit_age, bounds.audit_age)
 
 
-def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[Check]:
+def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[pb.Check]:
     shown = ", ".join(labeling.unlabeled)
     more = labeling.unlabeled_count - len(labeling.unlabeled)
     remedy = f"Label {shown}" + (f" and {more:,} more." if more > 0 else ".")
@@ -39,7 +33,7 @@ def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bo
         remedy = "The labels were not counted: evaluate again."
     explanation = (
         f"{labeling.unlabeled_count:,} of {labeling.region_count:,} regions have no label yet; they hold "
-        f"{labeling.unlabeled_harm_share:.3f} of the expected harm of all."
+        f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all regions."
     )
     for subject, value, bound in (
         ("count", labeling.unlabeled_count, bounds.max_count),
@@ -51,36 +45,32 @@ def _unlabeled(labeling: LabelingFigures, bounds: UnlabeledRegions, *, known: bo
             )
 
 
-def _agreement(labeling: LabelingFigures, bound: AnnotatorAgreement) -> Check:
-    enough = min(LEAST_OVERLAP, max(labeling.region_count, 1))
-    overlap = labeling.overlap_count
-    if not labeling.HasField("alpha") or overlap < enough:
-        return _counted(
-            "annotator_agreement",
-            "",
-            labeling.alpha,
-            bound.min,
-            False,
-            f"{overlap:,} regions have answers of two annotators or more; their agreement needs {enough}.",
-            "Have more regions labeled by a second annotator. Where one annotator is to decide, the policy "
-            "says `annotator_agreement: off`.",
-            at_least=True,
+def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Check:
+    needed = min(LEAST_OVERLAP, max(labeling.region_count, 1))
+    overlap, alpha = labeling.overlap_count, labeling.alpha
+    if labeling.HasField("alpha") and overlap >= needed:
+        passes = alpha >= bound.min
+        explanation = (
+            f"Krippendorff's alpha of {overlap:,} regions with several answers is {alpha:.3f}; at least "
+            f"{bound.min:g} is asked."
         )
-    return _counted(
-        "annotator_agreement",
-        "",
-        labeling.alpha,
-        bound.min,
-        labeling.alpha >= bound.min,
-        f"Krippendorff's alpha of {overlap:,} regions with several answers is {labeling.alpha:.3f}; at least "
-        f"{bound.min:g} is asked.",
-        "The annotators read the regions differently: look at those where they disagree, make the classes "
-        "clearer to them, and have the regions labeled again.",
-        at_least=True,
-    )
+        remedy = (
+            "The annotators read the regions differently. Look at the regions where they disagree, explain "
+            "the classes, and have the regions labeled again."
+        )
+    else:
+        passes = False
+        explanation = (
+            f"{overlap:,} regions have answers of two annotators or more; the agreement needs {needed}."
+        )
+        remedy = (
+            "Have more regions labeled by a second annotator. If one annotator is enough for you, set "
+            "`annotator_agreement: off` in the policy."
+        )
+    return _counted("annotator_agreement", "", alpha, bound.min, passes, explanation, remedy, at_least=True)
 
 
-def _age(audit_age: timedelta, bound: AuditAge) -> Check:
+def _age(audit_age: timedelta, bound: AuditAge) -> pb.Check:
     days = max(audit_age.total_seconds(), 0.0) / 86_400
     return _counted(
         "audit_age",
@@ -103,11 +93,11 @@ def _counted(
     remedy: str,
     *,
     at_least: bool = False,
-) -> Check:
-    return Check(
+) -> pb.Check:
+    return pb.Check(
         check=check,
         subject=subject,
-        verdict=VERDICT_PASS if passes else VERDICT_INCONCLUSIVE,
+        verdict=pb.VERDICT_PASS if passes else pb.VERDICT_INCONCLUSIVE,
         value=value,
         bound=bound,
         explanation=explanation,

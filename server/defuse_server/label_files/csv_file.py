@@ -1,4 +1,4 @@
-"""CSV for spreadsheets: a row a task, with columns for the answer."""
+"""CSV for spreadsheets: one row for each task, with columns for the answer."""
 
 import csv
 import io
@@ -7,15 +7,15 @@ from typing import Final
 from defuse.v1.audit_service_pb2 import Region
 
 from defuse_server.errors import ImportUnreadable, TooLarge
-from defuse_server.label_files.answers import Answers, FileAnswer
-from defuse_server.label_files.choices import Choices
+from defuse_server.label_files.answer_words import Choices
+from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 
 FILE_BYTES: Final = 16 * 1024 * 1024
-"""Largest CSV file that is taken."""
+"""Largest CSV file that an import takes."""
 COLUMNS = ("region", "fingerprint", "image", "samples", "choices", "annotator", "label", "note")
 _NEEDED = ("region", "fingerprint", "annotator", "label")
-# What makes a spreadsheet run a cell as a formula.
+# Spreadsheets run cells with these starts as formulas.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -25,7 +25,7 @@ def header() -> str:
 
 
 def task(region: Region, image: str, choices: Choices) -> str:
-    """Return a region's row, to be filled in."""
+    """Return a region's row, with empty cells for the answer."""
     words = " | ".join(choices.words)
     return _row([region.name, fingerprint(region), image, str(region.sheet.count), words, "", "", ""])
 
@@ -37,7 +37,7 @@ def _row(cells: list[str] | tuple[str, ...]) -> str:
 
 
 def escaped(cell: str) -> str:
-    """Return the cell so that no spreadsheet takes it for a formula."""
+    """Return the cell in a form that no spreadsheet reads as a formula."""
     return "'" + cell if cell.startswith(_FORMULA) else cell
 
 
@@ -46,8 +46,8 @@ def unescaped(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
 
 
-class SpreadsheetReader:
-    """Reads a table of answers; `annotator` is who answered where a row doesn't say."""
+class CsvReader:
+    """Reads a table of answers. `annotator` is the annotator of rows that name none."""
 
     def __init__(self, annotator: str) -> None:
         self._annotator = annotator
@@ -55,22 +55,22 @@ class SpreadsheetReader:
         self._answers = Answers()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; raises TooLarge."""
+        """Read the next bytes. Raises `TooLarge`."""
         self._data += data
         if len(self._data) > FILE_BYTES:
             raise TooLarge(f"expected at most {FILE_BYTES} bytes of CSV, got more: import it in parts")
 
     def finish(self) -> Answers:
-        """Return what the file says; raises ImportUnreadable, TooLarge."""
+        """Return the answers. Raises `ImportUnreadable`, `TooLarge`."""
         rows = csv.reader(io.StringIO(self._text(), newline=""), delimiter=self._delimiter(), strict=True)
         number = 1
         try:
             columns = _columns(next(rows, []))
-            # Counted by records: a note may hold line breaks, and a spreadsheet shows one row.
+            # Rows are counted as a spreadsheet shows them: a note may contain line breaks.
             for number, cells in enumerate(rows, start=2):
                 self._read(number, columns, cells)
         except csv.Error as error:
-            raise ImportUnreadable(f"row {number + 1} is no CSV: {error}") from None
+            raise ImportUnreadable(f"row {number + 1} is not CSV: {error}") from None
         return self._answers
 
     def _text(self) -> str:
@@ -82,7 +82,7 @@ class SpreadsheetReader:
             ) from None
 
     def _delimiter(self) -> str:
-        """Return what separates the header's cells: spreadsheets follow the language of their user."""
+        """Return the separator of the header's cells, which depends on the user's language."""
         first = self._text().partition("\n")[0]
         return max(",;\t", key=first.count)
 
@@ -107,7 +107,7 @@ class SpreadsheetReader:
 def _columns(names: list[str]) -> dict[str, int]:
     columns = {name.strip().lower(): position for position, name in enumerate(names)}
     if "annotation_id" in columns:
-        # Its annotators have other names there than in its JSON: both would count.
+        # Its annotators have other names than in the JSON, and both would count.
         raise ImportUnreadable("expected a filled-in export, got Label Studio's CSV: export it as JSON")
     missing = [name for name in _NEEDED if name not in columns]
     if missing:

@@ -1,14 +1,14 @@
--- Queues the split of an audit's MIXED regions, unless one is under way. Those of an audit that ended without success stay
--- whole: it publishes why, and what annotators answered to them stays.
+-- Queues the region split of an audit's MIXED regions, unless one is under way. If the audit ended without success, its
+-- regions are not split: the script publishes why, and the annotators' answers stay.
 --
--- KEYS  1 hash: the audit   2 hash: its split   3 sorted set: the queue   4 number: the sequence
+-- KEYS  1 hash: the audit   2 hash: its region split   3 sorted set: the queue   4 number: the sequence
 --       5 set: names of regions to be split   6 hash, region number -> outcome
 --       7 set: numbers of regions whose label is used
--- ARGV  1 name of the split   2 its body   3 state QUEUED   4 unfinished states: '1,2'   5 state SUCCEEDED
+-- ARGV  1 name of the region split   2 its body   3 state QUEUED   4 unfinished states: '1,2'   5 state SUCCEEDED
 --       6 states without success: '4,6'   7 their regions' outcome   8 channel of changes   9 name of the audit
 --       10... name and number of each of the audit's regions that wait, by turns
--- Returns begun, busy (the one before has not ended), early (the audit has not ended), whole (it ended without success;
--- nobody waits any more), or gone (there is no such audit; nobody waits any more).
+-- Returns begun, busy (the previous region split has not ended), early (the audit has not ended), whole (the audit ended
+-- without success), or gone (there is no such audit). After the last two, no region of the audit waits any more.
 
 local function is_one_of(states, state)
   return (',' .. states .. ','):find(',' .. state .. ',', 1, true)
@@ -39,8 +39,8 @@ if state and is_one_of(ARGV[4], state) then return 'busy' end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HDEL', KEYS[2], 'failure', 'progress', 'start_ms', 'end_ms', 'deaths', 'heartbeat_ms', 'worker')
--- The attempts count on over all splits of the audit: the fence tells the workers of the one before, too. `released`
--- says that none of them died of this one.
+-- Attempts are counted over all region splits of the audit, so the fence also stops workers of the previous one.
+-- `released` says that no worker died of this one.
 redis.call('HSETNX', KEYS[2], 'attempt', 0)
 redis.call('HSET', KEYS[2], 'body', ARGV[2], 'state', ARGV[3], 'released', 1,
   'create_ms', string.format('%.0f', now_ms))

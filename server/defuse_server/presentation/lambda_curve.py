@@ -1,4 +1,4 @@
-"""A correction's sweep over lambda, as points to draw."""
+"""The curves of a correction's sweep over lambda."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -12,14 +12,14 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 16, 24, 40
 _INSET: Final = 14
 _TICKS: Final = 4
 _FIGURES: Final = (
-    ("Samples of the regions that get their label", "region_accuracy"),
-    ("Validation split, right", "validation_accuracy"),
+    ("Accuracy on samples of the regions", "region_accuracy"),
+    ("Accuracy on the validation split", "validation_accuracy"),
 )
 
 
 @dataclass(frozen=True)
 class Point:
-    """A setting that was tried, in pixels."""
+    """A setting that was tried, at its place in pixels."""
 
     x: float
     y: float
@@ -38,7 +38,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Curve:
-    """One figure over lambda; `path` joins what differs in lambda alone, `before_y` is the value before."""
+    """One figure over lambda. `path` joins settings that differ in lambda alone."""
 
     title: str
     before: float
@@ -49,21 +49,21 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Tried:
+class SweepPoint:
     """A setting of the sweep, and its lambda."""
 
     weight: float
     figures: CorrectionPoint
 
 
-def points_by_lambda(correction: Correction) -> list[Tried]:
-    """The settings that did not diverge, for a table."""
-    tried = [Tried(_weight(point), point) for point in correction.curve if not point.diverged]
+def points_by_lambda(correction: Correction) -> list[SweepPoint]:
+    """Return the settings that did not diverge, by lambda."""
+    tried = [SweepPoint(_weight(point), point) for point in correction.curve if not point.diverged]
     return sorted(tried, key=lambda one: one.weight)
 
 
 def curves(correction: Correction) -> list[Curve]:
-    """Both figures of a correction; none where it has tried nothing yet, or all diverged."""
+    """Return both curves of a correction, or none if no setting has ended or all diverged."""
     kept = [point for point in correction.curve if not point.diverged and _weight(point) > 0]
     return [_curve(title, field, correction.baseline, kept) for title, field in _FIGURES] if kept else []
 
@@ -84,7 +84,7 @@ def _curve(title: str, field: str, baseline: CorrectionPoint, tried: Sequence[Co
         Point(x_of(_weight(one)), y_of(getattr(one, field)), _weight(one), getattr(one, field), one.chosen)
         for one in sorted(tried, key=_weight)
     ]
-    # What was tried around the best lambda stands as dots: the line shows lambda alone.
+    # The line shows lambda alone. Other settings around the best lambda are dots.
     alike = [
         one for one in tried if (one.learning_rate, one.epochs) == (tried[0].learning_rate, tried[0].epochs)
     ]

@@ -1,6 +1,4 @@
-"""Evaluations that wait for their audit: they hold no worker, and go on, or fail, when it has ended."""
-
-from __future__ import annotations
+"""Evaluations that wait for their audit. They occupy no worker, and go on or fail when the audit ends."""
 
 import asyncio
 import contextlib
@@ -18,20 +16,20 @@ from defuse_server import redis_keys
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable, DefuseError
 from defuse_server.evaluations.freezing import freeze
-from defuse_server.evaluations.inputs import Compared, waiting_digest
+from defuse_server.evaluations.input_digest import Compared, waiting_digest
 from defuse_server.host.redis_client import UNREACHABLE, Script
 from defuse_server.jobs import failures
 from defuse_server.records.record import JOB_RECORD
 
 _INTERVAL_S: Final = 1.0
-_SCRIPTS = (JOB_RECORD, Path(__file__).with_name("awaiting_settle.lua"))
+_SCRIPTS = (JOB_RECORD, Path(__file__).with_name("end_wait.lua"))
 _ENDED = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED)
 
 _log = structlog.get_logger(__name__)
 
 
-async def settle_for_ever(backend: Backend, interval_s: float = _INTERVAL_S) -> None:
-    """Let evaluations go on soon after their audits have ended."""
+async def keep_settling(backend: Backend, interval_s: float = _INTERVAL_S) -> None:
+    """Settle evaluations soon after their audits have ended, until this task is cancelled."""
     while True:
         with contextlib.suppress(*UNREACHABLE, BackendUnavailable):
             await settle(backend)
@@ -39,10 +37,10 @@ async def settle_for_ever(backend: Backend, interval_s: float = _INTERVAL_S) -> 
 
 
 async def settle(backend: Backend) -> None:
-    """Queue the evaluations whose audit has succeeded, with the labels of now; fail those of other ends.
+    """Queue the evaluations whose audit has succeeded, with the present labels. Fail the others.
 
-    Whoever calls it at the same time, or dies on the way: each evaluation is queued once, by one script, and
-    what has a place in the queue is never lost (`Jobs.recover`).
+    Several processes may call this at once, or die on the way: one script queues each evaluation once, and
+    `Jobs.recover` keeps what has a place in the queue.
     """
     members = await cast("Any", backend.redis.zrange(redis_keys.AWAITING_AUDIT, 0, -1))
     if not members:
@@ -86,7 +84,7 @@ async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) ->
 async def _freezing_failure(
     backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit
 ) -> Failure | None:
-    """Why the labels could not be frozen, None where they are; a fault of one must not hold up the others."""
+    """Return why the labels can't be frozen, or None. An error of one evaluation holds up no other."""
     try:
         await freeze(backend, evaluation, compared, audit)
     except (*UNREACHABLE, BackendUnavailable):
@@ -99,7 +97,7 @@ async def _freezing_failure(
 
 
 async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) -> Compared:
-    """The records that an evaluation is about; they can't be deleted while it is there."""
+    """Return the records that an evaluation compares. They can't be deleted while it exists."""
     resources = backend.resources
     return Compared(
         baseline=await resources.fetch(Classifier, evaluation.baseline),
@@ -110,19 +108,19 @@ async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) ->
 
 
 def _failure_of(audit: Audit) -> Failure | None:
-    """Why nothing can be judged; None where the audit has succeeded."""
+    """Return why the evaluation fails, or None if the audit has succeeded."""
     figures = {"audit": audit.name}
     if audit.state == JobState.JOB_STATE_CANCELLED:
         return Failure(
             reason=ERROR_REASON_WRONG_STATE,
-            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was judged; "
-            "evaluate again, and another audit is made",
+            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was decided. "
+            "Evaluate again to start another audit",
             figures=figures,
         )
     if audit.state == JobState.JOB_STATE_FAILED:
         return Failure(
             reason=audit.failure.reason,
-            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was judged: "
+            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was decided: "
             f"{audit.failure.message}",
             figures={**audit.failure.figures, **figures},
         )

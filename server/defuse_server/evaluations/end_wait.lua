@@ -2,9 +2,9 @@
 --
 -- KEYS: the evaluation (hash), AWAITING_AUDIT (sorted set of names), QUEUE (sorted set of names), SEQUENCE (number),
 --       digest of what evaluations are made of -> name (hash)
--- ARGV: name, state while it waits, body, digest that it was found under while it waited, digest from now on,
---       state when it failed, failure or ''
--- Answers 1; 0 where it waits no more: it was cancelled or deleted, or another settled it.
+-- ARGV: name, state while it waits, body, digest under which it was found while it waited, digest from now on,
+--       state of a failed job, failure or ''
+-- Returns 1, or 0 if it no longer waits because it was cancelled, deleted or settled.
 
 local name = ARGV[1]
 if redis.call('ZREM', KEYS[2], name) == 0 or number_of('state') ~= tonumber(ARGV[2]) then

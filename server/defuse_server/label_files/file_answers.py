@@ -1,4 +1,4 @@
-"""What a file of answers says, before anything of it is counted."""
+"""The answers of a file, before they are counted."""
 
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -9,19 +9,19 @@ from defuse_server.errors import TooLarge
 from defuse_server.validation import ANNOTATOR_CHARACTERS, NOTE_CHARACTERS
 
 ENTRIES: Final = 100_000
-"""Most answers, or tasks without one, that a file may hold."""
+"""Most entries in a file: answers, and tasks without an answer."""
 KEPT_CHARACTERS: Final = 32 * 1024 * 1024
-"""Most text of answers that is kept until the file has ended."""
+"""Most characters of answers in a file."""
 _FIELD_CHARACTERS: Final = 300
 
 
 @dataclass(frozen=True)
 class FileAnswer:
-    """One annotator's answer to one region, as the file has it."""
+    """One annotator's answer to one region, as it is in the file."""
 
     row: int
     annotation: str
-    """What makes it known again when the file comes a second time."""
+    """Id by which the answer is recognised if the file is imported again."""
     region: str
     fingerprint: str
     annotator: str
@@ -29,9 +29,9 @@ class FileAnswer:
     note: str
 
     def fault(self) -> str:
-        """Say which field can't be taken, or nothing."""
+        """Return the fault of the first field that can't be used, or an empty text."""
         if not self.annotator:
-            return "expected who answered, got nobody"
+            return "expected an annotator, got none"
         if len(self.annotator) > ANNOTATOR_CHARACTERS or not self.annotator.isprintable():
             return f"expected an annotator of at most {ANNOTATOR_CHARACTERS} printable characters"
         if len(self.note) > NOTE_CHARACTERS:
@@ -44,7 +44,7 @@ class FileAnswer:
         return ""
 
     def problem(self, reason: ImportProblemReason, message: str) -> ImportProblem:
-        """Say why it is not counted."""
+        """Return the problem because of which the answer is not counted."""
         return ImportProblem(
             row=self.row,
             region=_sendable(self.region[:_FIELD_CHARACTERS]),
@@ -59,13 +59,13 @@ def _is_printable(text: str) -> bool:
 
 
 def _sendable(text: str) -> str:
-    """Without what JSON can hold and UTF-8 can't: halves of surrogate pairs."""
+    """Replace halves of surrogate pairs, which JSON can hold and UTF-8 can't."""
     return text.encode("utf-8", "replace").decode()
 
 
 @dataclass
 class Answers:
-    """All of a file; raises TooLarge where it holds more than an import takes."""
+    """The answers and problems of a file. Its methods raise `TooLarge` beyond the limits of an import."""
 
     found: list[FileAnswer] = field(default_factory=list[FileAnswer])
     problems: list[ImportProblem] = field(default_factory=list[ImportProblem])
@@ -81,7 +81,7 @@ class Answers:
         self.found.append(answer)
 
     def malformed(self, row: int, message: str, region: str = "", annotator: str = "") -> None:
-        """Note a task or row that can't be read."""
+        """Add a problem for a task or row that can't be read."""
         self._count(len(message))
         problem = FileAnswer(row, "", region, "", annotator, "", "").problem(
             ImportProblemReason.IMPORT_PROBLEM_REASON_MALFORMED, message
@@ -104,12 +104,12 @@ class Answers:
 
 
 class Reader(Protocol):
-    """Reads a file that comes in pieces."""
+    """Reads a file in pieces."""
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; raises ImportUnreadable, TooLarge."""
+        """Read the next bytes. Raises `ImportUnreadable`, `TooLarge`."""
         ...
 
     def finish(self) -> Answers:
-        """Return what the file says, at its end; raises ImportUnreadable, TooLarge."""
+        """Return the answers at the end of the file. Raises `ImportUnreadable`, `TooLarge`."""
         ...

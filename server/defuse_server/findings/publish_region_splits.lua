@@ -1,11 +1,11 @@
--- Publishes what became of regions that waited to be split, all at once.
+-- Publishes the outcomes for regions that waited to be split, all at once.
 --
--- KEYS  1 hash: the split   2 hash: the audit   3 hash, region number -> body   4 hash, region number -> predicted class
+-- KEYS  1 hash: the region split   2 hash: the audit   3 hash, region number -> body   4 hash, region number -> predicted class
 --       5 hash, region number -> outcome   6 set: names of regions to be split
--- ARGV  1 name of the split   2 name of the audit   3 attempt   4 unfinished states   5 file of all regions, or ''
+-- ARGV  1 name of the region split   2 name of the audit   3 attempt   4 unfinished states   5 file of all regions, or ''
 --       6 count of outcomes   7... number, name and outcome of each, by turns, then number, body and predicted class of
 --       each new region, by turns
--- Returns 1, or -1 to a worker that no longer has the job.
+-- Returns 1, or -1 if the worker no longer has the job.
 
 if not owns(ARGV[3], ARGV[4]) then return -1 end
 local parts = 7 + 3 * tonumber(ARGV[6])

@@ -1,17 +1,15 @@
-"""How far an audit's labels can be trusted: agreement, and each annotator's record."""
-
-from __future__ import annotations
+"""The labeling report: the annotators' agreement, and each annotator's record."""
 
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import AnnotatorRecord, LabelingProgress, LabelingReport, LabelSkip
 
 from defuse_server.labels.agreement import krippendorff_alpha
 from defuse_server.labels.answers import KeptAnswer, KeptTask
+from defuse_server.labels.region_label import RegionLabel
 from defuse_server.names import region_name
 
 _VERDICT_STATES = {
@@ -20,19 +18,10 @@ _VERDICT_STATES = {
 }
 
 
-class Standing(Protocol):
-    """What the consensus says of one region; `label` counts only in the state LABELED."""
-
-    @property
-    def state(self) -> RegionState: ...  # noqa: D102
-    @property
-    def label(self) -> int | None: ...  # noqa: D102
-
-
 def labeling_report(
-    audit: str, tasks: Sequence[KeptTask], labels: Mapping[int, Standing], progress: LabelingProgress
+    audit: str, tasks: Sequence[KeptTask], labels: Mapping[int, RegionLabel], progress: LabelingProgress
 ) -> LabelingReport:
-    """Make the report of an audit from its tasks, gold ones included."""
+    """Return the report of an audit, made from its tasks, including gold tasks."""
     regions = [task for task in tasks if task.gold is None]
     votes = [[answer.vote for answer in task.answers if not answer.abstains] for task in regions]
     report = LabelingReport(
@@ -48,7 +37,7 @@ def labeling_report(
     return report
 
 
-def _records(tasks: Sequence[KeptTask], labels: Mapping[int, Standing]) -> list[AnnotatorRecord]:
+def _records(tasks: Sequence[KeptTask], labels: Mapping[int, RegionLabel]) -> list[AnnotatorRecord]:
     records: dict[str, AnnotatorRecord] = {}
     answers: dict[str, list[KeptAnswer]] = defaultdict(list)
 
@@ -80,17 +69,17 @@ def _count(record: AnnotatorRecord, answer: KeptAnswer, gold: str | None, consen
         record.agreed_count += answer.vote == consensus
 
 
-def _consensus(label: Standing | None) -> str | None:
-    """Return the vote that a region's annotators agreed on, None where there is none."""
+def _consensus(label: RegionLabel | None) -> str | None:
+    """Return the vote that a region's annotators agreed on, or None."""
     if label is None:
         return None
     return str(label.label) if label.label is not None else _VERDICT_STATES.get(label.state)
 
 
 def _durations_s(answers: Iterable[KeptAnswer]) -> Iterator[float]:
-    """How long each answer took: tasks that are leased together are answered one after the other.
+    """Yield the duration of each answer. Tasks that are leased together are answered one after the other.
 
-    Imported answers are left out: nobody saw how long they took.
+    Imported answers are left out: their durations are unknown.
     """
     before_ms = 0
     here = [answer for answer in answers if answer.lease_ms]

@@ -1,6 +1,4 @@
-"""What a verdict depends on, as digests: what is judged once need not be judged again."""
-
-from __future__ import annotations
+"""Digests of everything that a verdict depends on, so that the same inputs are not evaluated twice."""
 
 import hashlib
 import json
@@ -20,7 +18,7 @@ from defuse_server.names import parse_region_name
 
 @dataclass(frozen=True)
 class Compared:
-    """What an evaluation compares, and over what; all of them READY."""
+    """The baseline and candidate of an evaluation, with their VAE and dataset. All of them are READY."""
 
     baseline: Classifier
     candidate: Classifier
@@ -28,14 +26,14 @@ class Compared:
     dataset: Dataset
 
     def job_inputs(self) -> JobInputs:
-        """What a job gets of them."""
-        inputs = audited(self.baseline, self.vae, self.dataset)
+        """Return the inputs of an evaluation's job."""
+        inputs = audit_inputs(self.baseline, self.vae, self.dataset)
         inputs.classifier("candidate", self.candidate)
         return inputs
 
 
-def audited(classifier: Classifier, vae: Vae, dataset: Dataset) -> JobInputs:
-    """What an audit's job gets: bytes, and how they are read."""
+def audit_inputs(classifier: Classifier, vae: Vae, dataset: Dataset) -> JobInputs:
+    """Return the inputs of an audit's job: the files, and how they are read."""
     inputs = JobInputs()
     inputs.classifier("classifier", classifier)
     inputs.vae(vae)
@@ -44,19 +42,20 @@ def audited(classifier: Classifier, vae: Vae, dataset: Dataset) -> JobInputs:
 
 
 def audit_digest(classifier: Classifier, vae: Vae, dataset: Dataset) -> str:
-    """Of what an audit searches, whatever names it is registered under."""
-    return _digest(_plain(audited(classifier, vae, dataset)))
+    """Return the digest of an audit's inputs. The names of the resources do not count."""
+    return _digest(_plain(audit_inputs(classifier, vae, dataset)))
 
 
 def waiting_digest(evaluation: Evaluation, compared: Compared) -> str:
-    """Of an evaluation that waits for its audit, before there are labels to count with."""
+    """Return the digest of an evaluation that waits for its audit and so has no labels yet."""
     return _digest({"awaits": evaluation.audit, **_asked(evaluation, compared)})
 
 
 def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signing_key_id: str) -> str:
-    """Of everything that verdict and evidence depend on; labels, policy and code must be filled in.
+    """Return the digest of everything that the verdict and its evidence depend on.
 
-    Regions count by their numbers: the same audit made again, with the same labels, is the same evidence.
+    Fill in labels, policy and code version first. Regions count by their numbers, so a repeated audit with
+    the same labels has the same digest.
     """
     figures = MessageToDict(evaluation.labeling, preserving_proto_field_name=True)
     figures["unlabeled"] = [parse_region_name(name)[1] for name in evaluation.labeling.unlabeled]
@@ -75,7 +74,7 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signi
 
 
 def is_fresh(audit: Audit, policy: Policy, made: datetime) -> bool:
-    """Whether an audit that has ended is young enough for an evaluation by the policy, made at that time."""
+    """Tell whether the policy calls an audit that has ended fresh for an evaluation made at `made`."""
     bound = policy.checks.audit_age
     if bound is None:
         return True
@@ -83,7 +82,7 @@ def is_fresh(audit: Audit, policy: Policy, made: datetime) -> bool:
 
 
 def _made(evaluation: Evaluation) -> datetime:
-    """The time that the audit's age counts to: now, where the record is not made yet."""
+    """Return the time at which the evaluation was made: now, if it has no record yet."""
     if evaluation.times.HasField("create_time"):
         return evaluation.times.create_time.ToDatetime(UTC)
     return datetime.now(UTC)
@@ -103,6 +102,6 @@ def _plain(inputs: JobInputs) -> dict[str, Any]:
 
 
 def _digest(content: dict[str, Any]) -> str:
-    """SHA-256 of canonical JSON: keys sorted, no spaces."""
+    """Return the SHA-256 of canonical JSON: keys sorted, no spaces."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,17 +1,17 @@
-"""Jinja's environment of pages and HTML reports."""
+"""The Jinja environment of the pages and of the HTML report."""
 
 from pathlib import Path
 from typing import Any, Final, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from defuse_server.presentation.words import count, moment, percent, short, small
+from defuse_server.presentation.formatting import count, moment, per_million, percent, short, small
 
 FOLDER: Final = Path(__file__).parent / "templates"
 
 
 def environment(folder: Path) -> Environment:
-    """Of the templates in `folder`, and of those here; everything that is put in is escaped as HTML."""
+    """Return an environment of the templates in `folder` and of those here. Values are escaped as HTML."""
     made = Environment(
         loader=FileSystemLoader([folder, FOLDER]),
         autoescape=True,
@@ -19,6 +19,6 @@ def environment(folder: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(percent=percent, small=small, moment=moment, short=short)
+    made.filters.update(percent=percent, per_million=per_million, small=small, moment=moment, short=short)
     cast("dict[str, Any]", made.globals)["count"] = count
     return made

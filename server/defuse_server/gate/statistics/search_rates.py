@@ -1,15 +1,14 @@
-"""The misclassifications of two searches from the same seeds.
+"""Compares the misclassification rates of two searches from the same seeds.
 
-Misclassifications of one seed come together: where one candidate is wrong, its neighbours are, too. So what
-an interval counts is seeds. Its effective number of misclassifications is their number over the design effect
-(L. Kish, Survey Sampling, 1965), estimated from the differences between seeds; its quantiles are Student's.
+Misclassifications of one seed come together: if one candidate is wrong, its neighbours often are, too. So the
+intervals count seeds. The effective number of misclassifications is their number over the design effect
+(L. Kish, Survey Sampling, 1965), which is estimated from the differences between seeds. The quantiles are
+Student's.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from scipy import special
 
@@ -17,12 +16,12 @@ from defuse_server.gate.statistics.interval import Interval
 from defuse_server.gate.statistics.shares import wilson
 
 FEW_SEEDS: Final = 10
-"""With fewer seeds a variance between them says little; then each seed's misclassifications count as one."""
+"""With fewer seeds their variance says little. Then each seed's misclassifications count as one."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What one classifier's search gave; the sequences hold the seeds where either search found something."""
+    """The result of one classifier's search. The sequences hold the seeds with a find in either search."""
 
     candidates: int
     seed_candidates: Sequence[int]
@@ -30,21 +29,21 @@ class Search:
 
     @property
     def found(self) -> int:
-        """Misclassifications of all seeds."""
+        """Number of misclassifications of all seeds."""
         return sum(self.seed_found)
 
     @property
     def hit_seeds(self) -> int:
-        """Seeds with a misclassification."""
+        """Number of seeds with a misclassification."""
         return sum(found > 0 for found in self.seed_found)
 
 
 def ratio_interval(before: Search, after: Search, error: float) -> Interval:
-    """Interval of the candidate's misclassifications per candidate over the baseline's.
+    """Return the interval of the candidate's misclassification rate over the baseline's.
 
-    Of all misclassifications of both searches, the share that is the candidate's has Wilson's interval; the
-    ratio is that share over the rest, by the candidates tried. Needs two seeds with a misclassification; it
-    is infinite where the baseline has none.
+    Wilson's interval is that of the candidate's share of all misclassifications in both searches. The ratio
+    is that share over the rest, relative to the candidates tried. It needs two seeds with a
+    misclassification, and is infinite if the baseline has none.
     """
     clusters = _Clusters.of(before, after)
     quantile = clusters.quantile(error)
@@ -65,11 +64,11 @@ def ratio_interval(before: Search, after: Search, error: float) -> Interval:
 
 
 def rate_interval(before: Search, after: Search, seeds: int, error: float) -> Interval:
-    """Interval of the candidate's misclassifications per candidate; `seeds` counts those without any, too."""
+    """Return the interval of the candidate's misclassification rate. `seeds` counts all seeds."""
     rate = after.found / after.candidates
     clusters = _Clusters.of(before, after)
     if clusters.count < 2:
-        # Nothing tells how they come together: at worst all of a seed's candidates do.
+        # The clustering is unknown: at worst all candidates of a seed are wrong together.
         quantile = float(special.stdtrit(max(seeds - 1, 1), 1 - error / 2))
         return Interval(rate, *wilson(rate, seeds, quantile), seeds, error)
     quantile = clusters.quantile(error)
@@ -87,30 +86,30 @@ class _Clusters:
     count: int
     found: int
     squares: int
-    """Sum over the seeds of their squared number of misclassifications."""
+    """Sum of the squared numbers of misclassifications of the seeds."""
 
     @classmethod
-    def of(cls, before: Search, after: Search) -> _Clusters:
+    def of(cls, before: Search, after: Search) -> Self:
         sizes = [x + y for x, y in zip(before.seed_found, after.seed_found, strict=True)]
         return cls(len(sizes), sum(sizes), sum(size * size for size in sizes))
 
     def quantile(self, error: float) -> float:
-        """Student's; a few seeds with most of the misclassifications count as few."""
+        """Return Student's quantile. Few seeds with most misclassifications make a small sample."""
         effective = self.found * self.found / self.squares
         return float(special.stdtrit(max(effective - 1, 1.0), 1 - error / 2))
 
     def design_effect(
         self, residuals: Sequence[float], spread: float, quantile: float, *, few: bool
     ) -> float:
-        """Variance between seeds over that of independent misclassifications, which is `spread`."""
+        """Return the variance between seeds over `spread`, that of independent misclassifications."""
         together = self.squares / self.found
         estimated = 0.0
         if spread > 0:
             estimated = self.count / (self.count - 1) * sum(r * r for r in residuals) / spread
         if few:
             estimated = max(estimated, together)
-        # As if quantile^2 seeds more had gone either way (A. Agresti and B. A. Coull, 1998): two searches
-        # that agree on every seed are not certain to agree on the next.
+        # As if quantile^2 more seeds had gone either way (A. Agresti and B. A. Coull, 1998): two searches
+        # that agree on every seed may still differ on the next.
         return estimated + quantile**2 * together / self.count
 
 

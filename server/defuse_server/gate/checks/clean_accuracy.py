@@ -1,6 +1,4 @@
-"""Checks on the test split: the accuracy, its change, and the change of each class."""
-
-from __future__ import annotations
+"""Checks on the test split: the accuracy, its change, and the change for each class."""
 
 from dataclasses import dataclass
 
@@ -8,23 +6,23 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server.gate.checks.data_needed import MOST, least, rounded_up
 from defuse_server.gate.checks.estimate import Estimate
+from defuse_server.gate.checks.share_estimate import ShareEstimate
 from defuse_server.gate.policy.bounds import Checks
 from defuse_server.gate.statistics.interval import Interval
 from defuse_server.gate.statistics.paired import change_interval, mcnemar_p
-from defuse_server.gate.statistics.shares import share_interval
 
 
-def clean_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
-    """The accuracy of all test items, and its change."""
+def clean_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
+    """Return the accuracy on all test items and its change, each if the policy bounds it."""
     family: list[Estimate] = []
     if bounds.clean_accuracy:
         right = round(evaluation.test_accuracy_after * evaluation.test_size)
-        family.append(_Accuracy(right, evaluation.test_size, bounds.clean_accuracy.min))
+        bound = bounds.clean_accuracy.min
+        family.append(_Accuracy(check="clean_accuracy", right=right, items=evaluation.test_size, bound=bound))
     if bounds.clean_accuracy_change:
         family.append(
             _Change(
                 check="clean_accuracy_change",
-                subject="",
                 lost=sum(entry.lost_count for entry in evaluation.classes),
                 gained=sum(entry.gained_count for entry in evaluation.classes),
                 items=evaluation.test_size,
@@ -34,8 +32,8 @@ def clean_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
     return family
 
 
-def class_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
-    """The change of each class's accuracy."""
+def class_accuracy_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
+    """Return the change of each class's accuracy."""
     if not bounds.class_accuracy_change:
         return []
     return [
@@ -51,48 +49,25 @@ def class_family(evaluation: Evaluation, bounds: Checks) -> list[Estimate]:
     ]
 
 
-@dataclass(frozen=True)
-class _Accuracy:
-    right: int
-    items: int
-    bound: float
-    check: str = "clean_accuracy"
-    subject: str = ""
-    at_least: bool = True
-
-    def interval(self, error: float) -> Interval:
-        return share_interval(self.right, self.items, error)
-
+class _Accuracy(ShareEstimate):
     def measured(self) -> str:
         return f"The candidate gets {self.right:,} of {self.items:,} test items right"
 
     def failed(self, interval: Interval) -> str:
-        enough = least(
-            lambda right: share_interval(right, self.items, interval.error).lower >= self.bound,
-            self.right,
-            self.items,
-        )
+        enough = self.right_to_pass(interval.error)
         if enough is None:
-            return _NO_CANDIDATE
+            return "The test split is too small for any candidate to pass: add items."
         return f"{enough:,} of {self.items:,} items right would pass: {enough - self.right:,} more."
 
     def undecided(self, interval: Interval) -> str:
-        def told(items: int) -> bool:
-            found = share_interval(interval.value * items, items, interval.error)
-            return found.lower >= self.bound or found.upper < self.bound
-
-        return _enough_items(least(told, max(self.items, 1), MOST), "at this accuracy")
+        return _enough_items(self.items_to_decide(interval), "at this accuracy")
 
 
-@dataclass(frozen=True)
-class _Change:
-    check: str
-    subject: str
+@dataclass(frozen=True, kw_only=True)
+class _Change(Estimate):
     lost: int
     gained: int
     items: int
-    bound: float
-    at_least: bool = True
 
     def interval(self, error: float) -> Interval:
         return change_interval(self.lost, self.gained, self.items, error)
@@ -124,7 +99,7 @@ class _Change:
         return change_interval(lost, self.gained, self.items, error).lower >= self.bound
 
     def undecided(self, interval: Interval) -> str:
-        def told(items: int) -> bool:
+        def decides(items: int) -> bool:
             scale = items / self.items
             found = change_interval(self.lost * scale, self.gained * scale, items, interval.error)
             return found.lower >= self.bound or found.upper < self.bound
@@ -132,13 +107,10 @@ class _Change:
         of = f" of {self.subject}" if self.subject else ""
         if self.items == 0:
             return f"There is no test item{of}: add some."
-        return _enough_items(least(told, self.items, MOST), "at this rate of disagreement", of)
-
-
-_NO_CANDIDATE = "The test split is too small for any candidate to pass: add items."
+        return _enough_items(least(decides, self.items, MOST), "at this rate of disagreement", of)
 
 
 def _enough_items(count: int | None, at: str, of: str = "") -> str:
     if count is None:
-        return f"The value is so near to the bound that no number of test items{of} would tell."
-    return f"About {rounded_up(count)} test items{of} {at} would tell."
+        return f"The value is so close to the bound that no number of test items{of} would decide."
+    return f"About {rounded_up(count)} test items{of} {at} would decide."

@@ -1,6 +1,4 @@
-"""The worker's judgement of answers, for audits whose consensus is Dawid and Skene's."""
-
-from __future__ import annotations
+"""Estimates the consensus by Dawid and Skene's method. Every worker runs this beside its jobs."""
 
 import asyncio
 import contextlib
@@ -13,63 +11,65 @@ from defuse.v1.audit_service_pb2 import RegionState
 
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.labels.answers import KeptTask
-from defuse_server.labels.consensus import Verdict, Verdicts
+from defuse_server.labels.consensus_estimates import ConsensusEstimate, ConsensusEstimates
 from defuse_server.labels.dawid_skene import Votes, dawid_skene
 from defuse_server.labels.labeling import Labeling
 
 LEAST_POSTERIOR: Final = 0.9
-"""An answer that is at least so probable decides; else one more annotator is asked."""
+"""A vote decides if its probability is at least this. Otherwise one more annotator is asked."""
 OVERLAP_REGIONS: Final = 10
-"""So many regions must have two votes or more; with fewer nothing can be learned of the annotators."""
+"""Annotators' habits are estimated only if this many regions have two votes or more."""
 _INTERVAL_S: Final = 0.5
 
 _log = structlog.get_logger(__name__)
 
 
-async def judge_for_ever(verdicts: Verdicts, labeling: Labeling, interval_s: float = _INTERVAL_S) -> None:
-    """Judge answers soon after they come; whatever comes meanwhile is judged together, next."""
+async def keep_estimating(
+    estimates: ConsensusEstimates, labeling: Labeling, interval_s: float = _INTERVAL_S
+) -> None:
+    """Estimate again soon after new answers come, until this task is cancelled."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
-            await judge_once(verdicts, labeling)
+            await estimate_once(estimates, labeling)
         await asyncio.sleep(interval_s)
 
 
-async def judge_once(verdicts: Verdicts, labeling: Labeling) -> None:
-    """Judge the answers of all audits that have new ones."""
-    for audit, seen in (await verdicts.unjudged()).items():
+async def estimate_once(estimates: ConsensusEstimates, labeling: Labeling) -> None:
+    """Estimate the consensus of every audit that has new answers."""
+    for audit, mark in (await estimates.pending()).items():
         try:
-            await _judge(verdicts, labeling, audit, seen)
+            await _estimate(estimates, labeling, audit, mark)
         except UNREACHABLE:
             raise
         except Exception:
-            # The audit stays marked: the next round, or another worker, judges it. Others don't wait for it.
-            _log.exception("labels.not_judged", audit=audit)
+            # The audit stays pending for the next round or another worker, and holds up no other audit.
+            _log.exception("labels.not_estimated", audit=audit)
 
 
-async def _judge(verdicts: Verdicts, labeling: Labeling, audit: str, seen: str) -> None:
-    # States first: what is decided after this is refused by the script.
-    standing = await labeling.labels(audit)
+async def _estimate(estimates: ConsensusEstimates, labeling: Labeling, audit: str, mark: str) -> None:
+    # States first: the script refuses an estimate for a region that is decided after this.
+    labels = await labeling.labels(audit)
     tasks = await labeling.tasks(audit)
     if not tasks:
-        await verdicts.forget_unjudged(audit)
+        await estimates.forget(audit)
         return
-    open_numbers = {n for n, label in standing.items() if label.state < RegionState.REGION_STATE_LABELED}
-    judged = await asyncio.to_thread(judgement, tasks, open_numbers)
-    taken = await verdicts.judge(audit, seen, judged)
-    _log.info("labels.judged", audit=audit, verdicts=len(judged), taken=taken)
+    open_numbers = {n for n, label in labels.items() if label.state < RegionState.REGION_STATE_LABELED}
+    made = await asyncio.to_thread(estimates_of, tasks, open_numbers)
+    published = await estimates.publish(audit, mark, made)
+    _log.info("labels.estimated", audit=audit, estimates=len(made), published=published)
 
 
-def judgement(tasks: Sequence[KeptTask], open_numbers: Collection[int]) -> list[Verdict]:
-    """Return a verdict on each region of `open_numbers` that has its answers.
+def estimates_of(tasks: Sequence[KeptTask], open_numbers: Collection[int]) -> list[ConsensusEstimate]:
+    """Return an estimate for each region of `open_numbers` that has as many answers as it wants.
 
-    The answers to all tasks tell of the annotators, those to gold tasks too.
+    Answers to every task count as evidence of the annotators' habits, including answers to gold tasks.
     """
     due = [task for task in tasks if task.number in open_numbers and len(task.answers) >= task.wanted]
     overlap = sum(_vote_count(task) >= 2 for task in tasks if task.gold is None)
     if overlap < OVERLAP_REGIONS:
-        return [Verdict(task.number, task.version, "majority") for task in due]
+        return [ConsensusEstimate(task.number, task.version, "majority") for task in due]
     probable = _most_probable(tasks)
-    return [Verdict(task.number, task.version, probable.get(task.number, "")) for task in due]
+    return [ConsensusEstimate(task.number, task.version, probable.get(task.number, "")) for task in due]
 
 
 def _vote_count(task: KeptTask) -> int:
@@ -77,7 +77,7 @@ def _vote_count(task: KeptTask) -> int:
 
 
 def _most_probable(tasks: Sequence[KeptTask]) -> dict[int, str]:
-    """Region number -> the vote that is probable enough; none for others."""
+    """Return the vote that is probable enough, by region number. Other regions are left out."""
     tasks = [task for task in tasks if _vote_count(task)]
     given = [(row, one) for row, task in enumerate(tasks) for one in task.answers if not one.abstains]
     golds = {row: task.gold for row, task in enumerate(tasks) if task.gold is not None}

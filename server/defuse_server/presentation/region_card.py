@@ -1,4 +1,4 @@
-"""A region as a card."""
+"""The card of a region."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from defuse.v1.promotion_service_pb2 import RegionAccuracy
 
 @dataclass(frozen=True)
 class Badge:
-    """A state in words, and how it is meant: good, bad, open or plain."""
+    """A state in words with its tone: good, bad, open or plain."""
 
     text: str
     tone: str
@@ -16,7 +16,7 @@ class Badge:
 
 @dataclass(frozen=True)
 class Card:
-    """One region: what was found, what people said, and what the candidate makes of it."""
+    """One region: what the audit found, what people said, and the candidate's accuracy."""
 
     number: int
     region: Region
@@ -25,8 +25,8 @@ class Card:
     seed: str
     predicted: str
     measured: RegionAccuracy | None
-    """None where no evaluation has it."""
+    """None if no evaluation has measured the region."""
     picture: str
-    """URL of its samples' picture; empty where there is none to show."""
+    """URL of the picture of its samples, or empty."""
     agreement: float
-    """As Region.agreement; 0 where it is not to be shown."""
+    """As Region.agreement; 0 hides it."""

@@ -1,4 +1,4 @@
-"""Counts the answers of a file by the rules of the label queue."""
+"""Imports the answers of a file: counts them by the rules of the label queue."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -7,15 +7,15 @@ from defuse.v1.label_service_pb2 import ImportLabelsResponse, ImportProblem, Imp
 
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest
-from defuse_server.label_files.answers import Answers, FileAnswer
-from defuse_server.label_files.choices import Choices, choices_of, listed
+from defuse_server.label_files.answer_words import Choices, choices_of, listed
+from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 from defuse_server.names import parse_region_name
 
 PROBLEMS_SHOWN: Final = 1000
 _READ_BATCH = 200
 
-# What the queue says of a vote that it does not count, as the caller is told.
+# The problems of votes that the queue does not count.
 _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
     "missing": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_UNKNOWN,
@@ -23,25 +23,25 @@ _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
     ),
     "answered": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_ALREADY_ANSWERED,
-        "this annotator has answered the region already; nobody answers twice",
+        "this annotator has already answered the region",
     ),
     "closed": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_CLOSED,
-        "the region has all the answers that it wants",
+        "the region has all the answers that it needs",
     ),
     "full": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_LEASED,
-        "others are at the region, and no place is free: import again when they have answered or left",
+        "other annotators have leased the region, and no place is free: import again later",
     ),
     "changed": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_ANNOTATION_CHANGED,
-        "an earlier import counted another answer of this annotation: undo that one to have this one",
+        "an earlier import counted another answer of this annotation: undo that one to count this one",
     ),
 }
 
 
-async def count(backend: Backend, audit: str, answers: Answers) -> ImportLabelsResponse:
-    """Count each answer that fits, and report each that doesn't; raises NotFound (the audit)."""
+async def import_answers(backend: Backend, audit: str, answers: Answers) -> ImportLabelsResponse:
+    """Count each answer that fits, and report the others. Raises `NotFound` (the audit)."""
     choices = await choices_of(backend, audit)
     marks = await _fingerprints(backend, audit, (answer.region for answer in answers.found))
     response = ImportLabelsResponse(unanswered_count=answers.unanswered)
@@ -72,7 +72,7 @@ async def _counted(backend: Backend, audit: str, answer: FileAnswer, choices: Ch
 def _mismatch(
     answer: FileAnswer, audit: str, marks: dict[int, str], choices: Choices
 ) -> ImportProblem | None:
-    """Say why the answer belongs to no region as it is now, or names no choice."""
+    """Return the problem if the answer fits no present region or names no choice."""
     try:
         its_audit, number = parse_region_name(answer.region)
     except InvalidRequest as error:
@@ -84,7 +84,7 @@ def _mismatch(
         message = f"{audit} has no region {number}"
         return answer.problem(ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_UNKNOWN, message)
     if answer.fingerprint != marks[number]:
-        message = "the region is not the one that was exported: export again and look at it anew"
+        message = "the region has changed since the export: export it again, and answer again"
         return answer.problem(ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_CHANGED, message)
     if choices.vote(answer.word) is None:
         message = f"expected one of {listed(choices.words)}, or a class's number, got {answer.word[:100]!r}"
@@ -93,7 +93,7 @@ def _mismatch(
 
 
 async def _fingerprints(backend: Backend, audit: str, names: Iterable[str]) -> dict[int, str]:
-    """Return those of the audit's regions that the names are of, by number."""
+    """Return the fingerprints of the named regions of the audit, by number."""
     numbers: set[int] = set()
     for name in names:
         its_audit, _, number = name.partition("/regions/")

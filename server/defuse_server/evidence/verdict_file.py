@@ -1,6 +1,4 @@
-"""The verdict as one JSON document: what was judged, by what, with which figures, and how."""
-
-from __future__ import annotations
+"""The file of the verdict: one JSON document with the inputs, the policy, the figures and the checks."""
 
 from typing import Any, Final
 
@@ -13,7 +11,7 @@ from defuse_server.presentation.checks import verdict_word
 
 SCHEMA: Final = "defuse.verdict"
 VERSION: Final = 1
-"""Grows where a reader of the version before would misread a document; new fields don't raise it."""
+"""Raised if readers of the previous version would misread a document. New fields don't raise it."""
 _FIGURES: Final = (
     "test_size",
     "test_accuracy_before",
@@ -26,12 +24,12 @@ _FIGURES: Final = (
 
 
 def verdict_json(materials: Materials) -> bytes:
-    """The document, canonical: the same evaluation gives the same bytes."""
+    """Return the document in canonical JSON: the same evaluation gives the same bytes."""
     return canonical(verdict_document(materials))
 
 
 def verdict_document(materials: Materials) -> dict[str, Any]:
-    """docs/evidence.md describes its fields; figures and checks have the names of the contract."""
+    """Return the document. docs/evidence.md describes its fields."""
     evaluation, candidate = materials.evaluation, materials.candidate
     told = fields(evaluation)
     return {
@@ -48,7 +46,7 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
         },
         "policy": {
             "sha256": evaluation.policy_sha256,
-            # Its canonical JSON is what the digest is of.
+            # The digest is that of its canonical JSON.
             "content": Policy.parse(evaluation.policy).plain(),
         },
         "baseline": _model(evaluation.baseline, evaluation.baseline_sha256),
@@ -79,7 +77,7 @@ def _model(name: str, sha256: str) -> dict[str, str]:
 
 
 def _moment(evaluation: Evaluation, field: str) -> str:
-    """RFC 3339, UTC; empty where it is not set. The end comes after the evidence, and is not in it."""
+    """Return a time in UTC by RFC 3339, or an empty text. The evidence is made before the end time is set."""
     if not evaluation.HasField("times") or not evaluation.times.HasField(field):  # pyright: ignore[reportArgumentType]
         return ""
     return getattr(evaluation.times, field).ToJsonString()
