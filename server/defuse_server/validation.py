@@ -110,15 +110,6 @@ def between(found: Violations, field: str, value: int, low: int, high: int) -> N
     )
 
 
-def share(found: Violations, field: str, value: float, high: float = 1.0) -> None:
-    """A number in (0, high], or 0 for the default."""
-    found.require(
-        0 <= value <= high,
-        field,
-        f"expected more than 0 and at most {high:g} (0 for the default), got {value}",
-    )
-
-
 def finite(found: Violations, field: str, values: Iterable[float]) -> None:
     """No NaN and no infinity."""
     found.require(all(map(math.isfinite, values)), field, "expected finite numbers, got NaN or infinity")

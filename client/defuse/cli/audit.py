@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +10,8 @@ from defuse.cli import jobs
 from defuse.cli.audit_text import write_audit, write_audits, write_misclassification, write_regions
 from defuse.cli.connection import connect, left_running
 from defuse.cli.output import Json, as_dict, stdout, write, write_json
+from defuse.cli.settings import takes_settings
+from defuse.messages import AuditConfig
 
 app = typer.Typer(help="Search a classifier for what it gets wrong.", no_args_is_help=True)
 app.command("watch")(jobs.watch)
@@ -19,99 +20,21 @@ app.command("cancel")(jobs.cancel)
 AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 
 
-class PresetName(StrEnum):
-    """A set of defaults."""
-
-    DEFAULT = "default"
-    PAPER = "paper"
-
-
-class MethodName(StrEnum):
-    """How candidates are made."""
-
-    PAPER = "paper"
-    NEIGHBOURHOOD = "neighbourhood"
-    GRADIENT = "gradient"
-
-
-class ConsensusName(StrEnum):
-    """How annotators' answers become labels."""
-
-    MAJORITY = "majority"
-    DAWID_SKENE = "dawid-skene"
-
-
 @app.command()
+@takes_settings(AuditConfig)
 def start(
     context: typer.Context,
-    classifier: Annotated[str, typer.Option(help="classifiers/ID")],
-    vae: Annotated[str, typer.Option(help="vaes/ID")],
-    dataset: Annotated[str, typer.Option(help="datasets/ID")],
-    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    preset: PresetName = PresetName.DEFAULT,
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
-    max_seeds: Annotated[int, typer.Option(help="Train items to start from; 0: all.")] = 0,
-    candidates_per_seed: Annotated[int, typer.Option(help="0: the preset's, as of all below.")] = 0,
-    kept_per_seed: int = 0,
-    noise_scale: float = 0.0,
-    neighbours: int = 0,
-    agreement_threshold: float = 0.0,
-    tau: float = 0.0,
-    annotators_per_region: Annotated[int, typer.Option(help="0: 3.")] = 0,
-    max_annotators_per_region: Annotated[
-        int, typer.Option(help="So many at most, where they don't agree; 0: two more.")
-    ] = 0,
-    consensus: Annotated[
-        ConsensusName, typer.Option(help="How answers become labels.")
-    ] = ConsensusName.MAJORITY,
-    gold_rate: Annotated[
-        float, typer.Option(help="Share of tasks with a known answer, 0 to 0.5, to find careless annotators.")
-    ] = 0.0,
-    method: Annotated[
-        list[MethodName] | None,
-        typer.Option(help="How candidates are made (repeat the option); default: the preset's."),
-    ] = None,
-    max_candidates: Annotated[int, typer.Option(help="Stop after so many candidates; 0: no limit.")] = 0,
-    budget_s: Annotated[float, typer.Option(help="Stop after so many seconds; 0: no limit.")] = 0.0,
-    patience_shards: Annotated[
-        int, typer.Option(help="Stop after so many shards without a new region; 0: the preset's, -1: never.")
-    ] = 0,
-    belief_threshold: Annotated[
-        float, typer.Option(help="Least probability of being a bug, up to 1, to be kept; 0: the preset's.")
-    ] = 0.0,
+    classifier: Annotated[str, typer.Option(help="classifiers/ID of the classifier to search.")],
+    vae: Annotated[str, typer.Option(help="vaes/ID of the VAE that makes candidates.")],
+    dataset: Annotated[str, typer.Option(help="datasets/ID of the reference data.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the audit until it ends.")] = False,
+    name: Annotated[str, typer.Option(help="The audit's name in lists. By default empty.")] = "",
     json: Json = False,
+    **settings: Any,
 ) -> None:
     """Start an audit."""
     with connect(context) as client:
-        audit = client.start_audit(
-            classifier,
-            vae,
-            dataset,
-            display_name=name,
-            preset=preset.value,
-            seed=seed,
-            device=device,
-            max_seeds=max_seeds,
-            candidates_per_seed=candidates_per_seed,
-            kept_per_seed=kept_per_seed,
-            noise_scale=noise_scale,
-            neighbours=neighbours,
-            agreement_threshold=agreement_threshold,
-            tau=tau,
-            annotators_per_region=annotators_per_region,
-            methods=[name.value for name in method or ()],
-            max_candidates=max_candidates,
-            budget_s=budget_s,
-            patience_shards=patience_shards,
-            belief_threshold=belief_threshold,
-            labeling={
-                "method": consensus.value.replace("-", "_"),
-                "max_annotators_per_region": max_annotators_per_region,
-                "gold_rate": gold_rate,
-            },
-        )
+        audit = client.start_audit(classifier, vae, dataset, display_name=name, **settings)
         if watch:
             jobs.follow(client, audit.name, json)
             if json:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,47 +10,22 @@ from defuse.cli.connection import connect, left_running
 from defuse.cli.figures import change, share
 from defuse.cli.output import Json, stdout, write, write_facts, write_table
 from defuse.cli.progress import job_bar, state_of
-from defuse.messages import Correction, CorrectionPoint
+from defuse.cli.settings import takes_settings
+from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 
 
-class CorrectionPresetName(StrEnum):
-    """A set of defaults."""
-
-    DEFAULT = "default"
-    PAPER = "paper"
-
-
+@takes_settings(CorrectionConfig)
 def correct(
     context: typer.Context,
-    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    preset: CorrectionPresetName = CorrectionPresetName.DEFAULT,
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
-    weight: Annotated[
-        list[float] | None,
-        typer.Option("--lambda", help="A weight of the regions' loss to try (repeat the option)."),
-    ] = None,
-    learning_rate: float = 0.0,
-    epochs: int = 0,
-    samples_per_region: int = 0,
+    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,
+    name: Annotated[str, typer.Option(help="The correction's name in lists. By default empty.")] = "",
     json: Json = False,
+    **settings: Any,
 ) -> None:
     """Fine-tune an audit's classifier on its labeled regions, and register the result as a new classifier."""
     with connect(context) as client:
-        correction = client.correct(
-            audit,
-            display_name=name,
-            wait=False,
-            preset=preset.value,
-            seed=seed,
-            device=device,
-            lambdas=weight or [],
-            learning_rate=learning_rate,
-            epochs=epochs,
-            samples_per_region=samples_per_region,
-        )
+        correction = client.correct(audit, display_name=name, wait=False, **settings)
         if wait:
             with left_running(correction.name), job_bar() as update:
                 client.wait(correction, on_update=update)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,16 +14,18 @@ from defuse.cli.connection import connect
 from defuse.cli.gate_files import GateFiles
 from defuse.cli.output import Json, stderr, write
 from defuse.cli.progress import job_bar
+from defuse.cli.settings import takes_settings
 from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
 from defuse.client import Client
 from defuse.errors import ArgumentError, CallFailed, FailedPrecondition, InvalidArgument, Rejected
-from defuse.messages import Evaluation
+from defuse.messages import Evaluation, EvaluationConfig
 from defuse.model_registries.declaration import Declaration, classifier_of
 from defuse.model_registries.registry import OnnxFile
 
 _PLACE = re.compile(r"line (\d+), column (\d+): ")
 
 
+@takes_settings(EvaluationConfig)
 def gate(
     context: typer.Context,
     baseline: Annotated[str, typer.Option(help="classifiers/ID of the classifier in use.")],
@@ -67,11 +69,8 @@ def gate(
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the verdict.")] = True,
     name: Annotated[str, typer.Option(help="The evaluation's name in lists. By default empty.")] = "",
-    seed: Annotated[
-        int, typer.Option(help="Number that starts the random generators. The same number repeats a run.")
-    ] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N. By default the server's device.")] = "",
     json: Json = False,
+    **settings: Any,
 ) -> int:
     """Decide by a policy whether a candidate may be promoted.
 
@@ -96,10 +95,9 @@ def gate(
             dataset=dataset or None,
             policy=_text(policy) if policy else "",
             candidate_sha256=file.sha256 if file else "",
-            seed=seed,
-            device=device,
             display_name=name,
             wait=False,
+            **settings,
         )
         if wait:
             evaluation = _ended(client, evaluation)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,8 +11,9 @@ from defuse.cli.connection import connect, left_running
 from defuse.cli.figures import share
 from defuse.cli.output import Json, stdout, write_facts, write_json, write_table
 from defuse.cli.progress import job_bar, state_of
+from defuse.cli.settings import takes_settings
 from defuse.client import Client
-from defuse.messages import VaeTraining
+from defuse.messages import VaeTraining, VaeTrainingConfig
 
 app = typer.Typer(help="Train the VAE that an audit searches.", no_args_is_help=True)
 
@@ -24,34 +25,20 @@ _SHEETS = Path("vae-sheets")
 
 
 @app.command()
+@takes_settings(VaeTrainingConfig)
 def train(
     context: typer.Context,
-    dataset: Annotated[str, typer.Option(help="datasets/ID")],
-    classifier: Annotated[str, typer.Option(help="classifiers/ID: who must be able to read what it makes.")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
-    latent_size: Annotated[
-        list[int] | None,
-        typer.Option(help="A latent size to choose from (repeat the option); default: by the data."),
-    ] = None,
-    budget_s: Annotated[float, typer.Option(help="Seconds that it may take; default 480.")] = 0.0,
+    dataset: Annotated[str, typer.Option(help="datasets/ID of the images to learn.")],
+    classifier: Annotated[str, typer.Option(help="classifiers/ID. It must read what the VAE makes.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the training has ended.")] = True,
+    name: Annotated[str, typer.Option(help="The training's name in lists. By default empty.")] = "",
     sheets: _Sheets = _SHEETS,
     json: Json = False,
+    **settings: Any,
 ) -> None:
     """Train a VAE that the classifier can read, and register it."""
     with connect(context) as client:
-        training = client.train_vae(
-            classifier,
-            dataset,
-            display_name=name,
-            wait=False,
-            seed=seed,
-            device=device,
-            latent_sizes=latent_size or [],
-            budget_s=budget_s,
-        )
+        training = client.train_vae(classifier, dataset, display_name=name, wait=False, **settings)
         if wait:
             with left_running(training.name), job_bar() as update:
                 client.wait(training, on_update=update)

@@ -79,5 +79,5 @@ def _check_create(request: CreateCorrectionRequest) -> None:
     violations = Violations()
     validation.creation(violations, request)
     validation.name(violations, "audit", request.audit, "audits")
-    configs.correction_config(violations, request.config)
+    configs.job_config(violations, request.config)
     violations.check()

@@ -165,7 +165,7 @@ def _check_create(request: CreateEvaluationRequest) -> None:
         "candidate_sha256",
         f"expected a SHA-256 in lower-case hexadecimal, got {request.candidate_sha256[:100]!r}",
     )
-    configs.evaluation_config(violations, request.config)
+    configs.job_config(violations, request.config)
     violations.check()
 
 

@@ -80,5 +80,5 @@ def _check_train(request: TrainVaeRequest) -> None:
     validation.creation(violations, request)
     validation.name(violations, "classifier", request.classifier, "classifiers")
     validation.name(violations, "dataset", request.dataset, "datasets")
-    configs.vae_training_config(violations, request.config)
+    configs.job_config(violations, request.config)
     violations.check()

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Final
 
+from defuse.settings import default_of, field_of
 from defuse.v1.audit_service_pb2 import AuditConfig, ConsensusMethod
 
-ANNOTATORS: Final = 3
+ANNOTATORS: Final[int] = default_of(field_of(AuditConfig, "annotators_per_region"))
 """Annotators that a region wants, where an audit does not say."""
 MORE_ANNOTATORS: Final = 2
 """So many more are asked where they don't agree."""
-LIMIT_MAX: Final = 30
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,11 @@ from typing import Any, Final, cast
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import (
-    PRESET_DEFAULT,
-    PRESET_PAPER,
     Audit,
     AuditConfig,
     CalibrationFigures,
     PreflightFigures,
     SaturationPoint,
-    SearchMethod,
     StopReason,
 )
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
@@ -29,6 +26,7 @@ from defuse_server.labels import labeling_rule as labeling
 from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import artifact_name
 from defuse_server.worker.engine_events import ChunkReady, EngineWarning, Preflight
+from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import (
     SHEETS,
@@ -39,20 +37,6 @@ from defuse_server.worker.transcode import (
 )
 from defuse_server.worker.work import Work, warnings_of
 
-_SETTINGS = (
-    "max_seeds",
-    "candidates_per_seed",
-    "kept_per_seed",
-    "noise_scale",
-    "neighbours",
-    "agreement_threshold",
-    "tau",
-    "max_candidates",
-    "budget_s",
-    "patience_shards",
-    "belief_threshold",
-)
-"""Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
 _CHUNKS_PAGE = 1000
 GOLD_SHEETS_PER_CLASS: Final = 3
 
@@ -68,7 +52,7 @@ class AuditWork(Work[Audit]):
         return JobPlan(
             "audit",
             await audit_inputs(audit, self.backend),
-            config={**audit_config_json(audit.config), **_gold_sheets(audit.config)},
+            config={**config_json(audit.config), **_gold_sheets(audit.config)},
             seed=audit.config.seed,
             device=audit.config.device,
             finished_chunks=await finished_chunks(audit.name, self.backend),
@@ -106,7 +90,8 @@ class AuditWork(Work[Audit]):
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish the regions, open them to annotators, and fill in the configuration that was used."""
         audit = self.message
-        _fill_in(audit.config, result["config"], self.backend.settings.device)
+        fill_in(audit.config, result["config"], self.backend.settings.device)
+        labeling.fill_in(audit.config)
         audit.preflight.CopyFrom(_preflight_figures(result["preflight"]))
         audit.seed_count = result["seeds"]
         _fill_in_search(audit, result)
@@ -145,30 +130,9 @@ async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
     return finished
 
 
-def audit_config_json(config: AuditConfig) -> dict[str, Any]:
-    """An audit's config as job.json has it; what is unset is left to the engine's presets."""
-    values = {name: getattr(config, name) for name in _SETTINGS}
-    json: dict[str, Any] = {name: value for name, value in values.items() if value}
-    if config.methods:
-        names = (SearchMethod.Name(method) for method in config.methods)
-        json["methods"] = [name.removeprefix("SEARCH_METHOD_").lower() for name in names]
-    return {"preset": "paper" if config.preset == PRESET_PAPER else "default", **json}
-
-
 def _gold_sheets(config: AuditConfig) -> dict[str, Any]:
     """What the audit's own job has beside its search: jobs that repeat the search need no gold tasks."""
     return {"gold_sheets": GOLD_SHEETS_PER_CLASS} if config.labeling.gold_rate > 0 else {}
-
-
-def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) -> None:
-    config.preset = PRESET_PAPER if used["preset"] == "paper" else PRESET_DEFAULT
-    for name in _SETTINGS:
-        setattr(config, name, used[name])
-    config.ClearField("methods")
-    for name in used["methods"]:
-        config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
-    config.device = config.device or default_device
-    labeling.fill_in(config)
 
 
 def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:

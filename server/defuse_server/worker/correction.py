@@ -8,23 +8,16 @@ from typing import Any
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.correction_service_pb2 import (
-    CORRECTION_PRESET_DEFAULT,
-    CORRECTION_PRESET_PAPER,
-    Correction,
-    CorrectionPoint,
-)
+from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
 from defuse.v1.registry_service_pb2 import Classifier, Lineage
 
 from defuse_server.labels import label_set
-from defuse_server.worker.audit import audit_config_json, audit_inputs
+from defuse_server.worker.audit import audit_inputs
 from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
 from defuse_server.worker.work import Work, warnings_of
-
-_SETTINGS = ("learning_rate", "epochs", "samples_per_region")
-"""Fields of CorrectionConfig that a job.json has under the same name; 0 stands for the default."""
 
 
 class CorrectionWork(Work[Correction]):
@@ -37,15 +30,10 @@ class CorrectionWork(Work[Correction]):
         audit = await self.backend.resources.fetch(Audit, correction.audit)
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(correction.regions_artifact or await self.backend.regions.artifact(audit.name))
-        settings = {name: getattr(correction.config, name) for name in _SETTINGS}
-        config: dict[str, Any] = {name: value for name, value in settings.items() if value}
-        if correction.config.preset == CORRECTION_PRESET_PAPER:
-            config["preset"] = "paper"
-        if correction.config.lambdas:
-            config["lambdas"] = list(correction.config.lambdas)
+        config = config_json(correction.config)
         config["labels"] = await label_set.labels_json(self.backend.store, correction.label_set_digest)
         config["tau"] = audit.config.tau
-        config["audit"] = audit_config_json(audit.config)
+        config["audit"] = config_json(audit.config)
         config["audit_seed"] = audit.config.seed
         return JobPlan(
             "correct", inputs, config=config, seed=correction.config.seed, device=correction.config.device
@@ -59,13 +47,7 @@ class CorrectionWork(Work[Correction]):
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the sweep, and register the corrected model."""
         correction = self.message
-        used = result["config"]
-        paper = used["preset"] == "paper"
-        correction.config.preset = CORRECTION_PRESET_PAPER if paper else CORRECTION_PRESET_DEFAULT
-        for name in _SETTINGS:
-            setattr(correction.config, name, used[name])
-        correction.config.lambdas[:] = used["lambdas"]
-        correction.config.device = correction.config.device or self.backend.settings.device
+        fill_in(correction.config, result["config"], self.backend.settings.device)
         correction.baseline.CopyFrom(_point(result["baseline"]))
         correction.control.CopyFrom(_point(result["control"]))
         del correction.curve[:]

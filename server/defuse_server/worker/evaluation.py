@@ -20,8 +20,8 @@ from defuse_server.gate.judge import judge
 from defuse_server.gate.policy import Policy
 from defuse_server.labels import label_set
 from defuse_server.names import region_name
-from defuse_server.worker.audit import audit_config_json
 from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_config import config_json
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.work import Work, warnings_of
 
@@ -56,7 +56,7 @@ class EvaluationWork(Work[Evaluation]):
         inputs.regions(evaluation.regions_artifact)
         config = {
             "labels": await label_set.labels_json(self.backend.store, evaluation.label_set_digest),
-            "audit": audit_config_json(audit.config),
+            "audit": config_json(audit.config),
             "audit_seed": audit.config.seed,
             "tau": audit.config.tau,
             "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,

@@ -12,8 +12,9 @@ from defuse.v1.models_pb2 import Failure
 
 from defuse_server.findings.region_splits import SplitOutcome
 from defuse_server.names import audit_of_split, parse_region_name, region_name
-from defuse_server.worker.audit import audit_config_json, audit_inputs, finished_chunks
+from defuse_server.worker.audit import audit_inputs, finished_chunks
 from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_config import config_json
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import region_message, stored_sheets
 from defuse_server.worker.work import Work, warnings_of
@@ -39,7 +40,7 @@ class SplitWork(Work[RegionSplit]):
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(await self.backend.regions.artifact(audit.name))
         inputs.misclassifications(await finished_chunks(audit.name, self.backend))
-        config = {"regions": numbers, "audit": audit_config_json(audit.config)}
+        config = {"regions": numbers, "audit": config_json(audit.config)}
         return JobPlan("split", inputs, config=config, seed=audit.config.seed, device=audit.config.device)
 
     async def on_warning(self, event: EngineWarning) -> None:

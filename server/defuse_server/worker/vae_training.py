@@ -11,6 +11,7 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
 from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
 from defuse_server.worker.transcode import contact_sheet_message
@@ -27,13 +28,12 @@ class VaeTrainingWork(Work[VaeTraining]):
         inputs = JobInputs()
         inputs.classifier("classifier", await self.backend.resources.fetch(Classifier, training.classifier))
         inputs.dataset(await self.backend.resources.fetch(Dataset, training.dataset))
-        config: dict[str, Any] = {}
-        if training.config.latent_sizes:
-            config["latent_sizes"] = list(training.config.latent_sizes)
-        if training.config.budget_s:
-            config["budget_s"] = training.config.budget_s
         return JobPlan(
-            "train_vae", inputs, config=config, seed=training.config.seed, device=training.config.device
+            "train_vae",
+            inputs,
+            config=config_json(training.config),
+            seed=training.config.seed,
+            device=training.config.device,
         )
 
     async def on_warning(self, event: EngineWarning) -> None:
@@ -44,9 +44,8 @@ class VaeTrainingWork(Work[VaeTraining]):
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in what was tried, keep the sheets, and register the VAE."""
         training = self.message
+        fill_in(training.config, result["config"], self.backend.settings.device)
         training.config.latent_sizes[:] = sorted({point["latent_size"] for point in result["points"]})
-        training.config.budget_s = result["config"]["budget_s"]
-        training.config.device = training.config.device or self.backend.settings.device
         del training.points[:]
         training.points.extend(VaeTrainingPoint(**point) for point in result["points"])
         training.readability = result["readability"]

@@ -57,17 +57,12 @@ class Policy:
 
     def audit_config(self) -> AuditConfig:
         """What an audit is made with where there is none."""
-        budget = self.audit
-        return AuditConfig(
-            seed=budget.seed,
-            max_seeds=budget.max_seeds,
-            candidates_per_seed=budget.candidates_per_seed,
-            kept_per_seed=budget.kept_per_seed,
-            max_candidates=budget.max_candidates or 0,
-            budget_s=budget.budget_s or 0.0,
-            patience_shards=-1 if budget.patience_shards is None else budget.patience_shards,
-            annotators_per_region=budget.annotators_per_region,
-        )
+        limits: dict[str, Any] = {
+            name: value for name, value in vars(self.audit).items() if value is not None
+        }
+        # Unset would be the default.
+        limits.setdefault("patience_shards", -1)
+        return AuditConfig(**limits)
 
 
 DEFAULT: Final = Policy()

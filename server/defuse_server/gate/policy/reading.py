@@ -8,11 +8,11 @@ from typing import Any, Final
 
 import yaml
 
-from defuse_server.gate.policy import settings
+from defuse_server.gate.policy import ranges
 from defuse_server.gate.policy.bounds import CONFIDENCE, AuditBudget, Checks
 from defuse_server.gate.policy.contradictions import find_contradictions
 from defuse_server.gate.policy.faults import Faults, unknown
-from defuse_server.gate.policy.settings import Setting
+from defuse_server.gate.policy.ranges import Range
 
 VERSION: Final = 1
 TEXT_BYTES: Final = 64 * 1024
@@ -38,10 +38,10 @@ def read_policy(text: str) -> tuple[float, Checks, AuditBudget]:
     _check_version(root, sections, faults)
     confidence = CONFIDENCE
     if "confidence" in sections:
-        confidence = _number(sections["confidence"], "confidence", settings.CONFIDENCE, faults)
-    nodes = _entries(sections.get("checks"), ("checks",), "check", settings.CHECKS, faults, places)
+        confidence = _number(sections["confidence"], "confidence", ranges.CONFIDENCE, faults)
+    nodes = _entries(sections.get("checks"), ("checks",), "check", ranges.CHECKS, faults, places)
     checks = {name: _check(node, name, faults, places) for name, node in nodes.items()}
-    audit = _numbers(sections.get("audit"), ("audit",), settings.AUDIT, faults, places)
+    audit = _numbers(sections.get("audit"), ("audit",), ranges.AUDIT, faults, places)
     faults.check()
     read = confidence, Checks(**checks), AuditBudget(**audit)
     find_contradictions(*read, places, faults)
@@ -124,7 +124,7 @@ def _check(node: Any, name: str, faults: Faults, places: Places) -> Any:
     """The bounds of a check; None where it is off, or wrong."""
     if _is_off(node):
         return None
-    bounds, known = settings.CHECKS[name]
+    bounds, known = ranges.CHECKS[name]
     if not isinstance(node, yaml.MappingNode):
         shape = "{" + ", ".join(f"{key}: ..." for key in known) + "}"
         faults.add(node.start_mark, f"{name}: expected off or {shape}, got {_shown(node)}")
@@ -141,25 +141,25 @@ def _has_default(bounds: type[Any], field: str) -> bool:
 
 
 def _numbers(
-    node: Any, path: tuple[str, ...], known: Mapping[str, Setting], faults: Faults, places: Places
+    node: Any, path: tuple[str, ...], known: Mapping[str, Range], faults: Faults, places: Places
 ) -> dict[str, Any]:
     entries = _entries(node, path, f"key of {path[-1]}", known, faults, places)
     return {key: _number(value, f"{path[-1]}.{key}", known[key], faults) for key, value in entries.items()}
 
 
-def _number(node: Any, name: str, setting: Setting, faults: Faults) -> Any:
+def _number(node: Any, name: str, allowed: Range, faults: Faults) -> Any:
     """The number at a node; None where it is off, or wrong."""
-    if setting.may_be_off and _is_off(node):
+    if allowed.may_be_off and _is_off(node):
         return None
     plain = isinstance(node, yaml.ScalarNode) and node.style is None
     if not plain or not _NUMBER.fullmatch(node.value):
-        faults.add(node.start_mark, f"{name}: expected {setting}, got {_shown(node)}")
+        faults.add(node.start_mark, f"{name}: expected {allowed}, got {_shown(node)}")
         return None
     value = float(node.value)
-    if fault := setting.fault(value):
+    if fault := allowed.fault(value):
         faults.add(node.start_mark, f"{name}: {fault}")
         return None
-    return int(value) if setting.whole else value
+    return int(value) if allowed.whole else value
 
 
 def _is_off(node: Any) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, Final
+
+from defuse.settings import field_of, is_whole, setting_of
+from defuse.v1.audit_service_pb2 import AuditConfig
 
 from defuse_server.gate.policy import bounds
 
 
 @dataclass(frozen=True)
-class Setting:
+class Range:
     """A number in a range; `above` and `below` leave out the range's ends."""
 
     low: float
@@ -43,25 +46,25 @@ class Setting:
         return f"{kind} {low} and {high}" + (", or off" if self.may_be_off else "")
 
 
-_ACCURACY = Setting(
+_ACCURACY = Range(
     0,
     1,
     above=True,
     below=True,
     never="the lower end of an interval lies between, however many items there are",
 )
-_CHANGE = Setting(-1, 1, above=True, below=True, never="the lower end of an interval lies between")
+_CHANGE = Range(-1, 1, above=True, below=True, never="the lower end of an interval lies between")
 
 _ABOVE_0 = "the upper end of an interval lies above 0"
 
 
-def _count(low: int, high: int, *, off: bool = False) -> Setting:
-    return Setting(low, high, whole=True, may_be_off=off)
+def _count(low: int, high: int, *, off: bool = False) -> Range:
+    return Range(low, high, whole=True, may_be_off=off)
 
 
-CONFIDENCE: Final = Setting(0.8, 0.9999)
+CONFIDENCE: Final = Range(0.8, 0.9999)
 
-CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Setting]]]] = MappingProxyType(
+CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Range]]]] = MappingProxyType(
     {
         "clean_accuracy": (bounds.LeastAccuracy, {"min": _ACCURACY}),
         "clean_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
@@ -70,32 +73,38 @@ CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Setting]]]] = MappingPr
         "second_search": (
             bounds.SecondSearch,
             {
-                "max_ratio": Setting(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
-                "max_rate": Setting(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
+                "max_ratio": Range(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
+                "max_rate": Range(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
             },
         ),
         "unlabeled_regions": (
             bounds.UnlabeledRegions,
             {
                 "max_count": _count(0, 1_000_000_000, off=True),
-                "max_harm_share": Setting(0, 1, below=True, may_be_off=True),
+                "max_harm_share": Range(0, 1, below=True, may_be_off=True),
             },
         ),
-        "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Setting(0, 1, above=True)}),
-        "audit_age": (bounds.AuditAge, {"max_days": Setting(0, 36_500, above=True)}),
+        "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Range(0, 1, above=True)}),
+        "audit_age": (bounds.AuditAge, {"max_days": Range(0, 36_500, above=True)}),
     }
 )
 """The class of each check's bounds, and its keys."""
 
-AUDIT: Final[Mapping[str, Setting]] = MappingProxyType(
-    {
-        "seed": _count(0, 2**53),
-        "max_seeds": _count(1, 1_000_000_000),
-        "candidates_per_seed": _count(1, 10_000),
-        "kept_per_seed": _count(1, 1000),
-        "max_candidates": _count(1, 2**53, off=True),
-        "budget_s": Setting(0, 1e9, above=True, may_be_off=True),
-        "patience_shards": _count(1, 1_000_000_000, off=True),
-        "annotators_per_region": _count(1, 15),
-    }
+
+def _of_an_audit(name: str) -> Range:
+    field = field_of(AuditConfig, name)
+    declared = setting_of(field)
+    # YAML's numbers are read as doubles: above 2^53 they are no longer exact.
+    largest = 2**31 - 1 if field.cpp_type == field.CPPTYPE_INT32 else 2**53
+    return Range(
+        declared.above or declared.least,
+        declared.most or largest,
+        above=declared.HasField("above"),
+        whole=is_whole(field),
+        may_be_off=declared.or_never or not declared.default,
+    )
+
+
+AUDIT: Final[Mapping[str, Range]] = MappingProxyType(
+    {field.name: _of_an_audit(field.name) for field in fields(bounds.AuditBudget)}
 )
