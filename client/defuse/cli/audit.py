@@ -24,11 +24,11 @@ AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 @takes_settings(AuditConfig)
 def start(
     context: typer.Context,
-    classifier: Annotated[str, typer.Option(help="classifiers/ID")],
-    vae: Annotated[str, typer.Option(help="vaes/ID")],
-    dataset: Annotated[str, typer.Option(help="datasets/ID")],
-    watch: Annotated[bool, typer.Option("--watch", help="Follow it until it ends.")] = False,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
+    classifier: Annotated[str, typer.Option(help="classifiers/ID of the classifier to search.")],
+    vae: Annotated[str, typer.Option(help="vaes/ID of the VAE that makes candidates.")],
+    dataset: Annotated[str, typer.Option(help="datasets/ID of the reference data.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the audit until it ends.")] = False,
+    name: Annotated[str, typer.Option(help="The audit's name in lists. By default empty.")] = "",
     json: Json = False,
     **settings: Any,
 ) -> None:

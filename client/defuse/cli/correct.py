@@ -17,9 +17,9 @@ from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 @takes_settings(CorrectionConfig)
 def correct(
     context: typer.Context,
-    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
+    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,
+    name: Annotated[str, typer.Option(help="The correction's name in lists. By default empty.")] = "",
     json: Json = False,
     **settings: Any,
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, cast
 
 import typer
@@ -35,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     logger.setLevel(logging.INFO)
     logger.addHandler(first_retry)
     try:
-        code = typer.main.get_command(app).main(list(arguments), prog_name="defuse", standalone_mode=False)
+        code = _command().main(list(arguments), prog_name="defuse", standalone_mode=False)
     except SystemExit:
         # typer exits like this when nobody reads stdout any more.
         return OTHER
@@ -44,6 +45,12 @@ def run(arguments: Sequence[str]) -> int:
     finally:
         logger.removeHandler(first_retry)
     return code if code in GATE_CODES or code == OTHER else (OTHER if code else DONE)
+
+
+@cache
+def _command() -> Any:
+    # Made once: reading all the signatures takes some 60 ms.
+    return typer.main.get_command(app)
 
 
 def _words(arguments: Sequence[str]) -> list[str]:

@@ -28,10 +28,10 @@ _SHEETS = Path("vae-sheets")
 @takes_settings(VaeTrainingConfig)
 def train(
     context: typer.Context,
-    dataset: Annotated[str, typer.Option(help="datasets/ID")],
-    classifier: Annotated[str, typer.Option(help="classifiers/ID: who must be able to read what it makes.")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
+    dataset: Annotated[str, typer.Option(help="datasets/ID of the images to learn.")],
+    classifier: Annotated[str, typer.Option(help="classifiers/ID. It must read what the VAE makes.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the training has ended.")] = True,
+    name: Annotated[str, typer.Option(help="The training's name in lists. By default empty.")] = "",
     sheets: _Sheets = _SHEETS,
     json: Json = False,
     **settings: Any,
