@@ -157,7 +157,7 @@ class LabelQueue:
         keys = redis_keys.label_keys(audit)
         return await self._scripts[script](keys, [audit, redis_keys.CHANGED, *arguments])
 
-    async def _with_lease(self, script: str, region: str, token: str, *arguments: str | int) -> list[int]:
+    async def _with_lease(self, script: str, region: str, token: str, *arguments: str | int) -> list[Any]:
         """Call a script on a leased task. Returns its answer after the outcome."""
         audit, number = parse_region_name(region, "region")
         outcome, *answer = await self._call(script, audit, number, token, *arguments)
