@@ -17,9 +17,9 @@ from torch.nn import functional
 from bench._materials import Materials
 from bench._scores import Model
 from defuse_engine.configs import AuditConfig
-from defuse_engine.models.differentiable import input_differentiable
+from defuse_engine.models.torch_form.differentiable import input_differentiable
 from defuse_engine.regions.grouping import Region, group
-from defuse_engine.search.evidence import Neighbours
+from defuse_engine.search.neighbours import Neighbours
 from defuse_engine.types import Misclassifications
 
 NAMES = ("prior", "pgd")

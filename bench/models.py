@@ -23,18 +23,11 @@ from defuse_engine.errors import DeviceUnavailable, EngineError, InvalidModel, R
 from defuse_engine.inspection import inspect_classifier, inspect_vae
 from defuse_engine.job_folder.job_file import ClassifierInput, VaeInput
 from defuse_engine.models.device import Runtime, open_runtime
-from defuse_engine.models.differentiable import (
-    DifferentiableModel,
-    input_differentiable,
-    parity_max_abs_error,
-    to_torch,
-    undifferentiable_operations,
-    write_back,
-)
-from defuse_engine.models.onnx_file import TensorSpec, parse, read_signature
-from defuse_engine.models.trial import Trial
-from defuse_engine.models.vae_halves import cut
-from defuse_engine.models.vae_tensors import find_mu, find_spread
+from defuse_engine.models.torch_form.differentiable import (DifferentiableModel, input_differentiable, parity_max_abs_error, to_torch, undifferentiable_operations, write_back,)
+from defuse_engine.models.onnx_graph.onnx_file import TensorSpec, parse, read_signature
+from defuse_engine.models.onnx_graph.reference_run import Trial
+from defuse_engine.models.onnx_graph.vae_halves import cut
+from defuse_engine.models.onnx_graph.vae_tensors import find_mu, find_spread
 from defuse_engine.types import Layout, Preprocessing, VaeTensors
 
 TOLERANCE = 1e-3

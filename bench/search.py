@@ -21,9 +21,9 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.errors import DeviceUnavailable
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime, open_runtime
 from defuse_engine.models.onnx_model import Classifier, Decoder
-from defuse_engine.search.assembly import NO_THRESHOLDS, latent_spread
+from defuse_engine.search.open_search import NO_THRESHOLDS, latent_spread
 from defuse_engine.search.identify import Search, Seeds, classify_codes
-from defuse_engine.search.neighbourhood import Neighbourhood
+from defuse_engine.search.methods.neighbourhood_noise import Neighbourhood
 from defuse_engine.types import Preprocessing
 
 ROUNDS = 7

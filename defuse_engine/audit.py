@@ -12,19 +12,19 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs import preflight
-from defuse_engine.inputs.contradictions import warn_of_contradictions
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.contradicting_items import warn_of_contradictions
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
 from defuse_engine.regions import distill
-from defuse_engine.regions.gold import write_gold_sheets
-from defuse_engine.search.assembly import latent_spread, open_judge, open_search
-from defuse_engine.search.found import concatenate
+from defuse_engine.regions.gold_sheets import write_gold_sheets
+from defuse_engine.search.open_search import latent_spread, open_judge, open_search
+from defuse_engine.search.misclassification_rows import concatenate
 from defuse_engine.search.identify import Search
 from defuse_engine.search.saturation import Saturation
 from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import TRAIN, Chunk, Codes, Labels
 
 _SEEDS_LOOKED_AT = 100

@@ -16,7 +16,7 @@ from defuse_engine.configs import (
     VaeTrainingConfig,
 )
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.resources import open_classifier, open_dataset, open_resources
+from defuse_engine.inputs.loaded import open_classifier, open_dataset, open_resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import write_json
@@ -58,10 +58,10 @@ def _audit(job: Job, config: AuditConfig, lines: Lines) -> dict[str, Any]:
 
 
 def _split(job: Job, config: SplitConfig, lines: Lines) -> dict[str, Any]:
-    from defuse_engine.regions import split
+    from defuse_engine.regions import region_split
 
     runtime = _open_runtime(job, lines, config.audit.batch_size)
-    part = split.run(job, config, open_resources(job.inputs, runtime), lines)
+    part = region_split.run(job, config, open_resources(job.inputs, runtime), lines)
     return {"device": runtime.device, **part, "warnings": lines.warnings}
 
 

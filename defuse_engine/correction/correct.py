@@ -11,8 +11,8 @@ import torch
 from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import AuditConfig, CorrectionConfig, paper_config
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import Point
-from defuse_engine.correction.disputed import DisputedRegions
+from defuse_engine.correction.choose_lambda import Point
+from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
 from defuse_engine.correction.labeled_regions import check_labels, contradictions, draw_samples, is_confirmed
 from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
@@ -20,22 +20,17 @@ from defuse_engine.correction.mining import Miner
 from defuse_engine.correction.surroundings import draw_surroundings, no_surroundings, vouched_seeds
 from defuse_engine.correction.sweep import Measure, Sweep
 from defuse_engine.errors import CorrectionFailed, JobInvalid, Reason
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.output_files import write_whole
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.differentiable import (
-    DifferentiableModel,
-    parity_max_abs_error,
-    to_torch,
-    write_back,
-)
+from defuse_engine.models.torch_form.differentiable import (DifferentiableModel, parity_max_abs_error, to_torch, write_back,)
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.regions.regions_file import read_regions
-from defuse_engine.search.assembly import open_judge
+from defuse_engine.search.open_search import open_judge
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.seeds import Seeds, encode_split
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Regions
 
 HELD_OUT_PER_REGION = 50

@@ -16,7 +16,7 @@ from torch.nn import functional
 from defuse_engine.configs import Preset
 from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.models.differentiable import DifferentiableModel
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.models.scores import log_probabilities
 from defuse_engine.types import Images, Labels, OutputKind, Preprocessing

@@ -9,10 +9,10 @@ from jaxtyping import Float32, Float64, Int64
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.finite import finite_items
+from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.regions.grouping import sample_region
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Codes, Images, Labels, Regions
 
 _LEAST_VARIANCE = 1e-12

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.correction.disputed import DisputedRegions
+from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.correction.labeled_regions import LabeledSamples
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.search.assembly import open_search
+from defuse_engine.search.open_search import open_search
 from defuse_engine.search.belief import Judge
-from defuse_engine.search.found import concatenate, select
+from defuse_engine.search.misclassification_rows import concatenate, select
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.search.thresholds import Thresholds
 from defuse_engine.types import Codes

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 from defuse_engine.configs import AuditConfig, RegionLabel
-from defuse_engine.correction.disputed import DisputedRegions
+from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.correction.labeled_regions import LabeledSamples, answered, is_confirmed
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.search.seeds import Seeds
-from defuse_engine.search.witness import Witness
+from defuse_engine.search.readers import Witness
 from defuse_engine.types import Regions
 
 _MOST_ITEMS = 20_000

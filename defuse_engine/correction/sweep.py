@@ -10,16 +10,16 @@ import numpy as np
 from jaxtyping import Int64
 
 from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import LEAST_REPAIRED, Point, choose, contenders, holds, keeps, reaches
+from defuse_engine.correction.choose_lambda import (LEAST_REPAIRED, Point, choose, contenders, holds, keeps, reaches,)
 from defuse_engine.correction.fine_tuning import Right, Setting, Tuned, Tuning, fine_tune
 from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.mining import Miner
 from defuse_engine.errors import CorrectionFailed
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.differentiable import DifferentiableModel, write_back
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel, write_back
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 
 _SLOWER = 0.1
 """The learning rate falls by this factor after a round of all lambdas that kept nothing."""

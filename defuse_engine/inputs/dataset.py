@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from defuse_engine.errors import InvalidDataset, Reason
-from defuse_engine.inputs.finite import finite_items
+from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.types import SPLIT_NAMES, Images, Labels
 

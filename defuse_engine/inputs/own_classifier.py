@@ -16,7 +16,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
-from defuse_engine.models.silu import Silu
+from defuse_engine.models.torch_form.silu import Silu
 from defuse_engine.types import Images, Labels
 
 _WIDTH = 32

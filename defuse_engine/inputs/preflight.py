@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.diagnosis import likely_cause
-from defuse_engine.inputs.finite import finite_items
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.likely_cause import likely_cause
+from defuse_engine.inputs.finite_items import finite_items
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import OUTPUT_KINDS, Images, Labels, OutputKind, Outputs
 
 SAMPLE_SIZE = 2000

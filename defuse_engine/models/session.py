@@ -11,17 +11,10 @@ import onnxruntime as ort
 import torch
 
 from defuse_engine.errors import DeviceUnavailable, InvalidModel, Reason, out_of_memory
-from defuse_engine.models.as_run import as_run
+from defuse_engine.models.onnx_graph.runnable_form import as_run
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime
-from defuse_engine.models.onnx_file import (
-    INPUT_TYPES,
-    Signature,
-    TensorSpec,
-    output_specs,
-    parse,
-    read_signature,
-)
-from defuse_engine.models.rebatching import any_batch, declared_batch_size
+from defuse_engine.models.onnx_graph.onnx_file import (INPUT_TYPES, Signature, TensorSpec, output_specs, parse, read_signature,)
+from defuse_engine.models.onnx_graph.rebatching import any_batch, declared_batch_size
 from defuse_engine.parallel import in_order
 
 _LEAST_BATCH = 32

@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from defuse_engine.configs import LEAST_CODES, AuditConfig
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import open_gallery
 from defuse_engine.regions.grouping import Grouping, Region, group
-from defuse_engine.regions.narrow import likeliest, narrow_regions
-from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
+from defuse_engine.regions.narrow_regions import likeliest, narrow_regions
+from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
 from defuse_engine.regions.refine import Refined, refine
 from defuse_engine.regions.regions_file import write_regions
-from defuse_engine.regions.sampled import RegionSampler
-from defuse_engine.search.assembly import latent_spread
+from defuse_engine.regions.sampled_regions import RegionSampler
+from defuse_engine.search.open_search import latent_spread
 from defuse_engine.search.belief import Judge
 from defuse_engine.search.growth import CLOSER
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.seeding import stream_seed
+from defuse_engine.random_streams import stream_seed
 from defuse_engine.types import Codes, Misclassifications
 
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.models.onnx_model import Decoder
-from defuse_engine.regions.nearest import NearestCodes
-from defuse_engine.regions.rated import RatedRegion
+from defuse_engine.regions.nearest_codes import NearestCodes
+from defuse_engine.regions.rated_regions import RatedRegion
 from defuse_engine.types import Codes, Images, Misclassifications
 
 

@@ -14,7 +14,7 @@ from defuse_engine.inputs.dataset import Split
 from defuse_engine.intervals import Z_95
 from defuse_engine.models.onnx_model import Encoder
 from defuse_engine.regions.grouping import Region
-from defuse_engine.regions.nearest import NearestCodes
+from defuse_engine.regions.nearest_codes import NearestCodes
 from defuse_engine.types import Interval
 
 _MOST_ITEMS = 20_000

@@ -15,9 +15,9 @@ import numpy as np
 
 from defuse_engine.configs import LEAST_CODES
 from defuse_engine.regions.grouping import Region, halves
-from defuse_engine.regions.sampled import RegionSampler, SampledRegion
+from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.seeding import stream_seed
+from defuse_engine.random_streams import stream_seed
 from defuse_engine.types import Codes
 
 SAMPLES = 100

@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.finite import finite_items
+from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
-from defuse_engine.search.evidence import Neighbours
-from defuse_engine.search.witness import Witness
+from defuse_engine.search.neighbours import Neighbours
+from defuse_engine.search.readers import Witness
 from defuse_engine.types import Images, Labels
 
 _MOST_ITEMS = 10_000

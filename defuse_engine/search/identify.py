@@ -18,12 +18,12 @@ from defuse_engine.configs import METHODS, AuditConfig
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.parallel import Tally, in_order
 from defuse_engine.search.belief import Judge
-from defuse_engine.search.found import concatenate, select, smallest_per_seed
+from defuse_engine.search.misclassification_rows import concatenate, select, smallest_per_seed
 from defuse_engine.search.growth import grow
-from defuse_engine.search.method import Proposals, SearchMethod
+from defuse_engine.search.methods.search_method import Proposals, SearchMethod
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Chunk, Codes, Images, Labels, Misclassifications
 
 _CANDIDATES_AT_ONCE = 1 << 13

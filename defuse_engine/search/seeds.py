@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.finite import finite_items
+from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Encoder
 from defuse_engine.types import Codes, Labels

@@ -18,11 +18,11 @@ from defuse_engine.inputs.own_classifier import OwnClassifier, train_own_classif
 from defuse_engine.inputs.preflight import require_skill
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.differentiable import input_differentiable
+from defuse_engine.models.torch_form.differentiable import input_differentiable
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Images, Labels
-from defuse_engine.vae.choice import Right
+from defuse_engine.vae.choose_setting import Right
 from defuse_engine.vae.features import Features
 
 _LEAST_SAMPLE = 64

@@ -15,9 +15,9 @@ from defuse_engine.inputs.preflight import LOW_READABILITY
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Decoder, Encoder
-from defuse_engine.seeding import torch_generator
+from defuse_engine.random_streams import torch_generator
 from defuse_engine.types import Images, Preprocessing
-from defuse_engine.vae.choice import Measured, Right, Trained
+from defuse_engine.vae.choose_setting import Measured, Right, Trained
 from defuse_engine.vae.networks import Vae, Values
 from defuse_engine.vae.readers import Reader
 

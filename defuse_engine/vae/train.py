@@ -17,10 +17,10 @@ from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.seeding import numpy_generator
-from defuse_engine.vae import choice, report
+from defuse_engine.random_streams import numpy_generator
+from defuse_engine.vae import choose_setting, report
 from defuse_engine.vae.budget import Budget
-from defuse_engine.vae.choice import Measured, Trained
+from defuse_engine.vae.choose_setting import Measured, Trained
 from defuse_engine.vae.export import export_vae
 from defuse_engine.vae.loss import Scales, Setting, measure_scales
 from defuse_engine.vae.networks import Vae, Values
@@ -77,7 +77,7 @@ def run(
         seed=seed,
     )
     trained = train(
-        choice.settings(config.latent_sizes, dataset.image_shape), material, reader, budget, reporter
+        choose_setting.settings(config.latent_sizes, dataset.image_shape), material, reader, budget, reporter
     )
     export_vae(trained.vae, folder / ENCODER, folder / DECODER)
     rows = sample(split, _FINAL_SAMPLE, _SAMPLE_BYTES, order)
@@ -122,7 +122,7 @@ def train(
         return measure(training, reader)
 
     rounds = len(_TRIAL_ENDS) if len(settings) > 1 else 1
-    chosen, points = choice.halve(settings, rounds, trial)
+    chosen, points = choose_setting.halve(settings, rounds, trial)
     training = trainings.pop(chosen)
     trainings.clear()  # frees the weights of those that lost
     last, vae = _finish(training, reader, budget, reporter)
@@ -175,7 +175,7 @@ def _finish(training: Training, reader: Reader, budget: Budget, reporter: Report
         for spent in _until(start + (1 - start) * milestone / _MILESTONES, budget, reporter):
             training.step(0.5 * (1 + math.cos(math.pi * (spent - start) / max(1e-9, 1 - start))))
         now = measure(training, reader)
-        if not choice.clearly_worse(now.right, best.right):
+        if not choose_setting.clearly_worse(now.right, best.right):
             best, vae = now, copy.deepcopy(training.average)
     return best, vae
 

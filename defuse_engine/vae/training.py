@@ -15,7 +15,7 @@ from defuse_engine.errors import Reason, VaeTrainingFailed
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import Runtime, computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
-from defuse_engine.seeding import numpy_generator, stream_seed, torch_generator
+from defuse_engine.random_streams import numpy_generator, stream_seed, torch_generator
 from defuse_engine.types import Images
 from defuse_engine.vae import loss
 from defuse_engine.vae.loss import Scales, Setting

@@ -9,7 +9,7 @@ import numpy as np
 from defuse_engine.configs import EvaluationConfig, RegionLabel
 from defuse_engine.correction.labeled_regions import check_labels, draw_codes, is_confirmed
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier

@@ -10,14 +10,14 @@ from jaxtyping import Int64
 
 from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import EvaluationConfig
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.search.assembly import open_judge, open_search
+from defuse_engine.search.open_search import open_judge, open_search
 from defuse_engine.search.identify import Search, reads
 from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import TRAIN, VALIDATION, Codes, Labels, Misclassifications
 
 _STAGE = "verify/search"

@@ -22,8 +22,8 @@ from onnx_graphs import graph
 
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.regions.regions_file import write_regions
-from defuse_engine.search import assembly
-from defuse_engine.search.witness import Witness
+from defuse_engine.search import open_search
+from defuse_engine.search.readers import Witness
 from defuse_engine.types import Regions
 
 IMAGE_SHAPE = (1, 2, 3)
@@ -268,7 +268,7 @@ def open_search(make_job, reporter):
     """
     from defuse_engine import audit
     from defuse_engine.configs import AuditConfig
-    from defuse_engine.inputs.resources import open_resources
+    from defuse_engine.inputs.loaded import open_resources
     from defuse_engine.job_folder.job_file import read_job
     from defuse_engine.models.device import open_runtime
     from defuse_engine.search.seeds import encode_split
@@ -278,8 +278,8 @@ def open_search(make_job, reporter):
         inputs = read_job(make_job(**job)).inputs
         resources = open_resources(inputs, open_runtime(device, threads, config.batch_size))
         codes = encode_split(resources.encoder, resources.dataset.train, reporter)
-        judge, thresholds = assembly.open_judge(resources, codes, config, job_seed, reporter)
-        search = assembly.open_search(
+        judge, thresholds = open_search.open_judge(resources, codes, config, job_seed, reporter)
+        search = open_search.open_search(
             resources, resources.classifier, codes, judge, thresholds, config, job_seed, reporter, grows=grows
         )
         return search, audit.first_search_seeds(resources, codes, config, job_seed)

@@ -6,8 +6,8 @@ import torch
 from onnx import helper
 from onnx_graphs import graph
 
-from defuse_engine.models.bfloat16 import in_bfloat16
-from defuse_engine.models.differentiable import input_differentiable
+from defuse_engine.models.torch_form.bfloat16 import in_bfloat16
+from defuse_engine.models.torch_form.differentiable import input_differentiable
 
 INPUTS = torch.rand(8, 1, 4, 4, generator=torch.Generator().manual_seed(0))
 

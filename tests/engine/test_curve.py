@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from defuse_engine.correction.curve import Point, choose, contenders, holds
+from defuse_engine.correction.choose_lambda import Point, choose, contenders, holds
 from defuse_engine.errors import EngineError, Reason
 
 

@@ -13,11 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnx_graphs import floats, graph
 from torch import nn
 
-from defuse_engine.models.differentiable import (
-    parity_max_abs_error,
-    to_torch,
-    write_back,
-)
+from defuse_engine.models.torch_form.differentiable import parity_max_abs_error, to_torch, write_back
 
 
 def exported(module: nn.Module, shape: tuple[int, ...], *, dynamic_batch: bool = True) -> bytes:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import RegionLabel
-from defuse_engine.correction.disputed import DisputedRegions
+from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.types import Regions
 
 SEEDS, PREDICTED, THIRD = 1, 0, 2

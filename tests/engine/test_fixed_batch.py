@@ -9,7 +9,7 @@ from onnx import helper
 from onnx_graphs import floats, graph
 
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.differentiable import parity_max_abs_error, to_torch
+from defuse_engine.models.torch_form.differentiable import parity_max_abs_error, to_torch
 from defuse_engine.models.session import Session
 
 

@@ -9,7 +9,7 @@ import pytest
 from defuse_engine.configs import AuditConfig, CorrectionConfig
 from defuse_engine.correction import mining, sweep
 from defuse_engine.search import identify
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import TRAIN
 
 AUDIT, AUDIT_SEED = {"max_seeds": 1500}, 5

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.search import evidence
+from defuse_engine.search import neighbours
 from defuse_engine.search.belief import expected_calibration_error
-from defuse_engine.search.evidence import Neighbours, neighbours_for
+from defuse_engine.search.neighbours import Neighbours, neighbours_for
 from defuse_engine.search.identify import classify_codes
 from defuse_engine.types import Codes
 

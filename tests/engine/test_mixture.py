@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import BayesianGaussianMixture
 
-from defuse_engine.regions import variational
+from defuse_engine.regions import variational_mixture
 from defuse_engine.regions.mixture import fit_mixture
 
 
@@ -78,16 +78,16 @@ def test_components_that_die_are_counted_out_as_by_scikit_learn():
 def test_the_bound_rises_with_each_iteration():
     codes = torch.from_numpy(overlapping(count=300).astype(np.float64))
     codes = codes - codes.mean(0)
-    prior = variational.Prior(torch.cov(codes.T), 0.1, 1e-9)
-    features = variational.Features(codes)
-    posterior = variational.maximise(
-        variational.moments_of_groups(features, torch.arange(300) % 10, 10), prior
+    prior = variational_mixture.Prior(torch.cov(codes.T), 0.1, 1e-9)
+    features = variational_mixture.Features(codes)
+    posterior = variational_mixture.maximise(
+        variational_mixture.moments_of_groups(features, torch.arange(300) % 10, 10), prior
     )
     bounds = []
     for _ in range(40):
-        expectation = variational.expect(features, posterior)
-        posterior = variational.maximise(expectation.moments, prior)
-        bounds.append(variational.lower_bound(posterior, expectation.entropy))
+        expectation = variational_mixture.expect(features, posterior)
+        posterior = variational_mixture.maximise(expectation.moments, prior)
+        bounds.append(variational_mixture.lower_bound(posterior, expectation.entropy))
     assert np.diff(bounds).min() > -1e-6
     assert bounds[-1] > bounds[0] + 1
 

@@ -11,7 +11,7 @@ from bench import _handmade_models as made
 from bench.models import run
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.differentiable import parity_max_abs_error, to_torch, write_back
+from defuse_engine.models.torch_form.differentiable import parity_max_abs_error, to_torch, write_back
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.types import Preprocessing
 

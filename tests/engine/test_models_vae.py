@@ -14,7 +14,7 @@ from bench._exported_models import IMAGE, Vae, export
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Decoder, Encoder
-from defuse_engine.models.vae_halves import cut
+from defuse_engine.models.onnx_graph.vae_halves import cut
 from defuse_engine.types import Preprocessing, VaeTensors
 
 IMAGES = np.random.default_rng(0).random((9, *vaes.ITEM), np.float32)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from defuse_engine.regions.narrow import likeliest, narrow_regions
-from defuse_engine.regions.sampled import SampledRegion
+from defuse_engine.regions.narrow_regions import likeliest, narrow_regions
+from defuse_engine.regions.sampled_regions import SampledRegion
 from defuse_engine.types import Misclassifications
 
 NOISE = np.array([0.1, 0.2], np.float32)

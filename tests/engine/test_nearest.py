@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from defuse_engine.regions.nearest import NearestCodes
+from defuse_engine.regions.nearest_codes import NearestCodes
 
 
 @pytest.mark.parametrize("far", [0.0, 1e4])

@@ -8,8 +8,8 @@ import torch
 from onnx import TensorProto, helper
 from onnx_graphs import floats, graph
 
-from defuse_engine.models.differentiable import input_differentiable, parity_max_abs_error, to_torch
-from defuse_engine.models.silu import silu
+from defuse_engine.models.torch_form.differentiable import input_differentiable, parity_max_abs_error, to_torch
+from defuse_engine.models.torch_form.silu import silu
 
 
 def test_bytes_that_the_graph_casts_are_differentiated_as_floats():

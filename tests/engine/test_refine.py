@@ -8,7 +8,7 @@ import pytest
 from defuse_engine.configs import AuditConfig
 from defuse_engine.regions.grouping import Region, halves
 from defuse_engine.regions.refine import SAMPLES, refine
-from defuse_engine.regions.sampled import RegionSampler
+from defuse_engine.regions.sampled_regions import RegionSampler
 from defuse_engine.types import Codes
 
 CONFIG = AuditConfig()

@@ -17,7 +17,7 @@ from defuse_engine.models.device import open_runtime
 from defuse_engine.regions.grouping import group, sample_region
 from defuse_engine.regions.mixture import fit_mixture
 from defuse_engine.regions.regions_file import read_regions
-from defuse_engine.search.found import select
+from defuse_engine.search.misclassification_rows import select
 from defuse_engine.types import Misclassifications
 
 

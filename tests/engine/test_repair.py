@@ -14,7 +14,7 @@ from defuse_engine.correction.lineage import file_sha256, label_set_digest
 from defuse_engine.correction.surroundings import no_surroundings
 from defuse_engine.errors import EngineError, Reason
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.models.differentiable import to_torch
+from defuse_engine.models.torch_form.differentiable import to_torch
 from defuse_engine.types import Preprocessing
 
 TRUTH, WRONG = 1, 0  # of every region of the analytic classifier

@@ -9,10 +9,10 @@ import torch
 from defuse_engine.configs import AuditConfig, paper_config
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.job_folder.output_files import read_chunk, write_chunk
-from defuse_engine.search.found import smallest_per_seed
-from defuse_engine.search.paper import Paper
+from defuse_engine.search.misclassification_rows import smallest_per_seed
+from defuse_engine.search.methods.paper import Paper
 from defuse_engine.search.seeds import Seeds, choose_seeds
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 
 RANDOM_STEPS = AuditConfig(methods=("neighbourhood",), shard_seeds=3000)
 

@@ -10,9 +10,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.models.device import Runtime
-from defuse_engine.search.assembly import shares
-from defuse_engine.search.found import select
-from defuse_engine.search.gradient import Gradient, targets_for
+from defuse_engine.search.open_search import shares
+from defuse_engine.search.misclassification_rows import select
+from defuse_engine.search.methods.gradient_ascents import Gradient, targets_for
 from defuse_engine.search.growth import PER_CODE, grow
 from defuse_engine.search.seeds import Seeds
 

@@ -9,18 +9,18 @@ import pytest
 from defuse_engine.audit import first_search_seeds
 from defuse_engine.configs import AuditConfig
 from defuse_engine.correction import sweep
-from defuse_engine.correction.curve import Point
-from defuse_engine.correction.disputed import DisputedRegions
+from defuse_engine.correction.choose_lambda import Point
+from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.correction.fine_tuning import Tuned, Tuning
 from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.mining import Miner
 from defuse_engine.correction.sweep import Measure, Sweep
-from defuse_engine.inputs.resources import open_resources
+from defuse_engine.inputs.loaded import open_resources
 from defuse_engine.job_folder.job_file import read_job
 from defuse_engine.models.device import open_runtime
-from defuse_engine.models.differentiable import to_torch
-from defuse_engine.regions.rated import as_arrays
-from defuse_engine.search.assembly import open_judge
+from defuse_engine.models.torch_form.differentiable import to_torch
+from defuse_engine.regions.rated_regions import as_arrays
+from defuse_engine.search.open_search import open_judge
 from defuse_engine.search.seeds import encode_split
 from defuse_engine.types import Preprocessing
 

@@ -10,12 +10,7 @@ from onnx_graphs import floats, graph
 
 from bench._handmade_models import tree_ensemble
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.models.differentiable import (
-    input_differentiable,
-    parity_max_abs_error,
-    to_torch,
-    undifferentiable_operations,
-)
+from defuse_engine.models.torch_form.differentiable import (input_differentiable, parity_max_abs_error, to_torch, undifferentiable_operations,)
 
 
 def argmax_scores():

@@ -9,12 +9,12 @@ from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.errors import JobInvalid, VaeTrainingFailed
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.differentiable import input_differentiable
+from defuse_engine.models.torch_form.differentiable import input_differentiable
 from defuse_engine.models.onnx_model import Decoder, Encoder
 from defuse_engine.types import Preprocessing
-from defuse_engine.vae import choice, loss
+from defuse_engine.vae import choose_setting, loss
 from defuse_engine.vae.budget import Budget
-from defuse_engine.vae.choice import Measured
+from defuse_engine.vae.choose_setting import Measured
 from defuse_engine.vae.export import export_vae
 from defuse_engine.vae.features import Features
 from defuse_engine.vae.loss import Setting, measure_scales
@@ -106,7 +106,7 @@ def test_among_equals_the_smaller_latent_space_and_the_larger_divergence_weight_
         measured(Setting(16, 4.0, 1e-3), nearly),
         measured(Setting(16, 1.0, 4e-3), nearly),
     ]
-    assert choice.choose(tried) == Setting(16, 1.0, 4e-3)
+    assert choose_setting.choose(tried) == Setting(16, 1.0, 4e-3)
 
 
 def test_who_reads_clearly_more_wins_whatever_its_size():
@@ -115,7 +115,7 @@ def test_who_reads_clearly_more_wins_whatever_its_size():
         measured(Setting(64, 4.0, 1e-3), right),
         measured(Setting(8, 1.0, 4e-3), right & (np.arange(1000) % 3 != 0)),
     ]
-    assert choice.choose(tried).latent_size == 64
+    assert choose_setting.choose(tried).latent_size == 64
 
 
 def test_the_better_half_goes_on():
@@ -126,7 +126,7 @@ def test_the_better_half_goes_on():
         calls.append((number, setting.latent_size))
         return measured(setting, np.arange(100) < setting.latent_size)
 
-    chosen, tried = choice.halve(settings, 2, train)
+    chosen, tried = choose_setting.halve(settings, 2, train)
     assert calls == [(0, 8), (0, 16), (0, 32), (0, 64), (1, 64), (1, 32)]
     assert chosen.latent_size == 64
     assert len(tried) == 4
@@ -136,7 +136,7 @@ def test_the_better_half_goes_on():
     ("shape", "sizes"), [((1, 8, 8), {8, 16}), ((1, 28, 28), {16, 32, 64}), ((3, 128, 128), {32, 64, 128})]
 )
 def test_latent_sizes_follow_the_number_of_values(shape, sizes):
-    assert {setting.latent_size for setting in choice.settings((), shape)} == sizes
+    assert {setting.latent_size for setting in choose_setting.settings((), shape)} == sizes
 
 
 def test_rare_classes_are_drawn_more_often_than_they_occur():

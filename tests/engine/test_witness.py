@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from defuse_engine.inputs.resources import open_resources
+from defuse_engine.inputs.loaded import open_resources
 from defuse_engine.job_folder.job_file import read_job
 from defuse_engine.models.device import open_runtime
 from defuse_engine.search.seeds import encode_split
-from defuse_engine.search.witness import Witness
+from defuse_engine.search.readers import Witness
 
 
 class Steps:

@@ -14,7 +14,7 @@ import onnx.version_converter
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
-from defuse_engine.models.graph_editing import as_float32, replace
+from defuse_engine.models.onnx_graph.graph_editing import as_float32, replace
 
 _ML = "ai.onnx.ml"
 _FLOAT, _DOUBLE = int(TensorProto.FLOAT), int(TensorProto.DOUBLE)

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import value_range
-from defuse_engine.regions.nearest import NearestCodes
+from defuse_engine.regions.nearest_codes import NearestCodes
 from defuse_engine.search.seeds import encode_split
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Codes
 
 

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor
 
-from defuse_engine.models.differentiable import DifferentiableModel
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel
 
 _SIZES = 8
 """So many numbers may be sizes or factors of a resampling, which must be exact."""

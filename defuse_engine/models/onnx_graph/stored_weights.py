@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from defuse_engine.models import linear_classifier
-from defuse_engine.models.graph_weights import constant_value
+from defuse_engine.models.onnx_graph import linear_classifier
+from defuse_engine.models.onnx_graph.graph_weights import constant_value
 
 
 def storable_names(graph: onnx.GraphProto) -> set[str]:

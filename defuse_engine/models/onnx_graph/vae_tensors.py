@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.models.onnx_file import TensorSpec
+from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
 from defuse_engine.types import SpreadKind, VaeTensors
 
 _MU = ("mu", "mean")

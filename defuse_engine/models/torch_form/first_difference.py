@@ -10,8 +10,8 @@ import onnx2fx
 import torch
 from torch import Tensor
 
-from defuse_engine.models.graph_editing import keep_only
-from defuse_engine.models.trial import Trial
+from defuse_engine.models.onnx_graph.graph_editing import keep_only
+from defuse_engine.models.onnx_graph.reference_run import Trial
 
 
 def first_difference(model: onnx.ModelProto, inputs: Tensor, tolerance: float) -> str:

@@ -10,8 +10,8 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from defuse_engine.models.as_run import as_run
-from defuse_engine.models.graph_editing import graph_input
+from defuse_engine.models.onnx_graph.runnable_form import as_run
+from defuse_engine.models.onnx_graph.graph_editing import graph_input
 
 _SIZES = (32, 28, 64, 224, 16, 8, 96, 128, 299)
 """Heights and widths that are tried, in this order, where a graph leaves them open."""

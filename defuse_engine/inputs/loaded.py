@@ -10,7 +10,7 @@ from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, Inp
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.models.preprocessing import ImageShape, model_item_shape
-from defuse_engine.models.vae_halves import cut
+from defuse_engine.models.onnx_graph.vae_halves import cut
 from defuse_engine.types import Preprocessing, VaeTensors
 
 

@@ -10,22 +10,22 @@ import numpy as np
 
 from defuse_engine.configs import SplitConfig
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.output_files import read_chunk
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.gallery import open_gallery
 from defuse_engine.regions.grouping import Region, cut, halves, with_majorities
-from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
+from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
 from defuse_engine.regions.refine import refine
 from defuse_engine.regions.regions_file import joined, read_regions, write_regions
-from defuse_engine.regions.sampled import RegionSampler, SampledRegion
-from defuse_engine.search.assembly import open_judge
+from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
+from defuse_engine.search.open_search import open_judge
 from defuse_engine.search.belief import Judge
-from defuse_engine.search.found import concatenate
+from defuse_engine.search.misclassification_rows import concatenate
 from defuse_engine.search.seeds import encode_split
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.seeding import stream_seed
+from defuse_engine.random_streams import stream_seed
 from defuse_engine.types import Misclassifications, Regions
 
 _LEAST_CODES = 5

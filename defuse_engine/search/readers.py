@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from defuse_engine.inputs.own_classifier import Effort, OwnClassifier, train_own_classifier
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.parallel import Tally, in_order
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Codes, Images
 
 _READERS = 2

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from defuse_engine.regions.grouping import Region, by_pair
-from defuse_engine.regions.sampled import SampledRegion
+from defuse_engine.regions.sampled_regions import SampledRegion
 from defuse_engine.types import Misclassifications
 
 Confusion = tuple[int, int]

@@ -14,7 +14,7 @@ from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.parallel import in_order
 from defuse_engine.regions.grouping import Region, sample_region
 from defuse_engine.search.belief import Judge
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Codes, Images, Labels
 
 _AT_ONCE = 1 << 11

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.intervals import wilson
 from defuse_engine.regions.grouping import Region
 from defuse_engine.regions.harm import aggregate_posterior, expected_harm
-from defuse_engine.regions.sampled import SampledRegion
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.regions.sampled_regions import SampledRegion
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Interval, Regions
 
 

@@ -10,11 +10,11 @@ import onnx.inliner
 from onnx import helper
 
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.models.graph_editing import all_inputs, graph_input, keep_only
-from defuse_engine.models.graph_editing import replace as replace_field
-from defuse_engine.models.onnx_file import FLOAT_TYPES, TensorSpec, parse, tensor_shape
-from defuse_engine.models.shapes_from_code import batch_alone, shapes_from_code
-from defuse_engine.models.vae_tensors import HOW_TO_NAME, find_image, find_mu, find_spread, named, same_shape
+from defuse_engine.models.onnx_graph.graph_editing import all_inputs, graph_input, keep_only
+from defuse_engine.models.onnx_graph.graph_editing import replace as replace_field
+from defuse_engine.models.onnx_graph.onnx_file import FLOAT_TYPES, TensorSpec, parse, tensor_shape
+from defuse_engine.models.onnx_graph.shapes_from_code import batch_alone, shapes_from_code
+from defuse_engine.models.onnx_graph.vae_tensors import (HOW_TO_NAME, find_image, find_mu, find_spread, named, same_shape,)
 from defuse_engine.types import VaeTensors
 
 _WHAT = "the VAE's file"

@@ -16,15 +16,15 @@ from torch import Tensor
 from torch.nn import functional
 
 from defuse_engine.configs import MethodName
-from defuse_engine.models.bfloat16 import in_bfloat16
+from defuse_engine.models.torch_form.bfloat16 import in_bfloat16
 from defuse_engine.models.device import computes_in_bfloat16
-from defuse_engine.models.differentiable import DifferentiableModel, input_differentiable
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel, input_differentiable
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.models.preprocessing import apply, invert
 from defuse_engine.models.scores import log_probabilities
-from defuse_engine.search.method import Proposals
+from defuse_engine.search.methods.search_method import Proposals
 from defuse_engine.search.seeds import Seeds
-from defuse_engine.search.witness import Witness
+from defuse_engine.search.readers import Witness
 from defuse_engine.types import Codes, Labels
 
 _REACH = 2.0

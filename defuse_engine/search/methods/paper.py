@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from defuse_engine.configs import PAPER_CONCENTRATION, MethodName
-from defuse_engine.search.method import Proposals
+from defuse_engine.search.methods.search_method import Proposals
 from defuse_engine.search.seeds import Seeds
 
 

@@ -10,7 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.models.as_run import has_zipmap, opset_version, without_zipmap
+from defuse_engine.models.onnx_graph.runnable_form import has_zipmap, opset_version, without_zipmap
 
 FLOAT_TYPES: dict[int, str] = {
     int(onnx.TensorProto.FLOAT): "float32",

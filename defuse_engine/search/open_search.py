@@ -9,19 +9,19 @@ from jaxtyping import Float32
 
 from defuse_engine.configs import AuditConfig, MethodName
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.search.belief import Judge
-from defuse_engine.search.evidence import Neighbours, neighbours_for
-from defuse_engine.search.gradient import DecodedClassifier, Gradient
+from defuse_engine.search.neighbours import Neighbours, neighbours_for
+from defuse_engine.search.methods.gradient_ascents import DecodedClassifier, Gradient
 from defuse_engine.search.identify import Search
-from defuse_engine.search.method import SearchMethod
-from defuse_engine.search.neighbourhood import Neighbourhood
-from defuse_engine.search.paper import Paper
+from defuse_engine.search.methods.search_method import SearchMethod
+from defuse_engine.search.methods.neighbourhood_noise import Neighbourhood
+from defuse_engine.search.methods.paper import Paper
 from defuse_engine.search.thresholds import Thresholds, set_thresholds
-from defuse_engine.search.witness import Witness
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.search.readers import Witness
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Codes
 
 _WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 11}

@@ -12,7 +12,7 @@ import torch
 from onnx import helper, numpy_helper
 from torch import Tensor, fx
 
-from defuse_engine.models.resize import resize
+from defuse_engine.models.torch_form.resize import resize
 
 _ML = "ai.onnx.ml"
 _Builder = Any

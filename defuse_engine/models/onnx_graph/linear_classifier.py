@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from defuse_engine.models.graph_editing import replace
+from defuse_engine.models.onnx_graph.graph_editing import replace
 
 _POST_TRANSFORMS = {"NONE": "Identity", "SOFTMAX": "Softmax", "LOGISTIC": "Sigmoid"}
 _ATTRIBUTES = ("coefficients", "intercepts")

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from defuse_engine.models.graph_editing import replace
-from defuse_engine.models.onnx_file import TensorSpec
+from defuse_engine.models.onnx_graph.graph_editing import replace
+from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
 
 
 def batch_alone(node: onnx.NodeProto, specs: dict[str, TensorSpec]) -> bool:

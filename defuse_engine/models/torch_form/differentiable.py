@@ -16,15 +16,15 @@ from onnx import TensorProto
 from torch import Tensor, fx, nn
 
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.models.first_difference import first_difference
-from defuse_engine.models.gradient_trace import GradientLost, input_gradient, weight_gradients
-from defuse_engine.models.graph_editing import graph_input
-from defuse_engine.models.onnx_file import parse, scores_output
-from defuse_engine.models.rebatching import any_batch
-from defuse_engine.models.silu import silu
-from defuse_engine.models.stored_weights import store
-from defuse_engine.models.torch_graph import TorchGraph, prepare
-from defuse_engine.models.trial import Trial
+from defuse_engine.models.torch_form.first_difference import first_difference
+from defuse_engine.models.torch_form.gradient_trace import GradientLost, input_gradient, weight_gradients
+from defuse_engine.models.onnx_graph.graph_editing import graph_input
+from defuse_engine.models.onnx_graph.onnx_file import parse, scores_output
+from defuse_engine.models.onnx_graph.rebatching import any_batch
+from defuse_engine.models.torch_form.silu import silu
+from defuse_engine.models.onnx_graph.stored_weights import store
+from defuse_engine.models.torch_form.torch_graph import TorchGraph, prepare
+from defuse_engine.models.onnx_graph.reference_run import Trial
 
 fx.wrap("silu")  # A graph has it as one operation.
 

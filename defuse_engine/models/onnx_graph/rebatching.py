@@ -7,9 +7,9 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from defuse_engine.models.graph_editing import graph_input, replace
-from defuse_engine.models.graph_weights import constant_value
-from defuse_engine.models.trial import Trial
+from defuse_engine.models.onnx_graph.graph_editing import graph_input, replace
+from defuse_engine.models.onnx_graph.graph_weights import constant_value
+from defuse_engine.models.onnx_graph.reference_run import Trial
 
 _BATCHES = 3
 """So many batches of the declared size are run one by one, and at once."""
