@@ -246,7 +246,7 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class RegionSplitConfig:
     """Which regions of an audit are split; the job's seed is the audit's."""
 
     regions: tuple[int, ...]
@@ -254,7 +254,7 @@ class SplitConfig:
     """That of the audit that found the regions: its parts are judged and shown as its regions were."""
 
     @classmethod
-    def from_json(cls, value: object, where: str = "config") -> SplitConfig:
+    def from_json(cls, value: object, where: str = "config") -> RegionSplitConfig:
         """Read a config object; only `regions` is required."""
         fields = Fields(value, where)
         config = cls(

@@ -12,12 +12,12 @@ from defuse_engine.inputs.dataset import Split
 from defuse_engine.inputs.loaded import open_dataset, read_vae, require_same_latent_size
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.torch_form.differentiable import undifferentiable_operations
 from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
+from defuse_engine.models.onnx_graph.vae_tensors import find_image
 from defuse_engine.models.onnx_model import Classifier, Encoder
 from defuse_engine.models.preprocessing import image_shape_of
 from defuse_engine.models.session import Session
-from defuse_engine.models.onnx_graph.vae_tensors import find_image
+from defuse_engine.models.torch_form.differentiable import undifferentiable_operations
 from defuse_engine.types import SPLIT_NAMES
 
 _SPREAD_IMAGES = 64

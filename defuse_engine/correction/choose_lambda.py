@@ -1,4 +1,4 @@
-"""The curve of a correction's sweep, and which of its points is returned."""
+"""The choice of lambda: which point of a correction's sweep is returned."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from typing import Any
 from defuse_engine.errors import CorrectionFailed, Reason
 
 REGION_TOLERANCE = 0.02
-"""Region accuracies that differ by less are alike: a region's own samples are not that pure."""
+"""Region accuracies that differ by less count as equal: a region's own samples are not that pure."""
 LEAST_REPAIRED = 0.9
 """Region accuracy below which the result says that the repair is partial."""
 MOST_GIVEN_UP = 0.02
-"""Validation accuracy that the best trade-off may cost, where no setting costs nothing."""
-
+"""Validation accuracy that the best trade-off may cost, if every setting costs something."""
 MOST_CLASS_ERRORS = 3.0
 """Standard errors by which the validation accuracy of a single class may fall."""
 
@@ -24,46 +23,47 @@ class Point:
     """One setting of the sweep, measured on the validation split and on held-out region samples."""
 
     region_weight: float | None
-    """Lambda; None for the classifier as it came."""
+    """Lambda; None for the classifier under audit."""
     learning_rate: float
     epochs: int
-    """Passes over the clean data that the point's stages made together."""
+    """Passes over the clean data, of all the point's stages."""
     validation_accuracy: float
     """Share of the validation split, in [0, 1]."""
     validation_error: float
     """Standard error of this validation accuracy minus the baseline's.
 
-    Both are measured on the same items: it is the square root of the number of items that only one of the two
-    gets right, over the number of items (Q. McNemar, Psychometrika 12, 1947)."""
+    Both are measured on the same items. So it is the square root of the number of items that only one of the
+    two gets right, over the number of items (Q. McNemar, Psychometrika 12, 1947)."""
     region_accuracy: float
     """Share of held-out samples of the labeled regions that get the region's label, in [0, 1]."""
     training_loss: float
     """CE(clean) + lambda * CE of every pool, in nats, over the last steps."""
     diverged: bool
     worst_class_change: float = 0.0
-    """Of the class whose validation accuracy fell most, or rose least."""
+    """Change of the class whose validation accuracy fell most, or rose least."""
     worst_class_fall: float = 0.0
-    """The largest fall of a class's validation accuracy, over its own standard error; 0 where none fell."""
+    """The largest fall of a class's validation accuracy, over its own standard error; 0 if none fell."""
     mined_count: int = 0
-    """Misclassifications that were mined from the best classifier so far, and trained on, too."""
+    """Misclassifications of the best classifier so far that were mined, and trained on."""
     chosen: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """The point as `result.json` describes it."""
+        """Return the point as `result.json` describes it."""
         fields = dataclasses.asdict(self)
         del fields["validation_error"], fields["worst_class_fall"]
         return {"lambda": fields.pop("region_weight"), **fields}
 
 
 def choose(points: list[Point], baseline: Point, control: Point | None = None) -> int:
-    """The number of the point to return.
+    """Return the number of the point to return.
 
-    Points that keep the baseline's validation accuracy (`keeps`) come first, and of these, where a control is
-    given, the ones that reach it (`reaches`): of those within
-    `REGION_TOLERANCE` of the best region accuracy the one with the best validation accuracy, and of equals
-    the one with the least weight on the regions: a few hundred items tell little, and later stages go on from
-    it. Where none keeps it, the best sum of both accuracies of those that improve the regions and give up at
-    most `MOST_GIVEN_UP`. Where there is none of those either it raises CORRECTION_DIVERGED: what a correction
+    Points that keep the baseline's validation accuracy (`keeps`) come first; of these, if a control is given,
+    those that reach it (`reaches`). Among those within `REGION_TOLERANCE` of the best region accuracy, the
+    best validation accuracy wins; among equals, the least weight on the regions, because a few hundred items
+    tell little and later stages go on from it.
+
+    If no point keeps it, the best sum of both accuracies wins, among those that improve the regions and give
+    up at most `MOST_GIVEN_UP`. Raises CORRECTION_DIVERGED if there is no such point either: what a correction
     broke is never returned.
     """
     kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
@@ -85,10 +85,11 @@ def choose(points: list[Point], baseline: Point, control: Point | None = None) -
 
 
 def contenders(points: list[Point], baseline: Point) -> set[int]:
-    """The numbers of the points that `choose` may still return when more follow.
+    """Return the numbers of the points that `choose` may still return when more follow.
 
-    A better point raises the region accuracy that the others are asked for, so the one that `choose` would
-    return now is not enough: of those that keep what was known, all that no other outdoes in both accuracies.
+    A better point raises the region accuracy that the others must reach, so the one that `choose` would
+    return now is not enough. Of those that keep what was known, these are all that no other outdoes in both
+    accuracies.
     """
     kept = [i for i, point in enumerate(points) if keeps(point, baseline)]
     if kept:
@@ -102,8 +103,8 @@ def contenders(points: list[Point], baseline: Point) -> set[int]:
 def holds(last: Point, incumbent: Point, baseline: Point) -> bool:
     """Whether a point that trained on mined misclassifications takes the place of the best so far.
 
-    It keeps what was known, and is no worse than the incumbent within the standard error: what it gains lies
-    where neither validation items nor region samples are.
+    It must keep what was known, and be no worse than the incumbent within the standard error. What it gains
+    lies where neither validation items nor region samples are.
     """
     return (
         keeps(last, baseline)
@@ -115,9 +116,9 @@ def holds(last: Point, incumbent: Point, baseline: Point) -> bool:
 def keeps(point: Point, baseline: Point) -> bool:
     """Whether a point repairs regions and costs nothing that can be measured.
 
-    Validation accuracy did not fall by more than its standard error: of a few hundred items one more or less
-    wrong says nothing, and must not stand against the repair of every region. No class alone fell by more
-    than three of its own: of dozens of classes some always fall by one.
+    Validation accuracy must not fall by more than its standard error. Of a few hundred items, one more or
+    less wrong says nothing, and must not stand against the repair of every region. No class alone may fall by
+    more than three of its own standard errors: of dozens of classes some always fall by one.
     """
     return (
         not point.diverged
@@ -136,7 +137,7 @@ def reaches(point: Point, control: Point) -> bool:
 
 
 def _outdoes(points: list[Point], one: int, other: int) -> bool:
-    """Whether `choose` prefers a point to another whatever follows: it repairs as much, too."""
+    """Whether `choose` prefers a point to another whatever follows: it also repairs as much."""
     first, second = ((points[i].validation_accuracy, -_weight(points[i]), -i) for i in (one, other))
     return first > second and points[one].region_accuracy >= points[other].region_accuracy
 
@@ -146,7 +147,7 @@ def _weight(point: Point) -> float:
 
 
 def _repairs(point: Point, baseline: Point) -> bool:
-    """Whether anything is better: the regions, or without harm to them the rest."""
+    """Whether anything is better: the regions, or the rest without harm to them."""
     if point.region_accuracy == baseline.region_accuracy:
         best = point.region_accuracy >= 1.0 - REGION_TOLERANCE
         return best or point.validation_accuracy > baseline.validation_accuracy
@@ -157,10 +158,9 @@ def _diverged(points: list[Point], baseline: Point) -> CorrectionFailed:
     best = max(points, key=lambda point: point.validation_accuracy + point.region_accuracy)
     return CorrectionFailed(
         Reason.CORRECTION_DIVERGED,
-        f"every one of {len(points)} settings of the fine-tuning made the classifier worse or repaired "
-        f"nothing: of a validation accuracy of {baseline.validation_accuracy:.4f} the best kept "
-        f"{best.validation_accuracy:.4f}; "
-        "look at the labels, or try a smaller learning rate",
+        f"each of {len(points)} settings of the fine-tuning made the classifier worse or repaired nothing. "
+        f"Validation accuracy was {baseline.validation_accuracy:.4f}; the best setting has "
+        f"{best.validation_accuracy:.4f}. Look at the labels, or try a smaller learning rate",
         {
             "validation_accuracy_before": baseline.validation_accuracy,
             "validation_accuracy_after": best.validation_accuracy,

@@ -1,7 +1,8 @@
-"""Regions in which people saw something else than the label of the seeds: nothing there is vouched for.
+"""Disputed regions, in which people saw something else than the label of the seeds.
 
-What a correction makes of seeds by itself, steps from them and misclassifications mined around them, bears
-their label. In such a region that label is wrong, and would be learned against what people said.
+A correction makes samples of its own: steps from seeds, and misclassifications mined around them. They bear
+the label of their seed. In a disputed region that label is wrong, and would be learned against what people
+said.
 """
 
 from __future__ import annotations
@@ -9,26 +10,26 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from defuse_engine.configs import RegionLabel
-from defuse_engine.correction.labeled_regions import precisions_of
-from defuse_engine.types import Codes, Labels, Regions
+from defuse_engine.correction.labeled_regions import LabeledRegions, precisions_of
+from defuse_engine.types import Codes, Labels
 
 
 class DisputedRegions:
     """The labeled regions whose label differs from that of their seeds."""
 
-    def __init__(self, labels: tuple[RegionLabel, ...], regions: Regions):
-        """Take the labels that people gave, and the regions of the audit."""
-        rows = [one.region for one in labels if one.label != int(regions.seed_labels[one.region])]
+    def __init__(self, labeled: LabeledRegions):
+        """Choose them among all labeled regions."""
+        regions = labeled.regions
+        rows = [label.region for label in labeled.labels if not labeled.bears_seed_label(label)]
         self._means, self._seed_labels = regions.means[rows], regions.seed_labels[rows]
         self._precisions = precisions_of(regions.covariances[rows])
         self._reach = float(regions.means.shape[1])
 
     def hold(self, codes: Codes, seed_labels: Labels) -> Bool[np.ndarray, " n"]:
-        """Which codes (n, D) lie in one of them, and come from seeds of its label.
+        """Tell which codes (n, D) lie in one of them, and come from seeds of its label.
 
-        Inside is what is no farther from the mean than the region's own codes are on average: a squared
-        Mahalanobis distance of at most D.
+        A code lies inside if it is no farther from the mean than the region's own codes are on average: a
+        squared Mahalanobis distance of at most D.
         """
         held = np.zeros(len(codes), bool)
         for mean, precision, label in zip(self._means, self._precisions, self._seed_labels, strict=True):

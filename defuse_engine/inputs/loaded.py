@@ -1,22 +1,22 @@
-"""The models and the data of a job, opened and known to fit each other."""
+"""The models and the data of a job, opened and checked against each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from defuse_engine.errors import InvalidModel, JobInvalid, Reason
+from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.dataset import Dataset, load_dataset
-from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, Inputs, VaeInput
+from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, Inputs, VaeInput, required
 from defuse_engine.models.device import Runtime
+from defuse_engine.models.onnx_graph.vae_halves import cut
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.models.preprocessing import ImageShape, model_item_shape
-from defuse_engine.models.onnx_graph.vae_halves import cut
 from defuse_engine.types import Preprocessing, VaeTensors
 
 
 @dataclass(frozen=True)
-class Resources:
-    """What a search works with."""
+class LoadedInputs:
+    """The models and the data that a search works with."""
 
     classifier: Classifier
     encoder: Encoder
@@ -25,18 +25,16 @@ class Resources:
     runtime: Runtime
 
 
-def open_resources(inputs: Inputs, runtime: Runtime) -> Resources:
+def load_inputs(inputs: Inputs, runtime: Runtime) -> LoadedInputs:
     """Open classifier, VAE and dataset of a job.
 
-    Raises InvalidDataset, or InvalidModel where a file is bad or does not fit the dataset
-    (MODEL_SIGNATURE, MODEL_CLASS_COUNT, VAE_SHAPE_MISMATCH, VAE_LATENT_MISMATCH).
+    Raises `InvalidDataset`, or `InvalidModel` if a file is bad or does not fit the dataset (MODEL_SIGNATURE,
+    MODEL_CLASS_COUNT, VAE_SHAPE_MISMATCH, VAE_LATENT_MISMATCH).
     """
-    if inputs.classifier is None or inputs.vae is None or inputs.dataset is None:
-        raise JobInvalid("job.inputs needs classifier, vae and dataset")
-    dataset = open_dataset(inputs.dataset)
-    classifier = open_classifier(inputs.classifier, dataset, runtime)
-    encoder, decoder = _open_vae(inputs.vae, dataset.image_shape, runtime)
-    return Resources(classifier, encoder, decoder, dataset, runtime)
+    dataset = open_dataset(required(inputs.dataset))
+    classifier = open_classifier(required(inputs.classifier), dataset, runtime)
+    encoder, decoder = _open_vae(required(inputs.vae), dataset.image_shape, runtime)
+    return LoadedInputs(classifier, encoder, decoder, dataset, runtime)
 
 
 def open_dataset(entry: DatasetInput) -> Dataset:
@@ -47,7 +45,7 @@ def open_dataset(entry: DatasetInput) -> Dataset:
 def open_classifier(
     entry: ClassifierInput, dataset: Dataset, runtime: Runtime, what: str = "the classifier"
 ) -> Classifier:
-    """Open a classifier; raises MODEL_SIGNATURE or MODEL_CLASS_COUNT where it does not fit the dataset."""
+    """Open a classifier; raises MODEL_SIGNATURE or MODEL_CLASS_COUNT if it does not fit the dataset."""
     classifier = Classifier(
         entry.file.read_bytes(), entry.preprocessing, entry.output_kind, runtime, what, entry.output
     )
@@ -63,8 +61,8 @@ def open_classifier(
     if classes < dataset.class_count or (named and classes != dataset.class_count):
         raise InvalidModel(
             Reason.MODEL_CLASS_COUNT,
-            f"{what} tells {classes} classes apart, the dataset has {dataset.class_count}; use the "
-            "dataset that it was trained for, and name its classes in the order of its outputs",
+            f"{what} tells {classes} classes apart, the dataset has {dataset.class_count}. Use the dataset "
+            "that it was trained for, and name its classes in the order of its outputs",
             {"model_classes": classes, "dataset_classes": dataset.class_count},
         )
     return classifier
@@ -86,7 +84,7 @@ def _open_vae(entry: VaeInput, image_shape: ImageShape, runtime: Runtime) -> tup
 
 
 def read_vae(entry: VaeInput) -> tuple[bytes, bytes, VaeTensors]:
-    """Read encoder and decoder, cut out of one file where they came so, and the names of their tensors."""
+    """Read encoder and decoder, cut out of one file if they came as one, and the names of their tensors."""
     encoder = entry.encoder.read_bytes()
     if entry.decoder is not None:
         return encoder, entry.decoder.read_bytes(), entry.tensors
@@ -95,11 +93,11 @@ def read_vae(entry: VaeInput) -> tuple[bytes, bytes, VaeTensors]:
 
 
 def require_same_latent_size(encoded: int, decoded: int) -> None:
-    """Raise VAE_LATENT_MISMATCH where encoder and decoder declare different D; -1 declares none."""
+    """Raise VAE_LATENT_MISMATCH if encoder and decoder declare different D; -1 declares none."""
     if encoded != decoded and encoded > 0 and decoded > 0:
         raise InvalidModel(
             Reason.VAE_LATENT_MISMATCH,
-            f"the VAE's encoder gives codes of {encoded} numbers, its decoder takes {decoded}; they must "
+            f"the VAE's encoder gives codes of {encoded} numbers, its decoder takes {decoded}. Both must "
             "come from one VAE, and the encoder must give mu and logvar as separate outputs",
             {"encoder": encoded, "decoder": decoded},
         )

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.likely_cause import likely_cause
 from defuse_engine.inputs.finite_items import finite_items
-from defuse_engine.inputs.loaded import Resources
+from defuse_engine.inputs.likely_cause import likely_cause
+from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.random_streams import numpy_generator
@@ -52,23 +52,23 @@ class Preflight:
         return asdict(self)
 
 
-def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
+def run_preflight(inputs: LoadedInputs, random_seed: int, reporter: Reporter) -> Preflight:
     """Measure a sample of the validation split, and codes of a sample of the train split.
 
     Raises PreflightRefused: PREFLIGHT_CLASSIFIER_ACCURACY where the classifier agrees with the labels hardly
     more than by chance, PREFLIGHT_READABILITY where it reads fewer than half of the VAE's reconstructions, or
     hardly more than by chance.
     """
-    split = resources.dataset.validation
-    rng = numpy_generator(seed, "preflight")
+    split = inputs.dataset.validation
+    rng = numpy_generator(random_seed, "preflight")
     sample = np.sort(rng.permutation(len(split))[:SAMPLE_SIZE])
     images, labels = split.images(sample), split.labels[sample]
     reporter.progress("preflight", 0, len(sample), "items")
-    outputs = require_skill(resources.classifier, images, labels)
+    outputs = require_skill(inputs.classifier, images, labels)
     accuracy = float((outputs.argmax(axis=1) == labels).mean())
-    reconstructions = resources.decoder(resources.encoder(images))
+    reconstructions = inputs.decoder(inputs.encoder(images))
     finite = finite_items(reconstructions)
-    read_as = resources.classifier.predict(np.nan_to_num(reconstructions, posinf=0.0, neginf=0.0))
+    read_as = inputs.classifier.predict(np.nan_to_num(reconstructions, posinf=0.0, neginf=0.0))
     read = float(((read_as == labels) & finite).mean())
     preflight = Preflight(
         readability=read / accuracy,
@@ -78,15 +78,15 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
         sample_size=len(sample),
         value_min=float(images.min()),
         value_max=float(images.max()),
-        output_kind=resources.classifier.output_kind,
+        output_kind=inputs.classifier.output_kind,
         mean_row_sum=float(outputs.sum(axis=1, dtype=np.float64).mean()),
         class_count=outputs.shape[1],
-        latent_std=_latent_std(resources, rng),
+        latent_std=_latent_std(inputs, rng),
     )
     reporter.progress("preflight", len(sample), len(sample), "items")
-    _judge_output_kind(preflight, outputs, reporter)
+    _check_output_kind(preflight, outputs, reporter)
     kappa = cohens_kappa(np.where(finite, read_as, -1), labels, outputs.shape[1])
-    _judge_readability(preflight, kappa, int((~finite).sum()), reporter)
+    _check_readability(preflight, kappa, int((~finite).sum()), reporter)
     return preflight
 
 
@@ -161,16 +161,16 @@ def _near_chance(
     )
 
 
-def _latent_std(resources: Resources, rng: np.random.Generator) -> float:
-    train = resources.dataset.train
+def _latent_std(inputs: LoadedInputs, rng: np.random.Generator) -> float:
+    train = inputs.dataset.train
     sample = np.sort(rng.permutation(len(train))[:SAMPLE_SIZE])
-    codes = resources.encoder(train.images(sample))
+    codes = inputs.encoder(train.images(sample))
     # What is not finite is an error of the encoding that follows, which says more.
     codes = codes[finite_items(codes)]
     return float(codes.std(axis=0, dtype=np.float64).mean()) if len(codes) else 0.0
 
 
-def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporter) -> None:
+def _check_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporter) -> None:
     in_range = float(outputs.min()) >= 0.0 and float(outputs.max()) <= 1.0 + _ROW_SUM_TOLERANCE
     sums_to_one = bool(np.all(np.abs(outputs.sum(axis=1) - 1.0) <= _ROW_SUM_TOLERANCE))
     looks_like = OUTPUT_KINDS[1] if in_range and sums_to_one else OUTPUT_KINDS[0]
@@ -183,7 +183,7 @@ def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporte
         )
 
 
-def _judge_readability(preflight: Preflight, kappa: float, not_finite: int, reporter: Reporter) -> None:
+def _check_readability(preflight: Preflight, kappa: float, not_finite: int, reporter: Reporter) -> None:
     """Refuse or warn; `kappa` is the agreement of what the classifier reads with the labels.
 
     Of two classes a decoder of noise reaches half of the readings, and more where one class is common.

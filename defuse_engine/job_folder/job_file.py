@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 from defuse_engine.errors import JobInvalid
 from defuse_engine.strict_json import Fields
 from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing, VaeTensors
 
+Entry = TypeVar("Entry")
 Kind = Literal[
     "inspect_classifier",
     "inspect_vae",
@@ -21,16 +22,6 @@ Kind = Literal[
     "evaluate",
     "train_vae",
 ]
-KINDS: tuple[Kind, ...] = (
-    "inspect_classifier",
-    "inspect_vae",
-    "inspect_dataset",
-    "audit",
-    "split",
-    "correct",
-    "evaluate",
-    "train_vae",
-)
 _INPUTS: dict[Kind, tuple[str, ...]] = {
     "inspect_classifier": ("classifier",),
     "inspect_vae": ("vae",),
@@ -97,13 +88,20 @@ class Inputs:
     """An audit's chunk files, in shard order."""
 
 
+def required(entry: Entry | None) -> Entry:
+    """Return an input that the job's kind needs, which `read_job` made sure of."""
+    if entry is None:
+        raise JobInvalid("job.inputs lacks a file that its kind needs")
+    return entry
+
+
 @dataclass(frozen=True)
 class Job:
     """One job; `config` is read by the kind's own configuration."""
 
     folder: Path
     kind: Kind
-    seed: int
+    random_seed: int
     device: str
     threads: int
     limits: Limits
@@ -125,11 +123,11 @@ def read_job(folder: Path) -> Job:
     except ValueError as error:
         raise JobInvalid(f"job.json is not JSON: {error}") from None
     fields = Fields(value, "job")
-    kind: Kind = fields.choice("kind", None, KINDS)
+    kind: Kind = fields.choice("kind", None, tuple(_INPUTS))
     job = Job(
         folder=folder,
         kind=kind,
-        seed=fields.integer("seed", 0, 0),
+        random_seed=fields.integer("seed", 0, 0),
         device=fields.text("device", "auto"),
         threads=fields.integer("threads", 0, 0, 1024),
         limits=_limits(fields.raw("limits", {})),

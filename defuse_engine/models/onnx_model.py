@@ -10,9 +10,9 @@ import torch
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_graph.onnx_file import TensorSpec, choose_output
+from defuse_engine.models.onnx_graph.vae_tensors import find_image, find_mu, find_spread
 from defuse_engine.models.preprocessing import ImageShape, apply, invert, model_item_shape
 from defuse_engine.models.session import Session, in_batches
-from defuse_engine.models.onnx_graph.vae_tensors import find_image, find_mu, find_spread
 from defuse_engine.types import Codes, Images, OutputKind, Outputs, Preprocessing, VaeTensors
 
 FOUND_BY_NAME = VaeTensors()

@@ -11,10 +11,17 @@ import onnxruntime as ort
 import torch
 
 from defuse_engine.errors import DeviceUnavailable, InvalidModel, Reason, out_of_memory
-from defuse_engine.models.onnx_graph.runnable_form import as_run
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime
-from defuse_engine.models.onnx_graph.onnx_file import (INPUT_TYPES, Signature, TensorSpec, output_specs, parse, read_signature,)
+from defuse_engine.models.onnx_graph.onnx_file import (
+    INPUT_TYPES,
+    Signature,
+    TensorSpec,
+    output_specs,
+    parse,
+    read_signature,
+)
 from defuse_engine.models.onnx_graph.rebatching import any_batch, declared_batch_size
+from defuse_engine.models.onnx_graph.runnable_form import runnable_form
 from defuse_engine.parallel import in_order
 
 _LEAST_BATCH = 32
@@ -123,7 +130,7 @@ def _open_for_batches(
     model: onnx.ModelProto, model_bytes: bytes, runtime: Runtime, what: str
 ) -> tuple[ort.InferenceSession, int | None]:
     """Open the file; the batch size that it still insists on, None where any is taken."""
-    runnable = as_run(model)
+    runnable = runnable_form(model)
     session = _open(model_bytes if runnable is model else runnable.SerializeToString(), runtime, what)
     fixed = declared_batch_size(model)
     if fixed is None:

@@ -1,4 +1,4 @@
-"""What regions are shown with: contact sheets of their samples and of the nearest dataset items."""
+"""The gallery of an audit: contact sheets of each region's samples and of the nearest dataset items."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.loaded import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.regions.nearest_codes import NearestCodes
 from defuse_engine.regions.rated_regions import RatedRegion
-from defuse_engine.types import Codes, Images, Misclassifications
+from defuse_engine.run import Run
+from defuse_engine.types import Images, Misclassifications
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """What regions are shown with, and where."""
+    """Writes the sheets that show regions to people."""
 
     decoder: Decoder
     dataset: Dataset
@@ -33,7 +33,7 @@ class Gallery:
         return contact_sheet(images, *self.value_range).write(self.folder, f"output/sheets/{file}.png")
 
     def describe(self, index: int, rated: RatedRegion, found: Misclassifications) -> dict[str, Any]:
-        """Write both contact sheets of region `index`; returns the region as `result.json` has it."""
+        """Write both contact sheets of region `index`; return the region as `result.json` has it."""
         region, shown, train = rated.region, self.config.sheet_samples, self.dataset.train
         nearest, distances = self.train_codes.to(region.mean, shown)
         return {
@@ -62,20 +62,15 @@ class Gallery:
         }
 
 
-def open_gallery(resources: Resources, train_codes: Codes, config: AuditConfig, folder: Path) -> Gallery:
-    """A gallery that writes below `folder`, the job's; `train_codes` are those of the train split."""
-    return Gallery(
-        resources.decoder,
-        resources.dataset,
-        NearestCodes(train_codes),
-        value_range(resources.dataset),
-        config,
-        folder,
-    )
+def open_gallery(run: Run, config: AuditConfig) -> Gallery:
+    """Return a gallery that writes into the job folder."""
+    dataset = run.inputs.dataset
+    nearest = NearestCodes(run.train_codes)
+    return Gallery(run.inputs.decoder, dataset, nearest, value_range(dataset), config, run.folder)
 
 
 def value_range(dataset: Dataset) -> tuple[float, float]:
-    """What is shown as black and as white."""
+    """Return the values that are shown as black and as white."""
     if dataset.train.pixels.dtype == np.uint8:
         return 0.0, 1.0
     low, high = float(dataset.train.pixels.min()), float(dataset.train.pixels.max())

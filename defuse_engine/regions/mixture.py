@@ -18,7 +18,16 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from defuse_engine.regions.variational_mixture import (Features, Posterior, Prior, expect, likeliest, lower_bound, maximise, moments_of_groups,)
+from defuse_engine.regions.variational_mixture import (
+    Features,
+    Posterior,
+    Prior,
+    expect,
+    likeliest,
+    lower_bound,
+    maximise,
+    moments_of_groups,
+)
 from defuse_engine.types import Codes
 
 _MAX_ITERATIONS = 200

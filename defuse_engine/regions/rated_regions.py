@@ -1,4 +1,4 @@
-"""Regions rated for people: how wrong the classifier is there, and what harm that does."""
+"""Regions rated: how often the classifier is wrong there, and how much harm that does."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from defuse_engine.inputs.loaded import Resources
 from defuse_engine.intervals import wilson
 from defuse_engine.regions.grouping import Region
 from defuse_engine.regions.harm import aggregate_posterior, expected_harm
 from defuse_engine.regions.sampled_regions import SampledRegion
-from defuse_engine.random_streams import numpy_generator
+from defuse_engine.run import Run
 from defuse_engine.types import Interval, Regions
 
 
 @dataclass(frozen=True)
 class RatedRegion:
-    """A region, fresh samples of it, how many of them are misclassified, and what harm is expected of it."""
+    """A region with fresh samples, the share of them that is misclassified, and the expected harm."""
 
     sampled: SampledRegion
     misclassification_rate: Interval
@@ -32,22 +31,22 @@ class RatedRegion:
 
 
 def rate(
-    sampled_regions: Sequence[SampledRegion], resources: Resources, seed: int, on_rated: Callable[[int], None]
+    run: Run, sampled_regions: Sequence[SampledRegion], on_rated: Callable[[int], None]
 ) -> list[RatedRegion]:
-    """Rates regions, in their order; `seed` is the job's. `on_rated(count)` says how many are done."""
-    rng = numpy_generator(seed, "distill/aggregate-posterior")
-    production = aggregate_posterior(resources.encoder, resources.dataset.train, rng)
+    """Rate regions, in their order; `on_rated(count)` gets the number done."""
+    rng = run.generator("distill/aggregate-posterior")
+    production = aggregate_posterior(run.inputs.encoder, run.inputs.dataset.train, rng)
     rated: list[RatedRegion] = []
     for sampled in sampled_regions:
         wrong = wilson(int(sampled.wrong.sum()), len(sampled.wrong))
-        harm = expected_harm(sampled.region, wrong, production, resources.runtime.device)
+        harm = expected_harm(sampled.region, wrong, production, run.device)
         rated.append(RatedRegion(sampled, wrong, harm))
         on_rated(len(rated))
     return rated
 
 
 def as_arrays(rated: list[RatedRegion], tau: float, latent_size: int) -> Regions:
-    """The arrays of `regions.npz`, in the order of the list."""
+    """Return the arrays of `regions.npz`, in the order of the list."""
     regions = [one.region for one in rated]
     sizes = np.array([len(region.members) for region in regions], np.int64)
     empty = np.zeros(0, np.int64)

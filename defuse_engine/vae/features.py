@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx, nn
 
-from defuse_engine.models.torch_form.differentiable import DifferentiableModel
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.models.scores import log_probabilities
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel
 from defuse_engine.types import OutputKind, Preprocessing
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from defuse_engine.models.onnx_graph.graph_editing import graph_input, replace
 from defuse_engine.models.onnx_graph.graph_weights import constant_value
-from defuse_engine.models.onnx_graph.reference_run import Trial
+from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
 
 _BATCHES = 3
 """So many batches of the declared size are run one by one, and at once."""
@@ -42,12 +42,12 @@ def any_batch(model: onnx.ModelProto, outputs: tuple[str, ...]) -> onnx.ModelPro
 
 
 def _runs_alike(model: onnx.ModelProto, copy: onnx.ModelProto, output: str, size: int) -> bool:
-    original = Trial(model, output)
+    original = ReferenceRun(model, output)
     first = original.inputs()
     generator = torch.Generator().manual_seed(2)
     more = torch.rand((size * (_BATCHES - 1), *first.shape[1:]), generator=generator) * first.max()
     inputs = torch.cat([first, more])
-    one_by_one, at_once = original.run(inputs), Trial(copy, output).run(inputs)
+    one_by_one, at_once = original.run(inputs), ReferenceRun(copy, output).run(inputs)
     scale = max(1.0, float(np.abs(one_by_one).max(initial=0.0)))
     return one_by_one.shape == at_once.shape and bool((np.abs(one_by_one - at_once) <= 1e-4 * scale).all())
 

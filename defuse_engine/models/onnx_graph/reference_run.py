@@ -10,15 +10,15 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from defuse_engine.models.onnx_graph.runnable_form import as_run
 from defuse_engine.models.onnx_graph.graph_editing import graph_input
+from defuse_engine.models.onnx_graph.runnable_form import runnable_form
 
 _SIZES = (32, 28, 64, 224, 16, 8, 96, 128, 299)
 """Heights and widths that are tried, in this order, where a graph leaves them open."""
 _CHANNELS = (3, 1)
 
 
-class Trial:
+class ReferenceRun:
     """One output of an ONNX file in onnxruntime, on the CPU."""
 
     def __init__(self, model: onnx.ModelProto, output: str):
@@ -26,7 +26,7 @@ class Trial:
         options.log_severity_level = 4
         options.intra_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
-            as_run(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
+            runnable_form(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
         self._output = output
         declared = graph_input(model.graph)

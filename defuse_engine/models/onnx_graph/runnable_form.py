@@ -20,7 +20,7 @@ _ML = "ai.onnx.ml"
 _FLOAT, _DOUBLE = int(TensorProto.FLOAT), int(TensorProto.DOUBLE)
 
 
-def as_run(model: onnx.ModelProto) -> onnx.ModelProto:
+def runnable_form(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return `model` itself where onnxruntime takes it as it is, else a changed copy."""
     newest_ir, newest_opset = _newest()
     opset = opset_version(model)

@@ -14,7 +14,14 @@ from defuse_engine.models.onnx_graph.graph_editing import all_inputs, graph_inpu
 from defuse_engine.models.onnx_graph.graph_editing import replace as replace_field
 from defuse_engine.models.onnx_graph.onnx_file import FLOAT_TYPES, TensorSpec, parse, tensor_shape
 from defuse_engine.models.onnx_graph.shapes_from_code import batch_alone, shapes_from_code
-from defuse_engine.models.onnx_graph.vae_tensors import (HOW_TO_NAME, find_image, find_mu, find_spread, named, same_shape,)
+from defuse_engine.models.onnx_graph.vae_tensors import (
+    HOW_TO_NAME,
+    find_image,
+    find_mu,
+    find_spread,
+    named,
+    same_shape,
+)
 from defuse_engine.types import VaeTensors
 
 _WHAT = "the VAE's file"

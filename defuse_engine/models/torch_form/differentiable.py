@@ -16,15 +16,15 @@ from onnx import TensorProto
 from torch import Tensor, fx, nn
 
 from defuse_engine.errors import InvalidModel, Reason
-from defuse_engine.models.torch_form.first_difference import first_difference
-from defuse_engine.models.torch_form.gradient_trace import GradientLost, input_gradient, weight_gradients
 from defuse_engine.models.onnx_graph.graph_editing import graph_input
 from defuse_engine.models.onnx_graph.onnx_file import parse, scores_output
 from defuse_engine.models.onnx_graph.rebatching import any_batch
-from defuse_engine.models.torch_form.silu import silu
+from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
 from defuse_engine.models.onnx_graph.stored_weights import store
+from defuse_engine.models.torch_form.first_difference import first_difference
+from defuse_engine.models.torch_form.gradient_trace import GradientLost, input_gradient, weight_gradients
+from defuse_engine.models.torch_form.silu import silu
 from defuse_engine.models.torch_form.torch_graph import TorchGraph, prepare
-from defuse_engine.models.onnx_graph.reference_run import Trial
 
 fx.wrap("silu")  # A graph has it as one operation.
 
@@ -79,7 +79,7 @@ def to_torch(model_bytes: bytes, output: str | None = None) -> DifferentiableMod
         raise _not_differentiable(problem, blocking, "cannot be differentiated")
     if not prepared.weights:
         raise _not_differentiable(problem, _last_operation(prepared), "leads to no trainable weight")
-    trial = Trial(model, prepared.output)
+    trial = ReferenceRun(model, prepared.output)
     inputs = trial.inputs()
     module = _convert(prepared, inputs, problem)
     try:
@@ -107,7 +107,7 @@ def input_differentiable(model_bytes: bytes, output: str | None = None) -> Diffe
     blocking = tuple(dict.fromkeys([*prepared.unsupported_operations, *prepared.input_blockers]))
     if blocking:
         raise _not_differentiable(problem, blocking, "cannot be differentiated")
-    trial = Trial(model, prepared.output)
+    trial = ReferenceRun(model, prepared.output)
     inputs = trial.inputs()
     module = _convert(prepared, inputs, problem)
     for name in list(module.weights):
@@ -145,14 +145,14 @@ def write_back(model_bytes: bytes, module: DifferentiableModel) -> bytes:
 
 def parity_max_abs_error(model_bytes: bytes, module: DifferentiableModel, inputs: Tensor) -> float:
     """Largest absolute difference between the file's outputs in onnxruntime and the module's."""
-    return _difference(module, Trial(parse(model_bytes, "the classifier"), module.output), inputs)
+    return _difference(module, ReferenceRun(parse(model_bytes, "the classifier"), module.output), inputs)
 
 
 def _prepared(model: onnx.ModelProto, output: str) -> TorchGraph:
     return prepare(any_batch(model, (output,)) or model, output)
 
 
-def _difference(module: DifferentiableModel, trial: Trial, inputs: Tensor) -> float:
+def _difference(module: DifferentiableModel, trial: ReferenceRun, inputs: Tensor) -> float:
     with torch.no_grad():
         ours = module(inputs).cpu().numpy()
     theirs = trial.run(inputs)
@@ -163,7 +163,7 @@ def _difference(module: DifferentiableModel, trial: Trial, inputs: Tensor) -> fl
 
 def _check_parity(
     module: DifferentiableModel,
-    trial: Trial,
+    trial: ReferenceRun,
     inputs: Tensor,
     prepared: TorchGraph,
     problem: str,

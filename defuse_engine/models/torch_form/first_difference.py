@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from defuse_engine.models.onnx_graph.graph_editing import keep_only
-from defuse_engine.models.onnx_graph.reference_run import Trial
+from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
 
 
 def first_difference(model: onnx.ModelProto, inputs: Tensor, tolerance: float) -> str:
@@ -35,7 +35,7 @@ def _agrees(model: onnx.ModelProto, tensor: str, inputs: Tensor, tolerance: floa
     part.graph.output.append(onnx.ValueInfoProto(name=tensor))
     keep_only(part.graph, {tensor})
     try:
-        theirs = Trial(part, tensor).run(inputs)
+        theirs = ReferenceRun(part, tensor).run(inputs)
     except Exception:  # onnxruntime runs the whole; that it does not run a part says nothing of torch
         return True
     try:

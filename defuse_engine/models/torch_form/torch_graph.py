@@ -10,12 +10,19 @@ import onnx.inliner
 import onnx2fx
 from onnx import TensorProto
 
-from defuse_engine.models.torch_form import onnx_operators
-from defuse_engine.models.onnx_graph.runnable_form import without_zipmap
-from defuse_engine.models.onnx_graph.graph_editing import (as_float32, constants_as_initializers, graph_input, keep_only, rename, subgraphs,)
+from defuse_engine.models.onnx_graph.graph_editing import (
+    as_float32,
+    constants_as_initializers,
+    graph_input,
+    keep_only,
+    rename,
+    subgraphs,
+)
 from defuse_engine.models.onnx_graph.graph_weights import blocking_between, find_weights
 from defuse_engine.models.onnx_graph.linear_classifier import as_layers
+from defuse_engine.models.onnx_graph.runnable_form import without_zipmap
 from defuse_engine.models.onnx_graph.stored_weights import storable_names
+from defuse_engine.models.torch_form import onnx_operators
 
 onnx_operators.register()
 

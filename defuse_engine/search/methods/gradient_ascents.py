@@ -1,12 +1,14 @@
 """Ascents in latent space, each towards one class, within a trust region around each seed.
 
-An ascent looks for an input that the classifier takes for its target and that still shows the seed's label: a
-guide, a small classifier of our own (see witness.py), says whether it does. Without a guide most ascents walk
-into the class that they aim at, which is no mistake; without targets of their own all seeds of a class run
-into the one mistake that is nearest.
+An ascent looks for an input that the classifier takes for its target and that still shows the seed's label. A
+guide, a small network of our own (`readers.py`), says whether it does. Without a guide most ascents walk into
+the class that they aim at, which is no mistake. Without a target for each, all seeds of a class run into the
+one mistake that is nearest.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,40 +18,41 @@ from torch import Tensor
 from torch.nn import functional
 
 from defuse_engine.configs import MethodName
-from defuse_engine.models.torch_form.bfloat16 import in_bfloat16
 from defuse_engine.models.device import computes_in_bfloat16
-from defuse_engine.models.torch_form.differentiable import DifferentiableModel, input_differentiable
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.models.preprocessing import apply, invert
 from defuse_engine.models.scores import log_probabilities
+from defuse_engine.models.torch_form.bfloat16 import in_bfloat16
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel, input_differentiable
 from defuse_engine.search.methods.search_method import Proposals
+from defuse_engine.search.readers import Readers
 from defuse_engine.search.seeds import Seeds
-from defuse_engine.search.readers import Witness
 from defuse_engine.types import Codes, Labels
 
 _REACH = 2.0
 """Radius of the trust region over the expected length of the neighbourhood method's noise."""
 _FIRST_REACH = 0.4
+"""The radius at the start, over the full one. A mistake that lies near is then found near, where the decoder
+draws what it knows."""
 _GROWING_STEPS = 8
-"""The radius grows from this share of it in so many steps: a mistake that lies near is then found near, where
-the decoder draws what it knows."""
+"""Steps until the radius is full."""
 _START = 0.5
 """Scale of the random start: from the seed itself every ascent would be the same."""
 _STRIDE = 0.4
 """Length of a step over the radius of the trust region."""
 _LENGTH = 10
-"""Codes of an ascent. A seed that is given twice as many starts again elsewhere, towards another class."""
+"""Codes of an ascent. A seed with twice as many starts again elsewhere, towards another class."""
 _ENOUGH = 4
 """An ascent ends at its fourth misclassification: the deeper it goes, the likelier it shows another class."""
 _STALLED = 0.02
-"""An ascent that moves by less, over the radius, has come to rest on the edge of its trust region."""
+"""An ascent whose step is shorter than this share of the radius rests on the edge of its trust region."""
 _TRIED_STEPS = 2
 _HOPELESS = 0.95
-"""An ascent that leaves the classifier surer than this of the seed's label at its third code is given up."""
+"""An ascent is given up if its third code leaves the classifier surer than this of the seed's label."""
 _LEAST_LOG = -1e4
-"""Stands for what is no number: it is likely to no one."""
+"""Stands for a log-probability that is not finite."""
 _SOME_CODES = 8
-"""What so many codes more take says what one takes."""
+"""Codes whose memory is measured, to know that of one."""
 _AIMED_BEFORE = 1e6
 """Taken from the log-probability of a class for each ascent of the seed that aimed at it before."""
 
@@ -57,18 +60,18 @@ _AIMED_BEFORE = 1e6
 class DecodedClassifier:
     """Decoder, classifier and guide in one differentiable piece."""
 
-    def __init__(self, decoder: Decoder, classifier: Classifier, witness: Witness, codes: Codes):
-        """Raise MODEL_NOT_DIFFERENTIABLE where decoder or classifier has no gradient.
+    def __init__(self, decoder: Decoder, classifier: Classifier, readers: Readers, codes: Codes):
+        """Raise MODEL_NOT_DIFFERENTIABLE if decoder or classifier has no gradient.
 
-        `codes`: a few that ascents may meet, on which a faster form of both is tried.
+        `codes` are a few that ascents may meet: a faster form of both is tried on them.
         """
         device = decoder.session.runtime.device
         self._decoder, self._classifier = decoder, classifier
         self._decode = _frozen(decoder.session.model_bytes, decoder.output.name, device)
         self._classify = _frozen(classifier.session.model_bytes, classifier.output.name, device)
         self.device = device
-        # Last: it is trained on being asked for, and a model without a gradient needs none.
-        self._guide = witness.guide
+        # Last: asking for the guide trains it, and a model without a gradient needs none.
+        self._guide = readers.guide
         # What an ascent finds is classified again.
         self._rough = computes_in_bfloat16(device)
         if self._rough:
@@ -86,7 +89,7 @@ class DecodedClassifier:
         return log_probabilities(outputs, self._classifier.output_kind), guided
 
     def bytes_per_code(self, latent_size: int) -> int:
-        """What is remembered of each code for its gradient, weights aside."""
+        """Return the memory that the gradient of one code takes, weights aside."""
         few, many = (self._remembered(count, latent_size) for count in (_SOME_CODES, 2 * _SOME_CODES))
         return (many - few) // _SOME_CODES
 
@@ -107,7 +110,7 @@ class DecodedClassifier:
         return invert(self._decoder.preprocessing, self._decode(codes), self._decoder.image_shape)
 
 
-class Gradient:
+class GradientAscents:
     """Normalised ascent of log p(target) by the classifier plus log p(seed label) by the guide.
 
     The trust region is a ball around the seed's code, in coordinates over `scale`, that grows to twice the
@@ -120,7 +123,7 @@ class Gradient:
     def __init__(
         self, candidates: int, scale: Float32[np.ndarray, " d"], model: DecodedClassifier, batch: int
     ):
-        """Look at this number of codes for each seed at most, `batch` seeds at a time."""
+        """Look at no more than `candidates` codes for each seed, `batch` seeds at a time."""
         self._ascents = max(1, candidates // _LENGTH)
         self._steps = candidates // self._ascents
         self._model = model
@@ -134,7 +137,7 @@ class Gradient:
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
     ) -> Proposals:
-        """Codes on the ascents that are misclassified, as far as torch can tell."""
+        """Return the codes on the ascents that are misclassified, as far as torch can tell."""
         rows = np.flatnonzero(takes_part)
         codes: list[np.ndarray] = [np.zeros((0, seeds.codes.shape[1]), np.float32)]
         seed_rows: list[np.ndarray] = [np.zeros(0, np.int64)]
@@ -144,32 +147,26 @@ class Gradient:
             starts = (_START * rng.standard_normal(seeds.codes.shape, np.float32))[takes_part]
             for first in range(0, len(rows), self._batch):
                 some = rows[first : first + self._batch]
-                tried[some] += self._ascend(
-                    seeds[some], starts[first : first + self._batch], some, aimed, codes, seed_rows
-                )
+                ascent = self._ascend(seeds[some], starts[first : first + self._batch], aimed[some])
+                codes.append(ascent.codes)
+                seed_rows.append(some[ascent.rows])
+                tried[some] += ascent.tried
+                aimed[some, ascent.targets] += 1
         return Proposals(np.concatenate(codes), np.concatenate(seed_rows), tried)
 
     def _ascend(
-        self,
-        seeds: Seeds,
-        starts: Float32[np.ndarray, "n d"],
-        rows: np.ndarray,
-        aimed: Int64[np.ndarray, "s k"],
-        codes: list[np.ndarray],
-        seed_rows: list[np.ndarray],
-    ) -> Int64[np.ndarray, " n"]:
-        """One ascent from each seed; returns how many codes of each were looked at.
-
-        Appends to `codes` and `seed_rows`, and counts in `aimed` how often a seed aimed at a class.
-        """
+        self, seeds: Seeds, starts: Float32[np.ndarray, "n d"], aimed: Int64[np.ndarray, "n k"]
+    ) -> _Ascent:
+        """Make one ascent from each seed; `aimed` counts earlier ascents of each seed towards each class."""
         device = self._model.device
         origins = torch.from_numpy(seeds.codes).to(device)
         labels = torch.from_numpy(seeds.labels).to(device)
         moves = _inside(torch.from_numpy(starts).to(device), self._radius)
-        targets = labels.clone()
-        found = np.zeros(len(rows), np.int64)
-        active = np.arange(len(rows))
-        tried = np.zeros(len(rows), np.int64)
+        chosen, targets = seeds.labels, labels
+        codes: list[np.ndarray] = []
+        rows: list[np.ndarray] = []
+        found, tried = np.zeros(len(seeds), np.int64), np.zeros(len(seeds), np.int64)
+        active = np.arange(len(seeds))
         for step in range(self._steps):
             here = torch.from_numpy(active).to(device)
             move = moves[here].requires_grad_()
@@ -177,15 +174,14 @@ class Gradient:
             log_probabilities, guided = self._model(candidates)
             tried[active] += 1
             if step == 0:
-                chosen = targets_for(log_probabilities.detach().cpu().numpy(), seeds.labels, aimed[rows])
-                aimed[rows, chosen] += 1
+                chosen = targets_for(log_probabilities.detach().cpu().numpy(), seeds.labels, aimed)
                 targets = torch.from_numpy(chosen).to(device)
             loss = functional.nll_loss(log_probabilities, targets[here], reduction="sum")
             loss = loss + functional.nll_loss(guided, labels[here], reduction="sum")
             (gradient,) = torch.autograd.grad(-loss, move)
             wrong = (log_probabilities.argmax(dim=1) != labels[here]).cpu().numpy()
             codes.append(candidates.detach().cpu().numpy()[wrong])
-            seed_rows.append(rows[active[wrong]])
+            rows.append(active[wrong])
             found[active[wrong]] += 1
             radius = self._radius * min(
                 1.0, _FIRST_REACH + (1.0 - _FIRST_REACH) * (step + 1) / _GROWING_STEPS
@@ -200,11 +196,25 @@ class Gradient:
             active = active[goes_on]
             if len(active) == 0:
                 break
-        return tried
+        return _Ascent(np.concatenate(codes), np.concatenate(rows), tried, chosen)
+
+
+@dataclass(frozen=True)
+class _Ascent:
+    """One ascent from each of n seeds."""
+
+    codes: Codes
+    """Those that are misclassified."""
+    rows: Int64[np.ndarray, " m"]
+    """The seed of each code."""
+    tried: Int64[np.ndarray, " n"]
+    """Codes of each seed that were looked at."""
+    targets: Labels
+    """The class that each seed's ascent aimed at."""
 
 
 def _stepped(move: Tensor, gradient: Tensor, radius: float) -> Tensor:
-    # Where the classifier is saturated the gradient vanishes: such a seed stays where it is.
+    # If the classifier is saturated, the gradient vanishes, and the seed stays where it is.
     gradient = torch.nan_to_num(gradient, 0.0, 0.0, 0.0)
     lengths = gradient.norm(dim=1, keepdim=True).clamp_min(torch.finfo(gradient.dtype).tiny)
     return _inside(move + _STRIDE * radius * gradient / lengths, radius)
@@ -218,11 +228,11 @@ def _inside(move: Tensor, radius: float) -> Tensor:
 def targets_for(
     log_probabilities: Float32[np.ndarray, "n k"], labels: Labels, aimed: Int64[np.ndarray, "n k"]
 ) -> Labels:
-    """The class that each ascent aims at: likely ones, shared evenly among the seeds of a label.
+    """Return the class that each ascent aims at: likely ones, shared evenly among the seeds of a label.
 
-    Of n seeds with one label each of the K - 1 other classes gets at most ceil(n / (K - 1)); so shared, the
-    sum of their log-probabilities is the largest that there is. `aimed` counts the ascents of each seed that
-    aimed at each class: those aimed at least come first.
+    Of n seeds with one label, each of the K - 1 other classes gets at most ceil(n / (K - 1)). Within that
+    bound the sum of their log-probabilities is the largest. `aimed` counts the earlier ascents of each seed
+    towards each class: the classes with the fewest come first.
     """
     likely = np.nan_to_num(log_probabilities, nan=_LEAST_LOG, neginf=_LEAST_LOG, posinf=0.0)
     likely = likely - _AIMED_BEFORE * aimed

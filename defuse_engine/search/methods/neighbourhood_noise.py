@@ -1,4 +1,4 @@
-"""Small centred steps at random, in every direction."""
+"""Small random steps around a seed, in every direction."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from defuse_engine.search.methods.search_method import Proposals
 from defuse_engine.search.seeds import Seeds
 
 
-class Neighbourhood:
+class NeighbourhoodNoise:
     """Each coordinate of delta ~ N(0, scale^2)."""
 
     name: MethodName = "neighbourhood"
     memory_bytes = 0
 
     def __init__(self, candidates: int, scale: Float32[np.ndarray, " d"]):
-        """Propose this number of candidates for each seed; `scale` is the noise of each latent coordinate."""
+        """Propose `candidates` codes for each seed; `scale` is the noise of each latent coordinate."""
         self._candidates = candidates
         self._scale = scale
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
     ) -> Proposals:
-        """Codes of seeds plus noise."""
+        """Add noise to the codes of seeds."""
         deltas = rng.standard_normal((len(seeds), self._candidates, len(self._scale)), np.float32)
         deltas *= self._scale
         codes = (seeds.codes[:, None, :] + deltas)[takes_part]

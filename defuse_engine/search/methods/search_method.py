@@ -1,4 +1,4 @@
-"""What a search method is: it proposes codes around seeds; the search decodes, classifies and judges them."""
+"""What a search method is: it proposes codes around seeds, and the search does the rest."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Proposals:
     seed_rows: Int64[np.ndarray, " n"]
     """Row of each candidate's seed."""
     tried: Int64[np.ndarray, " s"]
-    """Candidates of each seed that were looked at to make them; more than it has rows where a method leaves
-    out those that it knows to be classified as their seed's label."""
+    """Candidates of each seed that were looked at. A method may leave out those that it knows to be
+    classified as their seed's label; then these are more than the rows."""
 
 
 @runtime_checkable
@@ -31,13 +31,14 @@ class SearchMethod(Protocol):
 
     name: MethodName
     memory_bytes: int
-    """What a call of `propose` takes, beside the candidates."""
+    """Memory that a call of `propose` takes, beside the candidates."""
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
     ) -> Proposals:
-        """Candidates of those seeds that take part.
+        """Propose candidates of those seeds that take part.
 
-        What is drawn from `rng` must not depend on who takes part: so two classifiers meet the same noise.
+        What is drawn from `rng` must not depend on which take part, so that two classifiers meet the same
+        noise.
         """
         ...
