@@ -6,7 +6,7 @@ from typing import Any
 
 from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.regions.gallery import open_gallery
+from defuse_engine.regions.gallery import Gallery
 from defuse_engine.regions.grouping import Grouping, Region
 from defuse_engine.regions.narrow_regions import likeliest, narrow_regions
 from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
@@ -35,7 +35,7 @@ def distill(
     rated = _regions(run, config, recipe, belief_model, found)
     arrays = as_arrays(rated, config.tau, run.train_codes.shape[1])
     write_regions(run.folder / "output" / "regions.npz", arrays)
-    gallery = open_gallery(run, config)
+    gallery = Gallery(run, config)
     objects: list[dict[str, Any]] = []
     for index, region in enumerate(rated):
         objects.append(gallery.describe(index, region, found))

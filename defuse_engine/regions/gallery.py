@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,31 +10,28 @@ import numpy as np
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.job_folder.contact_sheet import contact_sheet
-from defuse_engine.models.onnx_model import Decoder
 from defuse_engine.regions.nearest_codes import NearestCodes
 from defuse_engine.regions.rated_regions import RatedRegion
 from defuse_engine.run import Run
 from defuse_engine.types import Images, Misclassifications
 
 
-@dataclass(frozen=True)
 class Gallery:
-    """Writes the sheets that show regions to people."""
+    """Writes the sheets that show regions to people into the job folder."""
 
-    decoder: Decoder
-    dataset: Dataset
-    train_codes: NearestCodes
-    value_range: tuple[float, float]
-    config: AuditConfig
-    folder: Path
+    def __init__(self, run: Run, config: AuditConfig):
+        """Show regions of an audit with this config."""
+        self._inputs, self._folder, self._config = run.inputs, run.folder, config
+        self._train_codes = NearestCodes(run.train_codes)
+        self._value_range = value_range(run.inputs.dataset)
 
     def _sheet(self, images: Images, file: str) -> dict[str, str | int]:
-        return contact_sheet(images, *self.value_range).write(self.folder, f"output/sheets/{file}.png")
+        return contact_sheet(images, *self._value_range).write(self._folder, f"output/sheets/{file}.png")
 
     def describe(self, index: int, rated: RatedRegion, found: Misclassifications) -> dict[str, Any]:
         """Write both contact sheets of region `index`; return the region as `result.json` has it."""
-        region, shown, train = rated.region, self.config.sheet_samples, self.dataset.train
-        nearest, distances = self.train_codes.to(region.mean, shown)
+        region, shown, train = rated.region, self._config.sheet_samples, self._inputs.dataset.train
+        nearest, distances = self._train_codes.to(region.mean, shown)
         return {
             "index": index,
             "weight": region.weight,
@@ -47,8 +43,8 @@ class Gallery:
             "misclassification_rate": asdict(rated.misclassification_rate),
             "harm": asdict(rated.harm),
             "mean": region.mean.tolist(),
-            "tau": self.config.tau,
-            "sheet": self._sheet(self.decoder(rated.sampled.codes[:shown]), f"region-{index:03d}"),
+            "tau": self._config.tau,
+            "sheet": self._sheet(self._inputs.decoder(rated.sampled.codes[:shown]), f"region-{index:03d}"),
             "nearest_sheet": self._sheet(train.images(nearest), f"nearest-{index:03d}"),
             "nearest": [
                 {
@@ -60,13 +56,6 @@ class Gallery:
                 for item, distance in zip(nearest, distances, strict=True)
             ],
         }
-
-
-def open_gallery(run: Run, config: AuditConfig) -> Gallery:
-    """Return a gallery that writes into the job folder."""
-    dataset = run.inputs.dataset
-    nearest = NearestCodes(run.train_codes)
-    return Gallery(run.inputs.decoder, dataset, nearest, value_range(dataset), config, run.folder)
 
 
 def value_range(dataset: Dataset) -> tuple[float, float]:

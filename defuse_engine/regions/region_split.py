@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from defuse_engine.configs import AuditConfig, RegionSplitConfig
 from defuse_engine.errors import JobInvalid
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.job_file import Job, required
 from defuse_engine.job_folder.output_files import read_chunk
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.regions.gallery import open_gallery
+from defuse_engine.regions.gallery import Gallery
 from defuse_engine.regions.grouping import Region, cut, halves, with_majorities
 from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
 from defuse_engine.regions.recipe import AuditRecipe
@@ -38,14 +36,6 @@ class _Outcome:
     reason: str
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A region that was part of `parent`."""
-
-    parent: int
-    rated: RatedRegion
-
-
 def split_regions(
     job: Job, config: RegionSplitConfig, recipe: AuditRecipe, inputs: LoadedInputs, reporter: Reporter
 ) -> dict[str, Any]:
@@ -65,14 +55,14 @@ def split_regions(
         outcomes.append(splitter.split(number))
     reporter.progress("distill", len(outcomes), len(config.regions), "regions")
     parts = _rated(run, outcomes)
-    arrays = as_arrays([part.rated for part in parts], regions.tau, regions.means.shape[1])
+    arrays = as_arrays([rated for _, rated in parts], regions.tau, regions.means.shape[1])
     write_regions(job.output / "regions.npz", joined(regions, arrays))
-    gallery = open_gallery(run, config.audit)
+    gallery = Gallery(run, config.audit)
     return {
         "config": config.to_json(),
         "regions": [
-            {**gallery.describe(len(regions) + place, part.rated, found), "parent": part.parent}
-            for place, part in enumerate(parts)
+            {**gallery.describe(len(regions) + place, rated, found), "parent": parent}
+            for place, (parent, rated) in enumerate(parts)
         ],
         "unsplit": [
             {"region": outcome.parent, "reason": outcome.reason} for outcome in outcomes if not outcome.parts
@@ -147,9 +137,9 @@ class _Splitter:
         )
 
 
-def _rated(run: Run, outcomes: list[_Outcome]) -> list[_Part]:
+def _rated(run: Run, outcomes: list[_Outcome]) -> list[tuple[int, RatedRegion]]:
+    """Return each part with its parent, those with the largest expected harm first."""
     parents = [outcome.parent for outcome in outcomes for _ in outcome.parts]
-    parts = [part for outcome in outcomes for part in outcome.parts]
-    rated = rate(run, parts, lambda done: None)
-    order = np.argsort([-one.harm.value for one in rated], kind="stable")
-    return [_Part(parents[place], rated[place]) for place in order]
+    rated = rate(run, [part for outcome in outcomes for part in outcome.parts], lambda done: None)
+    # The sort is stable: equal harm keeps the order of the parents.
+    return sorted(zip(parents, rated, strict=True), key=lambda part: -part[1].harm.value)

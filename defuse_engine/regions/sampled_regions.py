@@ -15,6 +15,7 @@ from defuse_engine.parallel import in_order
 from defuse_engine.random_streams import numpy_generator
 from defuse_engine.regions.grouping import Region, sample_region
 from defuse_engine.search.belief import BeliefModel
+from defuse_engine.search.classify_codes import Candidates
 from defuse_engine.types import Codes, Images, Labels
 
 _AT_ONCE = 1 << 11
@@ -143,5 +144,5 @@ class RegionSampler:
         probabilities = self._classify(images)
         predicted = probabilities.argmax(axis=1)
         confidence = probabilities[np.arange(len(codes)), predicted]
-        belief = self.belief_model(images, labels, predicted, confidence, least)
+        belief = self.belief_model(Candidates(images, labels, predicted, confidence), least)
         return predicted, belief.bug_probability, belief.agreement, belief.reading, belief.seed_probability

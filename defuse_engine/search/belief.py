@@ -8,9 +8,10 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from defuse_engine.search.classify_codes import Candidates
 from defuse_engine.search.readers import Readers
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.types import Images, Labels
+from defuse_engine.types import Labels
 
 
 @dataclass(frozen=True)
@@ -54,18 +55,8 @@ class BeliefModel(Protocol):
     calibration: Calibration | None
     """None if the model has learned nothing."""
 
-    def __call__(
-        self,
-        images: Images,
-        seed_labels: Labels,
-        predicted: Labels,
-        confidence: Float32[np.ndarray, " n"],
-        least: float = 0.0,
-    ) -> Belief:
-        """Assess decoded candidates that are classified as `predicted` with probability `confidence`.
-
-        A model may spend less on those that cannot reach a probability of `least`.
-        """
+    def __call__(self, candidates: Candidates, least: float = 0.0) -> Belief:
+        """Assess candidates; a model may spend less on those that cannot reach a probability of `least`."""
         ...
 
 
@@ -76,15 +67,8 @@ class BelieveEverything:
     thresholds = Thresholds()
     calibration: Calibration | None = None
 
-    def __call__(
-        self,
-        images: Images,
-        seed_labels: Labels,
-        predicted: Labels,
-        confidence: Float32[np.ndarray, " n"],
-        least: float = 0.0,
-    ) -> Belief:
+    def __call__(self, candidates: Candidates, least: float = 0.0) -> Belief:
         """Return a probability of 0, the seed labels as the reading, and NaN for what was not asked."""
         # NaN compares as false: it is below no threshold.
-        unasked = np.full(len(seed_labels), np.nan, np.float32)
-        return Belief(np.zeros_like(unasked), unasked, seed_labels, unasked)
+        unasked = np.full(len(candidates), np.nan, np.float32)
+        return Belief(np.zeros_like(unasked), unasked, candidates.seed_labels, unasked)

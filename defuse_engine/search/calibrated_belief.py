@@ -20,10 +20,10 @@ from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.run import Run
 from defuse_engine.search.belief import Belief, Calibration
+from defuse_engine.search.classify_codes import Candidates
 from defuse_engine.search.neighbours import Neighbours, neighbours_for
 from defuse_engine.search.readers import Readers
 from defuse_engine.search.thresholds import Thresholds, Typical, set_thresholds
-from defuse_engine.types import Images, Labels
 
 _MOST_ITEMS = 10_000
 _LEAST_OF_EACH = 10
@@ -85,42 +85,30 @@ class CalibratedBelief:
         features = _features(nothing, nothing, np.full(1, 0.5, np.float32), self._neighbours.count)
         return float(self._model.predict_proba(features)[0, 1])
 
-    def __call__(
-        self,
-        images: Images,
-        seed_labels: Labels,
-        predicted: Labels,
-        confidence: Float32[np.ndarray, " n"],
-        least: float = 0.0,
-    ) -> Belief:
-        """Assess decoded candidates that are classified as `predicted` with probability `confidence`.
+    def __call__(self, candidates: Candidates, least: float = 0.0) -> Belief:
+        """Assess candidates.
 
         If a candidate cannot reach a probability of `least`, whatever the neighbours say, they are not asked.
         Its probability is then the highest that it could have, below `least`, and its agreement is 0.
         If the image, its code or the confidence is not finite, nothing is believed: all values are 0.
         """
-        told = finite_items(images) & np.isfinite(confidence)
+        told = finite_items(candidates.images) & np.isfinite(candidates.confidence)
         if told.all():
-            return self._assess(images, seed_labels, predicted, confidence, least)
-        assessed = self._assess(images[told], seed_labels[told], predicted[told], confidence[told], least)
-        belief = Belief(*(np.zeros(len(images), values.dtype) for values in vars(assessed).values()))
+            return self._assess(candidates, least)
+        assessed = self._assess(candidates[told], least)
+        belief = Belief(*(np.zeros(len(candidates), values.dtype) for values in vars(assessed).values()))
         for name, values in vars(assessed).items():
             getattr(belief, name)[told] = values
         return belief
 
-    def _assess(
-        self,
-        images: Images,
-        seed_labels: Labels,
-        predicted: Labels,
-        confidence: Float32[np.ndarray, " n"],
-        least: float,
-    ) -> Belief:
-        if len(images) == 0:
+    def _assess(self, candidates: Candidates, least: float) -> Belief:
+        rows = np.arange(len(candidates))
+        if len(rows) == 0:
             nothing = np.zeros(0, np.float32)
             return Belief(nothing, nothing, np.zeros(0, np.int64), nothing)
-        read, rows = self.readers.probabilities(images), np.arange(len(images))
-        seen, nobody = read[rows, predicted], np.zeros(len(images), np.float32)
+        read, predicted = self.readers.probabilities(candidates.images), candidates.predicted
+        seen, confidence = read[rows, predicted], candidates.confidence
+        nobody = np.zeros(len(rows), np.float32)
         # Monotone in the share of neighbours, and in theory it may rise with it.
         probability = np.maximum(
             self._probability(nobody, seen, confidence), self._probability(nobody + 1, seen, confidence)
@@ -128,15 +116,15 @@ class CalibratedBelief:
         asked = np.flatnonzero(probability >= least)
         agreement = nobody
         if len(asked):
-            codes = self._encoder(images[asked])
+            codes = self._encoder(candidates.images[asked])
             told = finite_items(codes)
             probability[asked[~told]] = 0.0
             asked = asked[told]
             votes = self._neighbours.labels_near(codes[told])
             share = (votes == predicted[asked, None]).mean(axis=1)
             probability[asked] = self._probability(share, seen[asked], confidence[asked])
-            agreement[asked] = (votes == seed_labels[asked, None]).mean(axis=1)
-        return Belief(probability, agreement, read.argmax(axis=1), read[rows, seed_labels])
+            agreement[asked] = (votes == candidates.seed_labels[asked, None]).mean(axis=1)
+        return Belief(probability, agreement, read.argmax(axis=1), read[rows, candidates.seed_labels])
 
     def _probability(
         self,

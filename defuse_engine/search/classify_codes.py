@@ -19,16 +19,29 @@ NOT_FINITE = -1
 
 
 @dataclass(frozen=True)
-class Misclassified:
-    """Codes that are not classified as they should be; row i of every array is the same code."""
+class Candidates:
+    """Decoded and classified candidates; row i of every array is the same candidate."""
 
-    rows: Int64[np.ndarray, " n"]
-    """Their positions among all codes."""
+    images: Images
+    seed_labels: Labels
     predicted: Labels
     confidence: Float32[np.ndarray, " n"]
     """Probability of the predicted class."""
-    images: Images
-    """What they look like, decoded."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Bool[np.ndarray, " n"]) -> Candidates:
+        return Candidates(*(values[rows] for values in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """Codes that are not classified as their seed's label; row i of both is the same code."""
+
+    rows: Int64[np.ndarray, " n"]
+    """Their positions among all codes."""
+    candidates: Candidates
     not_finite: int
     """Codes that get no class (`NOT_FINITE`), which are left out."""
 
@@ -53,10 +66,9 @@ def misclassified(decoder: Decoder, classifier: Classifier, codes: Codes, labels
     predicted, confidence = classify_codes(decoder, classifier, codes, keep)
     answered = predicted != NOT_FINITE
     rows = np.flatnonzero((predicted != labels) & answered)
-    nothing = np.zeros((0, *decoder.image_shape), np.float32)
-    return Misclassified(
-        rows, predicted[rows], confidence[rows], np.concatenate([nothing, *images]), int((~answered).sum())
-    )
+    seen = np.concatenate([np.zeros((0, *decoder.image_shape), np.float32), *images])
+    wrong = Candidates(seen, labels[rows], predicted[rows], confidence[rows])
+    return Misclassified(rows, wrong, int((~answered).sum()))
 
 
 def classify_codes(

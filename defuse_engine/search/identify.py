@@ -139,21 +139,21 @@ class Search:
     def _believed(self, seeds: Seeds, proposals: Proposals, method: UInt8[np.ndarray, " n"]) -> _Found:
         """Return those proposals that are misclassified, and believed."""
         thresholds = self.belief_model.thresholds
-        wrong = misclassified(
-            self.decoder, self.classifier, proposals.codes, seeds.labels[proposals.seed_rows]
+        labels = seeds.labels[proposals.seed_rows]
+        wrong = misclassified(self.decoder, self.classifier, proposals.codes, labels)
+        codes, rows, candidates = (
+            proposals.codes[wrong.rows],
+            proposals.seed_rows[wrong.rows],
+            wrong.candidates,
         )
-        codes, rows = proposals.codes[wrong.rows], proposals.seed_rows[wrong.rows]
-        labels = seeds.labels[rows]
-        belief = self.belief_model(
-            wrong.images, labels, wrong.predicted, wrong.confidence, thresholds.probability
-        )
+        belief = self.belief_model(candidates, thresholds.probability)
         found = Misclassifications(
             codes=codes,
             seed_index=seeds.index[rows],
             seed_split=seeds.split[rows],
-            seed_label=labels.astype(np.int32),
-            predicted_class=wrong.predicted.astype(np.int32),
-            confidence=wrong.confidence,
+            seed_label=candidates.seed_labels.astype(np.int32),
+            predicted_class=candidates.predicted.astype(np.int32),
+            confidence=candidates.confidence,
             delta_norm=np.linalg.norm(codes - seeds.codes[rows], axis=1).astype(np.float32),
             agreement=belief.agreement,
             bug_probability=belief.bug_probability,

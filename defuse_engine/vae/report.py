@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,7 @@ def measure_files(folder: Path, encoder: str, decoder: str, readers: Readers) ->
 def point(measured: Measured, chosen: bool) -> dict[str, Any]:
     """Return one entry of `points`."""
     return {
-        "latent_size": measured.setting.latent_size,
-        "feature_weight": measured.setting.feature_weight,
-        "kl_weight": measured.setting.kl_weight,
+        **asdict(measured.setting),
         "readability": measured.readability,
         "reconstruction_mse": measured.reconstruction_mse,
         "kl": measured.divergence,

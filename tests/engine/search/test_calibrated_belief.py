@@ -5,7 +5,7 @@ import pytest
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.search.calibrated_belief import expected_calibration_error
-from defuse_engine.search.classify_codes import classify_codes
+from defuse_engine.search.classify_codes import Candidates, classify_codes
 
 
 @pytest.fixture
@@ -17,7 +17,9 @@ def line(open_search):
         codes = np.stack([z0, np.zeros(len(z0))], axis=1).astype(np.float32)
         predicted, confidence = classify_codes(search.decoder, search.classifier, codes)
         images, labels = search.decoder(codes), np.ones(len(z0), np.int64)
-        return search.belief_model, search.belief_model(images, labels, predicted, confidence, least)
+        return search.belief_model, search.belief_model(
+            Candidates(images, labels, predicted, confidence), least
+        )
 
     return assess
 
