@@ -251,7 +251,7 @@ class RegionSplitConfig:
 
     regions: tuple[int, ...]
     audit: AuditConfig
-    """That of the audit that found the regions: its parts are judged and shown as its regions were."""
+    """That of the audit that found the regions: its parts are assessed and shown as its regions were."""
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> RegionSplitConfig:

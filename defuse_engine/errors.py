@@ -21,7 +21,7 @@ from typing import ClassVar
 
 
 class Reason(StrEnum):
-    """Stable names of expected failures: `defuse.v1.ErrorReason` without its prefix."""
+    """Stable names of expected failures, those of `defuse.v1.ErrorReason` without its prefix."""
 
     JOB_INVALID = "JOB_INVALID"
     DEVICE_UNAVAILABLE = "DEVICE_UNAVAILABLE"

@@ -1,4 +1,4 @@
-"""What a resource is, found out where it is safe to open it; a bad one is refused with the reason."""
+"""The inspection of a classifier, a VAE or a dataset, in a process where it is safe to open it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SPREAD_IMAGES = 64
 
 
 def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, Any]:
-    """Open and run a classifier; raises InvalidModel."""
+    """Open and run a classifier; raises `InvalidModel` if it cannot be audited."""
     model_bytes = entry.file.read_bytes()
     classifier = Classifier(model_bytes, entry.preprocessing, entry.output_kind, runtime, output=entry.output)
     signature = classifier.signature
@@ -36,7 +36,7 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
             Reason.MODEL_CLASS_COUNT,
             f"the classifier must tell at least two classes apart; its output "
             f"{classifier.output.name!r} has {class_count} columns "
-            "(-1: not declared); export it with a fixed number of classes",
+            "(-1: not declared). Export it with a fixed number of classes",
         )
     operations = undifferentiable_operations(model_bytes, classifier.output.name)
     return {
@@ -52,7 +52,7 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
 
 
 def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
-    """Open a VAE, and run its decoder on what its encoder gives; raises InvalidModel."""
+    """Open a VAE, and run its decoder on its encoder's codes; raises `InvalidModel` if they do not fit."""
     encoder_bytes, decoder_bytes, tensors = read_vae(entry)
     encoder = Encoder(encoder_bytes, entry.preprocessing, runtime, tensors)
     decoder = Session(decoder_bytes, runtime, "the VAE's decoder")
@@ -100,7 +100,7 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
 
 
 def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
-    """Read a dataset and count; raises InvalidDataset."""
+    """Read a dataset and count its items; raises `InvalidDataset`."""
     dataset = open_dataset(entry)
     return {
         "image_shape": list(dataset.image_shape),
@@ -119,7 +119,7 @@ def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
 
 
 def _spread_kind(encoder: Encoder, image_shape: tuple[int, int, int] | None) -> str:
-    """Tell logvar from sigma by values on random images where no name does; `auto` without a known shape."""
+    """Tell logvar from sigma, by values on random images if no name does; `auto` if the shape is unknown."""
     if encoder.spread_kind == "auto" and image_shape is not None:
         images = np.random.default_rng(0).random((_SPREAD_IMAGES, *image_shape), np.float32)
         encoder.posterior(images)
@@ -127,7 +127,7 @@ def _spread_kind(encoder: Encoder, image_shape: tuple[int, int, int] | None) -> 
 
 
 def _value(split: Split, extreme: Any) -> float:
-    """Return the least or largest value as the engine's images have it: uint8 is divided by 255."""
+    """Return the least or largest value of the engine's images: uint8 is divided by 255."""
     value = float(extreme(split.pixels))
     return value / 255.0 if split.pixels.dtype == np.uint8 else value
 

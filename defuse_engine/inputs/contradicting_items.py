@@ -1,4 +1,4 @@
-"""Items of a dataset that show the same and are labeled differently: one of the labels at least is wrong."""
+"""Items of a dataset that show the same image under different labels: at least one label is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _Item = tuple[str, int, int]
 
 
 def warn_of_contradictions(dataset: Dataset, reporter: Reporter) -> None:
-    """Tell of images that are there twice, to the last bit, under two labels, in whichever splits."""
+    """Warn of images that occur twice, bit for bit, under two labels, in any splits."""
     pairs = _contradictions(dataset)
     if not pairs:
         return
@@ -28,19 +28,19 @@ def warn_of_contradictions(dataset: Dataset, reporter: Reporter) -> None:
     reporter.warning(
         "ITEMS_CONTRADICT",
         f"{len(pairs)} items show the very image of an earlier one that has another label "
-        f"({'; '.join(named)}{'; ...' if len(pairs) > _MOST_NAMED else ''}): around them seeds vouch for a "
-        "class that they may not show, and what is found there may be no bug; correct or remove them",
+        f"({'; '.join(named)}{'; ...' if len(pairs) > _MOST_NAMED else ''}). What the search finds around "
+        "them may be no bug. Correct their labels, or remove them",
     )
 
 
 def _contradictions(dataset: Dataset) -> list[tuple[_Item, _Item]]:
-    """Each item with the first one of the same pixels, if that has another label."""
+    """Return each item with the first one of the same pixels, if their labels differ."""
     first: dict[bytes, _Item] = {}
     pairs: list[tuple[_Item, _Item]] = []
     for name, split in zip(SPLIT_NAMES, dataset.splits, strict=True):
         for index, (image, label) in enumerate(zip(split.pixels, split.labels, strict=True)):
             item = (name, index, int(label))
-            # In the file's dtype: a few bytes an item stay, however large the images.
+            # A digest keeps a few bytes an item, however large the images.
             digest = hashlib.blake2b(image.tobytes(), digest_size=_DIGEST_BYTES).digest()
             earlier = first.setdefault(digest, item)
             if earlier[2] != item[2]:

@@ -1,4 +1,4 @@
-"""Which items are made of numbers."""
+"""Items without NaN and infinite values."""
 
 from __future__ import annotations
 

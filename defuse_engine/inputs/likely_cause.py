@@ -1,4 +1,4 @@
-"""Why a classifier is right hardly more often than by chance: what is usually wrong is tried."""
+"""The likely cause of a classifier that is hardly better than chance: the usual mistakes are tried."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONVINCING_ACCURACY = 0.5
 
 
 def likely_cause(classifier: Classifier, images: Images, labels: Labels, outputs: Outputs) -> str | None:
-    """Name the change under which most answers are right; None where no usual one helps."""
+    """Name the change under which most answers are right; None if no usual one helps."""
     matched = _accuracy_in_best_order(outputs.argmax(axis=1), labels, outputs.shape[1])
     if matched > _CONVINCING_ACCURACY:
         return f"With the classes in another order it would be right on {matched:.1%}: check the label order."

@@ -1,4 +1,4 @@
-"""From images to a model's input and back: the only place where layout and normalisation are known."""
+"""Images to a model's input and back: the only place that knows layout and normalisation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ImageShape = tuple[int, int, int]
 
 
 def apply(preprocessing: Preprocessing, images: Array) -> Array:
-    """Turn images (n, C, H, W) into the model's input; the same array where nothing is to be done.
+    """Turn images (n, C, H, W) into the model's input; the same array if nothing changes.
 
-    Raises MODEL_SIGNATURE where `mean` or `std` holds neither one value nor one a channel.
+    Raises MODEL_SIGNATURE if `mean` or `std` holds neither one value nor one a channel.
     """
     values = images
     if _normalises(preprocessing):
@@ -49,7 +49,7 @@ def model_item_shape(preprocessing: Preprocessing, image_shape: ImageShape) -> t
 
 
 def image_shape_of(preprocessing: Preprocessing, item_shape: tuple[int, ...]) -> ImageShape | None:
-    """Return (C, H, W) from a model's item shape; None where FLAT or dynamic dimensions do not tell."""
+    """Return (C, H, W) from a model's item shape; None if FLAT or dynamic dimensions hide it."""
     if preprocessing.layout == "FLAT" or len(item_shape) != 3 or min(item_shape) < 1:
         return None
     first, second, third = item_shape

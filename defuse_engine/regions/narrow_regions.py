@@ -1,7 +1,7 @@
 """Narrow regions around the likeliest bugs of a confusion that no region shows.
 
-A component of the mixture takes ten codes, and lies between them. Where a confusion is rare its few codes lie
-far apart, and what is between them shows something else; right around one of them the mistake may be clear.
+A component of the mixture takes ten codes, and lies between them. The few codes of a rare confusion lie far
+apart, and what is between them shows something else. Right around one of them the mistake may be clear.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Confusion = tuple[int, int]
 """Seed label and predicted class."""
 
 _TRIED = 10
-"""Regions of one confusion."""
+"""Most regions of one confusion that are tried."""
 _SHOWN = 2
-"""Of those that convince: fewer are bugs than of other regions, and a confusion takes one to be known."""
+"""Most of them that are shown. Fewer are bugs than of other regions, and one makes a confusion known."""
 _NEAR = 2.0
-"""Codes are of a region up to so many times the typical distance of its samples (at tau 1)."""
+"""Codes belong to a region up to this many times the typical distance of its samples (at tau 1)."""
 
 
 def narrow_regions(
     found: Misclassifications, shown: Collection[Confusion], noise: Float32[np.ndarray, " d"]
 ) -> list[Region]:
-    """Regions around the likeliest bugs of each confusion that is not among those `shown`.
+    """Return regions around the likeliest bugs of each confusion that is not among those `shown`.
 
-    `noise`: the standard deviation of a region in each coordinate.
+    `noise` is the standard deviation of a region in each coordinate.
     """
     covariance = np.diag(noise.astype(np.float64) ** 2)
     return [
@@ -50,7 +50,7 @@ def narrow_regions(
 
 
 def likeliest(sampled_regions: Iterable[SampledRegion]) -> list[SampledRegion]:
-    """The two of each confusion whose samples are likeliest bugs."""
+    """Return the two regions of each confusion whose samples are the likeliest bugs."""
     ranked: dict[Confusion, list[SampledRegion]] = {}
     for sampled in sorted(sampled_regions, key=lambda one: -one.mean_bug_probability):
         region = sampled.region
@@ -61,13 +61,13 @@ def likeliest(sampled_regions: Iterable[SampledRegion]) -> list[SampledRegion]:
 def _around_likeliest(
     found: Misclassifications, rows: Int64[np.ndarray, " n"], noise: Float32[np.ndarray, " d"]
 ) -> Iterator[Int64[np.ndarray, " m"]]:
-    """The rows around the likeliest bug, which comes first; then around the likeliest of the others."""
+    """Give the rows around the likeliest bug, which comes first, then around the likeliest of the rest."""
     rows = rows[np.argsort(-found.bug_probability[rows], kind="stable")]
     for _ in range(_TRIED):
         if len(rows) == 0:
             return
         offsets = found.codes[rows] - found.codes[rows[0]]
-        # A coordinate without noise is one that never varies.
+        # A coordinate without noise never varies.
         distances = np.divide(offsets, noise, out=np.zeros_like(offsets), where=noise > 0)
         near = (distances**2).mean(axis=1) <= _NEAR**2
         yield rows[near]

@@ -1,4 +1,4 @@
-"""The nearest of many codes, asked again and again."""
+"""The nearest of many codes to any place."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from defuse_engine.types import Codes
 
 
 class NearestCodes:
-    """Codes (n, d), n at least 1, that are asked which of them are nearest to a place."""
+    """Finds which of some codes (n, d), n at least 1, are nearest to a place."""
 
     def __init__(self, codes: Codes):
-        """Prepare what every answer needs."""
+        """Prepare what every search needs."""
         # Around their mean: far from the origin float32 would not tell near codes apart.
         self._centre = codes.mean(axis=0, dtype=np.float64).astype(np.float32)
         self._codes = codes - self._centre
@@ -21,7 +21,7 @@ class NearestCodes:
     def to(
         self, place: Float[np.ndarray, " d"], count: int
     ) -> tuple[Int64[np.ndarray, " k"], Float32[np.ndarray, " k"]]:
-        """Rows and Euclidean distances of the `count` codes nearest to a place, the nearest first."""
+        """Return rows and Euclidean distances of the `count` codes nearest to a place, the nearest first."""
         offset = (place - self._centre).astype(np.float32)
         # Half of |a - b|^2 without |b|^2, which is the same for all: one product, five times as fast.
         scores = self._half_squares - self._codes @ offset

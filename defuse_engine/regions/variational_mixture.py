@@ -29,15 +29,15 @@ from torch import Tensor
 _BLOCK_VALUES = 1 << 17
 """Numbers in a block of features: a block, its scores and the components' moments stay in the cache."""
 _KEPT_VALUES = 1 << 25
-"""Features up to this many numbers (256 MiB) are computed once; beyond it anew in each iteration."""
+"""Features up to this many numbers (256 MiB) are computed once, more of them in each iteration."""
 _LEAST_LOG = -600.0
-"""Responsibilities below exp of this count as this: subnormal numbers would slow each product down."""
+"""Log responsibilities below this count as this: subnormal numbers would slow each product down."""
 _LEAST_COUNT = 10 * torch.finfo(torch.float64).eps
 
 
 @dataclass(frozen=True)
 class Prior:
-    """What is believed before: one mean (the origin: codes come centred), one covariance, few components."""
+    """The prior: one mean (the origin, because codes are centred), one covariance, few components."""
 
     covariance: Float64[Tensor, "d d"]
     concentration: float
@@ -62,7 +62,7 @@ class Posterior:
     """Half the logarithm of the determinant of the precision."""
 
     def weights(self) -> Float64[Tensor, " k"]:
-        """Expected stick-breaking weights, scaled to sum to one."""
+        """Return the expected stick-breaking weights, scaled to sum to one."""
         total = self.stick_a + self.stick_b
         left = torch.cumprod(self.stick_b / total, 0)
         weights = self.stick_a / total * torch.cat([left.new_ones(1), left[:-1]])
@@ -95,7 +95,7 @@ class Features:
 
 
 def moments_of_groups(features: Features, groups: Int64[Tensor, " n"], count: int) -> Float64[Tensor, "k f"]:
-    """Sums of the features over the rows of each of `count` groups."""
+    """Return the sums of the features over the rows of each of `count` groups."""
     moments: Tensor | None = None
     start = 0
     for block in features:
@@ -108,7 +108,7 @@ def moments_of_groups(features: Features, groups: Int64[Tensor, " n"], count: in
 
 
 def maximise(moments: Float64[Tensor, "k f"], prior: Prior) -> Posterior:
-    """The M-step: the posterior of sticks and components, given the moments of their codes."""
+    """The M-step: return the posterior of sticks and components, given the moments of their codes."""
     size = len(prior.covariance)
     first, second = torch.triu_indices(size, size, device=moments.device).unbind()
     counts = moments[:, -1] + _LEAST_COUNT
@@ -146,7 +146,7 @@ def _factors(covariances: Float64[Tensor, "k d d"], regularisation: float) -> Fl
 
 
 def scores(posterior: Posterior) -> Float64[Tensor, "f k"]:
-    """Coefficients whose product with a code's features is its log responsibility, up to a constant."""
+    """Return what makes a code's features its log responsibilities, by a product and up to a constant."""
     size = posterior.means.shape[1]
     first, second = torch.triu_indices(size, size, device=posterior.means.device).unbind()
     twice = torch.where(first == second, 0.5, 1.0)
@@ -162,14 +162,14 @@ def scores(posterior: Posterior) -> Float64[Tensor, "f k"]:
 
 
 def _log_sticks(posterior: Posterior) -> Tensor:
-    """Expected logarithm of the weights (Blei and Jordan, section 3)."""
+    """Return the expected logarithm of the weights (Blei and Jordan, section 3)."""
     total = torch.digamma(posterior.stick_a + posterior.stick_b)
     left = (torch.digamma(posterior.stick_b) - total).cumsum(0)
     return torch.digamma(posterior.stick_a) - total + torch.cat([left.new_zeros(1), left[:-1]])
 
 
 def _log_wishart_scale(posterior: Posterior) -> Tensor:
-    """What an expected log determinant of a precision has beyond that of the expected precision (10.65)."""
+    """Return the expected log determinant of a precision less that of the expected precision (10.65)."""
     size, freedom = posterior.means.shape[1], posterior.degrees_of_freedom
     steps = torch.arange(size, dtype=freedom.dtype, device=freedom.device)
     digammas = torch.digamma(0.5 * (freedom[:, None] - steps)).sum(1)
@@ -178,14 +178,14 @@ def _log_wishart_scale(posterior: Posterior) -> Tensor:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the M-step and the lower bound need of the responsibilities."""
+    """The responsibilities, as the M-step and the lower bound need them."""
 
     moments: Float64[Tensor, "k f"]
     entropy: float
 
 
 def expect(features: Features, posterior: Posterior) -> Expectation:
-    """The E-step: sums over codes of responsibility times features, and the responsibilities' entropy."""
+    """The E-step: return sums over codes of responsibility times features, and their entropy."""
     coefficients = scores(posterior)
     moments = torch.zeros_like(coefficients.T, memory_format=torch.contiguous_format)
     evidence = moments.new_zeros(())
@@ -202,7 +202,7 @@ def expect(features: Features, posterior: Posterior) -> Expectation:
 
 
 def lower_bound(posterior: Posterior, entropy: float) -> float:
-    """The bound on the log evidence (10.70), without terms that no step changes."""
+    """Return the bound on the log evidence (10.70), without terms that no step changes."""
     size, freedom = posterior.means.shape[1], posterior.degrees_of_freedom
     steps = torch.arange(size, dtype=freedom.dtype, device=freedom.device)
     log_determinant = posterior.log_scale - 0.5 * size * freedom.log()
@@ -217,6 +217,6 @@ def lower_bound(posterior: Posterior, entropy: float) -> float:
 
 
 def likeliest(features: Features, posterior: Posterior) -> Int64[Tensor, " n"]:
-    """The component with the largest responsibility for each code."""
+    """Return the component with the largest responsibility for each code."""
     coefficients = scores(posterior)
     return torch.cat([(block @ coefficients).argmax(1) for block in features])

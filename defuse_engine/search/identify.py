@@ -141,11 +141,8 @@ class Search:
         thresholds = self.belief_model.thresholds
         labels = seeds.labels[proposals.seed_rows]
         wrong = misclassified(self.decoder, self.classifier, proposals.codes, labels)
-        codes, rows, candidates = (
-            proposals.codes[wrong.rows],
-            proposals.seed_rows[wrong.rows],
-            wrong.candidates,
-        )
+        codes, rows = proposals.codes[wrong.rows], proposals.seed_rows[wrong.rows]
+        candidates = wrong.candidates
         belief = self.belief_model(candidates, thresholds.probability)
         found = Misclassifications(
             codes=codes,

@@ -23,7 +23,7 @@ def concatenate(parts: list[Misclassifications]) -> Misclassifications:
 def smallest_per_seed(
     seed_rows: Int64[np.ndarray, " n"], values: Float[np.ndarray, " n"], most: int
 ) -> Int64[np.ndarray, " m"]:
-    """Positions, in their order, of the `most` smallest values of each seed; ties go to the first."""
+    """Return the positions, in order, of the `most` smallest values of each seed; ties go to the first."""
     order = np.lexsort((values, seed_rows))
     ordered = seed_rows[order]
     starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(order) else np.zeros(0, np.int64)

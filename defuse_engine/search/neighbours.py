@@ -1,4 +1,4 @@
-"""What the dataset says about a place in latent space: whose labels live there."""
+"""The neighbours of a place in latent space: the labels of the nearest train codes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from jaxtyping import Int64
 from defuse_engine.types import Codes, Labels
 
 _DISTANCES_AT_ONCE = 1 << 20
-"""4 MiB of float32 distances: stays in the processor's caches for any size of train split."""
+"""4 MiB of float32 distances, which fit into the processor's caches for any size of train split."""
 
 
 class Neighbours:
-    """The codes and labels of the train split; answers exactly, on the device of the search."""
+    """The codes and labels of the train split, searched exactly, on the device of the search."""
 
     def __init__(self, codes: Codes, labels: Labels, neighbours: int, device: str):
-        """Ask `neighbours` nearest codes, or as many as there are."""
+        """Find the `neighbours` nearest codes, or as many as there are."""
         self.count = min(neighbours, len(codes))
         self._device = device
         self._labels = torch.from_numpy(labels).to(device)
-        # Columns of blocks: the k nearest codes lie in the k blocks whose nearest codes are nearest. So a
-        # search of the blocks' minima, then of k blocks, finds what sorting all distances would, several
-        # times as fast. A block's codes lie a row apart: minima of whole rows are what vectors compute well.
+        # Columns of blocks: the k nearest codes lie in the k blocks whose nearest codes are nearest. A search
+        # of the blocks' minima, then of k blocks, finds what sorting all distances would, several times as
+        # fast. A block's codes lie a row apart, because vector units compute minima of whole rows well.
         self._width = max(1, math.isqrt(len(codes) // max(1, self.count)))
         padding = -len(codes) % self._width
         # Around their mean: far from the origin float32 would not tell near codes apart.
@@ -36,7 +36,7 @@ class Neighbours:
         self._factors = torch.cat([-2.0 * points, squares[:, None]], dim=1).T.contiguous().to(device)
 
     def labels_near(self, codes: Codes) -> Int64[np.ndarray, "n k"]:
-        """Labels of the nearest train codes of each code, by Euclidean distance, in no order."""
+        """Return the labels of the train codes nearest to each code by Euclidean distance, in no order."""
         step = max(1, _DISTANCES_AT_ONCE // self._factors.shape[1])
         parts = [self._near(codes[start : start + step]) for start in range(0, len(codes), step)]
         return np.concatenate(parts) if parts else np.zeros((0, self.count), np.int64)
@@ -54,8 +54,8 @@ class Neighbours:
 
 
 def neighbours_for(asked: int, items: int, classes: int) -> int:
-    """How many neighbours are asked: at most a tenth of what an average class has, but 5 even of tiny ones.
+    """Return how many neighbours to ask: at most a tenth of an average class, but at least 5.
 
-    With more of them a small dataset would be asked about places that have little to do with a code.
+    With more, a small dataset would be asked about places that have little to do with a code.
     """
     return min(asked, max(5, items // (10 * classes)))

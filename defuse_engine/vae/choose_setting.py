@@ -1,9 +1,9 @@
-"""Which setting the data wants: short trials, the better half goes on, the rest of the budget to the best.
+"""The choice of a setting: short trials, of which the better half goes on, and the best gets the rest.
 
-Readability on the validation split alone decides, to the classifier and to a witness beside it (see
-`readers`), by successive halving (K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and
-Hyperparameter Optimization, 2016). In the end a smaller latent space and a larger weight of the divergence
-win where they are as readable within noise: codes then fill the prior, and what lies between them decodes to
+Readability on the validation split decides, to the classifier and to an independent reader (`readers`), by
+successive halving (K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter
+Optimization, 2016). Among settings that are equally readable within noise, a smaller latent space and a
+larger weight of the divergence win: codes then fill the prior, and what lies between them decodes to
 something like the data.
 """
 
@@ -30,11 +30,11 @@ _MOST_MIDDLE_SIZE = 64
 
 @dataclass(frozen=True)
 class Measured:
-    """What one setting's VAE does to the validation sample."""
+    """One setting's VAE, measured on the validation sample."""
 
     setting: Setting
     right: Right
-    """Which reconstructions both the classifier and the witness read as labeled."""
+    """Which reconstructions both the classifier and the independent reader read as labeled."""
     readability: float
     """To the classifier alone: accuracy on reconstructions over that on originals, 0 or more."""
     reconstruction_mse: float
@@ -46,7 +46,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Trained:
-    """The VAE of the chosen setting, and all that was tried on the way."""
+    """The VAE of the chosen setting, and everything that was tried."""
 
     vae: Vae
     points: list[Measured]
@@ -54,11 +54,11 @@ class Trained:
 
 
 def settings(latent_sizes: Sequence[int], image_shape: ImageShape) -> list[Setting]:
-    """List what is tried, each latent size with each pair of weights; what can be left out comes last.
+    """List the settings to try, each latent size with each pair of weights, the dispensable ones last.
 
-    Without sizes of the user's: half, one and two times the power of two nearest to the square root of the
-    number of values in an image, at most 64, so that they lie within 8..128. The middle size comes first,
-    then the larger, the smaller.
+    If the user gives no sizes, they are half, one and two times the power of two nearest to the square root
+    of the number of values in an image, which is at most 64; so they lie within 8..128. The middle size comes
+    first, then the larger, the smaller.
     """
     ascending = sorted(set(latent_sizes)) or _sizes(math.prod(image_shape))
     middle = len(ascending) // 2
@@ -73,10 +73,10 @@ def better_half(tried: Sequence[Measured]) -> list[Setting]:
 
 
 def choose(tried: Sequence[Measured]) -> Setting:
-    """Return the simplest of the settings that no noise-free comparison puts behind the best.
+    """Return the simplest of the settings that are as good as the best.
 
-    As good as the best is who loses to it by at most one standard error of the paired difference. Among those
-    the smallest latent size wins, then the largest divergence weight, then the smallest feature weight.
+    A setting is as good if it loses by at most one standard error of the paired difference. Among those the
+    smallest latent size wins, then the largest divergence weight, then the smallest feature weight.
     """
     best = max(tried, key=lambda one: one.right.mean())
     equals = [one.setting for one in tried if not clearly_worse(one.right, best.right)]
@@ -86,7 +86,7 @@ def choose(tried: Sequence[Measured]) -> Setting:
 def clearly_worse(right: Right, other: Right) -> bool:
     """Whether `other` reads more items, by more than one standard error of the paired difference.
 
-    One item on which they differ is added: a single one that tips over proves nothing.
+    One differing item is added to the error: a single item proves nothing.
     """
     difference = other.astype(np.int64) - right.astype(np.int64)
     return float(difference.sum()) > math.sqrt(float(np.abs(difference).sum()) + 1.0)
@@ -95,9 +95,9 @@ def clearly_worse(right: Right, other: Right) -> bool:
 def halve(
     candidates: Sequence[Setting], rounds: int, train: Callable[[Setting, int], Measured]
 ) -> tuple[Setting, list[Measured]]:
-    """Train all in round 0, the better half on in round 1, and so on; return the choice and all measures.
+    """Train all in round 0, the better half in round 1, and so on; return the choice and all measures.
 
-    `train(setting, round)` goes on with a setting and measures it. A setting's last measure stands.
+    `train(setting, round)` continues a setting and measures it. A setting's last measure counts.
     """
     measured: dict[Setting, Measured] = {}
     left = list(candidates)

@@ -1,4 +1,4 @@
-"""One setting in training: steps of gradient descent that can be stopped and taken up again at any time."""
+"""The training of one setting: gradient descent that can be stopped and continued at any time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Material:
 
 
 class Balanced:
-    """Draws train items; a class counts by the square root of its size, so that rare ones are learned too."""
+    """Draws train items; a class counts by the square root of its size, because rare ones must be learned."""
 
     def __init__(self, split: Split, generator: np.random.Generator):
         counts = np.bincount(split.labels)
@@ -91,7 +91,7 @@ class Training:
         self._kept = self._state()
 
     def step(self, share_of_rate: float) -> None:
-        """One step at a share of the learning rate.
+        """Make one step at a share of the learning rate.
 
         If the loss or the gradient is not finite, it goes back to the last good state and goes on more
         slowly. The fourth time it raises VAE_TRAINING_DIVERGED.

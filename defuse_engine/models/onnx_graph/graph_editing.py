@@ -24,7 +24,7 @@ def subgraphs(node: onnx.NodeProto) -> list[onnx.GraphProto]:
 
 
 def all_inputs(node: onnx.NodeProto) -> Iterator[str]:
-    """Name every tensor that a node reads, those that its subgraphs read too."""
+    """Name every tensor that a node or one of its subgraphs reads."""
     yield from (name for name in node.input if name)
     for subgraph in subgraphs(node):
         for inner in subgraph.node:
@@ -78,7 +78,7 @@ def constants_as_initializers(graph: onnx.GraphProto) -> None:
 
 
 def as_float32(graph: onnx.GraphProto, kind: int) -> None:
-    """Make float32 of every tensor of type `kind`: those stored, casts, and what is declared."""
+    """Turn every tensor of type `kind` into float32: stored tensors, casts and declarations."""
     for tensor in graph.initializer:
         _tensor_as_float32(tensor, kind)
     for value in [*graph.input, *graph.output]:

@@ -1,6 +1,6 @@
-"""Which constants of an ONNX graph are weights, and which operations keep a gradient from them.
+"""The weights of an ONNX graph, and the operations that keep a gradient from them.
 
-Only the graph is read here, no tensor is computed: `differentiable` confirms it by a trial.
+Only the graph is read here, no tensor is computed: `differentiable` confirms the answer by a run.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class GraphWeights:
 
 
 def float_constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """All float tensors stored in the graph, by name: its initializers and its Constant nodes' values."""
+    """Return all float tensors stored in the graph, by name: initializers and Constant nodes' values."""
     constants = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type in _FLOAT_TYPES}
     for node in graph.node:
         tensor = constant_value(node)
@@ -71,50 +71,47 @@ def float_constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
 
 
 def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
-    """The tensor that a Constant node stores as `value`, or None for any other node."""
+    """Return the tensor that a Constant node stores as `value`; None for any other node."""
     if node.op_type != "Constant":
         return None
     return next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
 
 
 def find_weights(graph: onnx.GraphProto, output: str) -> GraphWeights:
-    """Finds the trainable constants on the way to `output`, judged by the role in which they are used.
+    """Find the trainable constants on the way to `output`, by the role in which they are used.
 
-    A constant is a weight where it enters a learned layer, or where it is a vector that is added to or
-    multiplied with what a learned layer computed (a bias, a scale). Everything else (shapes, an input's mean
-    and standard deviation, batch statistics) is none.
+    A constant is a weight if it enters a learned layer, or if it is a vector that is added to or multiplied
+    with what a learned layer computed (a bias, a scale). Shapes, an input's mean and standard deviation, and
+    batch statistics are no weights.
     """
     names = _weight_names(graph)
     with_gradient = _reaching(graph, output, lambda node: node.op_type in _BLOCKING)
     at_all = _reaching(graph, output, lambda node: False)
     blocked = [name for name in names if name in at_all and name not in with_gradient]
-    after_blocked = _depending_on(graph, blocked)
-    blockers = [
-        node.op_type
-        for node in graph.node
-        if node.op_type in _BLOCKING
-        and at_all.intersection(node.output)
-        and after_blocked.intersection(node.input)
-    ]
+    blockers = _blockers(graph, at_all, blocked)
     quantised = [node.op_type for node in graph.node if node.op_type in _QUANTISED]
     trainable = tuple(name for name in names if name in with_gradient)
     return GraphWeights(trainable, tuple(dict.fromkeys([*quantised, *blockers])))
 
 
 def blocking_between(graph: onnx.GraphProto, source: str, output: str) -> tuple[str, ...]:
-    """Name the operations that cut every gradient path from `output` to `source`; empty where one is open."""
+    """Name the operations that cut every gradient path from `output` to `source`; empty if one is open."""
     if source in _reaching(graph, output, lambda node: node.op_type in _BLOCKING):
         return ()
     at_all = _reaching(graph, output, lambda node: False)
-    dependent = _depending_on(graph, [source])
-    blockers = [
+    return tuple(dict.fromkeys(_blockers(graph, at_all, [source])))
+
+
+def _blockers(graph: onnx.GraphProto, reaching: set[str], sources: Iterable[str]) -> list[str]:
+    """Name the blocking operations between `sources` and the tensors that reach the output."""
+    dependent = _depending_on(graph, sources)
+    return [
         node.op_type
         for node in graph.node
         if node.op_type in _BLOCKING
-        and at_all.intersection(node.output)
+        and reaching.intersection(node.output)
         and dependent.intersection(node.input)
     ]
-    return tuple(dict.fromkeys(blockers))
 
 
 def _weight_names(graph: onnx.GraphProto) -> list[str]:
@@ -149,7 +146,7 @@ def _is_vector(tensor: onnx.TensorProto) -> bool:
 
 
 def _reaching(graph: onnx.GraphProto, output: str, stops: Callable[[onnx.NodeProto], bool]) -> set[str]:
-    """Names of the tensors from which `output` can be reached without passing a node that `stops`."""
+    """Name the tensors from which `output` can be reached without passing a node that `stops`."""
     reached = {output}
     for node in reversed(graph.node):
         if node.op_type in _SHAPE_ONLY or stops(node):

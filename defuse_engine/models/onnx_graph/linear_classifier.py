@@ -1,4 +1,4 @@
-"""scikit-learn's linear classifiers: weights that stand in attributes, as layers with tensors."""
+"""scikit-learn's linear classifiers, whose weights are attributes, as layers with tensors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def as_layers(graph: onnx.GraphProto) -> None:
     """Replace each LinearClassifier by MatMul, Add and its post-transform; its labels are dropped.
 
     The weights become the initializers `{scores}/coefficients` (features, K) and `{scores}/intercepts` (K,),
-    which `weight_names` names for the file. One with a single row of coefficients (its second class
-    is implied) stays as it is.
+    the names that `weight_names` gives. A classifier with a single row of coefficients, whose second class is
+    implied, stays as it is.
     """
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:
@@ -62,7 +62,7 @@ def store(node: onnx.NodeProto, tensor_name: str, weight: np.ndarray) -> None:
 
 
 def weight_names(node: onnx.NodeProto) -> list[str]:
-    """Names that `as_layers` gives the weights of a LinearClassifier."""
+    """Return the names that `as_layers` gives the weights of a LinearClassifier."""
     present = {attribute.name for attribute in node.attribute}
     return [f"{node.output[1]}/{name}" for name in _ATTRIBUTES if name in present]
 

@@ -1,4 +1,4 @@
-"""An ONNX file as bytes: what it declares, and what is refused before anything runs it."""
+"""An ONNX file as bytes: its declarations, and the checks before anything runs it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ INPUT_TYPES: dict[int, str] = {
     int(onnx.TensorProto.UINT8): "uint8",
 }
 _ONLY_LABELS = (
-    ": a model that gives labels alone cannot be audited, export its scores (logits or probabilities) too"
+    ". A model that gives labels alone cannot be audited: export its scores (logits or probabilities) too"
 )
 
 
@@ -42,7 +42,7 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Signature:
-    """What an ONNX file takes and gives."""
+    """The input and the outputs of an ONNX file."""
 
     input: TensorSpec
     outputs: tuple[TensorSpec, ...]
@@ -50,14 +50,14 @@ class Signature:
 
     @property
     def batch_size(self) -> int:
-        """The batch that the file demands; -1 where any is taken."""
+        """The batch size that the file demands; -1 if it takes any."""
         return self.input.shape[0]
 
 
 def parse(model_bytes: bytes, what: str = "the model") -> onnx.ModelProto:
-    """Read an ONNX file that is whole by itself.
+    """Read an ONNX file that holds its own weights.
 
-    Raises MODEL_NOT_ONNX for other files and truncated ones, MODEL_EXTERNAL_DATA where weights lie elsewhere.
+    Raises MODEL_NOT_ONNX for other and truncated files, MODEL_EXTERNAL_DATA if weights lie in another file.
     """
     try:
         model = onnx.load_model_from_string(model_bytes)
@@ -74,7 +74,7 @@ def parse(model_bytes: bytes, what: str = "the model") -> onnx.ModelProto:
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise InvalidModel(
                 Reason.MODEL_EXTERNAL_DATA,
-                f"{what} keeps tensor {tensor.name!r} in another file; export it as one file "
+                f"{what} keeps tensor {tensor.name!r} in another file. Export it as one file "
                 "(onnx.save with save_as_external_data=False)",
             )
     try:
@@ -88,7 +88,7 @@ def parse(model_bytes: bytes, what: str = "the model") -> onnx.ModelProto:
 def read_signature(model: onnx.ModelProto, what: str = "the model") -> Signature:
     """Read what a parsed file declares; raises MODEL_SIGNATURE.
 
-    A model takes exactly one input, of floats or uint8; outputs of other types than floats are passed over.
+    A model takes exactly one input, of floats or uint8. Outputs of other types than floats are ignored.
     """
     initializers = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initializers]
@@ -102,9 +102,9 @@ def read_signature(model: onnx.ModelProto, what: str = "the model") -> Signature
 
 
 def output_specs(model: onnx.ModelProto, what: str = "the model") -> tuple[TensorSpec, ...]:
-    """All outputs of floats; raises MODEL_SIGNATURE where there is none.
+    """Return all outputs of floats; raises MODEL_SIGNATURE if there is none.
 
-    Where a file declares no shape of an output, shape inference is asked.
+    If the file declares no shape of an output, shape inference finds it.
     """
     if has_zipmap(model):
         model = without_zipmap(model)
@@ -112,7 +112,7 @@ def output_specs(model: onnx.ModelProto, what: str = "the model") -> tuple[Tenso
         model = onnx.shape_inference.infer_shapes(model)
     if not model.graph.output:
         raise InvalidModel(Reason.MODEL_SIGNATURE, f"{what} must have an output, it has none")
-    # Some exporters add an output of integer labels beside the scores: it is passed over.
+    # Some exporters add an output of integer labels beside the scores: it is ignored.
     scores = [value for value in model.graph.output if value.type.tensor_type.elem_type in FLOAT_TYPES]
     return tuple(_spec(value, what, FLOAT_TYPES) for value in scores or model.graph.output)
 
@@ -120,7 +120,7 @@ def output_specs(model: onnx.ModelProto, what: str = "the model") -> tuple[Tenso
 def scores_output(
     model: onnx.ModelProto, name: str | None = None, what: str = "the classifier", ranks: int | None = 2
 ) -> str:
-    """Find the output with the scores; raises MODEL_SIGNATURE where `name` is no output, or several fit.
+    """Find the output with the scores; raises MODEL_SIGNATURE if `name` is no output, or several fit.
 
     `ranks` is the number of axes that scores have; None takes any.
     """
@@ -138,13 +138,13 @@ def choose_output(
                 return output
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
-            f"{what} has no output {name!r} of floating-point numbers; it has {listed}",
+            f"{what} has no output {name!r} of floating-point numbers. It has {listed}",
         )
     fitting = [output for output in outputs if len(output.shape) == 2 and output.shape[1] != 1]
     if len(fitting) > 1 or (ranks is None and not fitting and len(outputs) > 1):
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
-            f"{what} has several outputs that could hold the scores: {listed}; say which one: output_name "
+            f"{what} has several outputs that could hold the scores: {listed}. Say which one: output_name "
             'at registration, --output of `defuse push classifier`, "output" in job.json',
             {"candidates": ", ".join(output.name for output in fitting or outputs)},
         )
@@ -170,7 +170,7 @@ def _spec(value: onnx.ValueInfoProto, what: str, types: dict[int, str]) -> Tenso
 
 
 def tensor_shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
-    """Declared sizes of a tensor; -1 where a size is open."""
+    """Return the declared sizes of a tensor; -1 for an open size."""
     return tuple(dim.dim_value if dim.dim_value > 0 else -1 for dim in value.type.tensor_type.shape.dim)
 
 

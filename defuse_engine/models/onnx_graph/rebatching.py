@@ -1,4 +1,4 @@
-"""Graphs exported for one batch size, run in batches of any size where that provably changes nothing."""
+"""Graphs exported for one batch size, changed to take any if a run shows that nothing differs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from defuse_engine.models.onnx_graph.graph_weights import constant_value
 from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
 
 _BATCHES = 3
-"""So many batches of the declared size are run one by one, and at once."""
+"""Batches of the declared size that are run one by one, and at once."""
 
 
 def declared_batch_size(model: onnx.ModelProto) -> int | None:
-    """The batch size that the file demands; None where it takes any."""
+    """Return the batch size that the file demands; None if it takes any."""
     dimensions = graph_input(model.graph).type.tensor_type.shape.dim
     return dimensions[0].dim_value if dimensions and dimensions[0].dim_value > 0 else None
 
 
 def any_batch(model: onnx.ModelProto, outputs: tuple[str, ...]) -> onnx.ModelProto | None:
-    """Return a copy that takes batches of any size; None where its `outputs` would differ, or it fails.
+    """Return a copy that takes batches of any size; None if its `outputs` would differ, or it fails.
 
-    The declared sizes are opened, and a Reshape to a constant shape that begins with the batch size keeps the
-    first axis as it comes instead. What decides is a run of both on random inputs.
+    Declared batch sizes are opened. A Reshape to a constant shape that begins with the batch size keeps its
+    first axis instead. A run of both files on random inputs decides.
     """
     size = declared_batch_size(model)
     if size is None:
@@ -36,7 +36,7 @@ def any_batch(model: onnx.ModelProto, outputs: tuple[str, ...]) -> onnx.ModelPro
     _open_reshapes(copy.graph, size)
     try:
         same = all(_runs_alike(model, copy, output, size) for output in outputs)
-    except Exception:  # whatever onnxruntime objects to in the copy, the original still runs
+    except Exception:  # whatever onnxruntime rejects in the copy, the original still runs
         return None
     return copy if same else None
 

@@ -1,4 +1,4 @@
-"""What onnxruntime says of a file: inputs to try it with, and the outputs that a conversion must match."""
+"""The reference run of an ONNX file: random inputs, and onnxruntime's outputs for them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from defuse_engine.models.onnx_graph.graph_editing import graph_input
 from defuse_engine.models.onnx_graph.runnable_form import runnable_form
 
 _SIZES = (32, 28, 64, 224, 16, 8, 96, 128, 299)
-"""Heights and widths that are tried, in this order, where a graph leaves them open."""
+"""Heights and widths that are tried, in this order, if a graph leaves them open."""
 _CHANNELS = (3, 1)
 
 
@@ -37,11 +37,11 @@ class ReferenceRun:
 
     @property
     def fixed_batch_size(self) -> int | None:
-        """The batch that the file declares; None where it takes any."""
+        """The batch size that the file declares; None if it takes any."""
         return self._sizes[0] if self._sizes[0] > 0 else None
 
     def inputs(self) -> Tensor:
-        """Random inputs in [0, 1], integers in 0..255, of a shape that the file runs on."""
+        """Return random inputs in [0, 1], integers in 0..255, of a shape that the file runs on."""
         shapes = list(self._shapes())
         tried = (values for values in map(self._random, shapes) if self._runs(values))
         return next(tried, self._random(shapes[0]))
@@ -53,12 +53,12 @@ class ReferenceRun:
     def _runs(self, values: Tensor) -> bool:
         try:
             self.run(values)
-        except Exception:  # whatever onnxruntime objects to, another shape may do
+        except Exception:  # whatever onnxruntime rejects, another shape may do
             return False
         return True
 
     def run(self, inputs: Tensor) -> np.ndarray:
-        """Outputs as float32 for any number of `inputs`, which are cast to what the file takes."""
+        """Return float32 outputs of any number of `inputs`, which are cast to the file's input type."""
         values = inputs.detach().cpu().numpy()
         if not np.issubdtype(self._dtype, np.floating):
             values = values.round()
@@ -84,6 +84,6 @@ class ReferenceRun:
 
 
 def _vector_sizes(graph: onnx.GraphProto) -> list[int]:
-    """Row and column counts of the stored matrices: one of them is what a flat input must have."""
+    """Return the row and column counts of stored matrices: one of them is the size of a flat input."""
     sizes = [size for tensor in graph.initializer if len(tensor.dims) == 2 for size in tensor.dims]
     return list(dict.fromkeys(sizes))[:16]

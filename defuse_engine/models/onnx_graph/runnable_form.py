@@ -1,8 +1,8 @@
-"""The form of an ONNX file that onnxruntime runs here: the same function, nothing written back.
+"""The form of an ONNX file that the installed onnxruntime runs: the same function, never written back.
 
-Changed is what stands in the way: ZipMap (scikit-learn's converter turns scores into a sequence of
-dictionaries), an IR version and an operator set newer than the installed onnxruntime knows, and float64 where
-onnxruntime has no kernel for it.
+It changes what stands in the way: ZipMap (scikit-learn's converter turns scores into a sequence of
+dictionaries), an IR version and an operator set newer than onnxruntime knows, and float64 that onnxruntime
+has no kernel for.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FLOAT, _DOUBLE = int(TensorProto.FLOAT), int(TensorProto.DOUBLE)
 
 
 def runnable_form(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return `model` itself where onnxruntime takes it as it is, else a changed copy."""
+    """Return `model` itself if onnxruntime takes it as it is, else a changed copy."""
     newest_ir, newest_opset = _newest()
     opset = opset_version(model)
     known = model.ir_version <= newest_ir and opset <= newest_opset
@@ -42,7 +42,7 @@ def has_zipmap(model: onnx.ModelProto) -> bool:
 
 
 def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a copy whose outputs that ZipMap made are the tensors of scores (n, K), under the same names."""
+    """Return a copy that gives the scores (n, K) which ZipMap took, under the names of its outputs."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     columns: dict[str, int] = {}
@@ -66,13 +66,13 @@ def without_zipmap(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def opset_version(model: onnx.ModelProto) -> int:
-    """Version of the operator set `ai.onnx`; 0 where the file uses none."""
+    """Return the version of the operator set `ai.onnx`; 0 if the file uses none."""
     versions = {opset.domain: opset.version for opset in model.opset_import}
     return versions.get("", versions.get("ai.onnx", 0))
 
 
 def _with_opset(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
-    """Lower the operator set: by its number alone where no operation of the graph differs."""
+    """Lower the operator set, by its number alone if no operation of the graph differs."""
     if all(_unchanged_since(node, opset_version(model), version) for node in model.graph.node):
         for opset in model.opset_import:
             if opset.domain in ("", "ai.onnx"):
@@ -98,7 +98,7 @@ def _computes_in(model: onnx.ModelProto, kind: int) -> bool:
 
 
 def _in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Compute in float32; inputs and outputs stay float64, so that the signature does."""
+    """Compute in float32; inputs and outputs stay float64, and the signature with them."""
     before = onnx.ModelProto()
     before.CopyFrom(model)
     as_float32(model.graph, TensorProto.DOUBLE)
@@ -125,7 +125,7 @@ def _in_float32(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @cache
 def _newest() -> tuple[int, int]:
-    """Find the newest IR version and operator set that the installed onnxruntime takes, by trying."""
+    """Try which IR version and operator set are the newest that the installed onnxruntime takes."""
     opset = next(v for v in range(onnx.defs.onnx_opset_version(), 6, -1) if _takes(3, v))
     return next(v for v in range(onnx.IR_VERSION, 2, -1) if _takes(v, opset)), opset
 

@@ -1,4 +1,4 @@
-"""The batch size in a decoding half: exporters take it from the input image, which the half does not have."""
+"""The batch size of a decoding half. Exporters take it from the input image, which the half lacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
 
 
 def batch_alone(node: onnx.NodeProto, specs: dict[str, TensorSpec]) -> bool:
-    """Tell whether a node is the Shape of a tensor of which the batch size alone is open."""
+    """Tell whether a node is the Shape of a tensor whose only open size is the batch size."""
     return (
         node.op_type == "Shape"
         and node.input[0] in specs
@@ -20,7 +20,7 @@ def batch_alone(node: onnx.NodeProto, specs: dict[str, TensorSpec]) -> bool:
 
 
 def shapes_from_code(graph: onnx.GraphProto, code: str, specs: dict[str, TensorSpec]) -> None:
-    """Make each Shape of a tensor that does not depend on `code` of the code's batch and known sizes."""
+    """Compute each Shape of a tensor that does not depend on `code` from the code's batch and known sizes."""
     dependent = {code}
     nodes: list[onnx.NodeProto] = []
     for node in graph.node:

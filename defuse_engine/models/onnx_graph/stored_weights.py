@@ -1,4 +1,4 @@
-"""The places of an ONNX file that hold numbers a training may replace."""
+"""The weights stored in an ONNX file, replaced after a training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from defuse_engine.models.onnx_graph.graph_weights import constant_value
 
 
 def storable_names(graph: onnx.GraphProto) -> set[str]:
-    """Names of the tensors that `store` can write: initializers, Constant nodes, linear classifiers."""
+    """Name the tensors that `store` can write: initializers, Constant nodes, linear classifiers."""
     return {*_tensors(graph), *_in_attributes(graph)}
 
 
 def store(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> None:
-    """Replaces the numbers of the named tensors; topology, names, opset and metadata stay as they are.
+    """Replace the numbers of the named tensors; topology, names, opset and metadata stay as they are.
 
-    A ValueError says where a shape is not that of the file.
+    Raises `ValueError` if a shape is not that of the file.
     """
     tensors, nodes = _tensors(model.graph), _in_attributes(model.graph)
     for name, weight in weights.items():
@@ -49,7 +49,7 @@ def _in_attributes(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
 
 
 def _store(tensor: onnx.TensorProto, weight: np.ndarray) -> None:
-    """Replaces the numbers of `tensor`, in the field that holds them now."""
+    """Replace the numbers of `tensor`, in the field that holds them now."""
     expected = numpy_helper.to_array(tensor)
     if weight.shape != expected.shape:
         raise ValueError(f"weight {tensor.name} must keep its shape {expected.shape}, got {weight.shape}")

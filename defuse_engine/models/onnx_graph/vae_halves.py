@@ -1,4 +1,4 @@
-"""A VAE that came as one file, image -> (reconstruction, mu, ...), cut into its encoder and its decoder."""
+"""The halves of a VAE that came as one file, image -> (reconstruction, mu, ...): encoder and decoder."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def cut(model_bytes: bytes, tensors: VaeTensors) -> VaeHalves:
     """Cut one file into encoder and decoder, neither of which draws random numbers at the cut.
 
     The encoder gives mu (and logvar or sigma). The decoder starts from the code: the tensor called
-    `tensors.code`, or the first on the way from mu to the image that alone decides the image; that is mu
-    itself, or mu with noise added. Raises what `parse` does; MODEL_SIGNATURE where a tensor is not found.
+    `tensors.code`, or the first one between mu and the image that decides the image alone, which is mu itself
+    or mu with noise added. Raises what `parse` does, and MODEL_SIGNATURE if a tensor is not found.
     """
     model = parse(model_bytes, _WHAT)
     if model.functions:
@@ -83,7 +83,7 @@ def _image(
 ) -> TensorSpec:
     if tensors.image:
         return named(specs.values(), tensors.image, _WHAT)
-    # The image is shaped as the input is, which mu is not: so it is known without a usual name.
+    # The image has the input's shape, and mu has not. So it is known without a usual name.
     alike = [output for output in outputs if source and output.shape[1:] == source.shape[1:]]
     if len(alike) == 1:
         return alike[0]
@@ -112,7 +112,7 @@ def _code(
 
 
 def _candidates(graph: onnx.GraphProto, mu: TensorSpec, specs: dict[str, TensorSpec]) -> Iterator[str]:
-    """Tensors that depend on mu and have its last axis, in the graph's order."""
+    """Give the tensors that depend on mu and have its last axis, in the graph's order."""
     dependent = {mu.name}
     yield mu.name
     for node in graph.node:
@@ -125,7 +125,7 @@ def _candidates(graph: onnx.GraphProto, mu: TensorSpec, specs: dict[str, TensorS
 
 
 def _decides(graph: onnx.GraphProto, code: str, image: str, specs: dict[str, TensorSpec]) -> bool:
-    """Tell whether `image` needs no other input than `code` but for its batch size, and needs that."""
+    """Tell whether `image` needs `code`, and beside it no other input but for the batch size."""
     stored = {tensor.name for tensor in graph.initializer}
     open_inputs = {value.name for value in graph.input} - stored
     needed, used = {image}, False
@@ -163,7 +163,7 @@ def _value_info(spec: TensorSpec) -> onnx.ValueInfoProto:
 
 
 def _specs(model: onnx.ModelProto) -> dict[str, TensorSpec]:
-    """Every float tensor of the graph whose number of axes is declared or can be inferred."""
+    """Return every float tensor of the graph whose number of axes is declared or can be inferred."""
     graph = onnx.shape_inference.infer_shapes(model).graph
     specs: dict[str, TensorSpec] = {}
     for value in [*graph.input, *graph.value_info, *graph.output]:

@@ -1,4 +1,4 @@
-"""Which tensors of a VAE's files are mu, its spread, the image: by usual names, else by shape and order."""
+"""The tensors of a VAE's files: mu, its spread and the image, by usual names, else by shape and order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HOW_TO_NAME = "name it: `tensors` at registration, --mu, --spread, --code, --ima
 def find_mu(outputs: tuple[TensorSpec, ...], name: str | None, what: str) -> TensorSpec:
     """Find the mean (n, D): the output called `name`, one with a usual name, or the first.
 
-    Raises MODEL_SIGNATURE where there is none of that name, or it has not two axes.
+    Raises MODEL_SIGNATURE if no output has that name, or it has not two axes.
     """
     found = named(outputs, name, what) if name else usual(outputs, _MU) or outputs[0]
     if len(found.shape) != 2:
@@ -34,10 +34,10 @@ def find_mu(outputs: tuple[TensorSpec, ...], name: str | None, what: str) -> Ten
 def find_spread(
     outputs: tuple[TensorSpec, ...], mu: TensorSpec, tensors: VaeTensors, what: str
 ) -> tuple[TensorSpec | None, SpreadKind]:
-    """Find logvar or sigma, and which of them it is: `auto` where only its values can tell.
+    """Find logvar or sigma, and tell which of them it is: `auto` if only its values can tell.
 
-    A usual name tells; else it is the only output beside mu of mu's shape. None and `none` where there is
-    none. Raises MODEL_SIGNATURE where the named one is none, or has not mu's shape.
+    It is the output with a usual name, else the only other output of mu's shape. Without one, the answer is
+    None and `none`. Raises MODEL_SIGNATURE if the named output does not exist, or has not mu's shape.
     """
     if tensors.spread_kind == "none":
         return None, "none"
@@ -66,12 +66,12 @@ def find_image(outputs: tuple[TensorSpec, ...], name: str | None, what: str) -> 
 
 
 def named(outputs: Iterable[TensorSpec], name: str, what: str) -> TensorSpec:
-    """Return the output called `name`; raises MODEL_SIGNATURE, listing those that there are."""
+    """Return the output called `name`; raises MODEL_SIGNATURE, with a list of all, if there is none."""
     listed = {output.name: output for output in outputs}
     if name not in listed:
         raise InvalidModel(
             Reason.MODEL_SIGNATURE,
-            f"{what} has no such tensor of floating-point numbers: {name!r}; it has {', '.join(listed)}",
+            f"{what} has no tensor {name!r} of floating-point numbers. It has {', '.join(listed)}",
         )
     return listed[name]
 
@@ -88,7 +88,7 @@ def _kind_by_name(name: str) -> Literal["auto", "logvar", "sigma"]:
 
 
 def _ends_in(name: str, endings: tuple[str, ...]) -> bool:
-    """Judge the last words of a name: `encoder/z_log_var:0` ends in logvar, `log_sigma` not in sigma."""
+    """Compare the last words of a name: `encoder/z_log_var:0` ends in logvar, `log_sigma` not in sigma."""
     words = [word for word in re.split(r"[^A-Za-z0-9]+|(?<=[a-z])(?=[A-Z])", name.partition(":")[0]) if word]
     if not words:
         words = [name]

@@ -1,11 +1,12 @@
-"""An ONNX graph as a torch module: to search with its gradient, or to train it and write its weights back.
+"""An ONNX graph as a torch module, to search with its gradient, or to train it and write its weights back.
 
-onnx2fx is young: it is used nowhere else, every module is compared with onnxruntime before it is handed out,
-and only what the graph's structure calls a weight becomes a parameter (see `graph_weights`).
+onnx2fx is young, so it is used here alone, and every module is compared with onnxruntime before it is
+returned. Only what the graph's structure calls a weight becomes a parameter (`graph_weights`).
 """
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,13 +32,13 @@ fx.wrap("silu")  # A graph has it as one operation.
 _PARITY_TOLERANCE = 1e-3
 """Largest difference from onnxruntime, over the largest absolute output or 1, of a converted model."""
 _FLOAT16_TOLERANCE = 3e-2
-"""The same where the file computes in float16, whose rounding the module does not repeat."""
+"""The same for a file that computes in float16, whose rounding the module does not repeat."""
 
 
 class DifferentiableModel(nn.Module):
     """One output of an ONNX graph in torch: model inputs (n, ...) to float32 outputs (n, ...).
 
-    Its parameters are the trainable weights; everything else, BatchNorm's statistics too, is a buffer.
+    Its parameters are the trainable weights. Everything else, BatchNorm's statistics included, is a buffer.
     """
 
     def __init__(
@@ -51,10 +52,10 @@ class DifferentiableModel(nn.Module):
         """Parameter name in `graph_module` to tensor name in the ONNX graph."""
         self.input_dtype = input_dtype
         self.fixed_batch_size: int | None = None
-        """The batch size that the graph insists on, if it does."""
+        """The batch size that the graph demands, if any."""
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Outputs for `inputs` as the ONNX graph takes them (after preprocessing)."""
+        """Return outputs for `inputs` as the ONNX graph takes them (after preprocessing)."""
         inputs = inputs.to(self.input_dtype)
         size = self.fixed_batch_size
         if size is None:
@@ -66,63 +67,54 @@ class DifferentiableModel(nn.Module):
 
 
 def to_torch(model_bytes: bytes, output: str | None = None) -> DifferentiableModel:
-    """Converts an ONNX classifier to be trained; on random inputs its scores equal onnxruntime's.
+    """Convert an ONNX classifier to be trained; on random inputs its scores equal onnxruntime's.
 
     `output` names the scores; None takes the only output that can hold them. Raises what `onnx_file.parse`
-    and `scores_output` do, and MODEL_NOT_DIFFERENTIABLE naming the operation in the way.
+    and `scores_output` do, and MODEL_NOT_DIFFERENTIABLE with the operation in the way.
     """
     model = parse(model_bytes, "the classifier")
-    problem = "the classifier cannot be fine-tuned"
     prepared = _prepared(model, scores_output(model, output))
-    blocking = tuple(dict.fromkeys([*prepared.unsupported_operations, *prepared.weight_blockers]))
-    if blocking:
-        raise _not_differentiable(problem, blocking, "cannot be differentiated")
+    conversion = _Conversion(model, prepared, "the classifier cannot be fine-tuned")
+    conversion.require_none(prepared.weight_blockers)
     if not prepared.weights:
-        raise _not_differentiable(problem, _last_operation(prepared), "leads to no trainable weight")
-    trial = ReferenceRun(model, prepared.output)
-    inputs = trial.inputs()
-    module = _convert(prepared, inputs, problem)
+        nodes = prepared.model.graph.node
+        last = nodes[-1].op_type if nodes else "Identity"
+        raise conversion.not_differentiable((last,), "leads to no trainable weight")
+    module = conversion.convert()
+    inputs = conversion.inputs.to(module.input_dtype)
     try:
-        frozen = weight_gradients(module.graph_module, list(module.weights), inputs.to(module.input_dtype))
+        frozen = weight_gradients(module.graph_module, list(module.weights), inputs)
     except GradientLost as lost:
-        raise _without_gradient(problem, lost, prepared, inputs) from lost
+        raise conversion.without_gradient(lost) from lost
     for name in frozen:
         _freeze(module, name)
-    _choose_batching(module, trial.fixed_batch_size, inputs)
-    _check_parity(module, trial, inputs, prepared, problem, _tolerance(model))
-    return module
+    return conversion.checked(module)
 
 
 def input_differentiable(model_bytes: bytes, output: str | None = None) -> DifferentiableModel:
-    """Converts any ONNX model of one input so that a gradient reaches that input; no weight is trainable.
+    """Convert any ONNX model of one input such that a gradient reaches that input; no weight is trainable.
 
     `output` names the output, of any rank; None takes the only float output, or of several the one that can
-    hold class scores. An input of integers is taken as float32. Works on whatever device it is moved to.
-    Raises what `onnx_file.parse` does, MODEL_SIGNATURE for an unknown output, and MODEL_NOT_DIFFERENTIABLE
-    naming the operation that has no torch form or stops the gradient.
+    hold class scores. An input of integers is taken as float32. The module works on any device. Raises what
+    `onnx_file.parse` does, MODEL_SIGNATURE for an unknown output, and MODEL_NOT_DIFFERENTIABLE with the
+    operation that has no torch form or stops the gradient.
     """
     model = parse(model_bytes)
-    problem = "the model has no gradient with respect to its input"
     prepared = _prepared(model, scores_output(model, output, ranks=None))
-    blocking = tuple(dict.fromkeys([*prepared.unsupported_operations, *prepared.input_blockers]))
-    if blocking:
-        raise _not_differentiable(problem, blocking, "cannot be differentiated")
-    trial = ReferenceRun(model, prepared.output)
-    inputs = trial.inputs()
-    module = _convert(prepared, inputs, problem)
+    conversion = _Conversion(model, prepared, "the model has no gradient with respect to its input")
+    conversion.require_none(prepared.input_blockers)
+    module = conversion.convert()
     for name in list(module.weights):
         _freeze(module, name)
     try:
-        input_gradient(module.graph_module, inputs.to(module.input_dtype))
+        input_gradient(module.graph_module, conversion.inputs.to(module.input_dtype))
     except GradientLost as lost:
-        raise _without_gradient(problem, lost, prepared, inputs) from lost
-    _choose_batching(module, trial.fixed_batch_size, inputs)
-    _check_parity(module, trial, inputs, prepared, problem, _tolerance(model))
-    return module
+        raise conversion.without_gradient(lost) from lost
+    return conversion.checked(module)
 
 
 def undifferentiable_operations(model_bytes: bytes, output: str | None = None) -> list[str]:
-    """Names of the operations that keep the classifier from being corrected; empty where nothing does."""
+    """Name the operations that keep the classifier from being corrected; empty if nothing does."""
     try:
         to_torch(model_bytes, output)
     except InvalidModel as error:
@@ -133,7 +125,7 @@ def undifferentiable_operations(model_bytes: bytes, output: str | None = None) -
 
 
 def write_back(model_bytes: bytes, module: DifferentiableModel) -> bytes:
-    """The original file with the module's weights: topology, names, opset and metadata stay as they are."""
+    """Return the file with the module's weights; topology, names, opset and metadata stay as they are."""
     model = parse(model_bytes, "the classifier")
     parameters = {
         name: module.graph_module.get_parameter(parameter).detach().cpu().numpy()
@@ -144,7 +136,7 @@ def write_back(model_bytes: bytes, module: DifferentiableModel) -> bytes:
 
 
 def parity_max_abs_error(model_bytes: bytes, module: DifferentiableModel, inputs: Tensor) -> float:
-    """Largest absolute difference between the file's outputs in onnxruntime and the module's."""
+    """Return the largest absolute difference between the file's outputs in onnxruntime and the module's."""
     return _difference(module, ReferenceRun(parse(model_bytes, "the classifier"), module.output), inputs)
 
 
@@ -152,29 +144,13 @@ def _prepared(model: onnx.ModelProto, output: str) -> TorchGraph:
     return prepare(any_batch(model, (output,)) or model, output)
 
 
-def _difference(module: DifferentiableModel, trial: ReferenceRun, inputs: Tensor) -> float:
+def _difference(module: DifferentiableModel, reference: ReferenceRun, inputs: Tensor) -> float:
     with torch.no_grad():
         ours = module(inputs).cpu().numpy()
-    theirs = trial.run(inputs)
+    theirs = reference.run(inputs)
     if ours.shape != theirs.shape:
         return float("inf")
     return float(np.abs(ours - theirs).max(initial=0.0))
-
-
-def _check_parity(
-    module: DifferentiableModel,
-    trial: ReferenceRun,
-    inputs: Tensor,
-    prepared: TorchGraph,
-    problem: str,
-    tolerance: float,
-) -> None:
-    error = _difference(module, trial, inputs)
-    with torch.no_grad():
-        scale = max(1.0, float(module(inputs).abs().max()))
-    if not error <= tolerance * scale:
-        operation = first_difference(prepared.model, inputs.to(module.input_dtype), tolerance)
-        raise _not_differentiable(problem, (operation,), f"differs in torch by {error:g} from onnxruntime")
 
 
 def _tolerance(model: onnx.ModelProto) -> float:
@@ -183,22 +159,74 @@ def _tolerance(model: onnx.ModelProto) -> float:
     return _FLOAT16_TOLERANCE if TensorProto.FLOAT16 in kinds else _PARITY_TOLERANCE
 
 
-def _convert(prepared: TorchGraph, inputs: Tensor, problem: str) -> DifferentiableModel:
-    try:
-        graph_module = onnx2fx.convert(prepared.model)
-    except onnx2fx.UnsupportedOpError as error:
-        raise _not_differentiable(problem, (error.op_type,), "is not supported") from error
-    except Exception as error:  # onnx2fx lets KeyError, TypeError and the like through
-        operation = first_difference(prepared.model, inputs, _PARITY_TOLERANCE)
-        raise _not_differentiable(problem, (operation,), f"could not be converted: {error}") from error
-    _fuse_silu(graph_module)
-    for name in prepared.weights:
-        weight = graph_module.get_buffer(name).clone()
-        delattr(graph_module, name)
-        graph_module.register_parameter(name, nn.Parameter(weight))
-    element = prepared.input.type.tensor_type.elem_type
-    dtype = torch.from_numpy(np.zeros(1, onnx.helper.tensor_dtype_to_np_dtype(element))).dtype
-    return DifferentiableModel(graph_module, prepared.output, dict(prepared.weights), dtype)
+class _Conversion:
+    """The conversion of one file, and the errors that say why it fails."""
+
+    def __init__(self, model: onnx.ModelProto, prepared: TorchGraph, problem: str):
+        """Convert `prepared`, which was made of `model`; `problem` begins each error."""
+        self._model, self._prepared, self._problem = model, prepared, problem
+
+    @cached_property
+    def _reference(self) -> ReferenceRun:
+        return ReferenceRun(self._model, self._prepared.output)
+
+    @cached_property
+    def inputs(self) -> Tensor:
+        """Random inputs that the file runs on."""
+        return self._reference.inputs()
+
+    def require_none(self, blockers: tuple[str, ...]) -> None:
+        """Raise MODEL_NOT_DIFFERENTIABLE if operations are unsupported or block the gradient."""
+        blocking = (*self._prepared.unsupported_operations, *blockers)
+        if blocking:
+            raise self.not_differentiable(blocking, "cannot be differentiated")
+
+    def convert(self) -> DifferentiableModel:
+        """Return the module with all its weights as parameters."""
+        prepared, inputs = self._prepared, self.inputs
+        try:
+            graph_module = onnx2fx.convert(prepared.model)
+        except onnx2fx.UnsupportedOpError as error:
+            raise self.not_differentiable((error.op_type,), "is not supported") from error
+        except Exception as error:  # onnx2fx lets KeyError, TypeError and the like through
+            operation = first_difference(prepared.model, inputs, _PARITY_TOLERANCE)
+            raise self.not_differentiable((operation,), f"could not be converted: {error}") from error
+        _fuse_silu(graph_module)
+        for name in prepared.weights:
+            weight = graph_module.get_buffer(name).clone()
+            delattr(graph_module, name)
+            graph_module.register_parameter(name, nn.Parameter(weight))
+        element = prepared.input.type.tensor_type.elem_type
+        dtype = torch.from_numpy(np.zeros(1, onnx.helper.tensor_dtype_to_np_dtype(element))).dtype
+        return DifferentiableModel(graph_module, prepared.output, dict(prepared.weights), dtype)
+
+    def checked(self, module: DifferentiableModel) -> DifferentiableModel:
+        """Choose the module's batching, and compare its outputs with onnxruntime's."""
+        _choose_batching(module, self._reference.fixed_batch_size, self.inputs)
+        error, tolerance = _difference(module, self._reference, self.inputs), _tolerance(self._model)
+        with torch.no_grad():
+            scale = max(1.0, float(module(self.inputs).abs().max()))
+        if not error <= tolerance * scale:
+            inputs = self.inputs.to(module.input_dtype)
+            operation = first_difference(self._prepared.model, inputs, tolerance)
+            raise self.not_differentiable((operation,), f"differs in torch by {error:g} from onnxruntime")
+        return module
+
+    def without_gradient(self, lost: GradientLost) -> InvalidModel:
+        """Return the error of a lost gradient."""
+        operations = lost.operations
+        if lost.failed:
+            operations = (first_difference(self._prepared.model, self.inputs, _PARITY_TOLERANCE),)
+        return self.not_differentiable(operations, lost.problem)
+
+    def not_differentiable(self, operations: tuple[str, ...], cause: str) -> InvalidModel:
+        """Return the error of some operations."""
+        names = ", ".join(dict.fromkeys(operations))
+        return InvalidModel(
+            Reason.MODEL_NOT_DIFFERENTIABLE,
+            f"{self._problem}: operation {names} {cause}; export it without",
+            {"operations": names},
+        )
 
 
 def _fused(x: Any) -> Any:
@@ -206,7 +234,7 @@ def _fused(x: Any) -> Any:
 
 
 def _fuse_silu(graph_module: fx.GraphModule) -> None:
-    """Files write SiLU as x * sigmoid(x); one operation takes half the time, and its gradient too."""
+    """Replace x * sigmoid(x), as files write SiLU, by one operation: half the time, in the gradient too."""
 
     def left(x: Any) -> Any:
         return torch.mul(x, torch.sigmoid(x))
@@ -226,7 +254,7 @@ def _freeze(module: DifferentiableModel, name: str) -> None:
 
 
 def _choose_batching(module: DifferentiableModel, declared: int | None, inputs: Tensor) -> None:
-    """Runs a graph of a fixed batch size in larger batches, where that provably changes nothing."""
+    """Run a graph of a fixed batch size in larger batches, if a run shows that nothing changes."""
     if declared is None:
         return
     module.fixed_batch_size = declared
@@ -240,23 +268,3 @@ def _choose_batching(module: DifferentiableModel, declared: int | None, inputs: 
             return
     if at_once.shape == one_by_one.shape and torch.allclose(at_once, one_by_one, atol=1e-5):
         module.fixed_batch_size = None
-
-
-def _last_operation(prepared: TorchGraph) -> tuple[str, ...]:
-    return (prepared.model.graph.node[-1].op_type if prepared.model.graph.node else "Identity",)
-
-
-def _without_gradient(problem: str, lost: GradientLost, prepared: TorchGraph, inputs: Tensor) -> InvalidModel:
-    operations = lost.operations
-    if lost.failed:
-        operations = (first_difference(prepared.model, inputs, _PARITY_TOLERANCE),)
-    return _not_differentiable(problem, operations, lost.problem)
-
-
-def _not_differentiable(problem: str, operations: tuple[str, ...], cause: str) -> InvalidModel:
-    names = ", ".join(dict.fromkeys(operations))
-    return InvalidModel(
-        Reason.MODEL_NOT_DIFFERENTIABLE,
-        f"{problem}: operation {names} {cause}; export it without",
-        {"operations": names},
-    )

@@ -1,4 +1,4 @@
-"""Which operation of a graph is to blame where its torch form fails or answers otherwise than onnxruntime."""
+"""The operation to blame if a graph's torch form fails, or differs from onnxruntime."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
 def first_difference(model: onnx.ModelProto, inputs: Tensor, tolerance: float) -> str:
     """Return the type of the first node of `model` after which torch and onnxruntime disagree.
 
-    Found by bisection: what follows a wrong value is taken to be wrong. `tolerance` is relative to the
-    largest value, or to 1. The last node is named where no smaller part of the graph shows it.
+    It is found by bisection: whatever follows a wrong value counts as wrong. `tolerance` is relative to the
+    largest value, or to 1. The last node is named if no smaller part of the graph shows the difference.
     """
     nodes = [node for node in model.graph.node if node.output]
     before_last = range(len(nodes) - 1)
@@ -36,7 +36,7 @@ def _agrees(model: onnx.ModelProto, tensor: str, inputs: Tensor, tolerance: floa
     keep_only(part.graph, {tensor})
     try:
         theirs = ReferenceRun(part, tensor).run(inputs)
-    except Exception:  # onnxruntime runs the whole; that it does not run a part says nothing of torch
+    except Exception:  # that onnxruntime does not run a part says nothing of torch
         return True
     try:
         with torch.no_grad():

@@ -1,4 +1,4 @@
-"""Whether a gradient arrives, and if not, at which operation of the ONNX graph it was lost."""
+"""A trace of gradients: whether one arrives, and if not, the ONNX operation that lost it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, fx
 
 
 class GradientLost(Exception):
-    """No gradient arrives."""
+    """No gradient arrives where one is needed."""
 
     def __init__(self, operations: Sequence[str], problem: str, *, failed: bool = False):
         super().__init__(problem)
@@ -18,11 +18,11 @@ class GradientLost(Exception):
         """ONNX operations after which it was lost, or the one that failed."""
         self.problem = problem
         self.failed = failed
-        """The operation failed: it may stumble over what an earlier one gave."""
+        """The operation failed, perhaps because of what an earlier one gave."""
 
 
 def weight_gradients(module: fx.GraphModule, names: Sequence[str], inputs: Tensor) -> list[str]:
-    """Return the parameters that no gradient reaches; raises GradientLost where it reaches none."""
+    """Return the parameters that no gradient reaches; raises `GradientLost` if it reaches none at all."""
     parameters = [module.get_parameter(name) for name in names]
     operations: Sequence[str] = ()
     for candidate in _spread_out(inputs):
@@ -35,7 +35,7 @@ def weight_gradients(module: fx.GraphModule, names: Sequence[str], inputs: Tenso
 
 
 def input_gradient(module: fx.GraphModule, inputs: Tensor) -> None:
-    """Raise GradientLost where no gradient of finite numbers other than zero reaches the input."""
+    """Raise `GradientLost` if no finite gradient other than zero reaches the input."""
     operations: Sequence[str] = ()
     for candidate in _spread_out(inputs):
         leaf = candidate.detach().clone().requires_grad_()
@@ -48,15 +48,15 @@ def input_gradient(module: fx.GraphModule, inputs: Tensor) -> None:
 
 
 def _spread_out(inputs: Tensor) -> tuple[Tensor, ...]:
-    """Inputs in [0, 1], and the same as if normalised, and as if in 0..255.
+    """Return inputs in [0, 1], and the same as if normalised, and as if in 0..255.
 
-    Random inputs may fall where all units rest: others are tried before the graph is blamed.
+    Random inputs may fall where no unit is active, so others are tried before the graph is blamed.
     """
     return inputs, inputs * 4 - 2, inputs * 255
 
 
 class _GradientTrace(fx.Interpreter):
-    """Runs the graph and remembers where it is, and after which operations the gradient was lost."""
+    """Runs the graph and records its place, and the operations that lost the gradient."""
 
     def __init__(self, module: fx.GraphModule):
         super().__init__(module)

@@ -1,4 +1,4 @@
-"""Operations that onnx2fx lacks, computes otherwise than ONNX says, or leaves on the CPU."""
+"""ONNX operators that onnx2fx lacks, computes differently from the specification, or leaves on the CPU."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Builder = Any
 
 @cache
 def register() -> None:
-    """Make the operations known to onnx2fx, once a process."""
+    """Register the operators with onnx2fx, once a process."""
     functions: dict[tuple[str, str, int], Callable[..., Tensor]] = {
         (_ML, "Scaler", 1): _scaler,
         (_ML, "Normalizer", 1): _normalizer,
@@ -42,7 +42,7 @@ def register() -> None:
 
 
 def _handler(function: Callable[..., Tensor]) -> Callable[[_Builder, onnx.NodeProto], fx.Node]:
-    """Call `function` with the node's inputs (None where one is left out) and its attributes by name."""
+    """Call `function` with the node's inputs (None for one left out) and its attributes by name."""
 
     def handle(builder: _Builder, node: onnx.NodeProto) -> fx.Node:
         attributes: dict[str, Any] = {}
@@ -55,7 +55,7 @@ def _handler(function: Callable[..., Tensor]) -> Callable[[_Builder, onnx.NodePr
 
 
 def _plain(attribute: onnx.AttributeProto) -> dict[str, Any]:
-    """An attribute as arguments that an fx graph can hold; a tensor of one element as its value and dtype."""
+    """Return an attribute as arguments of an fx graph; a tensor of one element as its value and dtype."""
     value = helper.get_attribute_value(attribute)
     if isinstance(value, onnx.TensorProto):
         tensor = torch.from_numpy(numpy_helper.to_array(value).copy()).reshape(-1)

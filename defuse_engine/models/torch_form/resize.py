@@ -27,7 +27,7 @@ def resize(
 ) -> Tensor:
     """Return `values` with its axes scaled by `scales`, or brought to `sizes`.
 
-    A NotImplementedError says which of antialiasing, cropping and aspect-ratio policies was asked for.
+    Raises `NotImplementedError` for antialiasing, cropping and aspect-ratio policies.
     """
     if antialias or keep_aspect_ratio_policy != "stretch":
         raise NotImplementedError("Resize with antialiasing or an aspect-ratio policy")
@@ -54,7 +54,7 @@ def resize(
 
 
 def _coordinates(before: int, after: int, scale: float, mode: str) -> Tensor:
-    """Where each output coordinate lies on the input's axis; float64 (after,)."""
+    """Return the place of each output coordinate on the input's axis; float64 (after,)."""
     out = torch.arange(after, dtype=torch.float64)
     match mode:
         case "align_corners":
@@ -74,7 +74,7 @@ def _coordinates(before: int, after: int, scale: float, mode: str) -> Tensor:
 
 
 def _weights(at: Tensor, before: int, mode: str, nearest: str, a: float, exclude: bool) -> Tensor:
-    """Share of each input coordinate in each output coordinate; float64 (after, before)."""
+    """Return the share of each input coordinate in each output coordinate; float64 (after, before)."""
     floor = at.floor()
     if mode == "nearest":
         terms = [(_nearest(at, nearest), torch.ones_like(at))]

@@ -1,7 +1,7 @@
-"""SiLU, x * sigmoid(x), with a gradient that is as fast in one layout as in another.
+"""SiLU, x * sigmoid(x), with a gradient that is equally fast in every layout.
 
-Between convolutions and matrix products a gradient often comes in another order of its axes than the
-activation has. Torch then goes element by element: that took a tenth of an ascent's time.
+Between convolutions and matrix products, a gradient often has another order of axes than the activation.
+Torch then works element by element, which took a tenth of an ascent's time.
 """
 
 from __future__ import annotations
@@ -37,5 +37,5 @@ class Silu(nn.Module):
     """`silu` as a layer."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape to the same."""
+        """Apply `silu` to a tensor of any shape."""
         return silu(x)

@@ -1,4 +1,4 @@
-"""A private copy of an ONNX graph, prepared so that onnx2fx converts exactly what one output needs."""
+"""A copy of an ONNX graph, prepared for onnx2fx: exactly what one output needs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ onnx_operators.register()
 
 @dataclass(frozen=True)
 class TorchGraph:
-    """The copy, and how its tensors are named in the original."""
+    """The copy, and the names of its tensors in the original."""
 
     model: onnx.ModelProto
     input: onnx.ValueInfoProto
@@ -45,11 +45,11 @@ class TorchGraph:
 
 
 def prepare(model: onnx.ModelProto, output: str) -> TorchGraph:
-    """Copies `model`, drops what `output` does not need, and gives its stored tensors unambiguous names.
+    """Copy `model`, drop what `output` does not need, and give stored tensors unambiguous names.
 
     onnx2fx turns `fc.weight` and `fc_weight` into one attribute, so every stored tensor is renamed first.
     The copy computes float16 in float32: small steps of fine-tuning would be lost in float16's 11 bits.
-    An input of integers becomes float32, so that a gradient can reach it.
+    An input of integers becomes float32, because a gradient must reach it.
     """
     writable = storable_names(model.graph)
     copy = without_zipmap(model)

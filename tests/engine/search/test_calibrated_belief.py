@@ -17,9 +17,8 @@ def line(open_search):
         codes = np.stack([z0, np.zeros(len(z0))], axis=1).astype(np.float32)
         predicted, confidence = classify_codes(search.decoder, search.classifier, codes)
         images, labels = search.decoder(codes), np.ones(len(z0), np.int64)
-        return search.belief_model, search.belief_model(
-            Candidates(images, labels, predicted, confidence), least
-        )
+        candidates = Candidates(images, labels, predicted, confidence)
+        return search.belief_model, search.belief_model(candidates, least)
 
     return assess
 
