@@ -201,15 +201,15 @@ class GradientAscents:
 
 @dataclass(frozen=True)
 class _Ascent:
-    """One ascent from each of n seeds."""
+    """One ascent from each of s seeds."""
 
     codes: Codes
-    """Those that are misclassified."""
-    rows: Int64[np.ndarray, " m"]
+    """The n codes that are misclassified."""
+    rows: Int64[np.ndarray, " n"]
     """The seed of each code."""
-    tried: Int64[np.ndarray, " n"]
+    tried: Int64[np.ndarray, " s"]
     """Codes of each seed that were looked at."""
-    targets: Labels
+    targets: Int64[np.ndarray, " s"]
     """The class that each seed's ascent aimed at."""
 
 
