@@ -103,12 +103,15 @@ def graphs() -> type[Graphs]:
     return Graphs
 
 
-@pytest.fixture
-def make_job(tmp_path):
-    """Write a job folder on the analytic models; `files` replaces inputs, `inputs` their entries."""
+class Jobs:
+    """Writes job folders on the analytic models below one folder, and does them in this process."""
 
-    def make(kind="audit", name="job", files=None, inputs=None, **job) -> Path:
-        folder = tmp_path / name
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def make(self, kind="audit", name="job", files=None, inputs=None, **job) -> Path:
+        """Write a job folder; `files` replaces inputs, `inputs` their entries."""
+        folder = self._folder / name
         (folder / "inputs").mkdir(parents=True)
         contents = {
             "classifier.onnx": Graphs.classifier,
@@ -131,17 +134,8 @@ def make_job(tmp_path):
         (folder / "job.json").write_text(json.dumps(document))
         return folder
 
-    return make
-
-
-@pytest.fixture
-def follow_up(make_job):
-    """Write a job folder on two regions of an audit, inside the stripe that the classifier gets wrong.
-
-    Both are labeled `label`, unless the config names `labels`; an evaluation needs a `candidate`.
-    """
-
-    def make(
+    def follow_up(
+        self,
         kind,
         config,
         *,
@@ -153,8 +147,12 @@ def follow_up(make_job):
         variances=((0.05, 1.0), (0.05, 1.0)),
         candidate=None,
     ) -> Path:
+        """Write a job folder on two regions of an audit, inside the stripe that the classifier gets wrong.
+
+        Both are labeled `label`, unless the config names `labels`; an evaluation needs a `candidate`.
+        """
         labels = [{"region": region, "label": label} for region in range(2)]
-        folder = make_job(kind=kind, name=name, files=files, config={"labels": labels, **config})
+        folder = self.make(kind=kind, name=name, files=files, config={"labels": labels, **config})
         regions = Regions(
             weights=np.array([0.5, 0.5]),
             means=np.array(means),
@@ -175,10 +173,33 @@ def follow_up(make_job):
         (folder / "job.json").write_text(json.dumps(job))
         return folder
 
-    return make
+    @staticmethod
+    def do(folder: Path, reporter=None) -> dict[str, Any]:
+        """Do a job; returns what `result.json` holds."""
+        from defuse_engine.job import run_job
+        from defuse_engine.job_folder.job_file import read_job
+
+        run_job(read_job(folder), reporter or Silent())
+        return json.loads((folder / "output/result.json").read_text())
 
 
 @pytest.fixture
+def make_job(tmp_path):
+    return Jobs(tmp_path).make
+
+
+@pytest.fixture
+def follow_up(tmp_path):
+    return Jobs(tmp_path).follow_up
+
+
+@pytest.fixture(scope="module")
+def shared_jobs(tmp_path_factory) -> Jobs:
+    """Jobs whose results several tests of a module look at."""
+    return Jobs(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
 def run_engine():
     """Run the engine as a program of its own, to its end."""
 
@@ -201,8 +222,8 @@ def run_engine():
 _trained: dict[str, Readers] = {}
 
 
-@pytest.fixture(autouse=True)
-def _the_same_readers_are_trained_once(monkeypatch):
+@pytest.fixture(autouse=True, scope="session")
+def _the_same_readers_are_trained_once():
     """Most tests share data and random seed: to train the networks for each takes half of their time."""
 
     def readers(run):
@@ -214,7 +235,9 @@ def _the_same_readers_are_trained_once(monkeypatch):
             digest.update(np.ascontiguousarray(values).tobytes())
         return _trained.setdefault(digest.hexdigest(), Readers(run))
 
-    monkeypatch.setattr(calibrated_belief, "Readers", readers)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrated_belief, "Readers", readers)
+        yield
 
 
 class Silent(Lines):
@@ -248,14 +271,7 @@ def reporter() -> Silent:
 @pytest.fixture
 def do_job(reporter):
     """Do a job folder in this process; returns what `result.json` holds."""
-    from defuse_engine.job import run_job
-    from defuse_engine.job_folder.job_file import read_job
-
-    def do(folder: Path) -> dict[str, Any]:
-        run_job(read_job(folder), reporter)
-        return json.loads((folder / "output/result.json").read_text())
-
-    return do
+    return lambda folder: Jobs.do(folder, reporter)
 
 
 @pytest.fixture

@@ -13,42 +13,74 @@ TRUTH, WRONG = 1, 0  # of every region of the analytic classifier
 CONFIG = {"lambdas": [0.1, 1.0], "samples_per_region": 40}
 
 
-def test_a_correction_repairs_the_regions_and_keeps_what_was_right(follow_up, do_job):
-    folder = follow_up("correct", CONFIG)
-    result = do_job(folder)
-    (chosen,) = [point for point in result["curve"] if point["chosen"]]
-    assert [point["lambda"] for point in result["curve"]][:2] == CONFIG["lambdas"]
-    assert result["baseline"]["lambda"] is None
-    assert result["baseline"]["region_accuracy"] < 0.5
+@pytest.fixture(scope="module")
+def corrected(shared_jobs):
+    """A correction's folder and result."""
+    folder = shared_jobs.follow_up("correct", CONFIG)
+    return folder, shared_jobs.do(folder)
+
+
+@pytest.fixture(scope="module")
+def chosen(corrected):
+    (point,) = [point for point in corrected[1]["curve"] if point["chosen"]]
+    return point
+
+
+def test_a_correction_repairs_the_regions(corrected, chosen):
+    baseline = corrected[1]["baseline"]
+    assert baseline["lambda"] is None
+    assert baseline["region_accuracy"] < 0.5
     assert chosen["region_accuracy"] > 0.9
-    assert chosen["validation_accuracy"] >= result["baseline"]["validation_accuracy"]
-    assert result["parity_max_abs_error"] <= 1e-4
-    assert result["region_count"] == 2
 
 
-def test_what_the_regions_gave_is_told_from_what_the_fine_tuning_gave(follow_up, do_job):
-    result = do_job(follow_up("correct", CONFIG))
-    (chosen,) = [point for point in result["curve"] if point["chosen"]]
-    control = result["control"]
+def test_a_correction_keeps_what_was_right(corrected, chosen):
+    assert chosen["validation_accuracy"] >= corrected[1]["baseline"]["validation_accuracy"]
+
+
+def test_the_file_says_what_the_trained_model_says(corrected):
+    assert corrected[1]["parity_max_abs_error"] <= 1e-4
+
+
+def test_a_correction_counts_the_regions_that_it_trained_on(corrected):
+    assert corrected[1]["region_count"] == 2
+
+
+def test_the_control_is_the_same_fine_tuning_without_regions(corrected, chosen):
+    control = corrected[1]["control"]
     assert control["lambda"] == 0.0
     assert (control["learning_rate"], control["epochs"]) == (chosen["learning_rate"], chosen["epochs"])
     assert control["region_accuracy"] <= chosen["region_accuracy"]
     assert control["training_loss"] != chosen["training_loss"]
 
 
-def test_the_best_lambda_is_tried_longer_and_stages_go_on_from_the_best(follow_up, do_job):
-    curve = do_job(follow_up("correct", CONFIG))["curve"]
-    first, second, longer, faster, mined, settled = curve
+def test_every_lambda_is_tried_and_the_best_one_longer_and_faster(corrected):
+    first, second, longer, faster, *_ = corrected[1]["curve"]
     assert [first["lambda"], second["lambda"]] == CONFIG["lambdas"]
     assert longer["lambda"] == faster["lambda"] in CONFIG["lambdas"]
     assert longer["epochs"] == faster["epochs"] > first["epochs"]
     assert longer["learning_rate"] == first["learning_rate"] < faster["learning_rate"]
+
+
+def test_a_later_stage_trains_on_what_was_mined(corrected):
+    first, _, longer, _, mined, _ = corrected[1]["curve"]
     assert (first["mined_count"], longer["mined_count"]) == (0, 0)
     assert mined["mined_count"] > 0
     assert mined["epochs"] > longer["epochs"]
+
+
+def test_the_last_stage_is_gentle(corrected):
+    _, _, longer, _, _, settled = corrected[1]["curve"]
     assert settled["lambda"] < longer["lambda"]
     assert settled["learning_rate"] < longer["learning_rate"]
     assert settled["epochs"] > longer["epochs"]
+
+
+def test_a_correction_tells_how_the_worst_class_fared(corrected, chosen):
+    baseline = corrected[1]["baseline"]
+    assert baseline["worst_class_change"] == 0.0
+    # The left class was right before: all that is gained is the right one's.
+    gain = chosen["validation_accuracy"] - baseline["validation_accuracy"]
+    assert chosen["worst_class_change"] <= gain
 
 
 def test_preset_paper_is_the_published_fine_tuning(follow_up, do_job):
@@ -57,17 +89,6 @@ def test_preset_paper_is_the_published_fine_tuning(follow_up, do_job):
     assert (only["lambda"], only["learning_rate"], only["epochs"]) == (0.01, 1e-3, 15)
     assert result["config"]["batch_size"] == 64
     assert result["config"]["tau"] == 0.01
-
-
-def test_a_correction_tells_how_the_worst_class_fared(follow_up, do_job):
-    result = do_job(follow_up("correct", CONFIG))
-    assert result["baseline"]["worst_class_change"] == 0.0
-    (chosen,) = [point for point in result["curve"] if point["chosen"]]
-    # The left class was right before: all that is gained is the right one's.
-    assert (
-        chosen["worst_class_change"]
-        <= chosen["validation_accuracy"] - result["baseline"]["validation_accuracy"]
-    )
 
 
 def test_labels_that_contradict_each_other_are_told(follow_up, do_job):
@@ -81,29 +102,38 @@ def test_labels_that_contradict_each_other_are_told(follow_up, do_job):
     assert "0 is 1, 1 is 0" in message
 
 
-def test_the_corrected_file_tells_where_it_comes_from(follow_up, do_job):
-    folder = follow_up("correct", CONFIG)
-    result = do_job(folder)
-    corrected = onnx.load_model(folder / "output/corrected.onnx")
-    told = {entry.key: entry.value for entry in corrected.metadata_props}
+def test_the_corrected_file_tells_where_it_comes_from(corrected):
+    folder, result = corrected
+    model = onnx.load_model(folder / "output/corrected.onnx")
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    origins = {
+        "parent": "classifier.onnx",
+        "dataset": "dataset.npz",
+        "encoder": "encoder.onnx",
+        "decoder": "decoder.onnx",
+        "audit_regions": "regions.npz",
+    }
+    for name, file in origins.items():
+        assert told[f"defuse.{name}_sha256"] == file_sha256(folder / "inputs" / file)
     labels = [RegionLabel(**entry) for entry in result["config"]["labels"]]
-    assert told["defuse.parent_sha256"] == file_sha256(folder / "inputs/classifier.onnx")
-    assert told["defuse.dataset_sha256"] == file_sha256(folder / "inputs/dataset.npz")
-    assert told["defuse.encoder_sha256"] == file_sha256(folder / "inputs/encoder.onnx")
-    assert told["defuse.decoder_sha256"] == file_sha256(folder / "inputs/decoder.onnx")
-    assert told["defuse.audit_regions_sha256"] == file_sha256(folder / "inputs/regions.npz")
     assert told["defuse.label_set_digest"] == label_set_digest(labels)
-    original = onnx.load_model(folder / "inputs/classifier.onnx")
-    assert [node.op_type for node in corrected.graph.node] == [node.op_type for node in original.graph.node]
-    assert corrected.opset_import == original.opset_import
 
 
-def test_a_correction_done_twice_gives_the_same_bytes(follow_up, do_job):
-    folders = [follow_up("correct", CONFIG, name=name) for name in ("first", "second")]
-    for folder in folders:
-        do_job(folder)
+def test_the_corrected_file_has_the_topology_of_the_original(corrected):
+    folder, _ = corrected
+    model, original = (
+        onnx.load_model(folder / file) for file in ("output/corrected.onnx", "inputs/classifier.onnx")
+    )
+    assert [node.op_type for node in model.graph.node] == [node.op_type for node in original.graph.node]
+    assert model.opset_import == original.opset_import
+
+
+def test_a_correction_done_twice_gives_the_same_bytes(corrected, follow_up, do_job):
+    first, _ = corrected
+    again = follow_up("correct", CONFIG)
+    do_job(again)
     for file in ("corrected.onnx", "result.json"):
-        assert (folders[0] / "output" / file).read_bytes() == (folders[1] / "output" / file).read_bytes()
+        assert (first / "output" / file).read_bytes() == (again / "output" / file).read_bytes()
 
 
 def test_labels_that_agree_with_the_classifier_are_no_bug_to_correct(follow_up, do_job):

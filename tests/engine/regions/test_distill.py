@@ -12,17 +12,42 @@ from defuse_engine.models.device import open_runtime
 from defuse_engine.regions.regions_file import read_regions
 
 
-def test_an_audit_reports_the_stripe_that_is_wrong_as_its_regions(make_job, do_job):
-    folder = make_job()
-    result = do_job(folder)
+@pytest.fixture(scope="module")
+def audited(shared_jobs):
+    """An audit's folder and result."""
+    folder = shared_jobs.make()
+    return folder, shared_jobs.do(folder)
+
+
+def test_an_audit_reports_the_stripe_that_is_wrong_as_its_regions(audited):
+    _, result = audited
     assert result["regions"]
-    for index, region in enumerate(result["regions"]):
-        assert region["index"] == index
+    for region in result["regions"]:
         assert (region["seed_label"], region["predicted_class"]) == (1, 0)
         assert 0.1 <= region["mean"][0] <= 0.5
-        rate = region["misclassification_rate"]
+
+
+def test_regions_are_rated_with_intervals(audited):
+    _, result = audited
+    for region in result["regions"]:
+        rate, harm = region["misclassification_rate"], region["harm"]
         assert 0.5 < rate["lower"] <= rate["value"] <= rate["upper"] <= 1.0
+        assert 0.0 <= harm["lower"] <= harm["value"] <= harm["upper"] <= 1.0
         assert region["confidence"] > 0.5
+        assert region["bug_probability"] >= result["config"]["belief_threshold"]
+
+
+def test_regions_come_by_expected_harm(audited):
+    _, result = audited
+    assert [region["index"] for region in result["regions"]] == list(range(len(result["regions"])))
+    harms = [region["harm"]["value"] for region in result["regions"]]
+    assert harms == sorted(harms, reverse=True)
+    assert harms[0] > 0.0
+
+
+def test_a_region_is_shown_beside_the_items_nearest_to_it(audited):
+    folder, result = audited
+    for region in result["regions"]:
         distances = [item["distance"] for item in region["nearest"]]
         assert distances == sorted(distances)
         assert len(distances) == region["sheet"]["count"] == 25
@@ -30,17 +55,10 @@ def test_an_audit_reports_the_stripe_that_is_wrong_as_its_regions(make_job, do_j
             with Image.open(folder / sheet["file"]) as picture:
                 size = picture.size
             assert size == (sheet["columns"] * sheet["tile_width"], sheet["rows"] * sheet["tile_height"])
-        assert region["bug_probability"] >= result["config"]["belief_threshold"]
-        harm = region["harm"]
-        assert 0.0 <= harm["lower"] <= harm["value"] <= harm["upper"] <= 1.0
-    harms = [region["harm"]["value"] for region in result["regions"]]
-    assert harms == sorted(harms, reverse=True)
-    assert harms[0] > 0.0
 
 
-def test_the_arrays_of_regions_are_those_of_the_result(make_job, do_job):
-    folder = make_job()
-    result = do_job(folder)
+def test_the_arrays_of_regions_are_those_of_the_result(audited):
+    folder, result = audited
     regions = read_regions(folder / "output/regions.npz")
     assert regions.means.tolist() == [region["mean"] for region in result["regions"]]
     assert regions.sizes.tolist() == [region["size"] for region in result["regions"]]
@@ -50,6 +68,13 @@ def test_the_arrays_of_regions_are_those_of_the_result(make_job, do_job):
     for index in range(len(regions)):
         members = regions.members[regions.member_offsets[index] : regions.member_offsets[index + 1]]
         assert set(predicted[members]) == {regions.predicted_classes[index]}
+
+
+def test_result_json_has_numbers_that_every_reader_takes(audited):
+    folder, _ = audited
+    not_json: list[str] = []
+    json.loads((folder / "output/result.json").read_text(), parse_constant=not_json.append)
+    assert not_json == []
 
 
 def test_an_audit_done_twice_gives_the_same_bytes(make_job, do_job, reporter):
@@ -90,15 +115,6 @@ def test_a_classifier_without_bugs_gives_no_region_and_says_so(make_job, do_job,
     assert result["regions"] == []
     assert "NO_REGION" in [warning["reason"] for warning in reporter.warnings]
     assert len(read_regions(folder / "output/regions.npz")) == 0
-
-
-def test_result_json_has_numbers_that_every_reader_takes(make_job, do_job):
-    folder = make_job()
-    do_job(folder)
-
-    not_json: list[str] = []
-    json.loads((folder / "output/result.json").read_text(), parse_constant=not_json.append)
-    assert not_json == []
 
 
 @pytest.mark.gpu

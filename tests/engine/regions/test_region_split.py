@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from defuse_engine.types import Regions
 RIGHT, ABOVE, BELOW = 1, 0, 2
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def three_classes(graphs):
     """Files whose classifier reads the stripe right of z0 = 0 as ABOVE where z1 > 0, else as BELOW."""
     logits = np.stack([5 * graphs.basis[:, 1], 20 * graphs.basis[:, 0], -5 * graphs.basis[:, 1]], axis=1)
@@ -33,24 +34,24 @@ def three_classes(graphs):
     }
 
 
+def write_split(make_job, audit: Path, regions: Regions, numbers, name="split", config=None, **job) -> Path:
+    """Write the folder of a split of an audit's regions, or of others put in their place."""
+    folder = make_job("split", name, **job)
+    write_regions(folder / "inputs/regions.npz", regions)
+    chunks = sorted((audit / "output/chunks").iterdir())
+    for chunk in chunks:
+        shutil.copy(chunk, folder / "inputs" / chunk.name)
+    document = json.loads((folder / "job.json").read_text())
+    document["inputs"]["regions"] = {"file": "inputs/regions.npz"}
+    document["inputs"]["misclassifications"] = {"files": [f"inputs/{chunk.name}" for chunk in chunks]}
+    document["config"] = {"regions": numbers, "audit": config or {}}
+    (folder / "job.json").write_text(json.dumps(document))
+    return folder
+
+
 @pytest.fixture
 def make_split(make_job):
-    """Write the folder of a split of an audit's regions, or of others put in their place."""
-
-    def make(audit: Path, regions: Regions, numbers, name: str = "split", config=None, **job) -> Path:
-        folder = make_job("split", name, **job)
-        write_regions(folder / "inputs/regions.npz", regions)
-        chunks = sorted((audit / "output/chunks").iterdir())
-        for chunk in chunks:
-            shutil.copy(chunk, folder / "inputs" / chunk.name)
-        document = json.loads((folder / "job.json").read_text())
-        document["inputs"]["regions"] = {"file": "inputs/regions.npz"}
-        document["inputs"]["misclassifications"] = {"files": [f"inputs/{chunk.name}" for chunk in chunks]}
-        document["config"] = {"regions": numbers, "audit": config or {}}
-        (folder / "job.json").write_text(json.dumps(document))
-        return folder
-
-    return make
+    return partial(write_split, make_job)
 
 
 def members(regions: Regions, number: int) -> np.ndarray:
@@ -79,16 +80,26 @@ def found_codes(audit: Path) -> np.ndarray:
     return np.concatenate([np.load(path)["codes"] for path in sorted((audit / "output/chunks").iterdir())])
 
 
-def test_two_mistakes_given_as_one_come_back_as_two(make_job, make_split, do_job, three_classes):
-    audit = make_job(**three_classes)
-    do_job(audit)
+@pytest.fixture(scope="module")
+def two_in_one(shared_jobs, three_classes):
+    """An audit's folder, and its regions with two of different mistakes put together."""
+    audit = shared_jobs.make(name="audit", **three_classes)
+    shared_jobs.do(audit)
     regions = read_regions(audit / "output/regions.npz")
     one = int(np.flatnonzero(regions.predicted_classes == ABOVE)[0])
     other = int(np.flatnonzero(regions.predicted_classes == BELOW)[0])
-    given = merged(regions, found_codes(audit), one, other)
+    return audit, merged(regions, found_codes(audit), one, other)
 
-    folder = make_split(audit, given, [1], **three_classes)
-    result = do_job(folder)
+
+@pytest.fixture(scope="module")
+def split(shared_jobs, two_in_one, three_classes):
+    """The folder and the result of the split of that region."""
+    folder = write_split(shared_jobs.make, *two_in_one, [1], **three_classes)
+    return folder, shared_jobs.do(folder)
+
+
+def test_two_mistakes_given_as_one_come_back_as_two(split):
+    _, result = split
     parts = result["regions"]
     assert {(part["seed_label"], part["predicted_class"]) for part in parts} == {
         (RIGHT, ABOVE),
@@ -96,36 +107,46 @@ def test_two_mistakes_given_as_one_come_back_as_two(make_job, make_split, do_job
     }
     assert {part["parent"] for part in parts} == {1}
     assert result["unsplit"] == []
+
+
+def test_parts_come_behind_the_regions_by_expected_harm(split):
+    _, result = split
+    parts = result["regions"]
     assert [part["index"] for part in parts] == list(range(2, 2 + len(parts)))
     harms = [part["harm"]["value"] for part in parts]
     assert harms == sorted(harms, reverse=True)
-    for part in parts:
+
+
+def test_parts_are_rated_and_shown(split):
+    folder, result = split
+    for part in result["regions"]:
         assert part["misclassification_rate"]["lower"] > 0.5
         for sheet in (part["sheet"], part["nearest_sheet"]):
             with Image.open(folder / sheet["file"]) as picture:
                 assert picture.size[0] == sheet["columns"] * sheet["tile_width"]
 
-    # The regions that were there keep their numbers, the parts stand behind them.
+
+def test_the_regions_that_were_there_keep_their_numbers(split, two_in_one):
+    (folder, result), (_, given) = split, two_in_one
     grown = read_regions(folder / "output/regions.npz")
-    assert len(grown) == 2 + len(parts)
     assert np.array_equal(grown.means[:2], given.means)
-    assert grown.means[2:].tolist() == [part["mean"] for part in parts]
-    assert grown.sizes[2:].tolist() == [part["size"] for part in parts]
     assert np.array_equal(members(grown, 1), members(given, 1))
+    assert grown.means[2:].tolist() == [part["mean"] for part in result["regions"]]
+    assert grown.sizes[2:].tolist() == [part["size"] for part in result["regions"]]
+
+
+def test_parts_share_the_codes_of_their_region_and_none_with_each_other(split, two_in_one):
+    (folder, _), (_, given) = split, two_in_one
+    grown = read_regions(folder / "output/regions.npz")
     shared = [set(members(grown, number)) for number in range(2, len(grown))]
     assert set.union(*shared) <= set(members(given, 1))
     assert sum(len(part) for part in shared) == len(set.union(*shared))
 
 
-def test_parts_of_a_region_that_nobody_judged_show_what_most_of_their_codes_show(
-    make_job, make_split, do_job, three_classes
+def test_parts_of_a_region_that_no_belief_model_saw_show_what_most_of_their_codes_show(
+    two_in_one, make_split, do_job, three_classes
 ):
-    audit = make_job(**three_classes)
-    do_job(audit)
-    regions = read_regions(audit / "output/regions.npz")
-    one = int(np.flatnonzero(regions.predicted_classes == ABOVE)[0])
-    other = int(np.flatnonzero(regions.predicted_classes == BELOW)[0])
-    given = merged(regions, found_codes(audit), one, other)
+    audit, given = two_in_one
     result = do_job(make_split(audit, given, [1], config={"preset": "paper"}, **three_classes))
     assert sorted(part["predicted_class"] for part in result["regions"]) == [ABOVE, BELOW]
     assert sum(part["size"] for part in result["regions"]) == given.sizes[1]

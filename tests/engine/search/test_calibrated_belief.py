@@ -23,19 +23,24 @@ def line(open_search):
     return assess
 
 
-def test_it_is_sure_of_the_stripe_and_of_what_lies_outside(line):
+def test_it_is_sure_of_the_stripe(line):
     _, inside = line([0.2, 0.25, 0.3, 0.4, 0.45])
     assert inside.bug_probability.min() > 0.95
     assert inside.agreement.min() > 0.9
     assert set(inside.reading) == {1}
     assert inside.seed_probability.min() > 0.9
-    _, outside = line([-1.5, -0.8, -0.4, 0.6, 0.8, 1.5], name="outside")
+
+
+def test_it_believes_nothing_outside_the_stripe(line):
+    _, outside = line([-1.5, -0.8, -0.4, 0.6, 0.8, 1.5])
     assert outside.bug_probability.max() < 0.05
     assert outside.agreement.tolist()[:3] == [0.0, 0.0, 0.0]
     assert outside.reading.tolist() == [0, 0, 0, 1, 1, 1]
     assert (outside.seed_probability > 0.5).tolist() == [False, False, False, True, True, True]
-    # Where the truth changes it does not know.
-    _, edge = line([0.0], name="edge")
+
+
+def test_it_is_unsure_where_the_truth_changes(line):
+    _, edge = line([0.0])
     assert 0.1 < edge.bug_probability[0] < 0.9
 
 

@@ -114,32 +114,50 @@ def test_a_shard_that_finds_nothing_counts_too():
     assert groups.curve[-1] == SaturationPoint(300, 0, 0)
 
 
-@pytest.mark.parametrize(
-    ("config", "reason"),
-    [
-        ({"patience_shards": -1}, "seeds_exhausted"),
-        ({"patience_shards": 3}, "saturated"),
-        ({"max_candidates": 5000}, "candidate_budget"),
-        ({"budget_s": 1e-6}, "time_budget"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_an_audit_says_why_its_search_ended(make_job, do_job, reporter, config, reason):
-    result = do_job(make_job(config={**SHARDS, **config}))
+ENDS = {
+    "seeds_exhausted": {"patience_shards": -1},
+    "saturated": {"patience_shards": 3},
+    "candidate_budget": {"max_candidates": 5000},
+    "time_budget": {"budget_s": 1e-6},
+}
+
+
+@pytest.fixture(scope="module")
+def ended(shared_jobs):
+    """The results of audits that end for each reason."""
+    return {
+        reason: shared_jobs.do(shared_jobs.make(name=reason, config={**SHARDS, **config}))
+        for reason, config in ENDS.items()
+    }
+
+
+@pytest.mark.parametrize("reason", ENDS)
+def test_an_audit_says_why_its_search_ended(ended, reason):
+    assert ended[reason]["stop_reason"] == reason
+
+
+@pytest.mark.parametrize("reason", ENDS)
+def test_the_curve_ends_with_the_totals(ended, reason):
+    result = ended[reason]
     curve = result["saturation"]
-    assert result["stop_reason"] == reason
-    assert len(curve) == result["shards"] == len(reporter.chunks)
+    assert len(curve) == result["shards"]
     assert curve[-1]["candidates"] == result["candidates"]
     assert curve[-1]["misclassifications"] == result["misclassifications"]
-    assert (result["shards"] == 20) == (reason == "seeds_exhausted")
-    if reason == "saturated":
-        last = [point["regions"] for point in curve[-4:]]
-        assert len(set(last)) == 1
-    if reason == "candidate_budget":
-        # It ends after the first shard that reaches the budget.
-        assert curve[-2]["candidates"] < 5000 <= curve[-1]["candidates"]
-    if reason == "time_budget":
-        assert result["shards"] == 1
+
+
+def test_only_a_search_that_exhausts_its_seeds_does_all_shards(ended):
+    assert [reason for reason in ENDS if ended[reason]["shards"] == 20] == ["seeds_exhausted"]
+
+
+def test_a_saturated_search_saw_nothing_new_in_its_last_shards(ended):
+    last = [point["regions"] for point in ended["saturated"]["saturation"][-4:]]
+    assert len(set(last)) == 1
+
+
+def test_a_budget_ends_the_search_after_the_first_shard_that_reaches_it(ended):
+    curve = ended["candidate_budget"]["saturation"]
+    assert curve[-2]["candidates"] < 5000 <= curve[-1]["candidates"]
+    assert ended["time_budget"]["shards"] == 1
 
 
 def test_seeds_that_end_with_the_budget_are_exhausted(make_job, do_job):
