@@ -4,6 +4,7 @@
     ├── JobInvalid          the job file or its configuration
     ├── DeviceUnavailable   the device asked for is not there
     ├── InvalidModel        an ONNX file, or how the files fit together
+    │   └── InvalidSignature    its inputs or outputs
     ├── InvalidDataset      the dataset file
     ├── PreflightRefused    the inputs are readable, but an audit of them would be noise
     ├── CorrectionFailed    nothing to correct, or nothing that may be returned
@@ -90,6 +91,12 @@ class LimitExceeded(_OneReason):
 
 class InvalidModel(EngineError):
     """An ONNX file is broken or unsuitable, or does not fit the other files."""
+
+
+class InvalidSignature(_OneReason, InvalidModel):
+    """The inputs or outputs of an ONNX file are not what its use needs."""
+
+    always = Reason.MODEL_SIGNATURE
 
 
 class InvalidDataset(EngineError):

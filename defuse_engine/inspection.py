@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.inputs.loaded import open_dataset, read_vae, require_same_latent_size
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
@@ -59,14 +59,12 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
     source = encoder.signature.input
     target = find_image(decoder.signature.outputs, tensors.image, "the VAE's decoder")
     if len(decoder.signature.input.shape) != 2:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"the VAE's decoder must take codes (batch, D), it takes {decoder.signature.input.shape}",
+        raise InvalidSignature(
+            f"the VAE's decoder must take codes (batch, D), it takes {decoder.signature.input.shape}"
         )
     if tensors.code not in (None, decoder.signature.input.name):
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"the VAE's decoder takes {decoder.signature.input.name!r}, not {tensors.code!r}",
+        raise InvalidSignature(
+            f"the VAE's decoder takes {decoder.signature.input.name!r}, not {tensors.code!r}"
         )
     latent_size = encoder.mu.shape[1]
     require_same_latent_size(latent_size, decoder.signature.input.shape[1])

@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import torch
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_graph.onnx_file import TensorSpec, choose_output
 from defuse_engine.models.onnx_graph.vae_tensors import find_image, find_mu, find_spread
@@ -43,9 +43,8 @@ class Classifier:
         check_layout(self.signature.input, preprocessing, what)
         self._output = choose_output(self.signature.outputs, output, what)
         if len(self._output.shape) != 2:
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
-                f"{what} output {self._output.name!r} must be (batch, classes), it is {self._output.shape}",
+            raise InvalidSignature(
+                f"{what} output {self._output.name!r} must be (batch, classes), it is {self._output.shape}"
             )
         if self._output.shape[1] == 1:
             raise InvalidModel(
@@ -133,20 +132,18 @@ class Encoder:
             lambda batch: self.session.run(apply(self.preprocessing, batch), spread), images, self.session
         )
         if values.shape != mu.shape:
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
+            raise InvalidSignature(
                 f"the VAE's encoder output {spread.name!r} must have mu's shape {mu.shape}, "
-                f"it has {values.shape}",
+                f"it has {values.shape}"
             )
         if self.spread_kind == "auto" and len(values):
             self.spread_kind = "sigma" if bool((values > 0).all()) else "logvar"
         if self.spread_kind != "sigma":
             return mu, np.exp(np.clip(values, *_LOGVAR_RANGE) / 2)
         if bool((values < 0).any()):
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
+            raise InvalidSignature(
                 f"the VAE's encoder output {spread.name!r} is taken for sigma, but has negative values. "
-                "Register it as logvar",
+                "Register it as logvar"
             )
         return mu, values
 
@@ -169,9 +166,8 @@ class Decoder:
         self.session = Session(model_bytes, runtime, what)
         self.signature = self.session.signature
         if len(self.signature.input.shape) != 2:
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
-                f"{what} must take codes (batch, D), it takes {self.signature.input.shape}",
+            raise InvalidSignature(
+                f"{what} must take codes (batch, D), it takes {self.signature.input.shape}"
             )
         self.output = find_image(self.signature.outputs, image, what)
         """The output that holds the image."""
@@ -207,8 +203,7 @@ def check_layout(spec: TensorSpec, preprocessing: Preprocessing, what: str) -> N
     """Raise MODEL_SIGNATURE if the rank of an input does not fit its declared layout."""
     rank = 2 if preprocessing.layout == "FLAT" else 4
     if len(spec.shape) != rank:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"{what} input {spec.name!r} must have {rank} axes for layout {preprocessing.layout}, "
-            f"it declares {spec.shape}. Declare the layout that the model was exported with",
+            f"it declares {spec.shape}. Declare the layout that the model was exported with"
         )

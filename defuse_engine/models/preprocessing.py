@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import torch
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidSignature
 from defuse_engine.types import Preprocessing
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
@@ -73,10 +73,9 @@ def _affine(preprocessing: Preprocessing, channels: int) -> tuple[np.ndarray, np
 
 def _per_channel(values: tuple[float, ...], channels: int, name: Literal["mean", "std"]) -> np.ndarray:
     if len(values) not in (1, channels):
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"preprocessing.{name} must hold one value, or one for each of {channels} channels; "
-            f"got {len(values)}",
+            f"got {len(values)}"
         )
     return np.broadcast_to(np.asarray(values, np.float64), (channels,)).reshape(1, channels, 1, 1)
 

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 import torch
 
-from defuse_engine.errors import DeviceUnavailable, InvalidModel, Reason, out_of_memory
+from defuse_engine.errors import DeviceUnavailable, InvalidModel, InvalidSignature, Reason, out_of_memory
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime
 from defuse_engine.models.onnx_graph.onnx_file import (
     INPUT_TYPES,
@@ -85,17 +85,15 @@ class Session:
             except Exception as error:
                 if out_of_memory(error):
                     raise
-                raise InvalidModel(
-                    Reason.MODEL_SIGNATURE,
+                raise InvalidSignature(
                     f"{self.what} does not run on an input of shape {tuple(batch.shape)}; it declares "
-                    f"{self.signature.input.shape}: {_first_line(error)}",
+                    f"{self.signature.input.shape}: {_first_line(error)}"
                 ) from None
             shape = cast("np.ndarray", result).shape
             if not shape or shape[0] != len(batch):
-                raise InvalidModel(
-                    Reason.MODEL_SIGNATURE,
+                raise InvalidSignature(
                     f"{self.what}: output {output.name!r} must keep the batch of {len(batch)} as its "
-                    f"first axis, got shape {shape}",
+                    f"first axis, got shape {shape}"
                 )
             self._output_items[output.name] = tuple(int(size) for size in shape[1:])
         return self._output_items[output.name]

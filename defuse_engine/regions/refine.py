@@ -25,8 +25,8 @@ SAMPLES = 100
 _ASSESSED = 40
 """Those of them that the belief model assesses, which takes most of the time."""
 _SAMPLES_ON_THE_WAY = 30
-_SPLITS = 3
-_ROUNDS = _SPLITS + 2
+_REGION_SPLITS = 3
+_ROUNDS = _REGION_SPLITS + 2
 _LEAST_PURITY = 0.9
 """Share of samples that must show the same thing, or the region is split again."""
 _LEAST_READ = 0.9
@@ -41,8 +41,8 @@ class Refined:
 
     regions: tuple[SampledRegion, ...]
     """Those that convince."""
-    split: int
-    """Regions that were split."""
+    region_splits: int
+    """Regions that were taken apart."""
     unconvincing: int
 
 
@@ -69,40 +69,40 @@ def refine(
     least_samples: int,
     on_progress: Callable[[int, int], None],
 ) -> Refined:
-    """Move, split and sift regions; `codes` are those that their members number.
+    """Move regions, take mixed ones apart, and sift them; `codes` are those that their members number.
 
     `on_progress(done, total)` counts rounds.
     """
     samples, thresholds = max(SAMPLES, least_samples), sampler.belief_model.thresholds
-    sampled_regions, split = _split(regions, sampler, codes, on_progress)
+    sampled_regions, region_splits = _take_apart(regions, sampler, codes, on_progress)
     # The stream keeps its first name: another one would change every result.
     assessed = sampler.sample(_moved(sampled_regions, thresholds), _ASSESSED, "distill/judged")
     convincing = [sampled for sampled in assessed if _convinces(sampled, thresholds)]
     widened = sampler.widened(convincing, samples - _ASSESSED, "distill/samples")
     on_progress(_ROUNDS, _ROUNDS)
-    return Refined(tuple(widened), split, len(sampled_regions) - len(convincing))
+    return Refined(tuple(widened), region_splits, len(sampled_regions) - len(convincing))
 
 
-def _split(
+def _take_apart(
     regions: list[Region], sampler: RegionSampler, codes: Codes, on_progress: Callable[[int, int], None]
 ) -> tuple[list[SampledRegion], int]:
     """Sample regions, and again the parts of those that are mixed; count these."""
     device, least = sampler.decoder.session.runtime.device, sampler.belief_model.thresholds.probability
     refined: list[SampledRegion] = []
-    split = 0
-    for number in range(_SPLITS + 1):
+    region_splits = 0
+    for number in range(_REGION_SPLITS + 1):
         sampled_regions = sampler.sample(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", least)
         on_progress(number + 1, _ROUNDS)
         regions = []
         for row, sampled in enumerate(sampled_regions):
             parts: list[Region] = []
-            if number < _SPLITS and not _is_pure(sampled):
+            if number < _REGION_SPLITS and not _is_pure(sampled):
                 random_state = stream_random_seed(sampler.random_seed, f"distill/halves-{number}", row)
                 parts = halves(sampled.region, codes, random_state, device)
             regions += parts
-            split += bool(parts)
+            region_splits += bool(parts)
             refined += [] if parts else [sampled]
-    return refined, split
+    return refined, region_splits
 
 
 def _is_pure(sampled: SampledRegion) -> bool:

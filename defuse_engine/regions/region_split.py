@@ -48,7 +48,7 @@ def split_regions(
     regions, found = _read(job, config)
     run = open_run(job, inputs, reporter)
     belief_model = recipe.search.open_belief_model(run, config.audit)
-    splitter = _Splitter(run, config.audit, recipe, belief_model, regions, found)
+    splitter = _RegionSplitter(run, config.audit, recipe, belief_model, regions, found)
     outcomes: list[_Outcome] = []
     for number in config.regions:
         reporter.progress("distill", len(outcomes), len(config.regions), "regions")
@@ -87,7 +87,7 @@ def _read(job: Job, config: RegionSplitConfig) -> tuple[Regions, Misclassificati
 
 
 @dataclass(frozen=True)
-class _Splitter:
+class _RegionSplitter:
     """Takes regions of one audit apart, as that audit refined them."""
 
     run: Run

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 from google.protobuf.message import DecodeError
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.models.onnx_graph.runnable_form import has_zipmap, opset_version, without_zipmap
 
 FLOAT_TYPES: dict[int, str] = {
@@ -94,9 +94,7 @@ def read_signature(model: onnx.ModelProto, what: str = "the model") -> Signature
     inputs = [value for value in model.graph.input if value.name not in initializers]
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs) or "none"
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE, f"{what} must take exactly one input, it takes {len(inputs)}: {names}"
-        )
+        raise InvalidSignature(f"{what} must take exactly one input, it takes {len(inputs)}: {names}")
     source = _spec(inputs[0], what, INPUT_TYPES)
     return Signature(source, output_specs(model, what), opset_version(model))
 
@@ -111,7 +109,7 @@ def output_specs(model: onnx.ModelProto, what: str = "the model") -> tuple[Tenso
     if not all(value.type.tensor_type.HasField("shape") for value in model.graph.output):
         model = onnx.shape_inference.infer_shapes(model)
     if not model.graph.output:
-        raise InvalidModel(Reason.MODEL_SIGNATURE, f"{what} must have an output, it has none")
+        raise InvalidSignature(f"{what} must have an output, it has none")
     # Some exporters add an output of integer labels beside the scores: it is ignored.
     scores = [value for value in model.graph.output if value.type.tensor_type.elem_type in FLOAT_TYPES]
     return tuple(_spec(value, what, FLOAT_TYPES) for value in scores or model.graph.output)
@@ -136,14 +134,10 @@ def choose_output(
         for output in outputs:
             if output.name == name:
                 return output
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"{what} has no output {name!r} of floating-point numbers. It has {listed}",
-        )
+        raise InvalidSignature(f"{what} has no output {name!r} of floating-point numbers. It has {listed}")
     fitting = [output for output in outputs if len(output.shape) == 2 and output.shape[1] != 1]
     if len(fitting) > 1 or (ranks is None and not fitting and len(outputs) > 1):
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"{what} has several outputs that could hold the scores: {listed}. Say which one: output_name "
             'at registration, --output of `defuse push classifier`, "output" in job.json',
             {"candidates": ", ".join(output.name for output in fitting or outputs)},
@@ -156,16 +150,12 @@ def _spec(value: onnx.ValueInfoProto, what: str, types: dict[int, str]) -> Tenso
     if tensor.elem_type not in types:
         kinds = {int(number): name.lower() for name, number in onnx.TensorProto.DataType.items()}
         kind = kinds.get(tensor.elem_type, "no tensor") if tensor.elem_type else "no tensor"
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"{what}: {value.name!r} must be a tensor of {', '.join(types.values())}; it is {kind}"
-            + (_ONLY_LABELS if kind.startswith("int") and types is not INPUT_TYPES else ""),
+            + (_ONLY_LABELS if kind.startswith("int") and types is not INPUT_TYPES else "")
         )
     if not tensor.HasField("shape") or not tensor.shape.dim:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"{what}: {value.name!r} must declare a shape whose first axis is the batch",
-        )
+        raise InvalidSignature(f"{what}: {value.name!r} must declare a shape whose first axis is the batch")
     return TensorSpec(value.name, types[tensor.elem_type], tensor_shape(value))
 
 

@@ -9,7 +9,7 @@ import onnx
 import onnx.inliner
 from onnx import helper
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidSignature
 from defuse_engine.models.onnx_graph.graph_editing import all_inputs, graph_input, keep_only
 from defuse_engine.models.onnx_graph.graph_editing import replace as replace_field
 from defuse_engine.models.onnx_graph.onnx_file import FLOAT_TYPES, TensorSpec, parse, tensor_shape
@@ -52,10 +52,9 @@ def cut(model_bytes: bytes, tensors: VaeTensors) -> VaeHalves:
     image = _image(outputs, specs, tensors, specs.get(source))
     codes = tuple(output for output in outputs if output != image)
     if not codes and not tensors.mu:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"{_WHAT} gives {image.name!r} alone: a file with both halves must give mu (batch, D) too; "
-            f"{HOW_TO_NAME}",
+            f"{HOW_TO_NAME}"
         )
     inner = tuple(specs.values())
     mu = find_mu(inner if tensors.mu else codes, tensors.mu, _WHAT)
@@ -105,9 +104,8 @@ def _code(
         )
     else:
         problem = f"no tensor of shape {mu.shape} on the way from {mu.name!r} to {image!r} decides the image"
-    raise InvalidModel(
-        Reason.MODEL_SIGNATURE,
-        f"{_WHAT} has no code to start the decoding half from: {problem}; {HOW_TO_NAME}, or export two files",
+    raise InvalidSignature(
+        f"{_WHAT} has no code to start the decoding half from: {problem}; {HOW_TO_NAME}, or export two files"
     )
 
 

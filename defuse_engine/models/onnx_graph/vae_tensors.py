@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidSignature
 from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
 from defuse_engine.types import SpreadKind, VaeTensors
 
@@ -24,9 +24,8 @@ def find_mu(outputs: tuple[TensorSpec, ...], name: str | None, what: str) -> Ten
     """
     found = named(outputs, name, what) if name else usual(outputs, _MU) or outputs[0]
     if len(found.shape) != 2:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"{what} output {found.name!r} must be mu (batch, D), it is {found.shape}; {HOW_TO_NAME}",
+        raise InvalidSignature(
+            f"{what} output {found.name!r} must be mu (batch, D), it is {found.shape}; {HOW_TO_NAME}"
         )
     return found
 
@@ -45,9 +44,8 @@ def find_spread(
     if tensors.spread:
         spread = named(others, tensors.spread, what)
         if not same_shape(spread, mu):
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
-                f"{what} output {spread.name!r} must have mu's shape {mu.shape}, it has {spread.shape}",
+            raise InvalidSignature(
+                f"{what} output {spread.name!r} must have mu's shape {mu.shape}, it has {spread.shape}"
             )
     else:
         alike = tuple(output for output in others if same_shape(output, mu))
@@ -69,9 +67,8 @@ def named(outputs: Iterable[TensorSpec], name: str, what: str) -> TensorSpec:
     """Return the output called `name`; raises MODEL_SIGNATURE, with a list of all, if there is none."""
     listed = {output.name: output for output in outputs}
     if name not in listed:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"{what} has no tensor {name!r} of floating-point numbers. It has {', '.join(listed)}",
+        raise InvalidSignature(
+            f"{what} has no tensor {name!r} of floating-point numbers. It has {', '.join(listed)}"
         )
     return listed[name]
 

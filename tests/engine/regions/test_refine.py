@@ -43,7 +43,7 @@ def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(refined):
     edge = cloud([[0.5, 0.0]], spread=0.08)
     result = refined(edge)
     (sampled,) = result.regions
-    assert (result.split, result.unconvincing) == (0, 0)
+    assert (result.region_splits, result.unconvincing) == (0, 0)
     assert 0.2 < sampled.region.mean[0] < 0.45
     assert sampled.wrong.mean() > 0.8
     # All are classified, and some of them assessed.
@@ -54,7 +54,7 @@ def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(refined):
 def test_a_region_of_two_mistakes_is_split_and_only_what_convinces_is_shown(refined):
     # At z0 = 0.3 the classifier is wrong, at z0 = -0.9 it is right: there the seed label is not what is seen.
     result = refined(cloud([[0.3, 0.0], [-0.9, 0.0]]))
-    assert result.split == 1
+    assert result.region_splits == 1
     (sampled,) = result.regions
     assert sampled.region.mean[0] == pytest.approx(0.3, abs=0.05)
     assert set(sampled.region.members) == set(range(60))
@@ -96,7 +96,7 @@ def test_no_regions_are_refined_to_none(open_search):
     search, _ = open_search(CONFIG)
     sampler = RegionSampler(search.classifier, search.decoder, search.belief_model, 0.1, 1)
     result = refine([], sampler, np.zeros((0, 2), np.float32), 1, lambda done, total: None)
-    assert (result.regions, result.split, result.unconvincing) == ((), 0, 0)
+    assert (result.regions, result.region_splits, result.unconvincing) == ((), 0, 0)
 
 
 def test_samples_are_the_same_twice_and_others_elsewhere(open_search):
