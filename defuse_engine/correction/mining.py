@@ -55,13 +55,7 @@ class Miner:
         parts = [nothing]
         for classifier in classifiers:
             search = open_search(
-                self.run,
-                config,
-                DEFAULT,
-                self.belief_model,
-                classifier,
-                stage="correct/mining",
-                grows=False,
+                self.run, config, DEFAULT, self.belief_model, classifier, stage="correct/mining", grows=False
             )
             shards = range(search.shard_count(seeds))
             found = concatenate([tried.found for tried in search.try_shards(seeds, shards)])

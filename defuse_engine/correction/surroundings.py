@@ -34,11 +34,7 @@ def vouched_seeds(labeled: LabeledRegions, seeds: Seeds) -> Seeds:
 
 
 def draw_surroundings(
-    inputs: LoadedInputs,
-    seeds: Seeds,
-    disputed: DisputedRegions,
-    readers: Readers,
-    rng: np.random.Generator,
+    inputs: LoadedInputs, seeds: Seeds, disputed: DisputedRegions, readers: Readers, rng: np.random.Generator
 ) -> LabeledSamples:
     """Decode steps from at most 20,000 of `seeds`, which people vouched for (`vouched_seeds`).
 

@@ -21,11 +21,7 @@ from defuse_engine.types import Misclassifications
 
 
 def distill(
-    run: Run,
-    config: AuditConfig,
-    recipe: AuditRecipe,
-    belief_model: BeliefModel,
-    found: Misclassifications,
+    run: Run, config: AuditConfig, recipe: AuditRecipe, belief_model: BeliefModel, found: Misclassifications
 ) -> list[dict[str, Any]]:
     """Group, refine, rate and show regions; return their descriptions.
 
@@ -44,11 +40,7 @@ def distill(
 
 
 def _regions(
-    run: Run,
-    config: AuditConfig,
-    recipe: AuditRecipe,
-    belief_model: BeliefModel,
-    found: Misclassifications,
+    run: Run, config: AuditConfig, recipe: AuditRecipe, belief_model: BeliefModel, found: Misclassifications
 ) -> list[RatedRegion]:
     # The number of regions is known only at the end: until then this shows that the work goes on.
     def on_progress(done: int, total: int) -> None:

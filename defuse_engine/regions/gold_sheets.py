@@ -34,10 +34,7 @@ def write_gold_sheets(run: Run, config: AuditConfig) -> list[dict[str, Any]]:
             alike, _ = of_class.to(codes[anchor], config.sheet_samples)
             chosen = items[alike]
             near, _ = of_train.to(codes[chosen].mean(axis=0), config.sheet_samples)
-            sheets = {
-                "sheet": dataset.validation.images(chosen),
-                "nearest_sheet": dataset.train.images(near),
-            }
+            sheets = {"sheet": dataset.validation.images(chosen), "nearest_sheet": dataset.train.images(near)}
             number = len(described)
             described.append(
                 {"label": label}

@@ -76,10 +76,7 @@ def train_vae(
     export_vae(trained.vae, folder / ENCODER, folder / DECODER)
     rows = sample(split, _FINAL_SAMPLE, _SAMPLE_BYTES, order)
     final = report.measure_files(
-        folder,
-        ENCODER,
-        DECODER,
-        Readers(classifier, independent, split.images(rows), split.labels[rows]),
+        folder, ENCODER, DECODER, Readers(classifier, independent, split.images(rows), split.labels[rows])
     )
     report.warn(final, trained, dataset, config, reporter)
     reporter.progress(STAGE, budget.steps, budget.steps, "steps")

@@ -18,10 +18,7 @@ FLOAT_TYPES: dict[int, str] = {
     int(onnx.TensorProto.DOUBLE): "float64",
 }
 
-INPUT_TYPES: dict[int, str] = {
-    **FLOAT_TYPES,
-    int(onnx.TensorProto.UINT8): "uint8",
-}
+INPUT_TYPES: dict[int, str] = {**FLOAT_TYPES, int(onnx.TensorProto.UINT8): "uint8"}
 _ONLY_LABELS = (
     ". A model that gives labels alone cannot be audited: export its scores (logits or probabilities) too"
 )
