@@ -18,9 +18,9 @@ from torch.nn import functional
 from bench._materials import Materials
 from bench._scores import Model
 from defuse_engine.configs import AuditConfig
-from defuse_engine.models.differentiable import input_differentiable
-from defuse_engine.regions.grouping import Region, group
-from defuse_engine.search.evidence import Neighbours
+from defuse_engine.models.torch_form.differentiable import input_differentiable
+from defuse_engine.regions.grouping import Region, group_by_pair
+from defuse_engine.search.neighbours import Neighbours
 from defuse_engine.types import Misclassifications
 
 NAMES = ("prior", "pgd")
@@ -54,7 +54,7 @@ def search(name: str, materials: Materials, candidates: int, seed: int, threads:
         found, seen = _from_prior(materials, codes, candidates, rng, threads)
     else:
         found, seen = _pgd(materials, images, encoder, candidates, rng)
-    regions = group(found, AuditConfig(), seed, lambda done, total: None).regions
+    regions = group_by_pair(found, AuditConfig(), seed, lambda done, total: None).regions
     return Found(
         seen,
         found.predicted_class,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import importlib.util
 import os
 import statistics
 import subprocess
@@ -19,7 +18,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import grpc
@@ -40,6 +38,8 @@ from defuse.v1.registry_service_pb2 import (
 )
 from defuse.v1.registry_service_pb2_grpc import RegistryServiceStub
 from defuse_server.host.valkey import EmbeddedValkey
+
+from tests.models import tiny_models
 
 STARTS = 3
 POLLS = 300
@@ -110,7 +110,7 @@ def _polled(channel: grpc.Channel) -> list[float]:
 
 def _request(channel: grpc.Channel) -> CreateAuditRequest:
     """Prepare an audit that outlasts the measurement."""
-    registry, tiny = RegistryServiceStub(channel), _tiny_models()
+    registry, tiny = RegistryServiceStub(channel), tiny_models
     classifier = registry.RegisterClassifier(
         RegisterClassifierRequest(request_id=_id(), artifact=_uploaded(channel, tiny.classifier()))
     ).name
@@ -168,17 +168,6 @@ def _address(api: subprocess.Popen[str]) -> str:
     if not line.startswith("ready: "):
         raise RuntimeError("expected the API to become ready; it ended, see its log above")
     return line.removeprefix("ready: ").strip()
-
-
-def _tiny_models() -> ModuleType:
-    """Import the tests' models. Their audit passes the preflight; one of random weights would not."""
-    path = Path(__file__).parent.parent / "tests" / "tiny_models.py"
-    spec = importlib.util.spec_from_file_location("tiny_models", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def _wait_until(holds: Callable[[], bool]) -> None:

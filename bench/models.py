@@ -18,12 +18,15 @@ from typing import Any
 import onnx
 import torch
 
-from bench._model_zoo import Case, Expected, cases
 from defuse_engine.errors import DeviceUnavailable, EngineError, InvalidModel, Reason
 from defuse_engine.inspection import inspect_classifier, inspect_vae
 from defuse_engine.job_folder.job_file import ClassifierInput, VaeInput
 from defuse_engine.models.device import Runtime, open_runtime
-from defuse_engine.models.differentiable import (
+from defuse_engine.models.onnx_graph.onnx_file import TensorSpec, parse, read_signature
+from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
+from defuse_engine.models.onnx_graph.vae_halves import cut
+from defuse_engine.models.onnx_graph.vae_tensors import find_mu, find_spread
+from defuse_engine.models.torch_form.differentiable import (
     DifferentiableModel,
     input_differentiable,
     parity_max_abs_error,
@@ -31,11 +34,8 @@ from defuse_engine.models.differentiable import (
     undifferentiable_operations,
     write_back,
 )
-from defuse_engine.models.onnx_file import TensorSpec, parse, read_signature
-from defuse_engine.models.trial import Trial
-from defuse_engine.models.vae_halves import cut
-from defuse_engine.models.vae_tensors import find_mu, find_spread
 from defuse_engine.types import Layout, Preprocessing, VaeTensors
+from tests.models.model_zoo import Case, Expected, cases
 
 TOLERANCE = 1e-3
 """Largest difference between onnxruntime and torch, relative to the largest output or 1."""
@@ -107,7 +107,7 @@ def _train(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
         except EngineError as error:
             raise Failed(f"not differentiable: {operations}: {error.message}") from error
     module = to_torch(content, case.output)
-    inputs = Trial(parse(content), module.output).inputs().to(runtime.device)
+    inputs = ReferenceRun(parse(content), module.output).inputs().to(runtime.device)
     module = module.to(runtime.device)
     allowed = FLOAT16_TOLERANCE if _is_float16(content) else TOLERANCE
     _compare("parity", content, module, inputs, allowed)
@@ -152,7 +152,7 @@ def _refuse(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
 def _search(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
     """Check what a search by gradient needs: outputs like onnxruntime's, and a gradient at the input."""
     module = input_differentiable(content, case.output).to(runtime.device)
-    inputs = Trial(parse(content), module.output).inputs().to(runtime.device)
+    inputs = ReferenceRun(parse(content), module.output).inputs().to(runtime.device)
     allowed = FLOAT16_TOLERANCE if _is_float16(content) else TOLERANCE
     _compare("parity of the form without weights", content, module, inputs, allowed)
     leaf = inputs.float().requires_grad_()

@@ -25,7 +25,7 @@ from typing import Any
 import httpx
 from defuse_server.host.valkey import EmbeddedValkey
 
-from bench._pictured import pictured_regions
+from tests.pictured_regions import Shown, publish_audit
 
 REGIONS = 1000
 CLASSES = 10
@@ -57,11 +57,10 @@ def run(device: str) -> dict[str, object]:
 
 
 async def _run(folder: Path) -> dict[str, object]:
-    made = pictured_regions()
     async with EmbeddedValkey(folder / "valkey") as url:
         store = str(folder / "store")
-        shown = [made.Shown(n % CLASSES, (n + 1) % CLASSES, (n + 2) % CLASSES) for n in range(REGIONS)]
-        audit = await made.publish_audit(url, store, shown, [f"class {n}" for n in range(CLASSES)])
+        shown = [Shown(n % CLASSES, (n + 1) % CLASSES, (n + 2) % CLASSES) for n in range(REGIONS)]
+        audit = await publish_audit(url, store, shown, [f"class {n}" for n in range(CLASSES)])
         environment = {
             **os.environ,
             "DEFUSE_REDIS_URL": url,

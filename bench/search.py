@@ -22,9 +22,12 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.errors import DeviceUnavailable
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime, open_runtime
 from defuse_engine.models.onnx_model import Classifier, Decoder
-from defuse_engine.search.assembly import NO_THRESHOLDS, latent_spread
-from defuse_engine.search.identify import Search, Seeds, classify_codes
-from defuse_engine.search.neighbourhood import Neighbourhood
+from defuse_engine.search.belief import BelieveEverything
+from defuse_engine.search.classify_codes import classify_codes
+from defuse_engine.search.identify import Search
+from defuse_engine.search.methods.neighbourhood_noise import NeighbourhoodNoise
+from defuse_engine.search.recipe import DEFAULT, smallest_steps
+from defuse_engine.search.seeds import Seeds
 from defuse_engine.types import Preprocessing
 
 ROUNDS = 7
@@ -44,7 +47,7 @@ def run(device: str) -> dict[str, object]:
     search, seeds = _search(runtime)
     candidates = len(seeds) * search.config.candidates_per_seed
     contestants: dict[str, Callable[[], int]] = {
-        "search": lambda: search.run_shard(seeds, 0).candidates,
+        "search": lambda: search.try_shard(seeds, 0).chunk().candidates,
         "bare loop, default options": _bare_loop(runtime, candidates, {}),
         "bare loop, the search's options": _bare_loop(
             runtime, candidates, {"session.intra_op.allow_spinning": "0"}
@@ -81,10 +84,13 @@ def _search(runtime: Runtime) -> tuple[Search, Seeds]:
         np.zeros(config.shard_seeds, np.uint8),
         labels[: config.shard_seeds],
     )
-    scale = config.noise_scale * latent_spread(codes)
-    methods = (Neighbourhood(config.candidates_per_seed, scale),)
     # No belief model: it rates misclassifications, and a bare loop has none.
-    return Search(classifier, decoder, methods, None, NO_THRESHOLDS, scale, config, job_seed=0), seeds
+    scale = config.noise_scale * codes.std(axis=0)
+    methods = (NeighbourhoodNoise(config.candidates_per_seed, scale),)
+    recipe = replace(DEFAULT, rank=smallest_steps, grows=False)
+    return Search(
+        classifier, decoder, methods, BelieveEverything(), recipe, scale, config, random_seed=0
+    ), seeds
 
 
 def _bare_loop(runtime: Runtime, candidates: int, entries: dict[str, str]) -> Callable[[], int]:

@@ -1,1 +1,1 @@
-"""The method: numbers in, numbers out; files and arrays, no network, no Redis."""
+"""The method: files and arrays in, files and arrays out. It uses no network and no Redis."""

@@ -1,4 +1,4 @@
-"""`python -m defuse_engine JOB_FOLDER`: does the job of a folder, as docs/job-folder.md says."""
+"""`python -m defuse_engine JOB_FOLDER` does the job of a folder (docs/job-folder.md)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from defuse_engine.job_folder.lines import Lines
 EXIT_ERROR = 3
 EXIT_USAGE = 64
 _GARBAGE_COLLECTION_THRESHOLD = 50_000
-"""Of new objects: torch and scikit-learn bring a million that stay, and nothing to collect."""
+"""New objects before a collection: torch and scikit-learn bring a million, none of which is garbage."""
 
 
 def main(arguments: list[str]) -> int:
-    """Return 0 after a result, 3 after an expected error, 64 on wrong usage; anything else is a crash."""
+    """Return 0 after a result, 3 after an expected error, 64 on wrong usage; other codes mean a crash."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m defuse_engine JOB_FOLDER\n")
         return EXIT_USAGE
@@ -38,10 +38,10 @@ def main(arguments: list[str]) -> int:
 
 def _run(job: Job, lines: Lines) -> None:
     try:
-        # Threads that spin while they wait take the cores from those that work: on a shared machine a step of
+        # Threads that spin while they wait take cores from those that work: on a shared machine a step of
         # fine-tuning took 15 times as long. OpenMP reads this once, when torch loads it.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        # The limits stand now; what follows imports torch and opens files of strangers.
+        # The limits hold from here on: what follows imports torch and opens strangers' files.
         from defuse_engine.job import run_job
 
         run_job(job, lines)
@@ -55,7 +55,7 @@ def _run(job: Job, lines: Lines) -> None:
 
 
 def _exceeded(error: Exception, job: Job) -> LimitExceeded | None:
-    """Return the limit that an error comes from; None where it comes from none."""
+    """Return the limit that caused an error; None if none did."""
     if out_of_memory(error):
         granted = job.limits.memory_bytes or "no limit"
         return LimitExceeded(
@@ -71,7 +71,7 @@ def _exceeded(error: Exception, job: Job) -> LimitExceeded | None:
 
 
 def _claim_standard_output() -> TextIOBase:
-    """Keep standard output for the lines alone: what a library prints goes to standard error."""
+    """Keep standard output for the lines alone; what libraries print goes to standard error."""
     own = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return os.fdopen(own, "w", encoding="utf-8", newline="\n")
@@ -81,9 +81,9 @@ if __name__ == "__main__":
     gc.set_threshold(_GARBAGE_COLLECTION_THRESHOLD)
     code = main(sys.argv[1:])
     if code:
-        # What still works in other threads is of no use to anybody.
+        # Nobody needs what other threads still work on.
         sys.stderr.flush()
         os._exit(code)
-    # The collections of the interpreter's end take a second, for memory that the process gives back anyway.
+    # A collection at exit takes a second, for memory that the process gives back anyway.
     gc.freeze()
     sys.exit(code)

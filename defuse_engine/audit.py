@@ -11,95 +11,84 @@ from typing import Any, Literal
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.inputs import preflight
-from defuse_engine.inputs.contradictions import warn_of_contradictions
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.contradicting_items import warn_of_contradictions
+from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.inputs.loaded import LoadedInputs
+from defuse_engine.inputs.preflight import run_preflight
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
-from defuse_engine.regions import distill
-from defuse_engine.regions.gold import write_gold_sheets
-from defuse_engine.search.assembly import latent_spread, open_judge, open_search
-from defuse_engine.search.found import concatenate
+from defuse_engine.regions.distill import distill
+from defuse_engine.regions.gold_sheets import write_gold_sheets
+from defuse_engine.regions.recipe import AuditRecipe
+from defuse_engine.run import open_run
 from defuse_engine.search.identify import Search
+from defuse_engine.search.misclassification_rows import concatenate
+from defuse_engine.search.open_search import open_search
 from defuse_engine.search.saturation import Saturation
-from defuse_engine.search.seeds import Seeds, choose_seeds, encode_split
-from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import TRAIN, Chunk, Codes, Labels
+from defuse_engine.search.seeds import Seeds, first_search_seeds
+from defuse_engine.types import Chunk, Labels
 
 _SEEDS_LOOKED_AT = 100
-"""Of each class, before the search: whether there is any to start from."""
+"""Seeds of each class that are classified before the search, to know whether it can start from any."""
 _MOST_LISTED = 10
 
 StopReason = Literal["seeds_exhausted", "saturated", "candidate_budget", "time_budget"]
 
 
-def run(job: Job, config: AuditConfig, resources: Resources, lines: Lines) -> dict[str, Any]:
+def audit(
+    job: Job, config: AuditConfig, recipe: AuditRecipe, inputs: LoadedInputs, lines: Lines
+) -> dict[str, Any]:
     """Do an audit; returns the object of `result.json`.
 
     Shards whose chunks are there already are not searched again.
     """
-    figures = preflight.run(resources, job.seed, lines).to_json()
+    figures = run_preflight(inputs, job.random_seed, lines).to_json()
     lines.preflight(figures)
-    warn_of_contradictions(resources.dataset, lines)
-    codes = encode_split(resources.encoder, resources.dataset.train, lines)
-    seeds = first_search_seeds(resources, codes, config, job.seed)
-    judge, thresholds = open_judge(resources, codes, config, job.seed, lines)
-    search = open_search(resources, resources.classifier, codes, judge, thresholds, config, job.seed, lines)
-    _warn_of_classes_without_seeds(search, seeds, resources, lines)
-    saturation = Saturation(latent_spread(codes))
+    warn_of_contradictions(inputs.dataset, lines)
+    run = open_run(job, inputs, lines)
+    seeds = first_search_seeds(run, config, job.random_seed)
+    belief_model = recipe.search.open_belief_model(run, config)
+    search = open_search(run, config, recipe.search, belief_model)
+    _warn_of_classes_without_seeds(search, seeds, inputs.dataset, lines)
+    saturation = Saturation(run.latent_spread)
     chunks, stop_reason = _search(search, seeds, saturation, job.output, lines)
     _warn_of_what_is_not_finite(chunks, lines)
     found = concatenate([chunk.misclassifications for chunk in chunks])
-    regions = distill.run(
-        misclassifications=found,
-        resources=resources,
-        judge=judge,
-        thresholds=thresholds,
-        train_codes=codes,
-        config=config,
-        seed=job.seed,
-        folder=job.folder,
-        reporter=lines,
-    )
+    regions = distill(run, config, recipe, belief_model, found)
+    calibration = belief_model.calibration
     return {
-        "device": resources.runtime.device,
+        "device": run.device,
         "preflight": figures,
         "config": config.to_json(),
-        "seed": job.seed,
+        "seed": job.random_seed,
         "seeds": sum(chunk.seeds for chunk in chunks),
         "candidates": sum(chunk.candidates for chunk in chunks),
         "misclassifications": len(found),
         "shards": len(chunks),
         "stop_reason": stop_reason,
         "saturation": [point.to_json() for point in saturation.curve],
-        "calibration": None if judge is None else judge.calibration.to_json(),
+        "calibration": None if calibration is None else calibration.to_json(),
         "regions": regions,
-        "gold": write_gold_sheets(resources, codes, config, job.seed, job.folder, lines),
+        "gold": write_gold_sheets(run, config),
         "warnings": lines.warnings,
     }
 
 
-def first_search_seeds(resources: Resources, codes: Codes, config: AuditConfig, job_seed: int) -> Seeds:
-    """Return the seeds of an audit: the same for the same config and seed."""
-    rng = numpy_generator(job_seed, "seeds")
-    return choose_seeds(resources.dataset.train, TRAIN, codes, config.max_seeds, rng)
-
-
-def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, resources: Resources, lines: Lines) -> None:
-    """Tell of classes without items to start from, and of those whose items can't be started from."""
-    counts = np.bincount(seeds.labels, minlength=resources.dataset.class_count)
+def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, dataset: Dataset, lines: Lines) -> None:
+    """Warn of classes without items, and of classes whose items the search cannot start from."""
+    counts = np.bincount(seeds.labels, minlength=dataset.class_count)
     order = np.argsort(seeds.labels, kind="stable")
     some = np.concatenate([rows[:_SEEDS_LOOKED_AT] for rows in np.split(order, np.cumsum(counts)[:-1])])
-    read = np.bincount(seeds.labels[some][search.takes_part(seeds[some])], minlength=len(counts))
+    read = np.bincount(seeds.labels[some][search.starts_from(seeds[some])], minlength=len(counts))
 
     def warn(labels: Labels, why: str, advice: str) -> None:
         if len(labels):
-            listed = _listed(labels, resources.dataset.class_names)
+            listed = _listed(labels, dataset.class_names)
             lines.warning(
                 "CLASS_WITHOUT_SEEDS",
-                f"{len(labels)} of {len(counts)} classes {why} ({listed}): what the classifier gets wrong of "
-                f"them is not searched for; {advice}",
+                f"{len(labels)} of {len(counts)} classes {why} ({listed}). The search finds no mistakes on "
+                f"them: {advice}",
             )
 
     warn(np.flatnonzero(counts == 0), "have no seed in the train split", "add train items of them")
@@ -107,7 +96,7 @@ def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, resources: Reso
         np.flatnonzero((counts > 0) & (read == 0)),
         f"have no seed, of at most {_SEEDS_LOOKED_AT} looked at, that is classified as labeled when the VAE "
         "draws it",
-        "see whether the classifier ever gives such an answer, and whether the VAE can draw them "
+        "check whether the classifier ever gives that answer, and whether the VAE can draw such items "
         "(defuse vae train)",
     )
 
@@ -123,8 +112,8 @@ def _warn_of_what_is_not_finite(chunks: list[Chunk], lines: Lines) -> None:
         lines.warning(
             "CANDIDATES_NOT_FINITE",
             f"for {not_finite} of {sum(chunk.candidates for chunk in chunks)} candidates the VAE's decoder "
-            "or the classifier answered NaN or infinite values; they were left out: inputs like them may "
-            "reach the classifier in production, see which operation overflows there",
+            "or the classifier answered NaN or infinite values. They were left out. Inputs like them may "
+            "reach the classifier in production: find out which operation overflows there",
         )
 
 
@@ -153,7 +142,7 @@ def _search(
 def _chunks(
     search: Search, seeds: Seeds, shards: range, output: Path, lines: Lines
 ) -> Generator[Chunk, None, None]:
-    """The chunks of shards, in their order: read where they are there, else searched and written."""
+    """Give the chunks of shards, in their order: a chunk that is there is read, others are searched."""
     size = search.config.shard_seeds
     there = {shard for shard in shards if chunk_path(output, shard).exists()}
     missing = [shard for shard in shards if shard not in there]

@@ -217,15 +217,15 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
-class SplitConfig(_Config):
+class RegionSplitConfig(_Config):
     """Which regions of an audit are split; the job's seed is the audit's."""
 
     regions: tuple[int, ...]
     audit: AuditConfig
-    """That of the audit that found the regions: its parts are judged and shown as its regions were."""
+    """That of the audit that found the regions: its parts are assessed and shown as its regions were."""
 
     @classmethod
-    def from_json(cls, value: object, where: str = "config") -> SplitConfig:
+    def from_json(cls, value: object, where: str = "config") -> RegionSplitConfig:
         """Read a config object; only `regions` is required."""
         fields = Fields(value, where)
         config = cls(

@@ -1,13 +1,14 @@
-"""What can go wrong in a job for a reason that its owner can act on.
+"""The failures of a job that its owner can act on.
 
     EngineError
     ├── JobInvalid          the job file or its configuration
     ├── DeviceUnavailable   the device asked for is not there
     ├── InvalidModel        an ONNX file, or how the files fit together
+    │   └── InvalidSignature    its inputs or outputs
     ├── InvalidDataset      the dataset file
     ├── PreflightRefused    the inputs are readable, but an audit of them would be noise
     ├── CorrectionFailed    nothing to correct, or nothing that may be returned
-    ├── VaeTrainingFailed   the loss was not finite, again and again
+    ├── VaeTrainingFailed   the loss was not finite several times
     └── LimitExceeded       memory, CPU time or file size
 
 Anything else that is raised is a defect of the engine itself.
@@ -17,10 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import ClassVar
 
 
 class Reason(StrEnum):
-    """Stable names of expected failures: `defuse.v1.ErrorReason` without its prefix."""
+    """Stable names of expected failures, those of `defuse.v1.ErrorReason` without its prefix."""
 
     JOB_INVALID = "JOB_INVALID"
     DEVICE_UNAVAILABLE = "DEVICE_UNAVAILABLE"
@@ -60,33 +62,45 @@ class EngineError(Exception):
         self.figures: dict[str, float | int | str] = dict(figures or {})
 
 
-class JobInvalid(EngineError):
+class _OneReason(EngineError):
+    """An error whose class says the reason."""
+
+    always: ClassVar[Reason]
+
+    def __init__(self, message: str, figures: Figures | None = None):
+        super().__init__(self.always, message, figures)
+
+
+class JobInvalid(_OneReason):
     """The job file asks for something that does not exist or is out of range."""
 
-    def __init__(self, message: str, figures: Figures | None = None):
-        super().__init__(Reason.JOB_INVALID, message, figures)
+    always = Reason.JOB_INVALID
 
 
-class DeviceUnavailable(EngineError):
-    """The device asked for is missing: a slow success on another one would be a lie."""
+class DeviceUnavailable(_OneReason):
+    """The device asked for is missing; a slow success on another one would mislead."""
 
-    def __init__(self, message: str, figures: Figures | None = None):
-        super().__init__(Reason.DEVICE_UNAVAILABLE, message, figures)
+    always = Reason.DEVICE_UNAVAILABLE
 
 
-class LimitExceeded(EngineError):
+class LimitExceeded(_OneReason):
     """The job needs more memory, CPU time or file size than it was granted."""
 
-    def __init__(self, message: str, figures: Figures | None = None):
-        super().__init__(Reason.LIMIT_EXCEEDED, message, figures)
+    always = Reason.LIMIT_EXCEEDED
 
 
 class InvalidModel(EngineError):
-    """An ONNX file is not what it must be, or does not fit its companions."""
+    """An ONNX file is broken or unsuitable, or does not fit the other files."""
+
+
+class InvalidSignature(_OneReason, InvalidModel):
+    """The inputs or outputs of an ONNX file are not what its use needs."""
+
+    always = Reason.MODEL_SIGNATURE
 
 
 class InvalidDataset(EngineError):
-    """The dataset file is not what it must be."""
+    """The dataset file is broken or unsuitable."""
 
 
 class PreflightRefused(EngineError):
@@ -94,7 +108,7 @@ class PreflightRefused(EngineError):
 
 
 class VaeTrainingFailed(EngineError):
-    """A training that never gets to a finite loss."""
+    """The training does not reach a finite loss."""
 
 
 class CorrectionFailed(EngineError):
@@ -102,7 +116,7 @@ class CorrectionFailed(EngineError):
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error of numpy, torch, onnxruntime or a thread says that memory was refused."""
+    """Tell whether an error of numpy, torch, onnxruntime or a thread means that memory was refused."""
     if isinstance(error, MemoryError):
         return True
     text = str(error).lower()

@@ -1,4 +1,4 @@
-"""What a resource is, found out where it is safe to open it; a bad one is refused with the reason."""
+"""The inspection of a classifier, a VAE or a dataset, in a process where it is safe to open it."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.resources import open_dataset, read_vae, require_same_latent_size
+from defuse_engine.inputs.loaded import open_dataset, read_vae, require_same_latent_size
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.differentiable import undifferentiable_operations
-from defuse_engine.models.onnx_file import TensorSpec
+from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
+from defuse_engine.models.onnx_graph.vae_tensors import find_image
 from defuse_engine.models.onnx_model import Classifier, Encoder
 from defuse_engine.models.preprocessing import image_shape_of
 from defuse_engine.models.session import Session
-from defuse_engine.models.vae_tensors import find_image
+from defuse_engine.models.torch_form.differentiable import undifferentiable_operations
 from defuse_engine.types import SPLIT_NAMES
 
 _SPREAD_IMAGES = 64
 
 
 def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, Any]:
-    """Open and run a classifier; raises InvalidModel."""
+    """Open and run a classifier; raises `InvalidModel` if it cannot be audited."""
     model_bytes = entry.file.read_bytes()
     classifier = Classifier(model_bytes, entry.preprocessing, entry.output_kind, runtime, output=entry.output)
     signature = classifier.signature
@@ -36,7 +36,7 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
             Reason.MODEL_CLASS_COUNT,
             f"the classifier must tell at least two classes apart; its output "
             f"{classifier.output.name!r} has {class_count} columns "
-            "(-1: not declared); export it with a fixed number of classes",
+            "(-1: not declared). Export it with a fixed number of classes",
         )
     operations = undifferentiable_operations(model_bytes, classifier.output.name)
     return {
@@ -52,21 +52,19 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
 
 
 def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
-    """Open a VAE, and run its decoder on what its encoder gives; raises InvalidModel."""
+    """Open a VAE, and run its decoder on its encoder's codes; raises `InvalidModel` if they do not fit."""
     encoder_bytes, decoder_bytes, tensors = read_vae(entry)
     encoder = Encoder(encoder_bytes, entry.preprocessing, runtime, tensors)
     decoder = Session(decoder_bytes, runtime, "the VAE's decoder")
     source = encoder.signature.input
     target = find_image(decoder.signature.outputs, tensors.image, "the VAE's decoder")
     if len(decoder.signature.input.shape) != 2:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"the VAE's decoder must take codes (batch, D), it takes {decoder.signature.input.shape}",
+        raise InvalidSignature(
+            f"the VAE's decoder must take codes (batch, D), it takes {decoder.signature.input.shape}"
         )
     if tensors.code not in (None, decoder.signature.input.name):
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
-            f"the VAE's decoder takes {decoder.signature.input.name!r}, not {tensors.code!r}",
+        raise InvalidSignature(
+            f"the VAE's decoder takes {decoder.signature.input.name!r}, not {tensors.code!r}"
         )
     latent_size = encoder.mu.shape[1]
     require_same_latent_size(latent_size, decoder.signature.input.shape[1])
@@ -100,7 +98,7 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
 
 
 def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
-    """Read a dataset and count; raises InvalidDataset."""
+    """Read a dataset and count its items; raises `InvalidDataset`."""
     dataset = open_dataset(entry)
     return {
         "image_shape": list(dataset.image_shape),
@@ -119,7 +117,7 @@ def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
 
 
 def _spread_kind(encoder: Encoder, image_shape: tuple[int, int, int] | None) -> str:
-    """Tell logvar from sigma by values on random images where no name does; `auto` without a known shape."""
+    """Tell logvar from sigma, by values on random images if no name does; `auto` if the shape is unknown."""
     if encoder.spread_kind == "auto" and image_shape is not None:
         images = np.random.default_rng(0).random((_SPREAD_IMAGES, *image_shape), np.float32)
         encoder.posterior(images)
@@ -127,7 +125,7 @@ def _spread_kind(encoder: Encoder, image_shape: tuple[int, int, int] | None) -> 
 
 
 def _value(split: Split, extreme: Any) -> float:
-    """Return the least or largest value as the engine's images have it: uint8 is divided by 255."""
+    """Return the least or largest value of the engine's images: uint8 is divided by 255."""
     value = float(extreme(split.pixels))
     return value / 255.0 if split.pixels.dtype == np.uint8 else value
 

@@ -1,4 +1,4 @@
-"""Intervals of rates that were counted."""
+"""Confidence intervals of counted rates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ Z_95 = 1.959963984540054
 
 
 def wilson(successes: int, samples: int) -> Interval:
-    """The rate `successes / samples` with Wilson's 95% score interval; [0, 1] where nothing was counted.
+    """Return `successes / samples` with Wilson's 95% score interval; [0, 1] if nothing was counted.
 
     E. B. Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927) 209.
-    Raises ValueError unless 0 <= successes <= samples.
+    Raises `ValueError` unless 0 <= successes <= samples.
     """
     if not 0 <= successes <= samples:
         raise ValueError(f"successes must be in 0..{samples}, got {successes}")

@@ -12,22 +12,22 @@ from defuse_engine.configs import (
     AuditConfig,
     CorrectionConfig,
     EvaluationConfig,
-    SplitConfig,
+    RegionSplitConfig,
     VaeTrainingConfig,
 )
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.resources import open_classifier, open_dataset, open_resources
-from defuse_engine.job_folder.job_file import Job
+from defuse_engine.inputs.loaded import LoadedInputs, load_inputs, open_classifier, open_dataset
+from defuse_engine.job_folder.job_file import Job, required
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import write_json
 from defuse_engine.models.device import Runtime, open_runtime
 
 _BATCH_SIZE = 256
-"""Of inspections and evaluations, whose configs name none."""
+"""Of the kinds of job whose config names none."""
 
 
 def run_job(job: Job, lines: Lines) -> None:
-    """Do a job and write `output/result.json`; raises EngineError for every expected failure."""
+    """Do a job and write `output/result.json`; raises `EngineError` for every expected failure."""
     job.output.mkdir(parents=True, exist_ok=True)
     result = _run(job, lines)
     write_json(job.output / "result.json", result)
@@ -39,7 +39,7 @@ def _run(job: Job, lines: Lines) -> dict[str, Any]:
         case "audit":
             return _audit(job, AuditConfig.from_json(job.config), lines)
         case "split":
-            return _split(job, SplitConfig.from_json(job.config), lines)
+            return _split_regions(job, RegionSplitConfig.from_json(job.config), lines)
         case "correct":
             return _correct(job, CorrectionConfig.from_json(job.config), lines)
         case "evaluate":
@@ -51,51 +51,49 @@ def _run(job: Job, lines: Lines) -> dict[str, Any]:
 
 
 def _audit(job: Job, config: AuditConfig, lines: Lines) -> dict[str, Any]:
-    from defuse_engine import audit
+    from defuse_engine.audit import audit
+    from defuse_engine.recipes import AUDIT_RECIPES
 
-    runtime = _open_runtime(job, lines, config.batch_size)
-    return audit.run(job, config, open_resources(job.inputs, runtime), lines)
+    inputs = _load(job, lines, config.batch_size)
+    return audit(job, config, AUDIT_RECIPES[config.preset], inputs, lines)
 
 
-def _split(job: Job, config: SplitConfig, lines: Lines) -> dict[str, Any]:
-    from defuse_engine.regions import split
+def _split_regions(job: Job, config: RegionSplitConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine.recipes import AUDIT_RECIPES
+    from defuse_engine.regions.region_split import split_regions
 
-    runtime = _open_runtime(job, lines, config.audit.batch_size)
-    part = split.run(job, config, open_resources(job.inputs, runtime), lines)
-    return {"device": runtime.device, **part, "warnings": lines.warnings}
+    inputs = _load(job, lines, config.audit.batch_size)
+    part = split_regions(job, config, AUDIT_RECIPES[config.audit.preset], inputs, lines)
+    return _completed(part, lines)
 
 
 def _correct(job: Job, config: CorrectionConfig, lines: Lines) -> dict[str, Any]:
-    from defuse_engine.correction import correct
+    from defuse_engine.correction.correct import correct
+    from defuse_engine.recipes import CORRECTION_RECIPES
 
-    runtime = _open_runtime(job, lines, _BATCH_SIZE)
-    part = correct.run(job, config, open_resources(job.inputs, runtime), lines)
-    return {"device": runtime.device, **part, "warnings": lines.warnings}
+    inputs = _load(job, lines, _BATCH_SIZE)
+    return _completed(correct(job, config, CORRECTION_RECIPES[config.preset], inputs, lines), lines)
 
 
 def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any]:
+    from defuse_engine.recipes import AUDIT_RECIPES
     from defuse_engine.verify.compare import compare
 
-    runtime = _open_runtime(job, lines, config.audit.batch_size)
-    resources = open_resources(job.inputs, runtime)
-    if job.inputs.candidate is None:
-        raise JobInvalid("job.inputs of kind evaluate needs candidate")
-    candidate = open_classifier(job.inputs.candidate, resources.dataset, runtime, "the candidate classifier")
-    part = compare(job, config, resources, candidate, lines)
-    return {"device": runtime.device, **part, "warnings": lines.warnings}
+    inputs = _load(job, lines, config.audit.batch_size)
+    candidate = open_classifier(
+        required(job.inputs.candidate), inputs.dataset, inputs.runtime, "the candidate classifier"
+    )
+    recipe = AUDIT_RECIPES[config.audit.preset].search
+    return _completed(compare(job, config, recipe, inputs, candidate, lines), lines)
 
 
 def _train_vae(job: Job, config: VaeTrainingConfig, lines: Lines) -> dict[str, Any]:
-    from defuse_engine.vae import train
+    from defuse_engine.vae.train import train_vae
 
     runtime = _open_runtime(job, lines, _BATCH_SIZE)
-    if job.inputs.classifier is None or job.inputs.dataset is None:
-        raise JobInvalid("job.inputs of kind train_vae needs classifier and dataset")
-    dataset = open_dataset(job.inputs.dataset)
-    classifier = open_classifier(job.inputs.classifier, dataset, runtime)
-    model_bytes = job.inputs.classifier.file.read_bytes()
-    part = train.run(job.folder, config, model_bytes, classifier, dataset, runtime, job.seed, lines)
-    return {"device": runtime.device, **part, "warnings": lines.warnings}
+    dataset = open_dataset(required(job.inputs.dataset))
+    classifier = open_classifier(required(job.inputs.classifier), dataset, runtime)
+    return _completed(train_vae(job, config, classifier, dataset, lines), lines)
 
 
 def _inspect(job: Job, lines: Lines) -> dict[str, Any]:
@@ -110,15 +108,21 @@ def _inspect(job: Job, lines: Lines) -> dict[str, Any]:
         result = inspection.inspect_classifier(inputs.classifier, runtime)
     elif inputs.vae is not None:
         result = inspection.inspect_vae(inputs.vae, runtime)
-    elif inputs.dataset is not None:
-        result = inspection.inspect_dataset(inputs.dataset)
     else:
-        raise JobInvalid(f"job.inputs of kind {job.kind} names no resource")
+        result = inspection.inspect_dataset(required(inputs.dataset))
     lines.progress("inspect", 1, 1, "items")
     return result
+
+
+def _load(job: Job, lines: Lines, batch_size: int) -> LoadedInputs:
+    return load_inputs(job.inputs, _open_runtime(job, lines, batch_size))
 
 
 def _open_runtime(job: Job, lines: Lines, batch_size: int) -> Runtime:
     runtime = open_runtime(job.device, job.threads, batch_size)
     lines.device = runtime.device
     return runtime
+
+
+def _completed(part: dict[str, Any], lines: Lines) -> dict[str, Any]:
+    return {"device": lines.device, **part, "warnings": lines.warnings}

@@ -1,7 +1,7 @@
-"""Pieces of work that share nothing, side by side on the processor's cores.
+"""Independent pieces of work, side by side on the processor's cores.
 
-One piece a core beats one piece on all cores: the operations of small models are over before a second core
-has woken up.
+One piece a core is faster than one piece on all cores: the operations of small models end before a second
+core has woken up.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ P = TypeVar("P")
 R = TypeVar("R")
 _here = threading.local()
 _AHEAD = 2
-"""Times the pieces that run: so many are begun before the first is taken, so that no core waits."""
+"""Times the pieces that run at once: so many are started before the first is taken, to keep cores busy."""
 _POLL_S = 0.1
-"""A signal may reach a thread that works; its handler waits for the main thread to wake up."""
+"""A signal may reach a working thread; its handler runs only once the main thread wakes up."""
 
 
 def in_order(
     function: Callable[[P], R], pieces: Sequence[P], at_once: int, threads: int
 ) -> Generator[R, None, None]:
-    """`function` of each piece, in the order of the pieces; at most `at_once` of them run at the same time.
+    """Give `function` of each piece, in their order; at most `at_once` run at the same time.
 
-    They share torch's `threads`, and pieces within a piece that piece's share. Whoever closes the iterator
-    early waits for the pieces that run; others do not begin. An error does not wait for them.
+    They share torch's `threads`, and pieces within a piece share those of that piece. If you close the
+    iterator early, it waits for the pieces that run, and starts no others. An error does not wait for them.
     """
     threads = min(threads, getattr(_here, "threads", threads))
     at_once = min(at_once, len(pieces), threads)
@@ -61,16 +61,16 @@ def _taken(future: Future[R]) -> R:
 
 
 class Tally:
-    """Counts together what pieces say that they have done."""
+    """Sums the progress of several pieces."""
 
     def __init__(self, on_sum: Callable[[int], None]):
-        """`on_sum` hears the sum after every change, from one piece at a time."""
+        """`on_sum` gets the sum after every change, from one piece at a time."""
         self._on_sum = on_sum
         self._done: dict[int, int] = {}
         self._lock = threading.Lock()
 
     def of(self, piece: int) -> Callable[[int], None]:
-        """What a piece is to call with all that it has done so far."""
+        """Return what a piece calls with all that it has done so far."""
 
         def count(done: int) -> None:
             with self._lock:

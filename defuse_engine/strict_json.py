@@ -1,4 +1,4 @@
-"""Reading JSON objects of a known form: nothing is coerced, nothing unknown is passed over."""
+"""JSON objects of a known form, read strictly: no value is coerced, no unknown key is ignored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 class Fields:
-    """One JSON object at the path `where`; every key must be asked for before `finish`."""
+    """The JSON object at the path `where`; `finish` refuses keys that nothing read."""
 
     def __init__(self, value: object, where: str):
         if not isinstance(value, Mapping):
@@ -25,33 +25,33 @@ class Fields:
         return key in self._values
 
     def path(self, key: str) -> str:
-        """The full name of a key, for messages."""
+        """Return the full name of a key, for messages."""
         return f"{self.where}.{key}"
 
     def raw(self, key: str, default: object = None) -> object:
-        """The value as JSON has it, or `default` where the key is absent."""
+        """Return the value as JSON has it, or `default` if the key is absent."""
         self._asked.add(key)
         return self._values.get(key, default)
 
     def integer(self, key: str, default: int | None, low: int, high: int = 2**63 - 1) -> int:
-        """A whole number in [low, high]; required where `default` is None."""
+        """Return a whole number in [low, high]; required if `default` is None."""
         return integer(self._required(key, default), self.path(key), low, high)
 
     def number(
         self, key: str, default: float | None, low: float, high: float, *, above: bool = False
     ) -> float:
-        """A finite number in [low, high], or in (low, high] with `above`."""
+        """Return a finite number in [low, high], or in (low, high] with `above`."""
         return number(self._required(key, default), self.path(key), low, high, above=above)
 
     def text(self, key: str, default: str | None = None) -> str:
-        """A non-empty string."""
+        """Return a non-empty string."""
         value = self._required(key, default)
         if not isinstance(value, str) or not value:
             raise JobInvalid(f"{self.path(key)} must be a non-empty string, got {_shown(value)}")
         return value
 
     def choice(self, key: str, default: Choice | None, choices: tuple[Choice, ...]) -> Choice:
-        """One of the given strings."""
+        """Return one of the given strings."""
         value = self._required(key, default)
         for allowed in choices:
             if value == allowed:
@@ -59,7 +59,7 @@ class Fields:
         raise JobInvalid(f"{self.path(key)} must be one of {', '.join(choices)}; got {_shown(value)}")
 
     def items(self, key: str, default: tuple[object, ...] | None = None) -> Iterator[tuple[str, object]]:
-        """The elements of a list, each with its path."""
+        """Give the elements of a list, each with its path."""
         value = self._required(key, default)
         if not isinstance(value, list | tuple):
             raise JobInvalid(f"{self.path(key)} must be a list, got {_shown(value)}")
@@ -67,7 +67,7 @@ class Fields:
         return ((f"{self.path(key)}[{index}]", element) for index, element in enumerate(elements))
 
     def finish(self) -> None:
-        """Refuse every key that nothing asked for."""
+        """Raise `JobInvalid` if the object has keys that nothing read."""
         unknown = sorted(set(self._values) - self._asked)
         if unknown:
             known = ", ".join(sorted(self._asked))
@@ -81,14 +81,14 @@ class Fields:
 
 
 def integer(value: object, where: str, low: int, high: int) -> int:
-    """`value` as a whole number in [low, high]."""
+    """Return `value` as a whole number in [low, high]."""
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise JobInvalid(f"{where} must be a whole number from {low} to {high}, got {_shown(value)}")
     return value
 
 
 def number(value: object, where: str, low: float, high: float, *, above: bool = False) -> float:
-    """`value` as a finite float in [low, high], or in (low, high] with `above`."""
+    """Return `value` as a finite float in [low, high], or in (low, high] with `above`."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise JobInvalid(f"{where} must be a finite number, got {_shown(value)}")
     if not low <= value <= high or (above and value == low):

@@ -1,4 +1,4 @@
-"""The engine's vocabulary: arrays with their shapes, how models are fed, results."""
+"""The engine's vocabulary: arrays with their shapes, the inputs of models, results."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """A model's input is `(image * scale - mean) / std` per channel, laid out as `layout`.
+    """How an image becomes a model's input: `(image * scale - mean) / std` per channel, laid out as `layout`.
 
     `mean` and `std` hold one value for all channels, or one a channel.
     """
@@ -57,7 +57,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class VaeTensors:
-    """Names of a VAE's tensors; None is found by the usual names, by shapes and by values."""
+    """Names of a VAE's tensors; one that is None is found by usual names, shapes and values."""
 
     mu: str | None = None
     """The encoder's output mu (n, D)."""
@@ -65,13 +65,13 @@ class VaeTensors:
     """The encoder's output logvar or sigma (n, D)."""
     spread_kind: SpreadKind = "auto"
     code: str | None = None
-    """The decoder's input z (n, D); of one file with both halves, where the decoding half starts."""
+    """The decoder's input z (n, D); if one file holds both halves, the start of the decoding half."""
     image: str | None = None
     """The decoder's output."""
 
     @classmethod
     def from_json(cls, value: object, where: str = "tensors") -> VaeTensors:
-        """Read the object of a job file; absent keys are left to be found."""
+        """Read the object of a job file; tensors of absent keys are found later."""
         fields = Fields(value, where)
         names = {name: fields.text(name) for name in ("mu", "spread", "code", "image") if name in fields}
         tensors = cls(**names, spread_kind=fields.choice("spread_kind", "auto", SPREAD_KINDS))
@@ -94,10 +94,10 @@ class Misclassifications:
     """Probability of the predicted class."""
     delta_norm: Float32[np.ndarray, " n"]
     agreement: Float32[np.ndarray, " n"]
-    """Share of the train codes nearest to the input encoded again that bear the seed's label; NaN where none
+    """Share of the train codes nearest to the input, encoded again, that bear the seed's label; NaN if none
     was asked."""
     bug_probability: Float32[np.ndarray, " n"]
-    """That the input does not show the predicted class; 0 where nobody asked."""
+    """That the input does not show the predicted class; 0 if no belief model was asked."""
     method: UInt8[np.ndarray, " n"]
     """Number of the search method that found it: 1 paper, 2 neighbourhood, 3 gradient."""
 
@@ -115,7 +115,7 @@ class Chunk:
     seeds: int
     """Seeds of the shard that took part."""
     not_finite: int = 0
-    """Candidates for which decoder or classifier answered NaN or infinite values; they are left out."""
+    """Candidates left out because decoder or classifier answered NaN or infinite values."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Regions:
-    """The regions of an audit, as `regions.npz` holds them; row i of every array is region i."""
+    """The regions of an audit, as in `regions.npz`; row i of every array is region i."""
 
     weights: Float64[np.ndarray, " r"]
     means: Float64[np.ndarray, "r d"]

@@ -1,14 +1,11 @@
 """What tests of several packages share."""
 
 import signal
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 from jaxtyping import install_import_hook
 
-sys.path.insert(0, str(Path(__file__).parent))
 # Shapes in signatures are checked wherever a test calls the engine in its own process.
 install_import_hook("defuse_engine", "beartype.beartype")
 
@@ -20,7 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session")
 def tiny_models() -> ModuleType:
     """Makers of tiny ONNX files and datasets."""
-    import tiny_models
+    from tests.models import tiny_models
 
     return tiny_models
 
@@ -28,6 +25,6 @@ def tiny_models() -> ModuleType:
 @pytest.fixture(scope="session")
 def pictured_regions() -> ModuleType:
     """Publishes audits with pictures to label."""
-    import pictured_regions
+    from tests import pictured_regions
 
     return pictured_regions

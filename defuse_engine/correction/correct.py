@@ -2,92 +2,69 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from defuse_engine.audit import first_search_seeds
-from defuse_engine.configs import AuditConfig, CorrectionConfig, paper_config
-from defuse_engine.correction import fine_tuning
-from defuse_engine.correction.curve import Point
-from defuse_engine.correction.disputed import DisputedRegions
-from defuse_engine.correction.fine_tuning import Tuned, Tuning
-from defuse_engine.correction.labeled_regions import check_labels, contradictions, draw_samples, is_confirmed
+from defuse_engine.configs import CorrectionConfig
+from defuse_engine.correction.choose_lambda import Point
+from defuse_engine.correction.fine_tuning import Tuned, Tuning, classified_right, mean_loss
+from defuse_engine.correction.labeled_regions import LabeledRegions, LabeledSamples
 from defuse_engine.correction.lineage import file_sha256, label_set_digest, with_lineage
-from defuse_engine.correction.mining import Miner
-from defuse_engine.correction.surroundings import draw_surroundings, no_surroundings, vouched_seeds
-from defuse_engine.correction.sweep import Measure, Sweep
-from defuse_engine.errors import CorrectionFailed, JobInvalid, Reason
-from defuse_engine.inputs.resources import Resources
-from defuse_engine.job_folder.job_file import Job
+from defuse_engine.correction.measure import Measure
+from defuse_engine.correction.recipe import CorrectionRecipe
+from defuse_engine.correction.sweep import Sweep
+from defuse_engine.errors import CorrectionFailed, Reason
+from defuse_engine.inputs.loaded import LoadedInputs
+from defuse_engine.job_folder.job_file import Job, required
 from defuse_engine.job_folder.output_files import write_whole
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.differentiable import (
+from defuse_engine.models.preprocessing import apply
+from defuse_engine.models.torch_form.differentiable import (
     DifferentiableModel,
     parity_max_abs_error,
     to_torch,
     write_back,
 )
-from defuse_engine.models.preprocessing import apply
 from defuse_engine.regions.regions_file import read_regions
-from defuse_engine.search.assembly import open_judge
-from defuse_engine.search.belief import Judge
-from defuse_engine.search.seeds import Seeds, encode_split
-from defuse_engine.seeding import numpy_generator
-from defuse_engine.types import Regions
+from defuse_engine.run import Run, open_run
+from defuse_engine.search.seeds import first_search_seeds
 
 HELD_OUT_PER_REGION = 50
 """Samples of each region that choose the setting and are never trained on."""
-_TAUS = (0.3, 1.0, 3.0)
-"""Times tau, in turns: the heart of a region, the region, and its surroundings."""
 _PARITY_IMAGES = 256
 _LOSS_IMAGES = 2_000
+_MOST_LISTED = 5
 
 
-def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Reporter) -> dict[str, Any]:
-    """Sweeps settings, writes `corrected.onnx` and `control.onnx`; returns what `result.json` gains.
+def correct(
+    job: Job, config: CorrectionConfig, recipe: CorrectionRecipe, inputs: LoadedInputs, reporter: Reporter
+) -> dict[str, Any]:
+    """Sweep settings, write `corrected.onnx` and `control.onnx`; return what `result.json` gains.
 
-    The setting is chosen on the validation split and on held-out region samples (`curve.choose`). Raises
-    NO_CONFIRMED_BUG, MODEL_NOT_DIFFERENTIABLE, or CORRECTION_DIVERGED where nothing may be returned.
+    The setting is chosen on the validation split and on held-out region samples (`choose_lambda`). Raises
+    NO_CONFIRMED_BUG, MODEL_NOT_DIFFERENTIABLE, or CORRECTION_DIVERGED if no setting may be returned.
     """
-    files = _files(job)
-    regions = read_regions(files.regions)
-    check_labels(config.labels, regions, resources.dataset.class_count)
-    _require_confirmed_bug(config, regions)
-    _warn_of_contradictions(config, regions, reporter)
+    labeled = LabeledRegions(config.labels, read_regions(required(job.inputs.regions)))
+    labeled.check(inputs.dataset.class_count)
+    _require_confirmed_bug(labeled)
+    _warn_of_contradictions(labeled, reporter)
     reporter.progress("correct", 0, 1, "steps")
-    original = files.classifier.read_bytes()
-    model = to_torch(original, resources.classifier.output.name).to(resources.runtime.device)
-    held_out = draw_samples(
-        config.labels,
-        regions,
-        resources.decoder,
-        resources.classifier,
-        (config.tau,),
-        HELD_OUT_PER_REGION,
-        job.seed,
-        "correct/held-out",
+    original, classifier = inputs.classifier.session.model_bytes, inputs.classifier
+    model = to_torch(original, classifier.output.name).to(inputs.runtime.device)
+    run = open_run(job, inputs, reporter)
+    held_out = labeled.draw_samples(
+        inputs, (config.tau,), HELD_OUT_PER_REGION, run.random_seed, "correct/held-out"
     )
-    right = fine_tuning.right(model, resources.classifier.preprocessing, resources.dataset.validation)
-    measure = Measure(resources, held_out, right)
-    codes = encode_split(resources.encoder, resources.dataset.train, reporter)
-    seeds = first_search_seeds(resources, codes, config.audit, config.audit_seed)
-    seeds = vouched_seeds(config.labels, regions, seeds)
-    disputed = DisputedRegions(config.labels, regions)
-    judging = paper_config() if config.preset == "paper" else AuditConfig()
-    judge, thresholds = open_judge(resources, codes, judging, job.seed, reporter)
-    tuning = _tuning(model, resources, regions, seeds, disputed, judge, config, job.seed)
+    right = classified_right(model, classifier.preprocessing, inputs.dataset.validation)
+    measure = Measure(inputs, held_out, right)
+    seeds = first_search_seeds(run, config.audit, config.audit_seed)
+    supplement = recipe.supplement(run, labeled, seeds, config.audit)
+    tuning = _tuning(run, config, recipe, labeled, supplement.surroundings, model)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
-    miner = judge and Miner(
-        resources, codes, seeds, disputed, judge, thresholds, config.audit, job.seed, reporter
-    )
-    sweep = Sweep(model, original, tuning, measure, baseline, miner, job.seed, reporter)
+    sweep = Sweep(run, model, tuning, measure, baseline, supplement.miner)
     swept = sweep.run(config.lambdas, config.learning_rate, config.epochs)
-    corrected = with_lineage(
-        write_back(original, swept.model), _lineage(files, config, swept.chosen, job.seed)
-    )
+    corrected = with_lineage(write_back(original, swept.model), _lineage(job, config, swept.chosen))
     control = write_back(original, swept.control_model)
     write_whole(job.output / "corrected.onnx", lambda stream: stream.write(corrected))
     write_whole(job.output / "control.onnx", lambda stream: stream.write(control))
@@ -98,86 +75,54 @@ def run(job: Job, config: CorrectionConfig, resources: Resources, reporter: Repo
         "baseline": baseline.to_json(),
         "control": swept.control.to_json(),
         "curve": [point.to_json() for point in swept.curve],
-        "parity_max_abs_error": _parity(corrected, swept.model, resources),
+        "parity_max_abs_error": _parity(corrected, swept.model, inputs),
         "region_count": len(config.labels),
     }
 
 
-@dataclass(frozen=True)
-class _Files:
-    classifier: Path
-    encoder: Path
-    decoder: Path
-    dataset: Path
-    regions: Path
-
-
-def _files(job: Job) -> _Files:
-    inputs = job.inputs
-    if inputs.classifier is None or inputs.vae is None or inputs.dataset is None or inputs.regions is None:
-        raise JobInvalid("job.inputs of kind correct needs classifier, vae, dataset and regions")
-    encoder = inputs.vae.encoder
-    # Of a VAE in one file both halves are that file.
-    decoder = inputs.vae.decoder or encoder
-    return _Files(inputs.classifier.file, encoder, decoder, inputs.dataset.file, inputs.regions)
-
-
-def _require_confirmed_bug(config: CorrectionConfig, regions: Regions) -> None:
-    if not any(is_confirmed(label, regions) for label in config.labels):
+def _require_confirmed_bug(labeled: LabeledRegions) -> None:
+    if not any(labeled.is_confirmed(label) for label in labeled.labels):
         raise CorrectionFailed(
             Reason.NO_CONFIRMED_BUG,
-            f"none of {len(config.labels)} labels differs from its region's predicted class: there is no "
-            "confirmed bug to correct; label more regions",
-            {"labels": len(config.labels), "regions": len(regions)},
+            f"none of {len(labeled.labels)} labels differs from its region's predicted class, so there is no "
+            "confirmed bug to correct. Label more regions",
+            {"labels": len(labeled.labels), "regions": len(labeled.regions)},
         )
 
 
-def _warn_of_contradictions(config: CorrectionConfig, regions: Regions, reporter: Reporter) -> None:
-    pairs = contradictions(config.labels, regions)
+def _warn_of_contradictions(labeled: LabeledRegions, reporter: Reporter) -> None:
+    pairs = labeled.contradictions()
     if pairs:
-        listed = "; ".join(f"{a.region} is {a.label}, {b.region} is {b.label}" for a, b in pairs[:5])
+        listed = "; ".join(
+            f"{a.region} is {a.label}, {b.region} is {b.label}" for a, b in pairs[:_MOST_LISTED]
+        )
         reporter.warning(
             "LABELS_CONTRADICT",
             f"{len(pairs)} pairs of regions lie in one place and got different labels ({listed}"
-            f"{'; ...' if len(pairs) > 5 else ''}): the classifier can learn one of them at most; look at "
-            "them again",
+            f"{'; ...' if len(pairs) > _MOST_LISTED else ''}). The classifier can learn only one of each "
+            "pair: look at them again",
         )
 
 
 def _tuning(
-    model: DifferentiableModel,
-    resources: Resources,
-    regions: Regions,
-    seeds: Seeds,
-    disputed: DisputedRegions,
-    judge: Judge | None,
+    run: Run,
     config: CorrectionConfig,
-    seed: int,
+    recipe: CorrectionRecipe,
+    labeled: LabeledRegions,
+    surroundings: LabeledSamples,
+    model: DifferentiableModel,
 ) -> Tuning:
-    classifier, train = resources.classifier, resources.dataset.train
-    paper = config.preset == "paper"
-    samples = draw_samples(
-        config.labels,
-        regions,
-        resources.decoder,
-        classifier,
-        (config.tau,) if paper else tuple(factor * config.tau for factor in _TAUS),
-        config.samples_per_region,
-        seed,
-        "correct/train",
+    classifier, train = run.inputs.classifier, run.inputs.dataset.train
+    taus = tuple(factor * config.tau for factor in recipe.taus)
+    samples = labeled.draw_samples(
+        run.inputs, taus, config.samples_per_region, run.random_seed, "correct/train"
     )
-    surroundings = no_surroundings(train)
-    if judge is not None:
-        rng = numpy_generator(seed, "correct/surroundings")
-        surroundings = draw_surroundings(
-            seeds, disputed, resources.decoder, classifier, judge.witness, train, rng
-        )
-    some = numpy_generator(seed, "correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
-    loss = fine_tuning.mean_loss(
+    some = run.generator("correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
+    loss = mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]
     )
     return Tuning(
-        preset=config.preset,
+        optimization=recipe.optimization,
         preprocessing=classifier.preprocessing,
         output_kind=classifier.output_kind,
         clean=train,
@@ -187,22 +132,27 @@ def _tuning(
     )
 
 
-def _lineage(files: _Files, config: CorrectionConfig, chosen: Point, seed: int) -> dict[str, str]:
+def _lineage(job: Job, config: CorrectionConfig, chosen: Point) -> dict[str, str]:
+    vae = required(job.inputs.vae)
+    files = {
+        "parent": required(job.inputs.classifier).file,
+        "dataset": required(job.inputs.dataset).file,
+        "encoder": vae.encoder,
+        # Of a VAE in one file both halves are that file.
+        "decoder": vae.decoder or vae.encoder,
+        "audit_regions": required(job.inputs.regions),
+    }
     return {
-        "parent_sha256": file_sha256(files.classifier),
-        "dataset_sha256": file_sha256(files.dataset),
-        "encoder_sha256": file_sha256(files.encoder),
-        "decoder_sha256": file_sha256(files.decoder),
-        "audit_regions_sha256": file_sha256(files.regions),
+        **{f"{name}_sha256": file_sha256(path) for name, path in files.items()},
         "label_set_digest": label_set_digest(config.labels),
         "lambda": repr(chosen.region_weight),
         "learning_rate": repr(chosen.learning_rate),
         "epochs": str(chosen.epochs),
-        "seed": str(seed),
+        "seed": str(job.random_seed),
     }
 
 
-def _parity(corrected: bytes, tuned: DifferentiableModel, resources: Resources) -> float:
-    images = torch.from_numpy(resources.dataset.validation.images(slice(0, _PARITY_IMAGES)))
-    inputs = apply(resources.classifier.preprocessing, images)
-    return parity_max_abs_error(corrected, tuned, inputs.to(resources.runtime.device))
+def _parity(corrected: bytes, tuned: DifferentiableModel, inputs: LoadedInputs) -> float:
+    images = torch.from_numpy(inputs.dataset.validation.images(slice(0, _PARITY_IMAGES)))
+    fed = apply(inputs.classifier.preprocessing, images)
+    return parity_max_abs_error(corrected, tuned, fed.to(inputs.runtime.device))

@@ -1,9 +1,10 @@
-"""Fine-tuning of one point of the sweep: the classifier's own weights, clean data, labeled region samples."""
+"""Fine-tuning of one point of the sweep, on clean data and labeled region samples."""
 
 from __future__ import annotations
 
 import copy
 import math
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,57 +13,66 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch.nn import functional
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 
-from defuse_engine.configs import Preset
 from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.models.differentiable import DifferentiableModel
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.models.scores import log_probabilities
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel
 from defuse_engine.types import Images, Labels, OutputKind, Preprocessing
 
 _LEAST_WEIGHT_SCALE = 1e-3
 """Weights that start at zero must be able to move: the floor of Adafactor's relative steps."""
 _WARM_UP_SHARE = 0.1
 _PAPER_MOMENTUM = 0.9
-_LEAST_STEPS = 300
-"""For each pass asked for: a small dataset is walked through more often, or nothing would change."""
-_MOST_STEPS = 2_500
-"""Of one point: a large dataset is sampled, not walked through."""
 _CHECKED_EVERY_STEPS = 25
 _EVALUATION_BATCH = 512
 _READ_SHARE = 0.5
-"""Of a target, what the witness reads; the rest is the seed's label. A step from an item may leave its class,
-and some items are mislabeled: both together are wrong less often, and less surely, than either."""
+"""Share of a target that the readers give; the rest is the seed's label. A step from an item may leave its
+class, and some items are mislabeled. Both together are wrong less often, and less surely, than either."""
 
 Right = Bool[np.ndarray, " n"]
 
 
 @dataclass(frozen=True)
-class Tuning:
-    """All that every point of the sweep shares."""
+class Optimization:
+    """How weights are moved, and for how many steps."""
 
-    preset: Preset
+    start: Callable[[DifferentiableModel, float, int], tuple[Optimizer, LambdaLR]]
+    """From a model, a learning rate and the number of steps to an optimizer and its schedule."""
+    least_steps: int
+    """For each pass asked for. A small dataset is walked through more often, or nothing would change."""
+    most_steps: int
+    """Of one point. A large dataset is sampled, not walked through."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """All that the points of a sweep share."""
+
+    optimization: Optimization
     preprocessing: Preprocessing
     output_kind: OutputKind
     clean: Split
     pools: tuple[LabeledSamples, ...]
-    """Samples of regions first, then what goes with them; each loss has lambda for its weight.
+    """Samples of regions first, then what goes with them. The weight of each loss is lambda.
 
-    The targets of samples that the witness has read are its reading and their label, half each."""
+    Samples that the readers have read have two targets, the reading and their label, half each."""
     batch_size: int
     baseline_loss: float
-    """Clean cross-entropy of the classifier as it came."""
+    """Clean cross-entropy of the classifier before any tuning."""
     mined_count: int = 0
-    """Samples of the last pool, where it was mined."""
+    """Samples of the last pool, if it was mined."""
 
     def steps(self, epochs: int) -> int:
-        """Steps of gradient descent for so many passes, within bounds that `preset: paper` does not know."""
-        asked = epochs * math.ceil(len(self.clean) / self.batch_size)
-        return asked if self.preset == "paper" else min(_MOST_STEPS, max(_LEAST_STEPS * epochs, asked))
+        """Return the steps of gradient descent for so many passes, within the optimization's bounds."""
+        bounds, asked = self.optimization, epochs * math.ceil(len(self.clean) / self.batch_size)
+        return min(bounds.most_steps, max(bounds.least_steps * epochs, asked))
 
     def walked_epochs(self, epochs: int) -> int:
-        """Passes over the clean data that these steps make, at least one."""
+        """Return the passes over the clean data that these steps make, at least one."""
         return max(1, round(self.steps(epochs) * self.batch_size / len(self.clean)))
 
 
@@ -78,13 +88,13 @@ class Setting:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A fine-tuned copy, and how it went."""
+    """A fine-tuned copy, and how its training went."""
 
     model: DifferentiableModel
     training_loss: float
     """Mean of CE(clean) + lambda * CE(region samples) over the last steps with a finite loss."""
     diverged: bool
-    """Cut short and rolled back to the last sound weights: its clean loss neared that of guessing."""
+    """Its clean loss neared that of guessing, so it was stopped and rolled back to the last sound weights."""
 
 
 def fine_tune(
@@ -95,18 +105,14 @@ def fine_tune(
     on_step: Callable[[int], None],
     missed: Int64[np.ndarray, " _"] | None = None,
 ) -> Tuned:
-    """Minimises CE(clean) + lambda * CE(pool), summed over all pools, from a copy of `model`.
+    """Minimise CE(clean) + lambda * CE(pool), summed over all pools, from a copy of `model`.
 
-    By Adam with relative steps: each moves a weight tensor by up to `learning_rate` times its root mean
-    square, so that one value serves classifiers whose weights differ in scale (N. Shazeer, M. Stern,
-    Adafactor, 2018, section 8); it warms up and falls to zero by a cosine. `preset: paper`: by SGD with
-    momentum 0.9. `on_step` gets the number of steps done.
-
-    `missed`: rows of the first pool, the samples of regions; half of what is drawn of it is drawn of them.
+    `on_step` gets the number of steps done. `missed` are rows of the first pool, the samples of regions: half
+    of what is drawn of that pool is drawn of them.
     """
     tuned = copy.deepcopy(model)
     steps = tuning.steps(setting.epochs)
-    optimizer, schedule = _optimizer(tuned, tuning, setting, steps)
+    optimizer, schedule = tuning.optimization.start(tuned, setting.learning_rate, steps)
     limit = _divergence_limit(tuning)
     sound = copy.deepcopy(tuned.state_dict())
     clean_losses: list[float] = []
@@ -133,23 +139,42 @@ def fine_tune(
     return Tuned(tuned, _finite_mean(losses), diverged=False)
 
 
-def _optimizer(
-    model: DifferentiableModel, tuning: Tuning, setting: Setting, steps: int
-) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LambdaLR]:
-    if tuning.preset == "paper":
-        plain = torch.optim.SGD(model.parameters(), lr=setting.learning_rate, momentum=_PAPER_MOMENTUM)
-        return plain, torch.optim.lr_scheduler.LambdaLR(plain, lambda step: 1.0)
-    relative = torch.optim.Adam(_relative_groups(model, setting.learning_rate))
-    return relative, torch.optim.lr_scheduler.LambdaLR(relative, lambda step: _schedule(step, steps))
+def _relative_adam(
+    model: DifferentiableModel, learning_rate: float, steps: int
+) -> tuple[Optimizer, LambdaLR]:
+    """Adam with relative steps: each moves a weight by up to `learning_rate` times its root mean square.
+
+    One value then serves classifiers whose weights differ in scale (N. Shazeer, M. Stern, Adafactor, 2018,
+    section 8). The rate warms up, and falls to zero by a cosine.
+    """
+    groups: list[dict[str, object]] = [
+        {
+            "params": [weight],
+            "lr": learning_rate * max(_LEAST_WEIGHT_SCALE, float(weight.detach().square().mean().sqrt())),
+        }
+        for weight in model.parameters()
+    ]
+    optimizer = torch.optim.Adam(groups)
+    return optimizer, LambdaLR(optimizer, lambda step: _schedule(step, steps))
+
+
+def _plain_sgd(model: DifferentiableModel, learning_rate: float, steps: int) -> tuple[Optimizer, LambdaLR]:
+    optimizer = torch.optim.SGD(model.parameters(), lr=learning_rate, momentum=_PAPER_MOMENTUM)
+    return optimizer, LambdaLR(optimizer, lambda step: 1.0)
+
+
+RELATIVE_ADAM = Optimization(_relative_adam, least_steps=300, most_steps=2_500)
+PAPER_SGD = Optimization(_plain_sgd, least_steps=0, most_steps=sys.maxsize)
+"""SGD with momentum 0.9, and as many steps as the passes take (arXiv 2102.06162)."""
 
 
 def predict(model: DifferentiableModel, preprocessing: Preprocessing, images: Images) -> Labels:
-    """Predicted classes (n,) of images (n, C, H, W)."""
+    """Return predicted classes (n,) of images (n, C, H, W)."""
     return _scores(model, preprocessing, images).argmax(dim=1).cpu().numpy()
 
 
-def right(model: DifferentiableModel, preprocessing: Preprocessing, split: Split) -> Right:
-    """Which items of a split are classified as labeled."""
+def classified_right(model: DifferentiableModel, preprocessing: Preprocessing, split: Split) -> Right:
+    """Tell which items of a split are classified as labeled."""
     parts = [
         predict(model, preprocessing, images) == split.labels[chosen]
         for chosen, images in split.batches(np.arange(len(split)), _EVALUATION_BATCH)
@@ -164,7 +189,7 @@ def mean_loss(
     images: Images,
     labels: Labels,
 ) -> float:
-    """Mean cross-entropy of `images`."""
+    """Return the mean cross-entropy of `images`, in nats."""
     told = log_probabilities(_scores(model, preprocessing, images), output_kind)
     return float(functional.nll_loss(told.cpu(), torch.from_numpy(labels)))
 
@@ -178,9 +203,9 @@ def _scores(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
 def _cross_entropies(
     model: DifferentiableModel, tuning: Tuning, clean: LabeledSamples, pools: list[LabeledSamples]
 ) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy of the clean batch, and the sum of the means of the others, from one pass.
+    """Return the mean cross-entropy of the clean batch, and the sum of the means of the others.
 
-    Frozen statistics keep the batches apart.
+    One pass serves all: statistics are frozen, so the batches do not influence each other.
     """
     device = _device(model)
     batches = [clean, *pools]
@@ -207,7 +232,7 @@ def _cross_entropy(told: Tensor, batch: LabeledSamples) -> Tensor:
 def _batches(
     tuning: Tuning, steps: int, generator: np.random.Generator, missed: Int64[np.ndarray, " _"] | None
 ) -> Iterator[tuple[LabeledSamples, list[LabeledSamples]]]:
-    """So many clean batches, each with one of every pool, half of the first pool's from the rows `missed`."""
+    """Give clean batches, each with one of every pool; half of the first pool's are rows of `missed`."""
     pools = [pool for pool in tuning.pools if len(pool.labels)]
     size = tuning.batch_size if len(pools) == 1 else max(1, tuning.batch_size // 2)
     order = np.zeros(0, np.int64)
@@ -224,16 +249,6 @@ def _batches(
         yield LabeledSamples(tuning.clean.images(chosen), tuning.clean.labels[chosen]), drawn
 
 
-def _relative_groups(model: DifferentiableModel, learning_rate: float) -> list[dict[str, object]]:
-    return [
-        {
-            "params": [weight],
-            "lr": learning_rate * max(_LEAST_WEIGHT_SCALE, float(weight.detach().square().mean().sqrt())),
-        }
-        for weight in model.parameters()
-    ]
-
-
 def _schedule(step: int, steps: int) -> float:
     """Linear warm-up, then half a cosine to zero."""
     warm_up = max(1.0, _WARM_UP_SHARE * steps)
@@ -243,7 +258,7 @@ def _schedule(step: int, steps: int) -> float:
 
 
 def _divergence_limit(tuning: Tuning) -> float:
-    """Half of the way from the baseline's loss to that of guessing."""
+    """Return the loss halfway between the baseline's and that of guessing, or twice the baseline's."""
     guessing = math.log(max(2, int(tuning.clean.labels.max()) + 1))
     return max((tuning.baseline_loss + guessing) / 2, 2 * tuning.baseline_loss)
 

@@ -9,10 +9,11 @@ from jaxtyping import Float32, Float64, Int64
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.finite import finite_items
-from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.inputs.finite_items import finite_items
+from defuse_engine.inputs.loaded import LoadedInputs
+from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.regions.grouping import sample_region
-from defuse_engine.seeding import numpy_generator
 from defuse_engine.types import Codes, Images, Labels, Regions
 
 _LEAST_VARIANCE = 1e-12
@@ -20,13 +21,13 @@ _LEAST_VARIANCE = 1e-12
 
 @dataclass(frozen=True)
 class LabeledSamples:
-    """Images (n, C, H, W) to train on, and what they are to be classified as; row i of all is the same."""
+    """Images (n, C, H, W) to train on, and their targets; row i of all is the same sample."""
 
     images: Images
     labels: Labels
-    """Of a region's sample what people said, otherwise that of the item or seed."""
+    """For a region's sample what people said, otherwise the label of the item or seed."""
     read: Float32[np.ndarray, "n k"] | None = None
-    """What the witness holds each for: half of the target, where nobody looked at the sample itself."""
+    """The readers' probabilities: half of the target if nobody looked at the samples themselves."""
 
     def __getitem__(self, rows: Int64[np.ndarray, " _"]) -> LabeledSamples:
         return LabeledSamples(
@@ -34,85 +35,90 @@ class LabeledSamples:
         )
 
 
-def check_labels(labels: tuple[RegionLabel, ...], regions: Regions, class_count: int) -> None:
-    """Raises JobInvalid where a label names no region of the audit, or no class of the dataset."""
-    for label in labels:
-        if label.region >= len(regions):
-            raise JobInvalid(f"label for region {label.region}: the audit has regions 0..{len(regions) - 1}")
-        if label.label >= class_count:
-            raise JobInvalid(
-                f"label {label.label} of region {label.region} must be a class in 0..{class_count - 1}"
-            )
+@dataclass(frozen=True)
+class LabeledRegions:
+    """The regions of an audit, and the labels that people gave to some of them."""
 
+    labels: tuple[RegionLabel, ...]
+    regions: Regions
 
-def is_confirmed(label: RegionLabel, regions: Regions) -> bool:
-    """Whether the region is a confirmed bug: people disagree with the classifier's prediction."""
-    return label.label != int(regions.predicted_classes[label.region])
+    def check(self, class_count: int) -> None:
+        """Raise `JobInvalid` if a label names no region of the audit, or no class of the dataset."""
+        for label in self.labels:
+            if label.region >= len(self.regions):
+                raise JobInvalid(
+                    f"label for region {label.region}: the audit has regions 0..{len(self.regions) - 1}"
+                )
+            if label.label >= class_count:
+                raise JobInvalid(
+                    f"label {label.label} of region {label.region} must be a class in 0..{class_count - 1}"
+                )
 
+    def is_confirmed(self, label: RegionLabel) -> bool:
+        """Whether a region is a confirmed bug: people disagree with the classifier's prediction."""
+        return label.label != int(self.regions.predicted_classes[label.region])
 
-def contradictions(
-    labels: tuple[RegionLabel, ...], regions: Regions
-) -> list[tuple[RegionLabel, RegionLabel]]:
-    """Pairs of regions that lie in one place and got different labels.
+    def bears_seed_label(self, label: RegionLabel) -> bool:
+        """Whether people saw in a region what its seeds show."""
+        return label.label == int(self.regions.seed_labels[label.region])
 
-    In one place: the mean of each belongs to the samples of the other, being no farther from its mean than
-    they are on average (a squared Mahalanobis distance of at most D, with tau times the covariance).
-    """
-    if not labels:
-        return []
-    rows = [label.region for label in labels]
-    means, size = regions.means[rows], regions.means.shape[1]
-    precisions = precisions_of(regions.tau * regions.covariances[rows])
-    offsets = means[:, None, :] - means[None, :, :]
-    # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
-    distances = np.einsum("ijd,jde,ije->ij", offsets, precisions, offsets)
-    together = (distances <= size) & (size >= distances.T)
-    return [
-        (labels[i], labels[j])
-        for i, j in zip(*np.nonzero(np.triu(together, 1)), strict=True)
-        if labels[i].label != labels[j].label
-    ]
+    def contradictions(self) -> list[tuple[RegionLabel, RegionLabel]]:
+        """Return pairs of regions that lie in one place and got different labels.
+
+        In one place means: the mean of each belongs to the samples of the other. It is no farther from their
+        mean than they are on average (a squared Mahalanobis distance of at most D, with tau times the
+        covariance).
+        """
+        labels, regions = self.labels, self.regions
+        if not labels:
+            return []
+        rows = [label.region for label in labels]
+        means, size = regions.means[rows], regions.means.shape[1]
+        precisions = precisions_of(regions.tau * regions.covariances[rows])
+        offsets = means[:, None, :] - means[None, :, :]
+        # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
+        distances = np.einsum("ijd,jde,ije->ij", offsets, precisions, offsets)
+        together = (distances <= size) & (size >= distances.T)
+        return [
+            (labels[i], labels[j])
+            for i, j in zip(*np.nonzero(np.triu(together, 1)), strict=True)
+            if labels[i].label != labels[j].label
+        ]
+
+    def draw_samples(
+        self, inputs: LoadedInputs, taus: tuple[float, ...], count: int, random_seed: int, stage: str
+    ) -> LabeledSamples:
+        """Decode `count` samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
+
+        Samples without an answer are left out (`answered`).
+        """
+        codes = [
+            draw_codes(label.region, self.regions, taus, count, random_seed, stage) for label in self.labels
+        ]
+        samples = LabeledSamples(
+            images=inputs.decoder(np.concatenate(codes)),
+            labels=np.repeat([label.label for label in self.labels], count).astype(np.int64),
+        )
+        return samples[answered(samples.images, inputs.classifier)]
 
 
 def precisions_of(covariances: Float64[np.ndarray, "r d d"]) -> Float64[np.ndarray, "r d d"]:
-    """Inverses of covariances, of those without spread in some direction, too: there nothing else is near."""
+    """Invert covariances, also those without spread in some direction: there nothing else is near."""
     return np.linalg.pinv(covariances + _LEAST_VARIANCE * np.eye(covariances.shape[-1]), hermitian=True)
 
 
-def draw_samples(
-    labels: tuple[RegionLabel, ...],
-    regions: Regions,
-    decoder: Decoder,
-    classifier: Classifier,
-    taus: tuple[float, ...],
-    samples_per_region: int,
-    seed: int,
-    stage: str,
-) -> LabeledSamples:
-    """Decodes samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
-
-    Without those that get no answer (`answered`).
-    """
-    codes = [draw_codes(label.region, regions, taus, samples_per_region, seed, stage) for label in labels]
-    samples = LabeledSamples(
-        images=decoder(np.concatenate(codes)),
-        labels=np.repeat([label.label for label in labels], samples_per_region).astype(np.int64),
-    )
-    return samples[answered(samples.images, classifier)]
-
-
 def answered(images: Images, classifier: Classifier) -> Int64[np.ndarray, " m"]:
-    """Rows of decoded images that hold numbers and are classified: no loss of the others is a number."""
+    """Return rows of decoded images that are finite and get a finite answer: only those have a loss."""
     drawn = np.flatnonzero(finite_items(images))
     return drawn[finite_items(classifier(images[drawn]))]
 
 
 def draw_codes(
-    region: int, regions: Regions, taus: tuple[float, ...], count: int, seed: int, stage: str
+    region: int, regions: Regions, taus: tuple[float, ...], count: int, random_seed: int, stage: str
 ) -> Codes:
-    """Samples of N(mean, tau * covariance) of one region, tau taking turns.
+    """Sample N(mean, tau * covariance) of one region, tau taking turns.
 
-    Every region has a stream of its own, named by seed, stage and region: stages share no sample.
+    Every region has a stream of its own, named by random seed, stage and region: stages share no sample.
     """
     # One at tau = 1, then each row by its own tau.
     drawn = sample_region(
@@ -120,7 +126,7 @@ def draw_codes(
         regions.covariances[region],
         1.0,
         count,
-        numpy_generator(seed, stage, region),
+        numpy_generator(random_seed, stage, region),
     )
     mean = regions.means[region].astype(np.float32)
     scale = np.sqrt(np.resize(np.array(taus, np.float32), count))

@@ -1,1 +1,1 @@
-"""What a job works with: the dataset, the models that fit it, and whether an audit of them makes sense."""
+"""A job's inputs: the dataset, the models, and whether an audit of them makes sense."""

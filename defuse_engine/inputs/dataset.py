@@ -1,4 +1,4 @@
-"""The labeled reference data, split train / validation / test: read strictly, kept as it is stored."""
+"""The labeled dataset, split train / validation / test. It is read strictly, and kept as it is stored."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from defuse_engine.errors import InvalidDataset, Reason
-from defuse_engine.inputs.finite import finite_items
+from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.types import SPLIT_NAMES, Images, Labels
 
 DatasetLayout = Literal["NCHW", "NHWC"]
 
 _FINITE_BLOCK = 4096
-"""Images checked at a time: `isfinite` makes a copy."""
+"""Images checked at a time, because `isfinite` makes a copy."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Some labeled images; pixels stay in the file's dtype until they are asked for."""
+    """Labeled images; pixels stay in the file's dtype until they are used."""
 
     pixels: np.ndarray
     """(n, C, H, W), uint8 or floating."""
@@ -56,7 +56,7 @@ class Dataset:
     test: Split
     class_count: int
     class_names: tuple[str, ...]
-    """Empty where the job gives none."""
+    """Empty if the job gives none."""
 
     @property
     def splits(self) -> tuple[Split, Split, Split]:
@@ -73,7 +73,7 @@ class Dataset:
 def load_dataset(
     path: Path, layout: DatasetLayout = "NCHW", class_names: tuple[str, ...] | None = None
 ) -> Dataset:
-    """Read a dataset file (`docs/job-folder.md`); raises InvalidDataset with one of the DATASET_* reasons."""
+    """Read a dataset file (`docs/job-folder.md`); raises `InvalidDataset` with a DATASET_* reason."""
     splits: list[Split] = []
     with path.open("rb") as stream, _open(stream) as file:
         wanted = [f"{axis}_{name}" for name in SPLIT_NAMES for axis in "xy"]
@@ -82,7 +82,7 @@ def load_dataset(
             raise InvalidDataset(
                 Reason.DATASET_UNREADABLE,
                 f"the dataset lacks the arrays {', '.join(missing)}; it holds "
-                f"{', '.join(file.files) or 'none'}: save images x_ and labels y_ of "
+                f"{', '.join(file.files) or 'none'}. Save images x_ and labels y_ of "
                 f"{', '.join(SPLIT_NAMES)} with numpy.savez, each split with items of its own (classifiers "
                 "are compared on the test split alone)",
             )
@@ -94,7 +94,7 @@ def load_dataset(
     class_count = len(class_names) if class_names else largest
     if class_count < 2:
         raise InvalidDataset(
-            Reason.DATASET_LABELS, "the dataset must hold at least two classes, all labels are 0"
+            Reason.DATASET_LABELS, "the dataset must hold at least two classes, but all labels are 0"
         )
     return Dataset(*splits, class_count=class_count, class_names=class_names or ())
 
@@ -111,7 +111,7 @@ def _open(stream: BinaryIO) -> np.lib.npyio.NpzFile:
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise InvalidDataset(
             Reason.DATASET_UNREADABLE,
-            "the dataset is a single array (.npy); save the six arrays with numpy.savez",
+            "the dataset is a single array (.npy). Save the six arrays with numpy.savez",
         )
     return file
 
@@ -124,7 +124,7 @@ def _read(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
             raise InvalidDataset(Reason.DATASET_UNREADABLE, f"array {name} is damaged: {error}") from None
         raise InvalidDataset(
             Reason.DATASET_PICKLED,
-            f"array {name} holds pickled Python objects, which are never loaded; save numbers of one dtype",
+            f"array {name} holds pickled Python objects, which are never loaded. Save numbers of one dtype",
         ) from None
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InvalidDataset(Reason.DATASET_UNREADABLE, f"array {name} is damaged: {error}") from None
@@ -143,7 +143,7 @@ def _pixels(values: np.ndarray, name: str, layout: DatasetLayout) -> np.ndarray:
     if len(values) == 0:
         raise InvalidDataset(
             Reason.DATASET_EMPTY_SPLIT,
-            f"{name} holds no images; every split needs some: keep items of the train split out for it",
+            f"{name} holds no images. Every split needs some: keep items of the train split out for it",
         )
     if min(values.shape) == 0:
         raise InvalidDataset(Reason.DATASET_SHAPE, f"{name} holds images without pixels: {values.shape}")
@@ -164,7 +164,7 @@ def _require_finite(values: np.ndarray, name: str) -> None:
             first = start + int(np.argmin(finite))
             raise InvalidDataset(
                 Reason.DATASET_NOT_FINITE,
-                f"{name}[{first}] holds NaN or infinite values (as float32); remove or repair such images",
+                f"{name}[{first}] holds NaN or infinite values (as float32). Remove or repair such images",
                 {"array": name, "index": first},
             )
 

@@ -1,4 +1,4 @@
-"""A small classifier of our own: a witness beside the one under audit, or its stand-in for gradients."""
+"""A small classifier of our own: a reader beside the one under audit, or its stand-in for gradients."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch.nn.utils import fuse_conv_bn_eval
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
-from defuse_engine.models.silu import Silu
+from defuse_engine.models.torch_form.silu import Silu
 from defuse_engine.types import Images, Labels
 
 _WIDTH = 32
@@ -31,14 +31,14 @@ _SEEDING = threading.Lock()
 
 @dataclass(frozen=True)
 class Effort:
-    """How long it is trained."""
+    """The length of a training."""
 
     steps: int
     batch_size: int
 
 
 QUICK = Effort(400, 64)
-"""Right more often than not, in seconds."""
+"""Enough to be right more often than not, in seconds."""
 
 
 class OwnClassifier(nn.Module):
@@ -69,17 +69,17 @@ class OwnClassifier(nn.Module):
         self.last = nn.Linear(_HIDDEN, class_count)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Activations from shallow to deep, the last of them log-probabilities."""
+        """Return activations from shallow to deep, the last of them log-probabilities."""
         first = self.first((images - self._mean) / self._std)
         second = self.second(first)
         return [first, second, functional.log_softmax(self.last(second).float(), dim=1)]
 
     def predict(self, images: Images) -> Labels:
-        """Predicted classes (n,) of images (n, C, H, W)."""
+        """Return predicted classes (n,) of images (n, C, H, W)."""
         return self.probabilities(images).argmax(axis=1)
 
     def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
-        """What it holds each class for."""
+        """Return the probability of each class."""
         device = self.last.weight.device
         parts = torch.from_numpy(images).split(_EVALUATION_BATCH)
         with torch.no_grad(), _rough(device.type):
@@ -96,9 +96,9 @@ def train_own_classifier(
     redrawn: tuple[Images, Labels] | None = None,
     on_step: Callable[[int], None] = lambda done: None,
 ) -> OwnClassifier:
-    """Fit `labels` (n,) on the items of `split`: what people say, or a classifier; frozen.
+    """Fit `labels` (n,), which people or a classifier gave, on the items of `split`; return it frozen.
 
-    `redrawn`: images as a VAE draws them, with their labels, at least one; half of each batch is taken there.
+    `redrawn` are images as a VAE draws them, at least one, with their labels; they make half of each batch.
     `on_step` gets the number of steps done.
     """
     some = split.images(np.sort(generator.permutation(len(split))[:_MOMENTS_ITEMS]))
@@ -138,5 +138,5 @@ def train_own_classifier(
 
 
 def _rough(device: str) -> torch.autocast:
-    """Half the digits where the processor computes with them: half the time, and as good a classifier."""
+    """Compute in bfloat16 if the processor can: half the time, and as good a classifier."""
     return torch.autocast("cpu", torch.bfloat16, enabled=computes_in_bfloat16(device))

@@ -1,4 +1,4 @@
-"""Step 0 of the method: whether an audit of these inputs would find anything but noise."""
+"""Step 0 of the method, preflight: whether an audit of these inputs would find anything but noise."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.diagnosis import likely_cause
-from defuse_engine.inputs.finite import finite_items
-from defuse_engine.inputs.resources import Resources
+from defuse_engine.inputs.finite_items import finite_items
+from defuse_engine.inputs.likely_cause import likely_cause
+from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.seeding import numpy_generator
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import OUTPUT_KINDS, Images, Labels, OutputKind, Outputs
 
 SAMPLE_SIZE = 2000
@@ -30,7 +30,7 @@ class Preflight:
     """The first figures of an audit."""
 
     readability: float
-    """Accuracy on reconstructions over accuracy on the originals: what an audit can be trusted with."""
+    """Accuracy on reconstructions over accuracy on the originals: how far an audit can be trusted."""
     classifier_accuracy: float
     """On the raw inputs, in [0, 1]."""
     reconstruction_accuracy: float
@@ -52,23 +52,23 @@ class Preflight:
         return asdict(self)
 
 
-def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
+def run_preflight(inputs: LoadedInputs, random_seed: int, reporter: Reporter) -> Preflight:
     """Measure a sample of the validation split, and codes of a sample of the train split.
 
-    Raises PreflightRefused: PREFLIGHT_CLASSIFIER_ACCURACY where the classifier agrees with the labels hardly
-    more than by chance, PREFLIGHT_READABILITY where it reads fewer than half of the VAE's reconstructions, or
+    Raises `PreflightRefused`: PREFLIGHT_CLASSIFIER_ACCURACY if the classifier agrees with the labels hardly
+    more than by chance, PREFLIGHT_READABILITY if it reads fewer than half of the VAE's reconstructions, or
     hardly more than by chance.
     """
-    split = resources.dataset.validation
-    rng = numpy_generator(seed, "preflight")
+    split = inputs.dataset.validation
+    rng = numpy_generator(random_seed, "preflight")
     sample = np.sort(rng.permutation(len(split))[:SAMPLE_SIZE])
     images, labels = split.images(sample), split.labels[sample]
     reporter.progress("preflight", 0, len(sample), "items")
-    outputs = require_skill(resources.classifier, images, labels)
+    outputs = require_skill(inputs.classifier, images, labels)
     accuracy = float((outputs.argmax(axis=1) == labels).mean())
-    reconstructions = resources.decoder(resources.encoder(images))
+    reconstructions = inputs.decoder(inputs.encoder(images))
     finite = finite_items(reconstructions)
-    read_as = resources.classifier.predict(np.nan_to_num(reconstructions, posinf=0.0, neginf=0.0))
+    read_as = inputs.classifier.predict(np.nan_to_num(reconstructions, posinf=0.0, neginf=0.0))
     read = float(((read_as == labels) & finite).mean())
     preflight = Preflight(
         readability=read / accuracy,
@@ -78,15 +78,15 @@ def run(resources: Resources, seed: int, reporter: Reporter) -> Preflight:
         sample_size=len(sample),
         value_min=float(images.min()),
         value_max=float(images.max()),
-        output_kind=resources.classifier.output_kind,
+        output_kind=inputs.classifier.output_kind,
         mean_row_sum=float(outputs.sum(axis=1, dtype=np.float64).mean()),
         class_count=outputs.shape[1],
-        latent_std=_latent_std(resources, rng),
+        latent_std=_latent_std(inputs, rng),
     )
     reporter.progress("preflight", len(sample), len(sample), "items")
-    _judge_output_kind(preflight, outputs, reporter)
+    _check_output_kind(preflight, outputs, reporter)
     kappa = cohens_kappa(np.where(finite, read_as, -1), labels, outputs.shape[1])
-    _judge_readability(preflight, kappa, int((~finite).sum()), reporter)
+    _check_readability(preflight, kappa, int((~finite).sum()), reporter)
     return preflight
 
 
@@ -97,7 +97,7 @@ def _mean_square(differences: Images) -> float:
 def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Outputs:
     """Return the classifier's outputs on images whose labels it agrees with beyond chance.
 
-    Raises PreflightRefused with PREFLIGHT_CLASSIFIER_ACCURACY otherwise, and where an output is not finite.
+    Raises `PreflightRefused` with PREFLIGHT_CLASSIFIER_ACCURACY otherwise, and if an output is not finite.
     """
     outputs = classifier(images)
     _require_outputs(classifier, outputs)
@@ -110,8 +110,8 @@ def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Out
 def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
     """Return agreement beyond chance: 0 for guessing or a constant answer, 1 for full agreement.
 
-    J. Cohen, A coefficient of agreement for nominal scales, 1960. Unlike accuracy it knows that naming the
-    commonest class is no skill. A prediction of -1 stands for no answer, and agrees with no label.
+    J. Cohen, A coefficient of agreement for nominal scales, 1960. Unlike accuracy, it gives no credit for
+    always naming the commonest class. A prediction of -1 stands for no answer, and agrees with no label.
     """
     observed = float((predicted == labels).mean())
     answered = predicted[predicted >= 0]
@@ -124,8 +124,8 @@ def _require_outputs(classifier: Classifier, outputs: Outputs) -> None:
     if not np.isfinite(outputs).all():
         raise PreflightRefused(
             Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
-            "the classifier answers NaN or infinite values on the dataset's images; wrong preprocessing "
-            f"({classifier.preprocessing}) is the likely cause",
+            "the classifier answers NaN or infinite values on the dataset's images. The likely cause is "
+            f"wrong preprocessing ({classifier.preprocessing})",
         )
 
 
@@ -144,15 +144,15 @@ def _near_chance(
     }
     message = (
         f"the classifier is right on {accuracy:.1%} of {len(labels)} validation images, hardly more than by "
-        f"chance (the commonest class makes {commonest:.1%}): an audit would report noise. Likely "
-        "causes are wrong preprocessing (scale, mean, std, layout; declared is "
+        f"chance (the commonest class makes {commonest:.1%}), so an audit would report noise. Likely causes "
+        "are wrong preprocessing (scale, mean, std, layout; declared is "
         f"{classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
         "it) or another order of the labels."
     )
     if len(np.unique(labels)) == 1:
         message = (
-            f"all of {len(labels)} validation images looked at are of class {labels[0]}: whether the "
-            "classifier tells classes apart does not show; put items of every class into the validation split"
+            f"all of {len(labels)} validation images looked at are of class {labels[0]}, so they do not show "
+            "whether the classifier tells classes apart. Put items of every class into the validation split"
         )
         return PreflightRefused(Reason.PREFLIGHT_CLASSIFIER_ACCURACY, message, figures)
     cause = likely_cause(classifier, images, labels, outputs)
@@ -161,16 +161,16 @@ def _near_chance(
     )
 
 
-def _latent_std(resources: Resources, rng: np.random.Generator) -> float:
-    train = resources.dataset.train
+def _latent_std(inputs: LoadedInputs, rng: np.random.Generator) -> float:
+    train = inputs.dataset.train
     sample = np.sort(rng.permutation(len(train))[:SAMPLE_SIZE])
-    codes = resources.encoder(train.images(sample))
-    # What is not finite is an error of the encoding that follows, which says more.
+    codes = inputs.encoder(train.images(sample))
+    # Codes that are not finite are an error of the encoding that follows, which says more.
     codes = codes[finite_items(codes)]
     return float(codes.std(axis=0, dtype=np.float64).mean()) if len(codes) else 0.0
 
 
-def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporter) -> None:
+def _check_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporter) -> None:
     in_range = float(outputs.min()) >= 0.0 and float(outputs.max()) <= 1.0 + _ROW_SUM_TOLERANCE
     sums_to_one = bool(np.all(np.abs(outputs.sum(axis=1) - 1.0) <= _ROW_SUM_TOLERANCE))
     looks_like = OUTPUT_KINDS[1] if in_range and sums_to_one else OUTPUT_KINDS[0]
@@ -179,14 +179,14 @@ def _judge_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporte
             "OUTPUT_KIND_MISMATCH",
             f"output_kind is declared as {preflight.output_kind}, but the outputs look like {looks_like} "
             f"(from {outputs.min():g} to {outputs.max():g}, a row sums to {preflight.mean_row_sum:g} on "
-            "average); predictions stand, confidences do not",
+            "average). Predictions hold, confidences do not",
         )
 
 
-def _judge_readability(preflight: Preflight, kappa: float, not_finite: int, reporter: Reporter) -> None:
-    """Refuse or warn; `kappa` is the agreement of what the classifier reads with the labels.
+def _check_readability(preflight: Preflight, kappa: float, not_finite: int, reporter: Reporter) -> None:
+    """Refuse or warn; `kappa` is the agreement of the classifier's readings with the labels.
 
-    Of two classes a decoder of noise reaches half of the readings, and more where one class is common.
+    With two classes, a decoder of noise gets half of the readings right, and more if one class is common.
     """
     by_chance = kappa <= LEAST_KAPPA
     if preflight.readability >= LOW_READABILITY and not by_chance:
@@ -202,12 +202,12 @@ def _judge_readability(preflight: Preflight, kappa: float, not_finite: int, repo
         bar = "hardly more than by chance" if by_chance else f"below {LEAST_READABILITY}"
         raise PreflightRefused(
             Reason.PREFLIGHT_READABILITY,
-            f"{told}, {bar}: what a search finds there is the VAE's blur. Check the "
-            f"VAE's preprocessing, or train a VAE that the classifier can read: {TRAIN_COMMAND}",
+            f"{told}, {bar}. A search would find the VAE's blur. Check the VAE's preprocessing, or train a "
+            f"VAE that the classifier can read: {TRAIN_COMMAND}",
             dict(preflight.to_json()),
         )
     reporter.warning(
         "LOW_READABILITY",
-        f"{told}, below {LOW_READABILITY}: some of what is found shows the VAE's blur, not the classifier's "
+        f"{told}, below {LOW_READABILITY}. Some of what is found shows the VAE's blur, not the classifier's "
         f"bugs. To train a VAE that the classifier can read: {TRAIN_COMMAND}",
     )

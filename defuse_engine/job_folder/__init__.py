@@ -1,1 +1,1 @@
-"""The contract with whoever starts a job: the folder, its job file, the lines printed, the limits kept."""
+"""The contract of a job: its folder, its job file, the lines it prints, the limits it keeps."""

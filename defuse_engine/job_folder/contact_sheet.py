@@ -1,4 +1,4 @@
-"""Contact sheets: many small images in one PNG, for people who look."""
+"""Contact sheets: many small images in one PNG, for people to look at."""
 
 from __future__ import annotations
 
@@ -33,25 +33,18 @@ class ContactSheet:
     count: int
 
     def write(self, folder: Path, file: str) -> dict[str, str | int]:
-        """Writes the PNG to `folder / file`; returns the sheet as `result.json` describes it."""
+        """Write the PNG to `folder / file`; return the sheet as `result.json` describes it."""
         write_whole(folder / file, lambda stream: stream.write(self.png))
-        return {
-            "file": file,
-            "columns": self.columns,
-            "rows": self.rows,
-            "tile_width": self.tile_width,
-            "tile_height": self.tile_height,
-            "count": self.count,
-        }
+        grid = {name: value for name, value in vars(self).items() if name != "png"}
+        return {"file": file, **grid}
 
 
 def contact_sheet(images: Images, low: float, high: float, columns: int | None = None) -> ContactSheet:
-    """Lays out at least one image (n, C, H, W) row by row; `low` is black, `high` is white.
-
-    Without `columns` the grid is near-square.
+    """Lay out at least one image (n, C, H, W) row by row; `low` is black, `high` is white.
 
     Three channels are shown in colour, any other number as the grey of their mean. Small images grow by a
-    whole factor, so that what an annotator sees are the pixels that the classifier saw.
+    whole factor: an annotator sees the pixels that the classifier saw. Without `columns` the grid is
+    near-square.
     """
     if len(images) == 0:
         raise ValueError("a contact sheet needs at least one image, got none")

@@ -1,16 +1,17 @@
-"""What `job.json` says (`docs/job-folder.md`), read strictly."""
+"""`job.json` (`docs/job-folder.md`), read strictly."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Literal, TypeVar
 
 from defuse_engine.errors import JobInvalid
 from defuse_engine.strict_json import Fields
 from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing, VaeTensors
 
+Entry = TypeVar("Entry")
 Kind = Literal[
     "inspect_classifier",
     "inspect_vae",
@@ -21,16 +22,6 @@ Kind = Literal[
     "evaluate",
     "train_vae",
 ]
-KINDS: tuple[Kind, ...] = (
-    "inspect_classifier",
-    "inspect_vae",
-    "inspect_dataset",
-    "audit",
-    "split",
-    "correct",
-    "evaluate",
-    "train_vae",
-)
 _INPUTS: dict[Kind, tuple[str, ...]] = {
     "inspect_classifier": ("classifier",),
     "inspect_vae": ("vae",),
@@ -45,7 +36,7 @@ _INPUTS: dict[Kind, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What the process may use; None is unlimited."""
+    """The limits of the process; None is unlimited."""
 
     memory_bytes: int | None = None
     cpu_s: int | None = None
@@ -55,29 +46,29 @@ class Limits:
 
 @dataclass(frozen=True)
 class ClassifierInput:
-    """A classifier's file and how it is fed."""
+    """A classifier's file, and its preprocessing and output."""
 
     file: Path
     preprocessing: Preprocessing
     output_kind: OutputKind
     output: str | None = None
-    """Name of the output that holds the scores; None: the only one that can."""
+    """Name of the output that holds the scores; None is the only one that can."""
 
 
 @dataclass(frozen=True)
 class VaeInput:
-    """A VAE's two files, or the one that holds both halves; one preprocessing serves both ends."""
+    """A VAE's two files, or the one that holds both halves; both share one preprocessing."""
 
     encoder: Path
     decoder: Path | None
-    """None where `encoder` holds both halves."""
+    """None if `encoder` holds both halves."""
     preprocessing: Preprocessing
     tensors: VaeTensors = field(default_factory=VaeTensors)
 
 
 @dataclass(frozen=True)
 class DatasetInput:
-    """A dataset's file and how it is read."""
+    """A dataset's file, its layout and its class names."""
 
     file: Path
     layout: Literal["NCHW", "NHWC"]
@@ -86,7 +77,7 @@ class DatasetInput:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of a job; those that its kind does not use are None."""
+    """The files of a job; None for those that its kind does not use."""
 
     classifier: ClassifierInput | None = None
     candidate: ClassifierInput | None = None
@@ -97,13 +88,20 @@ class Inputs:
     """An audit's chunk files, in shard order."""
 
 
+def required(entry: Entry | None) -> Entry:
+    """Return an input that the job's kind needs, which `read_job` made sure of."""
+    if entry is None:
+        raise JobInvalid("job.inputs lacks a file that its kind needs")
+    return entry
+
+
 @dataclass(frozen=True)
 class Job:
-    """One job; `config` is read by the kind's own configuration."""
+    """One job; the configuration of its kind reads `config`."""
 
     folder: Path
     kind: Kind
-    seed: int
+    random_seed: int
     device: str
     threads: int
     limits: Limits
@@ -112,12 +110,12 @@ class Job:
 
     @property
     def output(self) -> Path:
-        """The folder that everything is written to."""
+        """The folder of all files that the job writes."""
         return self.folder / "output"
 
 
 def read_job(folder: Path) -> Job:
-    """Read FOLDER/job.json; raises JobInvalid, naming the key, for anything that it does not know."""
+    """Read FOLDER/job.json; raises `JobInvalid`, which names the key, for anything unknown."""
     try:
         value = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     except OSError as error:
@@ -125,11 +123,11 @@ def read_job(folder: Path) -> Job:
     except ValueError as error:
         raise JobInvalid(f"job.json is not JSON: {error}") from None
     fields = Fields(value, "job")
-    kind: Kind = fields.choice("kind", None, KINDS)
+    kind: Kind = fields.choice("kind", None, tuple(_INPUTS))
     job = Job(
         folder=folder,
         kind=kind,
-        seed=fields.integer("seed", 0, 0),
+        random_seed=fields.integer("seed", 0, 0),
         device=fields.text("device", "auto"),
         threads=fields.integer("threads", 0, 0, 1024),
         limits=_limits(fields.raw("limits", {})),

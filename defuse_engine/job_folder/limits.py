@@ -1,7 +1,7 @@
-"""What the engine denies itself before it opens anything; this module imports nothing heavy.
+"""Limits that the engine sets itself before it opens a file. This module imports nothing heavy.
 
-The engine runs models that strangers wrote. It is a process of its own for that reason, and sets its limits
-itself, before torch is imported.
+The engine runs models that strangers wrote. So it is a process of its own, and limits itself before torch is
+imported.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from defuse_engine.errors import LimitExceeded
 from defuse_engine.job_folder.job_file import Limits
 
 IMPORTS_ALLOWANCE_BYTES = 2 << 30
-"""Address space that importing torch, scikit-learn and onnxruntime takes: 1.5 GB suffices, 0.9 do not."""
+"""Address space for importing torch, scikit-learn and onnxruntime: 1.5 GB is enough, 0.9 is not."""
 CPU_GRACE_S = 10
-"""Seconds from the limit to the kill, and one more for each core: time enough to say what happened."""
+"""Seconds from the limit to the kill, plus one for each core: time to report what happened."""
 
 
 def apply_limits(limits: Limits, device: str) -> None:
-    """Limit this process; memory as address space, and only where no CUDA device may be used.
+    """Limit this process; memory as address space, and only if no CUDA device may be used.
 
-    CUDA maps address space far beyond what it uses: there the supervisor watches resident memory instead.
+    CUDA maps far more address space than it uses. There the supervisor watches resident memory instead.
     """
     if limits.memory_bytes is not None and not _may_use_cuda(device):
         _limit(resource.RLIMIT_AS, limits.memory_bytes + IMPORTS_ALLOWANCE_BYTES)

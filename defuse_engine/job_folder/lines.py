@@ -1,4 +1,4 @@
-"""What the engine says while it works: one JSON object a line on standard output (`docs/job-folder.md`)."""
+"""The engine's reports: one JSON object a line on standard output (`docs/job-folder.md`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PROGRESS_INTERVAL_S = 0.2
 
 
 class Lines:
-    """Writes the lines, and remembers the warnings for the result; may be called from several threads."""
+    """Writes the lines, and keeps the warnings for the result. Several threads may call it."""
 
     def __init__(self, stream: TextIOBase, device: str = "cpu"):
         self._stream = stream
@@ -29,10 +29,9 @@ class Lines:
         self._lock = threading.RLock()
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Report progress, at most five times a second; the first and the last line of a stage always.
+        """Report progress, at most five times a second, and always at the start and the end of a stage.
 
-        A stage may do one thing after another: where what is counted changes, or starts anew, so does the
-        rate.
+        The rate starts anew if a stage counts something else, or counts from the start again.
         """
         with self._lock:
             self._progress(stage, done, total, unit)
@@ -63,7 +62,7 @@ class Lines:
         self._write({"event": "preflight", "figures": figures})
 
     def warning(self, reason: str, message: str) -> None:
-        """Report, and remember, what the reader of the result has to know."""
+        """Report a warning, and keep it for the result."""
         self.warnings.append({"reason": reason, "message": message})
         self._write({"event": "warning", "reason": reason, "message": message})
 
@@ -78,7 +77,7 @@ class Lines:
         self._write({"event": "result", "file": file})
 
     def error(self, error: EngineError) -> None:
-        """Report why the job cannot be done."""
+        """Report why the job failed."""
         self._write(
             {
                 "event": "error",

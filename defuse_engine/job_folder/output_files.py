@@ -1,4 +1,4 @@
-"""Files of the output folder: written under a temporary name and renamed, so that what exists is whole."""
+"""Files of the output folder, written under a temporary name and renamed: a file that exists is whole."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def chunk_path(output: Path, shard: int) -> Path:
-    """Return where the chunk of a shard lies."""
+    """Return the path of a shard's chunk."""
     return output / "chunks" / f"misclassifications-{shard:05d}.npz"
 
 
@@ -59,11 +59,11 @@ def write_chunk(path: Path, chunk: Chunk) -> None:
 
 
 def read_chunk(path: Path) -> Chunk:
-    """Read a chunk that an earlier run of the job left; raises JobInvalid where it is no chunk."""
+    """Read a chunk that an earlier run of the job wrote; raises `JobInvalid` if it is none."""
     try:
         with np.load(path, allow_pickle=False) as file:
             found = Misclassifications(**{name: file[name] for name in _DTYPES})
-            # An older version may have written it, which did not count what is not finite.
+            # Older versions did not count candidates that are not finite.
             return Chunk(found, **{name: int(file[name]) for name in _COUNTS if name in file})
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise JobInvalid(f"{path.name} is no chunk of an earlier run: {error}; remove it") from None
+        raise JobInvalid(f"{path.name} is no chunk of an earlier run: {error}. Remove it") from None

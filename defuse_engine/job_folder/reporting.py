@@ -1,4 +1,4 @@
-"""What a stage may say while it works; the job turns it into lines on standard output."""
+"""The reports of a stage, which the job turns into lines on standard output."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Reporter(Protocol):
-    """Receives progress and warnings. A call is cheap: stages report at least once a second of work."""
+    """Receives progress and warnings. Calls are cheap: stages report at least once a second."""
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> None:
-        """`done` of `total` `unit`s (`items`, `seeds`, `regions`, `steps`) of a stage are finished."""
+        """Report `done` of `total` `unit`s (`items`, `seeds`, `regions`, `steps`) of a stage."""
         ...
 
     def warning(self, reason: str, message: str) -> None:
-        """Something that the reader of the result has to know; the job goes on."""
+        """Report something that the reader of the result has to know; the job goes on."""
         ...

@@ -1,1 +1,1 @@
-"""ONNX files: opened, run on a device, and turned into something that can be trained."""
+"""Models: ONNX files that are opened, run on a device, and turned into torch modules."""

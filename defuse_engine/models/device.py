@@ -1,4 +1,4 @@
-"""Where the work runs. A device that is missing is an error, never a slow success elsewhere."""
+"""The device that the work runs on. A missing device is an error, never a slow success elsewhere."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from defuse_engine.errors import DeviceUnavailable, JobInvalid
 
 CUDA_PROVIDER = "CUDAExecutionProvider"
 _PIECES_BYTES = 2 << 30
-"""Of memory that all pieces of work that go on at once may take."""
+"""Memory that all pieces of work that run at once may take."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """A device that is known to be there, and how the work on it is cut."""
+    """An available device, and how the work on it is divided."""
 
     device: str = "cpu"
     """`cpu` or `cuda:N`."""
@@ -31,7 +31,7 @@ class Runtime:
         return self.device != "cpu"
 
     def at_once(self, piece_bytes: int = 0) -> int:
-        """How many pieces of work, of so many bytes each, go on side by side: one a core, one on a GPU."""
+        """Return how many pieces of work of this size run side by side: one a core, or one on a GPU."""
         affordable = _PIECES_BYTES // max(1, piece_bytes)
         return 1 if self.is_cuda else max(1, min(self.threads, affordable))
 
@@ -44,7 +44,7 @@ class Runtime:
 def open_runtime(device: str, threads: int, batch_size: int) -> Runtime:
     """Resolve `auto`, `cpu` or `cuda:N`, and set torch's thread count; 0 threads means all cores.
 
-    Raises DEVICE_UNAVAILABLE where a CUDA device is asked for and is not there.
+    Raises DEVICE_UNAVAILABLE if a CUDA device is asked for and is not there.
     """
     threads = threads or len(os.sched_getaffinity(0))
     torch.set_num_threads(threads)
@@ -52,9 +52,9 @@ def open_runtime(device: str, threads: int, batch_size: int) -> Runtime:
 
 
 def computes_in_bfloat16(device: str) -> bool:
-    """Whether the processor has instructions for bfloat16: half the digits then take less of the time.
+    """Whether the processor has instructions for bfloat16, which are then faster.
 
-    For work that needs a direction more than digits: ascents, and the training of small classifiers.
+    This is for work that needs a direction more than digits: ascents, and the training of small classifiers.
     """
     return device == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
 
@@ -77,7 +77,7 @@ def _resolve(device: str) -> str:
 
 
 def _why_not(index: int) -> str | None:
-    """Say why CUDA device `index` cannot be used; None where it can."""
+    """Return why CUDA device `index` cannot be used; None if it can."""
     providers = ort.get_available_providers()
     if CUDA_PROVIDER not in providers:
         return f"onnxruntime has no {CUDA_PROVIDER} (it has {', '.join(providers)})"

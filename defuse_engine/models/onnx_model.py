@@ -1,4 +1,4 @@
-"""Classifier, encoder and decoder: images in, class outputs, codes or images out."""
+"""Classifier, encoder and decoder, as the engine uses ONNX files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import copy
 import numpy as np
 import torch
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.models.device import Runtime
-from defuse_engine.models.onnx_file import TensorSpec, choose_output
+from defuse_engine.models.onnx_graph.onnx_file import TensorSpec, choose_output
+from defuse_engine.models.onnx_graph.vae_tensors import find_image, find_mu, find_spread
 from defuse_engine.models.preprocessing import ImageShape, apply, invert, model_item_shape
 from defuse_engine.models.session import Session, in_batches
-from defuse_engine.models.vae_tensors import find_image, find_mu, find_spread
 from defuse_engine.types import Codes, Images, OutputKind, Outputs, Preprocessing, VaeTensors
 
 FOUND_BY_NAME = VaeTensors()
@@ -43,15 +43,14 @@ class Classifier:
         check_layout(self.signature.input, preprocessing, what)
         self._output = choose_output(self.signature.outputs, output, what)
         if len(self._output.shape) != 2:
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
-                f"{what} output {self._output.name!r} must be (batch, classes), it is {self._output.shape}",
+            raise InvalidSignature(
+                f"{what} output {self._output.name!r} must be (batch, classes), it is {self._output.shape}"
             )
         if self._output.shape[1] == 1:
             raise InvalidModel(
                 Reason.MODEL_CLASS_COUNT,
-                f"{what} must tell at least two classes apart, its output has one column; "
-                "export one column a class",
+                f"{what} must tell at least two classes apart, its output has one column. "
+                "Export one column a class",
             )
 
     @property
@@ -61,7 +60,7 @@ class Classifier:
 
     @property
     def declared_class_count(self) -> int:
-        """Number of classes that the file declares; -1 where it declares none."""
+        """Number of classes that the file declares; -1 if it declares none."""
         return self._output.shape[1]
 
     @property
@@ -82,7 +81,7 @@ class Classifier:
         return in_batches(self.on_device, images, self.session)
 
     def with_preprocessing(self, preprocessing: Preprocessing) -> Classifier:
-        """Return the same classifier, fed in another way."""
+        """Return the same classifier with another preprocessing."""
         other = copy.copy(self)
         other.preprocessing = preprocessing
         return other
@@ -120,10 +119,10 @@ class Encoder:
         return self.session.run(apply(self.preprocessing, images), self.mu)
 
     def posterior(self, images: Images) -> tuple[Codes, Codes | None]:
-        """Encode to mu and sigma, the standard deviation (n, D), >= 0; None where the encoder gives mu alone.
+        """Return mu and sigma, the standard deviation (n, D), >= 0; None if the encoder gives mu alone.
 
-        Where no name tells logvar from sigma, the first images that are encoded do: values that are all
-        positive are standard deviations. Raises MODEL_SIGNATURE where sigma is negative or not of mu's shape.
+        If no name tells logvar from sigma, the first images that are encoded do: values that are all positive
+        are standard deviations. Raises MODEL_SIGNATURE if sigma is negative or not of mu's shape.
         """
         mu = self(images)
         if self.spread is None:
@@ -133,20 +132,18 @@ class Encoder:
             lambda batch: self.session.run(apply(self.preprocessing, batch), spread), images, self.session
         )
         if values.shape != mu.shape:
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
+            raise InvalidSignature(
                 f"the VAE's encoder output {spread.name!r} must have mu's shape {mu.shape}, "
-                f"it has {values.shape}",
+                f"it has {values.shape}"
             )
         if self.spread_kind == "auto" and len(values):
             self.spread_kind = "sigma" if bool((values > 0).all()) else "logvar"
         if self.spread_kind != "sigma":
             return mu, np.exp(np.clip(values, *_LOGVAR_RANGE) / 2)
         if bool((values < 0).any()):
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
-                f"the VAE's encoder output {spread.name!r} is taken for sigma, but has negative values; "
-                "register it as logvar",
+            raise InvalidSignature(
+                f"the VAE's encoder output {spread.name!r} is taken for sigma, but has negative values. "
+                "Register it as logvar"
             )
         return mu, values
 
@@ -169,9 +166,8 @@ class Decoder:
         self.session = Session(model_bytes, runtime, what)
         self.signature = self.session.signature
         if len(self.signature.input.shape) != 2:
-            raise InvalidModel(
-                Reason.MODEL_SIGNATURE,
-                f"{what} must take codes (batch, D), it takes {self.signature.input.shape}",
+            raise InvalidSignature(
+                f"{what} must take codes (batch, D), it takes {self.signature.input.shape}"
             )
         self.output = find_image(self.signature.outputs, image, what)
         """The output that holds the image."""
@@ -179,7 +175,7 @@ class Decoder:
 
     @property
     def declared_latent_size(self) -> int:
-        """D as the file declares it; -1 where it does not."""
+        """D as the file declares it; -1 if it does not."""
         return self.signature.input.shape[1]
 
     @property
@@ -188,7 +184,7 @@ class Decoder:
         return self.session.batch_size
 
     def on_device(self, codes: torch.Tensor) -> torch.Tensor:
-        """Decode one batch on the device; VAE_SHAPE_MISMATCH where it gives no images of the known shape."""
+        """Decode one batch on the device; raises VAE_SHAPE_MISMATCH if it gives images of another shape."""
         values = self.session.run(codes, self.output)
         if tuple(values.shape[1:]) != self._item_shape:
             raise InvalidModel(
@@ -204,11 +200,10 @@ class Decoder:
 
 
 def check_layout(spec: TensorSpec, preprocessing: Preprocessing, what: str) -> None:
-    """Raise MODEL_SIGNATURE where the rank of an input does not fit its declared layout."""
+    """Raise MODEL_SIGNATURE if the rank of an input does not fit its declared layout."""
     rank = 2 if preprocessing.layout == "FLAT" else 4
     if len(spec.shape) != rank:
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"{what} input {spec.name!r} must have {rank} axes for layout {preprocessing.layout}, "
-            f"it declares {spec.shape}; declare the layout that the model was exported with",
+            f"it declares {spec.shape}. Declare the layout that the model was exported with"
         )

@@ -1,4 +1,4 @@
-"""From images to a model's input and back: the only place where layout and normalisation are known."""
+"""Images to a model's input and back: the only place that knows layout and normalisation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 import torch
 
-from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.errors import InvalidSignature
 from defuse_engine.types import Preprocessing
 
 Array = TypeVar("Array", np.ndarray, torch.Tensor)
@@ -16,9 +16,9 @@ ImageShape = tuple[int, int, int]
 
 
 def apply(preprocessing: Preprocessing, images: Array) -> Array:
-    """Turn images (n, C, H, W) into the model's input; the same array where nothing is to be done.
+    """Turn images (n, C, H, W) into the model's input; the same array if nothing changes.
 
-    Raises MODEL_SIGNATURE where `mean` or `std` holds neither one value nor one a channel.
+    Raises MODEL_SIGNATURE if `mean` or `std` holds neither one value nor one a channel.
     """
     values = images
     if _normalises(preprocessing):
@@ -49,7 +49,7 @@ def model_item_shape(preprocessing: Preprocessing, image_shape: ImageShape) -> t
 
 
 def image_shape_of(preprocessing: Preprocessing, item_shape: tuple[int, ...]) -> ImageShape | None:
-    """Return (C, H, W) from a model's item shape; None where FLAT or dynamic dimensions do not tell."""
+    """Return (C, H, W) from a model's item shape; None if FLAT or dynamic dimensions hide it."""
     if preprocessing.layout == "FLAT" or len(item_shape) != 3 or min(item_shape) < 1:
         return None
     first, second, third = item_shape
@@ -73,10 +73,9 @@ def _affine(preprocessing: Preprocessing, channels: int) -> tuple[np.ndarray, np
 
 def _per_channel(values: tuple[float, ...], channels: int, name: Literal["mean", "std"]) -> np.ndarray:
     if len(values) not in (1, channels):
-        raise InvalidModel(
-            Reason.MODEL_SIGNATURE,
+        raise InvalidSignature(
             f"preprocessing.{name} must hold one value, or one for each of {channels} channels; "
-            f"got {len(values)}",
+            f"got {len(values)}"
         )
     return np.broadcast_to(np.asarray(values, np.float64), (channels,)).reshape(1, channels, 1, 1)
 

@@ -1,4 +1,4 @@
-"""What a classifier's outputs say: logits or probabilities, as it was registered."""
+"""The meaning of a classifier's outputs: logits or probabilities, as it was registered."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_PROBABILITY = 1e-12
 def log_probabilities(
     outputs: Float[Tensor, "n k"], output_kind: OutputKind, least: float = _LEAST_PROBABILITY
 ) -> Float[Tensor, "n k"]:
-    """Log-probabilities of K classes, in nats; of probabilities below `least` that of `least`."""
+    """Return log-probabilities of K classes, in nats; probabilities below `least` count as `least`."""
     if output_kind == "logits":
         return functional.log_softmax(outputs, dim=1)
     return outputs.clamp_min(least).log()

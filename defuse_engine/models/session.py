@@ -1,4 +1,4 @@
-"""Running one ONNX file on the device that was asked for, a batch at a time."""
+"""A session: one ONNX file run on a device, a batch at a time."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import onnx
 import onnxruntime as ort
 import torch
 
-from defuse_engine.errors import DeviceUnavailable, InvalidModel, Reason, out_of_memory
-from defuse_engine.models.as_run import as_run
+from defuse_engine.errors import DeviceUnavailable, InvalidModel, InvalidSignature, Reason, out_of_memory
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime
-from defuse_engine.models.onnx_file import (
+from defuse_engine.models.onnx_graph.onnx_file import (
     INPUT_TYPES,
     Signature,
     TensorSpec,
@@ -21,13 +20,14 @@ from defuse_engine.models.onnx_file import (
     parse,
     read_signature,
 )
-from defuse_engine.models.rebatching import any_batch, declared_batch_size
+from defuse_engine.models.onnx_graph.rebatching import any_batch, declared_batch_size
+from defuse_engine.models.onnx_graph.runnable_form import runnable_form
 from defuse_engine.parallel import in_order
 
 _LEAST_BATCH = 32
-"""A batch costs a tenth of a millisecond whatever is in it."""
+"""Smaller batches do not pay: each costs a tenth of a millisecond whatever is in it."""
 _CHUNK_BATCHES = 8
-"""A quarter of a second of work of small models."""
+"""About a quarter of a second of a small model's work."""
 TORCH_TYPES = {name: cast("torch.dtype", getattr(torch, name)) for name in INPUT_TYPES.values()}
 
 
@@ -35,7 +35,7 @@ class Session:
     """One ONNX file on one device; takes and gives torch tensors there, a batch of any size at a time."""
 
     def __init__(self, model_bytes: bytes, runtime: Runtime, what: str):
-        """Raise what `parse` and `read_signature` do; MODEL_NOT_ONNX where onnxruntime refuses the file."""
+        """Raises `InvalidModel` if the file cannot be parsed or onnxruntime rejects it."""
         self.what = what
         self.model_bytes = model_bytes
         """The file as it came."""
@@ -47,7 +47,7 @@ class Session:
         share = max(_LEAST_BATCH, runtime.batch_size // runtime.at_once())
         self.batch_size = self._fixed_batch_size or min(share, runtime.batch_size)
         self.chunk_size = _CHUNK_BATCHES * (self._fixed_batch_size or runtime.batch_size)
-        """Items of a few batches for every core: what to read, run and report on at a time."""
+        """Items to read, run and report on at a time: a few batches for every core."""
         self._output_items: dict[str, tuple[int, ...]] = {}
 
     def run(self, values: torch.Tensor, output: TensorSpec) -> torch.Tensor:
@@ -77,7 +77,7 @@ class Session:
         return result[:count].float()
 
     def _item_shape(self, values: torch.Tensor, output: TensorSpec) -> tuple[int, ...]:
-        """Return an output's item shape, as a first run shows it: declared shapes may be wrong."""
+        """Return an output's item shape, measured by a first run: declared shapes may be wrong."""
         if output.name not in self._output_items:
             batch = values if self._fixed_batch_size else values[:1]
             try:
@@ -85,17 +85,15 @@ class Session:
             except Exception as error:
                 if out_of_memory(error):
                     raise
-                raise InvalidModel(
-                    Reason.MODEL_SIGNATURE,
+                raise InvalidSignature(
                     f"{self.what} does not run on an input of shape {tuple(batch.shape)}; it declares "
-                    f"{self.signature.input.shape}: {_first_line(error)}",
+                    f"{self.signature.input.shape}: {_first_line(error)}"
                 ) from None
             shape = cast("np.ndarray", result).shape
             if not shape or shape[0] != len(batch):
-                raise InvalidModel(
-                    Reason.MODEL_SIGNATURE,
+                raise InvalidSignature(
                     f"{self.what}: output {output.name!r} must keep the batch of {len(batch)} as its "
-                    f"first axis, got shape {shape}",
+                    f"first axis, got shape {shape}"
                 )
             self._output_items[output.name] = tuple(int(size) for size in shape[1:])
         return self._output_items[output.name]
@@ -104,8 +102,8 @@ class Session:
 def in_batches(
     run: Callable[[torch.Tensor], torch.Tensor], items: np.ndarray, session: Session
 ) -> np.ndarray:
-    """Run a function of batches on the session's device over all of `items`; float32, on the host."""
-    # An empty array still has to give the output's shape: one item of zeros is run and dropped.
+    """Run a function of batches on the session's device over all `items`; return float32 on the host."""
+    # An empty array must still give the output's shape: one item of zeros is run and dropped.
     padded = items if len(items) else np.zeros((1, *items.shape[1:]), np.float32)
     step, runtime = session.batch_size, session.runtime
 
@@ -119,7 +117,7 @@ def in_batches(
 
 
 def _cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Cast to a model's input type; to integers by rounding, what lies outside their range is cut off."""
+    """Cast to a model's input type; integers are rounded, and clamped to their range."""
     if not dtype.is_floating_point:
         limits = torch.iinfo(dtype)
         values = values.round().clamp(limits.min, limits.max)
@@ -129,8 +127,8 @@ def _cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 def _open_for_batches(
     model: onnx.ModelProto, model_bytes: bytes, runtime: Runtime, what: str
 ) -> tuple[ort.InferenceSession, int | None]:
-    """Open the file; the batch size that it still insists on, None where any is taken."""
-    runnable = as_run(model)
+    """Open the file; return it with the batch size that it still demands, None if it takes any."""
+    runnable = runnable_form(model)
     session = _open(model_bytes if runnable is model else runnable.SerializeToString(), runtime, what)
     fixed = declared_batch_size(model)
     if fixed is None:
@@ -158,7 +156,7 @@ def _open(model_bytes: bytes, runtime: Runtime, what: str) -> ort.InferenceSessi
         raise InvalidModel(
             Reason.MODEL_NOT_ONNX, f"onnxruntime does not take {what}: {_first_line(error)}"
         ) from None
-    # onnxruntime falls back to the CPU without an error where CUDA's libraries do not load.
+    # If CUDA's libraries do not load, onnxruntime falls back to the CPU without an error.
     if runtime.is_cuda and CUDA_PROVIDER not in session.get_providers():
         raise DeviceUnavailable(
             f"{CUDA_PROVIDER} did not start on {runtime.device}; onnxruntime runs "

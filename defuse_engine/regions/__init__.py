@@ -1,1 +1,1 @@
-"""Step 2 of the method: misclassified codes that lie together and show one mistake."""
+"""Step 2 of the method: regions, misclassified codes that lie together and show one mistake."""

@@ -2,89 +2,67 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from defuse_engine.configs import LEAST_CODES, AuditConfig
-from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.regions.gallery import open_gallery
-from defuse_engine.regions.grouping import Grouping, Region, group
-from defuse_engine.regions.narrow import likeliest, narrow_regions
-from defuse_engine.regions.rated import RatedRegion, as_arrays, rate
-from defuse_engine.regions.refine import Refined, refine
+from defuse_engine.regions.gallery import Gallery
+from defuse_engine.regions.grouping import Grouping, Region
+from defuse_engine.regions.narrow_regions import likeliest, narrow_regions
+from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
+from defuse_engine.regions.recipe import AuditRecipe
+from defuse_engine.regions.refine import Refined
 from defuse_engine.regions.regions_file import write_regions
-from defuse_engine.regions.sampled import RegionSampler
-from defuse_engine.search.assembly import latent_spread
-from defuse_engine.search.belief import Judge
+from defuse_engine.regions.sampled_regions import RegionSampler
+from defuse_engine.run import Run
+from defuse_engine.search.belief import BeliefModel
 from defuse_engine.search.growth import CLOSER
-from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.seeding import stream_seed
-from defuse_engine.types import Codes, Misclassifications
+from defuse_engine.types import Misclassifications
 
 
-def run(
-    *,
-    misclassifications: Misclassifications,
-    resources: Resources,
-    judge: Judge | None,
-    thresholds: Thresholds,
-    train_codes: Codes,
-    config: AuditConfig,
-    seed: int,
-    folder: Path,
-    reporter: Reporter,
+def distill(
+    run: Run, config: AuditConfig, recipe: AuditRecipe, belief_model: BeliefModel, found: Misclassifications
 ) -> list[dict[str, Any]]:
-    """Groups, refines, rates and shows regions; writes `regions.npz` and contact sheets; describes them.
+    """Group, refine, rate and show regions; return their descriptions.
 
-    `train_codes` are the codes of the train split, in its order. Regions come in the order in which labels
-    are worth most: expected harm, descending. Where no region convinces, a warning says so.
+    Writes `regions.npz` and contact sheets. Regions come in the order in which labels are worth most: by
+    expected harm, descending. Warns if no region convinces.
     """
-    rated = _regions(misclassifications, resources, judge, thresholds, train_codes, config, seed, reporter)
-    write_regions(folder / "output" / "regions.npz", as_arrays(rated, config.tau, train_codes.shape[1]))
-    gallery = open_gallery(resources, train_codes, config, folder)
+    rated = _regions(run, config, recipe, belief_model, found)
+    arrays = as_arrays(rated, config.tau, run.train_codes.shape[1])
+    write_regions(run.folder / "output" / "regions.npz", arrays)
+    gallery = Gallery(run, config)
     objects: list[dict[str, Any]] = []
     for index, region in enumerate(rated):
-        objects.append(gallery.describe(index, region, misclassifications))
-        reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
+        objects.append(gallery.describe(index, region, found))
+        run.reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
     return objects
 
 
 def _regions(
-    found: Misclassifications,
-    resources: Resources,
-    judge: Judge | None,
-    thresholds: Thresholds,
-    train_codes: Codes,
-    config: AuditConfig,
-    seed: int,
-    reporter: Reporter,
+    run: Run, config: AuditConfig, recipe: AuditRecipe, belief_model: BeliefModel, found: Misclassifications
 ) -> list[RatedRegion]:
-    device = resources.runtime.device
-
-    # How many regions there are shows in the end: until then this says that the work goes on.
+    # The number of regions is known only at the end: until then this shows that the work goes on.
     def on_progress(done: int, total: int) -> None:
-        reporter.progress("distill", 0, total, "steps")
+        run.reporter.progress("distill", 0, total, "steps")
 
-    def refined(regions: list[Region], sampler_seed: int) -> Refined:
-        sampler = RegionSampler(resources.classifier, resources.decoder, judge, config.tau, sampler_seed)
-        return refine(regions, sampler, thresholds, found.codes, config.sheet_samples, device, on_progress)
+    def refined(regions: list[Region], random_seed: int) -> Refined:
+        inputs = run.inputs
+        sampler = RegionSampler(inputs.classifier, inputs.decoder, belief_model, config.tau, random_seed)
+        return recipe.refine(regions, sampler, found.codes, config.sheet_samples, on_progress)
 
-    grouping = group(found, config, stream_seed(seed, "distill/mixture"), on_progress, device)
-    grouped = refined(list(grouping.regions), seed)
+    random_state = run.stream_random_seed("distill/mixture")
+    grouping = recipe.group(found, config, random_state, on_progress, run.device)
+    grouped = refined(list(grouping.regions), run.random_seed)
     sampled_regions = list(grouped.regions)
-    if judge is not None:
+    if recipe.adds_narrow_regions:
         shown = {(one.region.seed_label, one.region.predicted_class) for one in sampled_regions}
-        noise = CLOSER * config.noise_scale * latent_spread(train_codes)
-        narrow = narrow_regions(found, shown, noise)
-        sampled_regions += likeliest(refined(narrow, stream_seed(seed, "distill/narrow")).regions)
-    _warn(found, grouping, len(sampled_regions), grouped.unconvincing, reporter)
+        narrow = narrow_regions(found, shown, CLOSER * config.noise_scale * run.latent_spread)
+        sampled_regions += likeliest(refined(narrow, run.stream_random_seed("distill/narrow")).regions)
+    _warn(found, grouping, len(sampled_regions), grouped.unconvincing, run.reporter)
     count = len(sampled_regions)
     rated = rate(
-        sampled_regions,
-        resources,
-        seed,
-        lambda done: reporter.progress("distill", done, 2 * count, "steps"),
+        run, sampled_regions, lambda done: run.reporter.progress("distill", done, 2 * count, "steps")
     )
     # The sort is stable: equal harm keeps the order of the fit.
     return sorted(rated, key=lambda one: -one.harm.value)
@@ -96,20 +74,20 @@ def _warn(
     if not shown:
         reporter.warning(
             "NO_REGION",
-            f"{len(found)} misclassifications form no region: a region takes {LEAST_CODES} that "
-            "lie together, or one around which fresh samples clearly show its mistake; search more seeds or "
+            f"{len(found)} misclassifications form no region. A region takes {LEAST_CODES} that lie "
+            "together, or one around which fresh samples clearly show its mistake. Search more seeds, or "
             "with more noise",
         )
     if unconvincing:
         reporter.warning(
             "REGIONS_UNCONVINCING",
-            f"{unconvincing} of {unconvincing + shown} regions are not "
-            "shown: their fresh samples are mostly classified correctly, or the dataset's codes around them "
-            "do not say that they show the seed label",
+            f"{unconvincing} of {unconvincing + shown} regions are not shown: their fresh samples are "
+            "mostly classified correctly, or the dataset's codes around them do not say that they show the "
+            "seed label",
         )
     if grouping.converged < grouping.mixtures:
         reporter.warning(
             "MIXTURE_NOT_CONVERGED",
             f"{grouping.mixtures - grouping.converged} of {grouping.mixtures} mixtures stopped before they "
-            "converged; their regions may be split or merged",
+            "converged. Their regions may be split or merged",
         )

@@ -1,41 +1,37 @@
-"""What regions are shown with: contact sheets of their samples and of the nearest dataset items."""
+"""The gallery of an audit: contact sheets of each region's samples and of the nearest dataset items."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.resources import Resources
 from defuse_engine.job_folder.contact_sheet import contact_sheet
-from defuse_engine.models.onnx_model import Decoder
-from defuse_engine.regions.nearest import NearestCodes
-from defuse_engine.regions.rated import RatedRegion
-from defuse_engine.types import Codes, Images, Misclassifications
+from defuse_engine.regions.nearest_codes import NearestCodes
+from defuse_engine.regions.rated_regions import RatedRegion
+from defuse_engine.run import Run
+from defuse_engine.types import Images, Misclassifications
 
 
-@dataclass(frozen=True)
 class Gallery:
-    """What regions are shown with, and where."""
+    """Writes the sheets that show regions to people into the job folder."""
 
-    decoder: Decoder
-    dataset: Dataset
-    train_codes: NearestCodes
-    value_range: tuple[float, float]
-    config: AuditConfig
-    folder: Path
+    def __init__(self, run: Run, config: AuditConfig):
+        """Show regions of an audit with this config."""
+        self._inputs, self._folder, self._config = run.inputs, run.folder, config
+        self._train_codes = NearestCodes(run.train_codes)
+        self._value_range = value_range(run.inputs.dataset)
 
     def _sheet(self, images: Images, file: str) -> dict[str, str | int]:
-        return contact_sheet(images, *self.value_range).write(self.folder, f"output/sheets/{file}.png")
+        return contact_sheet(images, *self._value_range).write(self._folder, f"output/sheets/{file}.png")
 
     def describe(self, index: int, rated: RatedRegion, found: Misclassifications) -> dict[str, Any]:
-        """Write both contact sheets of region `index`; returns the region as `result.json` has it."""
-        region, shown, train = rated.region, self.config.sheet_samples, self.dataset.train
-        nearest, distances = self.train_codes.to(region.mean, shown)
+        """Write both contact sheets of region `index`; return the region as `result.json` has it."""
+        region, shown, train = rated.region, self._config.sheet_samples, self._inputs.dataset.train
+        nearest, distances = self._train_codes.to(region.mean, shown)
         return {
             "index": index,
             "weight": region.weight,
@@ -47,8 +43,8 @@ class Gallery:
             "misclassification_rate": asdict(rated.misclassification_rate),
             "harm": asdict(rated.harm),
             "mean": region.mean.tolist(),
-            "tau": self.config.tau,
-            "sheet": self._sheet(self.decoder(rated.sampled.codes[:shown]), f"region-{index:03d}"),
+            "tau": self._config.tau,
+            "sheet": self._sheet(self._inputs.decoder(rated.sampled.codes[:shown]), f"region-{index:03d}"),
             "nearest_sheet": self._sheet(train.images(nearest), f"nearest-{index:03d}"),
             "nearest": [
                 {
@@ -62,20 +58,8 @@ class Gallery:
         }
 
 
-def open_gallery(resources: Resources, train_codes: Codes, config: AuditConfig, folder: Path) -> Gallery:
-    """A gallery that writes below `folder`, the job's; `train_codes` are those of the train split."""
-    return Gallery(
-        resources.decoder,
-        resources.dataset,
-        NearestCodes(train_codes),
-        value_range(resources.dataset),
-        config,
-        folder,
-    )
-
-
 def value_range(dataset: Dataset) -> tuple[float, float]:
-    """What is shown as black and as white."""
+    """Return the values that are shown as black and as white."""
     if dataset.train.pixels.dtype == np.uint8:
         return 0.0, 1.0
     low, high = float(dataset.train.pixels.min()), float(dataset.train.pixels.max())

@@ -15,7 +15,7 @@ from defuse_engine.types import Codes, Misclassifications
 _PAPER_LEAST_WEIGHT = 0.01
 """Components up to this weight are dropped (the paper's section 3.2)."""
 _MAX_FITTED = 20_000
-"""Codes that shape mixtures; time grows with their number, the regions hardly change."""
+"""Most codes that mixtures are fitted to. Time grows with their number, the regions hardly change."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Region:
     """A component of a mixture: where it lies, which misclassifications belong to it, and what they show."""
 
     weight: float
-    """Share of all misclassified codes (`preset: paper`: the component's weight in the mixture)."""
+    """Share of all misclassified codes; by `group_all`, the component's weight in the mixture."""
     mean: Float64[np.ndarray, " d"]
     covariance: Float64[np.ndarray, "d d"]
     seed_label: int
@@ -43,31 +43,22 @@ class Grouping:
     converged: int
 
 
-def group(
+Group = Callable[[Misclassifications, AuditConfig, int, Callable[[int, int], None], str], Grouping]
+"""A way to group: misclassifications, config, random state, `on_progress(done, total)`, device."""
+
+
+def group_by_pair(
     found: Misclassifications,
     config: AuditConfig,
     random_state: int,
     on_progress: Callable[[int, int], None],
     device: str = "cpu",
 ) -> Grouping:
-    """Fits the mixtures of `config.preset` to the codes found.
+    """Fit one small mixture to each pair of seed label and predicted class.
 
-    The default fits one small mixture for each pair of seed label and predicted class: a mixture that sees
-    codes only mixes different mistakes in one region, and then one label cannot fit it. `preset: paper` fits
-    one to all. `on_progress(done, total)` counts mixtures, or the one mixture's iterations.
+    A mixture that sees codes alone mixes different mistakes in one region, and then no one label fits it.
+    `on_progress(done, total)` counts mixtures.
     """
-    if config.preset == "paper":
-        return _group_all(found, config, random_state, on_progress, device)
-    return _group_by_pair(found, config, random_state, on_progress, device)
-
-
-def _group_by_pair(
-    found: Misclassifications,
-    config: AuditConfig,
-    random_state: int,
-    on_progress: Callable[[int, int], None],
-    device: str = "cpu",
-) -> Grouping:
     pairs = list(by_pair(found, LEAST_CODES))
     regions: list[Region] = []
     converged = 0
@@ -96,13 +87,17 @@ def _group_by_pair(
     return Grouping(tuple(regions), len(pairs), converged)
 
 
-def _group_all(
+def group_all(
     found: Misclassifications,
     config: AuditConfig,
     random_state: int,
     on_progress: Callable[[int, int], None],
     device: str = "cpu",
 ) -> Grouping:
+    """Fit one mixture to all codes, as the paper does (section 3.2).
+
+    `on_progress(done, total)` counts the mixture's iterations.
+    """
     if len(found) < LEAST_CODES:
         return Grouping((), 0, 0)
     mixture = fit_mixture(
@@ -126,7 +121,7 @@ def _group_all(
 def halves(
     region: Region, codes: Codes, random_state: int, device: str, least_codes: int = LEAST_CODES
 ) -> list[Region]:
-    """A region's members in two, by a mixture of two components; halves with too few codes are left out."""
+    """Split a region's members by a mixture of two components; halves with too few codes are left out."""
     if len(region.members) < 2 * least_codes:
         return []
     mixture = fit_mixture(codes[region.members], 2, _MAX_FITTED, random_state % 2**32, device=device)
@@ -147,9 +142,9 @@ def halves(
 
 
 def cut(region: Region, codes: Codes, random_state: int, device: str) -> list[Region]:
-    """A region's members, at least four, in two equal parts, across their longest axis.
+    """Split a region's members, at least four, into two equal parts, across their longest axis.
 
-    For a region that no mixture takes apart.
+    This is for a region that no mixture takes apart.
     """
     points = codes[region.members].astype(np.float64)
     longest = np.linalg.eigh(np.atleast_2d(np.cov(points.T)))[1][:, -1]
@@ -170,7 +165,7 @@ def cut(region: Region, codes: Codes, random_state: int, device: str) -> list[Re
 
 
 def with_majorities(region: Region, found: Misclassifications) -> Region:
-    """The region with the seed label and the predicted class that most of its members have."""
+    """Return the region with the seed label and the predicted class that most of its members have."""
     return replace(
         region,
         seed_label=_majority(found.seed_label[region.members]),
@@ -181,7 +176,7 @@ def with_majorities(region: Region, found: Misclassifications) -> Region:
 def by_pair(
     found: Misclassifications, least_codes: int
 ) -> Iterator[tuple[int, int, Int64[np.ndarray, " m"]]]:
-    """Each pair of seed label and predicted class that has so many codes, with its rows."""
+    """Give each pair of seed label and predicted class with at least `least_codes` codes, and its rows."""
     pairs, inverse = np.unique(
         np.stack([found.seed_label, found.predicted_class], axis=1), axis=0, return_inverse=True
     )
@@ -207,7 +202,7 @@ def sample_region(
     count: int,
     generator: np.random.Generator,
 ) -> Codes:
-    """Draws codes from N(mean, tau * covariance): the paper's way to show and to repair a region."""
+    """Draw codes from N(mean, tau * covariance): the paper's way to show and to repair a region."""
     # An eigenbasis exists where rounding left the covariance without a Cholesky factor.
     variances, basis = np.linalg.eigh(covariance)
     scale = np.sqrt(np.maximum(variances, 0.0) * tau)

@@ -1,4 +1,4 @@
-"""Expected harm of a region: how likely inputs fall there, times how wrong the classifier is there."""
+"""Expected harm of a region: the probability that an input falls there and is misclassified."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from defuse_engine.inputs.dataset import Split
 from defuse_engine.intervals import Z_95
 from defuse_engine.models.onnx_model import Encoder
 from defuse_engine.regions.grouping import Region
-from defuse_engine.regions.nearest import NearestCodes
+from defuse_engine.regions.nearest_codes import NearestCodes
 from defuse_engine.types import Interval
 
 _MOST_ITEMS = 20_000
 _NEAREST = 512
-"""Items that a region's mass is summed over: what farther ones add vanishes beside it."""
+"""Items that a region's mass is summed over: farther ones add next to nothing."""
 _BANDWIDTH = 0.15
-"""Stands for sigma, over the standard deviation of mu, where the encoder gives mu alone."""
+"""Stands for sigma, over the standard deviation of mu, if the encoder gives mu alone."""
 
 
 @dataclass(frozen=True)
 class AggregatePosterior:
-    """Where inputs like the dataset's come to lie: the mean of N(mu_i, sigma_i^2) over its items i.
+    """The distribution of inputs like the dataset's: the mean of N(mu_i, sigma_i^2) over its items i.
 
-    (A. Makhzani et al., Adversarial autoencoders, 2015.) Unlike the prior it knows where the data is.
+    A. Makhzani et al., Adversarial autoencoders, 2015. Unlike the prior, it knows where the data lies.
     """
 
     active: Int64[np.ndarray, " a"]
-    """Indices of the coordinates that carry information: mu varies more than sigma blurs it. In the others a
-    code may lie anywhere without a difference to its image."""
+    """Indices of the coordinates that carry information: mu varies more than sigma blurs it. In the others, a
+    code's place makes no difference to its image."""
     mu: Float32[np.ndarray, "n a"]
-    """Of these coordinates; so is sigma."""
+    """In these coordinates, as is sigma."""
     sigma: Float32[np.ndarray, "n a"]
 
     @cached_property
@@ -62,13 +62,13 @@ def aggregate_posterior(encoder: Encoder, split: Split, rng: np.random.Generator
 
 
 def expected_harm(region: Region, wrong: Interval, production: AggregatePosterior, device: str) -> Interval:
-    """The share of inputs that fall into the region and are misclassified there, with a 95% interval.
+    """Return the share of inputs that fall into the region and are misclassified, with a 95% interval.
 
     A code z belongs to the region by b(z) = exp(-(z - mean)' S^-1 (z - mean) / 2), S its covariance. Its mass
     is the mean of b under the aggregate posterior, for item i in closed form
     sqrt(|S| / |S + sigma_i^2|) exp(-(mu_i - mean)' (S + sigma_i^2)^-1 (mu_i - mean) / 2), with a normal
-    interval over items. Mass and `wrong` (the share of samples misclassified) are multiplied, bound by bound:
-    the interval covers at least 95%.
+    interval over items. Mass and `wrong` (the share of samples misclassified) are multiplied, bound by bound,
+    so the interval covers at least 95%.
     """
     active = production.active
     mean = region.mean[active]

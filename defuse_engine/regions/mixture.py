@@ -1,7 +1,7 @@
 """Gaussian mixtures with a Dirichlet-process prior over misclassified codes (the paper's section 3.2).
 
-What is fitted is scikit-learn's BayesianGaussianMixture with its default priors, full covariances and
-k-means as the start; the updates are our own in torch (`variational.py`), on the device of the search.
+The model is scikit-learn's BayesianGaussianMixture with its default priors, full covariances and k-means as
+the start. The updates are our own in torch (`variational_mixture.py`), on the device of the search.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from defuse_engine.regions.variational import (
+from defuse_engine.regions.variational_mixture import (
     Features,
     Posterior,
     Prior,
@@ -33,7 +33,7 @@ from defuse_engine.types import Codes
 _MAX_ITERATIONS = 200
 _ITERATIONS_BETWEEN_REPORTS = 10
 _TOLERANCE = 1e-3
-"""The fit has converged where an iteration changes the lower bound by less."""
+"""The fit has converged if an iteration changes the lower bound by less."""
 _RELATIVE_REGULARISATION = 1e-3
 """Added to each variance, over the mean variance of the codes: latent spaces differ in scale."""
 
@@ -60,12 +60,12 @@ def fit_mixture(
     on_iterations: Callable[[int, int], None] = lambda done, total: None,
     device: str = "cpu",
 ) -> Mixture:
-    """Fits full covariances by variational inference, truncated at `max_components`.
+    """Fit full covariances by variational inference, truncated at `max_components`.
 
-    At most `max_fitted` codes, chosen at random, shape the mixture; all are assigned. It needs two or more,
-    and finite ones: ValueError says which are not. Identical codes make one component of nearly no extent.
-    `on_iterations(done, total)` is called as the fit goes on. `device` is `cpu` or `cuda:N`. On the CPU the
-    fit takes one thread, so that its result does not depend on the number of cores.
+    At most `max_fitted` codes, chosen at random, shape the mixture; all are assigned. Raises `ValueError` if
+    there are fewer than two codes, or some are not finite. Identical codes make one component of nearly no
+    extent. `on_iterations(done, total)` reports progress. `device` is `cpu` or `cuda:N`. On the CPU the fit
+    takes one thread: its result must not depend on the number of cores.
     """
     _check(codes)
     points = codes.astype(np.float64)
@@ -100,18 +100,18 @@ def fit_mixture(
 
 def _check(codes: Codes) -> None:
     if len(codes) < 2:
-        raise ValueError(f"a mixture needs two codes or more, got {len(codes)}; search more seeds")
+        raise ValueError(f"a mixture needs two codes or more, got {len(codes)}: search more seeds")
     bad = np.flatnonzero(~np.isfinite(codes).all(axis=1))
     if len(bad):
         raise ValueError(
             f"codes must be finite, got {len(bad)} of {len(codes)} with NaN or infinity, "
-            f"the first in row {bad[0]}; leave them out"
+            f"the first in row {bad[0]}: leave them out"
         )
 
 
 @contextmanager
 def _one_thread() -> Generator[None]:
-    """Holds k-means, BLAS and torch to one thread: more would change the order of sums with the machine."""
+    """Hold k-means, BLAS and torch to one thread: the order of sums must not depend on the machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -123,7 +123,7 @@ def _one_thread() -> Generator[None]:
 
 def _groups(points: Float64[np.ndarray, "n d"], count: int, random_state: int) -> Int64[np.ndarray, " n"]:
     with warnings.catch_warnings():
-        # Fewer distinct codes than components leave components empty, which the prior is for.
+        # With fewer distinct codes than components some stay empty, which the prior allows for.
         warnings.simplefilter("ignore", ConvergenceWarning)
         means = KMeans(count, n_init=1, random_state=random_state)  # pyright: ignore[reportArgumentType]
         labels = means.fit(points).labels_

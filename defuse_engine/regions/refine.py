@@ -1,9 +1,9 @@
 """Regions made to show one mistake each, and to show it clearly.
 
-A component of the mixture lies where misclassified codes were found: at the edge of the mistake that is
-nearest to the seeds. Its fresh samples say where the mistake is: the mean moves onto those that are
-misclassified and believed. A region whose samples show different things is split again. What then still does
-not convince is not shown to people: their time is the scarcest thing.
+A component of the mixture lies where misclassified codes were found, at the edge of the mistake that is
+nearest to the seeds. Fresh samples show where the mistake is: the mean moves onto those that are
+misclassified and believed. A region whose samples show different things is split again. A region that still
+does not convince is not shown, because people's time is the scarcest thing.
 """
 
 from __future__ import annotations
@@ -14,88 +14,95 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from defuse_engine.configs import LEAST_CODES
+from defuse_engine.random_streams import stream_random_seed
 from defuse_engine.regions.grouping import Region, halves
-from defuse_engine.regions.sampled import RegionSampler, SampledRegion
+from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.seeding import stream_seed
 from defuse_engine.types import Codes
 
 SAMPLES = 100
-"""Fresh samples that regions are rated on (more where more are shown): a rate's 95% interval is +-0.1."""
-_JUDGED = 40
-"""Of them those that are judged: that takes most of the time."""
+"""Fresh samples that regions are rated on, or more if more are shown. A rate's 95% interval is +-0.1."""
+_ASSESSED = 40
+"""Those of them that the belief model assesses, which takes most of the time."""
 _SAMPLES_ON_THE_WAY = 30
-_SPLITS = 3
-_ROUNDS = _SPLITS + 2
+_REGION_SPLITS = 3
+_ROUNDS = _REGION_SPLITS + 2
 _LEAST_PURITY = 0.9
 """Share of samples that must show the same thing, or the region is split again."""
 _LEAST_READ = 0.9
-"""Share of the judged samples in which the witness must see the seed label."""
+"""Share of the assessed samples in which the readers must see the seed label."""
 _LEAST_WRONG = 0.5
-"""Share of samples that must be misclassified: below, people would mostly look at what is right."""
+"""Share of samples that must be misclassified. Below, people would mostly look at what is right."""
 
 
 @dataclass(frozen=True)
 class Refined:
-    """What became of the regions."""
+    """The outcome for some regions."""
 
     regions: tuple[SampledRegion, ...]
-    """Of the regions that convince."""
-    split: int
+    """Those that convince."""
+    region_splits: int
+    """Regions that were taken apart."""
     unconvincing: int
+
+
+Refine = Callable[[list[Region], RegionSampler, Codes, int, Callable[[int, int], None]], Refined]
+"""A way to refine: regions, sampler, the codes that members number, least samples, `on_progress`."""
+
+
+def sample_as_grouped(
+    regions: list[Region],
+    sampler: RegionSampler,
+    codes: Codes,
+    least_samples: int,
+    on_progress: Callable[[int, int], None],
+) -> Refined:
+    """Sample regions and leave them as the mixture made them."""
+    samples = max(SAMPLES, least_samples)
+    return Refined(tuple(sampler.sample(regions, samples, "distill/samples")), 0, 0)
 
 
 def refine(
     regions: list[Region],
     sampler: RegionSampler,
-    thresholds: Thresholds,
     codes: Codes,
     least_samples: int,
-    device: str,
     on_progress: Callable[[int, int], None],
 ) -> Refined:
-    """Moves, splits and sifts regions; `codes` are those that their members number.
+    """Move regions, take mixed ones apart, and sift them; `codes` are those that their members number.
 
-    Without a judge (`preset: paper`) regions stay as the mixture made them. `on_progress(done, total)` counts
-    rounds.
+    `on_progress(done, total)` counts rounds.
     """
-    samples = max(SAMPLES, least_samples)
-    if sampler.judge is None:
-        return Refined(tuple(sampler.sample(regions, samples, "distill/samples")), 0, 0)
-    sampled_regions, split = _split(regions, sampler, thresholds, codes, device, on_progress)
-    judged = sampler.sample(_moved(sampled_regions, thresholds), _JUDGED, "distill/judged")
-    convincing = [sampled for sampled in judged if _convinces(sampled, thresholds)]
-    widened = sampler.widened(convincing, samples - _JUDGED, "distill/samples")
+    samples, thresholds = max(SAMPLES, least_samples), sampler.belief_model.thresholds
+    sampled_regions, region_splits = _take_apart(regions, sampler, codes, on_progress)
+    # The stream keeps its first name: another one would change every result.
+    assessed = sampler.sample(_moved(sampled_regions, thresholds), _ASSESSED, "distill/judged")
+    convincing = [sampled for sampled in assessed if _convinces(sampled, thresholds)]
+    widened = sampler.widened(convincing, samples - _ASSESSED, "distill/samples")
     on_progress(_ROUNDS, _ROUNDS)
-    return Refined(tuple(widened), split, len(sampled_regions) - len(convincing))
+    return Refined(tuple(widened), region_splits, len(sampled_regions) - len(convincing))
 
 
-def _split(
-    regions: list[Region],
-    sampler: RegionSampler,
-    thresholds: Thresholds,
-    codes: Codes,
-    device: str,
-    on_progress: Callable[[int, int], None],
+def _take_apart(
+    regions: list[Region], sampler: RegionSampler, codes: Codes, on_progress: Callable[[int, int], None]
 ) -> tuple[list[SampledRegion], int]:
-    """Samples regions, and again the parts of those that are mixed; counts these."""
+    """Sample regions, and again the parts of those that are mixed; count these."""
+    device, least = sampler.decoder.session.runtime.device, sampler.belief_model.thresholds.probability
     refined: list[SampledRegion] = []
-    split = 0
-    for number in range(_SPLITS + 1):
-        sampled_regions = sampler.sample(
-            regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", thresholds.probability
-        )
+    region_splits = 0
+    for number in range(_REGION_SPLITS + 1):
+        sampled_regions = sampler.sample(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", least)
         on_progress(number + 1, _ROUNDS)
         regions = []
         for row, sampled in enumerate(sampled_regions):
             parts: list[Region] = []
-            if number < _SPLITS and not _is_pure(sampled):
-                seed = stream_seed(sampler.seed, f"distill/halves-{number}", row)
-                parts = halves(sampled.region, codes, seed, device)
+            if number < _REGION_SPLITS and not _is_pure(sampled):
+                random_state = stream_random_seed(sampler.random_seed, f"distill/halves-{number}", row)
+                parts = halves(sampled.region, codes, random_state, device)
             regions += parts
-            split += bool(parts)
+            region_splits += bool(parts)
             refined += [] if parts else [sampled]
-    return refined, split
+    return refined, region_splits
 
 
 def _is_pure(sampled: SampledRegion) -> bool:
@@ -103,7 +110,7 @@ def _is_pure(sampled: SampledRegion) -> bool:
 
 
 def _moved(sampled_regions: list[SampledRegion], thresholds: Thresholds) -> list[Region]:
-    """Regions with their means on the samples that show the mistake; not those of which hardly any does."""
+    """Move means onto the samples that show the mistake; regions with hardly any such sample are left out."""
     moved: list[Region] = []
     for sampled in sampled_regions:
         region = sampled.region

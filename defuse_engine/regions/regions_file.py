@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -10,27 +11,18 @@ from defuse_engine.errors import JobInvalid
 from defuse_engine.job_folder.output_files import write_whole
 from defuse_engine.types import Regions
 
-_ARRAYS = (
-    "weights",
-    "means",
-    "covariances",
-    "seed_labels",
-    "predicted_classes",
-    "sizes",
-    "member_offsets",
-    "members",
-)
+_ARRAYS = tuple(field.name for field in fields(Regions) if field.name != "tau")
 
 
 def write_regions(path: Path, regions: Regions) -> None:
-    """Writes the file whole or not at all."""
+    """Write the file whole or not at all."""
     arrays = {name: getattr(regions, name) for name in _ARRAYS}
     tau = np.float64(regions.tau)
     write_whole(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays, tau=tau))
 
 
 def read_regions(path: Path) -> Regions:
-    """Reads the file; raises JobInvalid where it is none, or its arrays don't belong together."""
+    """Read the file; raises `JobInvalid` if it is none, or its arrays do not belong together."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in _ARRAYS}
@@ -46,12 +38,7 @@ def read_regions(path: Path) -> Regions:
 
 
 def joined(first: Regions, second: Regions) -> Regions:
-    """The regions of both, the second's numbered behind the first's; tau is the first's."""
-    per_region = ("weights", "means", "covariances", "seed_labels", "predicted_classes", "sizes", "members")
-    return Regions(
-        **{name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in per_region},
-        member_offsets=np.concatenate(
-            [first.member_offsets, first.member_offsets[-1] + second.member_offsets[1:]]
-        ),
-        tau=first.tau,
-    )
+    """Return the regions of both, the second's numbered behind the first's; tau is the first's."""
+    arrays = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _ARRAYS}
+    offsets = [first.member_offsets, first.member_offsets[-1] + second.member_offsets[1:]]
+    return Regions(**{**arrays, "member_offsets": np.concatenate(offsets)}, tau=first.tau)

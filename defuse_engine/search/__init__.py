@@ -1,1 +1,1 @@
-"""Step 1 of the method: misclassified candidates around the dataset's codes."""
+"""Step 1 of the method: the search for misclassified candidates around the dataset's codes."""

@@ -1,4 +1,4 @@
-"""Whether a search still finds anything new: its curve, and the rule that ends it."""
+"""Saturation: whether a search still finds anything new, and the rule that ends it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from defuse_engine.configs import LEAST_CODES
 from defuse_engine.types import Chunk
 
 _RADIUS = 0.5
-"""Of a group, over the standard deviation of the train codes."""
+"""Radius of a group, over the standard deviation of the train codes."""
 _MOST_GROUPS = 1_000
-"""Of one seed label and predicted class: what a misclassification costs must not grow with their number."""
+"""Most groups of one seed label and predicted class: they must not make each misclassification slower."""
 
 
 @dataclass(frozen=True)
 class SaturationPoint:
-    """What a search had found after a shard."""
+    """The state of a search after a shard."""
 
     candidates: int
     misclassifications: int
@@ -35,15 +35,15 @@ class SaturationPoint:
 class Saturation:
     """Counts groups as shards come in, in their order.
 
-    A group is misclassifications with one seed label and one predicted class, within half a standard
-    deviation of the train codes of its first one. It comes into sight with its tenth. What lies far from the
-    first thousand groups of its labels goes to the nearest. Regions proper take a
-    mixture over everything that was found; groups are their cheap likeness, counted while the search goes on.
+    A group is a set of misclassifications with one seed label and one predicted class, within half a standard
+    deviation of the train codes of its first one. It comes into sight with its tenth. After the first
+    thousand groups of its labels, a misclassification goes to the nearest one. Regions take a mixture over
+    everything that was found; groups are a cheap estimate of them while the search goes on.
     """
 
     def __init__(self, spread: Float32[np.ndarray, " d"]):
         """`spread` is the standard deviation of the train codes in each coordinate."""
-        # In a coordinate that never varies all places are the same, whatever it is measured in.
+        # In a coordinate that never varies all places are the same, whatever the unit.
         self._spread = np.where(spread > 0.0, spread, np.float32(1.0))
         self._leaders: dict[tuple[int, int], np.ndarray] = {}
         self._sizes: Counter[tuple[int, int, int]] = Counter()
@@ -66,7 +66,7 @@ class Saturation:
         )
 
     def over(self, patience_shards: int) -> bool:
-        """Whether so many shards in a row brought nothing new into sight; never where that is -1."""
+        """Whether so many shards in a row brought nothing new into sight; never if that is -1."""
         return 0 < patience_shards <= self._shards_without
 
     def _group(self, place: np.ndarray, label: int, predicted: int) -> tuple[int, int, int]:

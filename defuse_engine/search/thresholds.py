@@ -8,41 +8,54 @@ import numpy as np
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.search.belief import Judge
 
 _REACH_SHARE = 0.75
-"""Share of the log-odds within the judge's reach that is asked for at most."""
+"""Largest share of the log-odds within reach that is asked for."""
 _LEAST_PROBABILITY = 0.5
-"""What is likelier no bug is never believed."""
+"""What is more likely no bug is never believed."""
 _LEAST_READING = 0.5
-"""Probability of the seed label that the witness must give, over the typical one."""
+"""Probability that the readers must give the seed label, over the typical one."""
 _REGION_AGREEMENT = 0.85
 """Mean agreement that a region's samples must reach, over the typical one."""
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Least probability of being a bug, least agreement with the seed label, and how far it must be read."""
+    """Least values of a belief; 0 asks for nothing."""
 
-    probability: float
-    agreement: float
-    reading: float
-    """Least probability that the witness gives the seed label: it must see what the seed shows, not just
-    something else than the classifier does."""
-    region_probability: float
-    """Mean over a region's misclassified samples: a region takes people's time, and must leave half of the
-    doubt that could still be removed."""
-    region_agreement: float
+    probability: float = 0.0
+    """Of being a bug."""
+    agreement: float = 0.0
+    """Share of the neighbours that bear the seed label."""
+    reading: float = 0.0
+    """Probability that the readers give the seed label. They must see what the seed shows, not just something
+    else than the classifier does."""
+    region_probability: float = 0.0
+    """Mean over a region's misclassified samples. A region takes people's time, so it must leave at most half
+    of the doubt that could still be removed."""
+    region_agreement: float = 0.0
+    """Mean over a region's samples."""
 
 
-def set_thresholds(judge: Judge, config: AuditConfig, reporter: Reporter) -> Thresholds:
-    """The config's thresholds, lowered (BELIEF_OUT_OF_REACH) where no evidence here can reach them.
+@dataclass(frozen=True)
+class Typical:
+    """What a dataset's latent space and readers can show, measured on validation items."""
 
-    Neighbours in a latent space that hardly tells classes apart agree with nobody, and where classes are hard
-    to tell the witness is sure of none: both count over what is typical of validation items and their own
-    label.
+    reach: float = 1.0
+    """The largest probability of being a bug that a candidate of even odds can get."""
+    agreement: float = 1.0
+    """Median share of an item's neighbours that bear its own label, of items classified correctly."""
+    reading: float = 1.0
+    """Median probability that the readers give an item's own label, of items classified correctly."""
+
+
+def set_thresholds(typical: Typical, config: AuditConfig, reporter: Reporter) -> Thresholds:
+    """Return the config's thresholds, lowered with a warning (BELIEF_OUT_OF_REACH) if none can reach them.
+
+    In a latent space that hardly tells classes apart, neighbours agree with no label. If classes are hard to
+    tell apart, the readers are sure of none. So both thresholds are relative to what is typical.
     """
-    reach = judge.reach
+    reach = typical.reach
     within_reach = max(
         _LEAST_PROBABILITY, float(1.0 / (1.0 + np.exp(-_REACH_SHARE * np.log(reach / (1.0 - reach)))))
     )
@@ -50,15 +63,14 @@ def set_thresholds(judge: Judge, config: AuditConfig, reporter: Reporter) -> Thr
     if probability < config.belief_threshold:
         reporter.warning(
             "BELIEF_OUT_OF_REACH",
-            f"belief_threshold is {config.belief_threshold:g}, but the dataset's codes and the classifier's "
-            f"confidence make no misclassification likelier a bug than {reach:.3f}: those above "
-            f"{probability:.3f} are believed; more validation data, or a VAE that tells the classes apart, "
-            "gives better evidence",
+            f"belief_threshold is {config.belief_threshold:g}, but with this dataset no misclassification "
+            f"gets a bug probability above {reach:.3f}. Those above {probability:.3f} are believed instead. "
+            "Add validation items, or use a VAE that tells the classes apart",
         )
     return Thresholds(
         probability=probability,
-        agreement=config.agreement_threshold * judge.typical_agreement,
-        reading=_LEAST_READING * judge.typical_reading,
+        agreement=config.agreement_threshold * typical.agreement,
+        reading=_LEAST_READING * typical.reading,
         region_probability=(probability + max(reach, probability)) / 2.0,
-        region_agreement=_REGION_AGREEMENT * judge.typical_agreement,
+        region_agreement=_REGION_AGREEMENT * typical.agreement,
     )

@@ -1,1 +1,1 @@
-"""Training of a VAE whose reconstructions the classifier can read."""
+"""The training of a VAE whose reconstructions the classifier can read."""

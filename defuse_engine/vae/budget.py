@@ -1,4 +1,4 @@
-"""How much of a training's time, or of its steps, is spent."""
+"""The budget of a training: the share of its time, or of its steps, that is spent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Callable
 class Budget:
     """Counts the steps of all settings together.
 
-    With `max_steps` they alone say how far the training is, so that two runs take the same course; the time
-    only ends it. Without (0), the time says it.
+    With `max_steps`, steps alone measure how far the training is, so two runs take the same course, and the
+    time only ends it. Without it (0), the time measures it.
     """
 
     def __init__(self, budget_s: float, max_steps: int, clock_s: Callable[[], float] = time.monotonic):
@@ -27,7 +27,7 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """The share that is spent, 0..1."""
+        """The share that is spent, in [0, 1]."""
         of_time = (self._clock_s() - self._started_s) / self._budget_s
         if of_time >= 1.0 or not self._max_steps:
             return min(1.0, of_time)
@@ -35,7 +35,7 @@ class Budget:
 
     @property
     def estimated_steps(self) -> int:
-        """How many steps it will have been at the present pace."""
+        """The total number of steps at the present pace."""
         if self._max_steps:
             return self._max_steps
         spent = self.spent

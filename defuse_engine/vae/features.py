@@ -1,13 +1,13 @@
-"""What the classifier sees in an image: activations inside its graph, with gradients to the image."""
+"""The classifier's features of an image: activations inside its graph, with gradients to the image."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, fx, nn
 
-from defuse_engine.models.differentiable import DifferentiableModel
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.models.scores import log_probabilities
+from defuse_engine.models.torch_form.differentiable import DifferentiableModel
 from defuse_engine.types import OutputKind, Preprocessing
 
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
@@ -29,7 +29,7 @@ class Features(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Activations from shallow to deep, float32."""
+        """Return activations from shallow to deep, float32."""
         inputs = apply(self.preprocessing, images).to(self.input_dtype)
         size = self.fixed_batch_size or len(inputs)
         missing = -len(inputs) % size
@@ -41,7 +41,7 @@ class Features(nn.Module):
 
 
 def _with_activations(module: fx.GraphModule) -> fx.GraphModule:
-    """Let the graph give, before its scores, what enters some of its weighted layers."""
+    """Add to the graph's outputs, before its scores, the inputs of some of its weighted layers."""
     layers = [node for node in module.graph.nodes if node.meta.get("onnx_op_type") in _WEIGHTED]
     entering = list(dict.fromkeys(source for layer in layers if (source := _source(layer)) is not None))
     (output,) = (node for node in module.graph.nodes if node.op == "output")
@@ -51,7 +51,7 @@ def _with_activations(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def _source(layer: fx.Node) -> fx.Node | None:
-    """Find the computed tensor that a weighted layer takes; None where it takes the image itself."""
+    """Find the computed tensor that a weighted layer takes; None if it takes the image itself."""
     computed = [node for node in layer.all_input_nodes if node.op.startswith("call")]
     return computed[0] if computed else None
 

@@ -1,4 +1,4 @@
-"""What a training minimises: distances relative to the data's own variance, so that no scale matters."""
+"""The loss of a training: distances relative to the data's own variance, independent of its scale."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 from torch.nn import functional
 
 _LEAST_CONTRAST_SHARE = 0.1
-"""Added to each image's variance, as a share of the mean: a blank image must not weigh without bound."""
+"""Added to each image's variance, as a share of the mean, to bound the weight of a blank image."""
 _MOST_DISTANCE = 4.0
 """A feature's distance of one image grows linearly beyond this many variances, as Huber's loss does."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One choice of what the data is to decide."""
+    """One setting that the data may choose."""
 
     latent_size: int
     feature_weight: float
-    """Of the distance of features, beside 1 for that of pixels."""
+    """Weight of the distance of features; that of pixels has 1."""
     kl_weight: float
-    """Of the divergence in nats: a latent coordinate is used while it saves more distance than that."""
+    """Weight of the divergence in nats: a latent coordinate is used if it saves more distance than that."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def pixel_distance(
 ) -> Float[Tensor, ""]:
     """Return the mean over images of the squared error over the image's own contrast, 0 or more.
 
-    A classifier that standardises what it sees reads a dark image like a bright one: so must the loss.
+    A classifier that standardises its input reads a dark image like a bright one, and so must the loss.
     """
     floor = _LEAST_CONTRAST_SHARE * scales.pixels
     errors = (images - decoded).square().sum((1, 2, 3))
@@ -93,7 +93,7 @@ def total(
     divergence: Float[Tensor, ""],
     warm: float,
 ) -> Float[Tensor, ""]:
-    """Weigh the three terms; `divergence` is in nats, `warm` in 0..1 how far it counts yet."""
+    """Weigh the three terms; `divergence` is in nats, and counts by `warm`, in [0, 1]."""
     reconstruction = (pixels + setting.feature_weight * features) / (1 + setting.feature_weight)
     return reconstruction + warm * setting.kl_weight * divergence
 

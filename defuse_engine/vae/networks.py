@@ -1,7 +1,7 @@
 """Encoder and decoder for images of any size and number of channels; both export to plain ONNX operations.
 
-Residual blocks without normalisation, their branches scaled by a learned gain that starts small (S. De,
-S. Smith, Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks, 2020): a
+Residual blocks have no normalisation; a learned gain that starts small scales their branches (S. De, S.
+Smith, Batch Normalization Biases Residual Blocks Towards the Identity Function in Deep Networks, 2020). A
 decoder without normalisation runs faster in the search, and its graph has a gradient everywhere.
 """
 
@@ -18,22 +18,22 @@ from torch.nn import functional
 from defuse_engine.models.preprocessing import ImageShape
 
 _FULL_SIDE = 16
-"""Images up to this side are worked on pixel by pixel; larger ones by patches, which cost less."""
+"""Images up to this side are processed pixel by pixel, larger ones by patches, which cost less."""
 _GRID_SIDE = 32
 _LEAST_GRID_SIDE = 7
 _WIDTHS = (24, 32, 64, 128)
 _WIDE_SIDE = 16
-"""Grids up to this side begin with the second width: the first is what larger ones can afford."""
+"""Grids up to this side begin with the second width; larger ones can only afford the first."""
 _HIDDEN = 256
 _FIRST_GAIN = 0.2
 _LOGVAR_RANGE = (-12.0, 4.0)
 _LEAST_CONTRAST = 0.02
-"""Of an image's standard deviation, relative to the data's: below is noise that must not be blown up."""
+"""Least standard deviation of an image, relative to the data's: below is noise, not to be amplified."""
 
 
 @dataclass(frozen=True)
 class Values:
-    """What the train split's values are like; scalars, in the dataset's units."""
+    """Statistics of the train split's values; scalars, in the dataset's units."""
 
     low: float
     high: float
@@ -43,7 +43,7 @@ class Values:
 
 @dataclass(frozen=True)
 class Geometry:
-    """How an image is cut: patches, then grids of half the side until the last is small."""
+    """The division of an image: patches, then grids of half the side until the last is small."""
 
     image_shape: ImageShape
     patch: int
@@ -124,9 +124,9 @@ class VaeEncoder(nn.Module):
         return self.mu(features), self.logvar(features).clamp(*_LOGVAR_RANGE)
 
     def _inputs(self, images: Tensor) -> Tensor:
-        """Standardise by the data, and beside it by each image's own mean and contrast.
+        """Standardise by the data, and also by each image's own mean and contrast.
 
-        Without the second, what a dark or pale image shows would be lost beside the bright ones.
+        Without the second, the content of dark and pale images would be lost beside the bright ones.
         """
         common = (images - self.values.mean) / self.values.std
         own = common - common.mean((1, 2, 3), keepdim=True)
@@ -179,7 +179,7 @@ class VaeDecoder(nn.Module):
 
 
 class Vae(nn.Module):
-    """Both halves."""
+    """A VAE: both halves."""
 
     def __init__(self, image_shape: ImageShape, values: Values, latent_size: int):
         super().__init__()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +13,18 @@ import torch
 from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.errors import InvalidDataset, Reason
 from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.seeding import numpy_generator
-from defuse_engine.vae import choice, report
+from defuse_engine.random_streams import numpy_generator
+from defuse_engine.vae import choose_setting, report
 from defuse_engine.vae.budget import Budget
-from defuse_engine.vae.choice import Measured, Trained
+from defuse_engine.vae.choose_setting import Measured, Trained
 from defuse_engine.vae.export import export_vae
 from defuse_engine.vae.loss import Scales, Setting, measure_scales
 from defuse_engine.vae.networks import Vae, Values
-from defuse_engine.vae.readers import Reader, open_features, open_witness, sample
+from defuse_engine.vae.readers import Readers, open_features, sample, train_reader
 from defuse_engine.vae.training import Material, Training
 
 STAGE = "train"
@@ -34,55 +34,49 @@ _LEAST_TRIAL_STEPS = 100
 _PACE_STEPS = 20
 """Steps after which it is known how many the budget allows."""
 _MILESTONES = 5
-"""How often the chosen setting is measured on the rest of the way."""
+"""How often the chosen setting is measured during the rest of its training."""
 _TRIAL_SAMPLE = 2000
 _FINAL_SAMPLE = 10_000
 _VALUES_SAMPLE = 4096
 _SCALES_SAMPLE = 512
 _SAMPLE_BYTES = 1 << 28
 _SCALES_BYTES = 1 << 24
-"""Activations may take a hundred times the room of their images."""
+"""Activations may take a hundred times the memory of their images."""
 ENCODER, DECODER = "output/encoder.onnx", "output/decoder.onnx"
 
 
-def run(
-    folder: Path,
-    config: VaeTrainingConfig,
-    model_bytes: bytes,
-    classifier: Classifier,
-    dataset: Dataset,
-    runtime: Runtime,
-    seed: int,
-    reporter: Reporter,
+def train_vae(
+    job: Job, config: VaeTrainingConfig, classifier: Classifier, dataset: Dataset, reporter: Reporter
 ) -> dict[str, Any]:
-    """Do a training; writes the files under `folder / output`, returns the object of `result.json`.
+    """Do a training; write the files into the job folder, return the object of `result.json`.
 
     Raises DATASET_CONSTANT, PREFLIGHT_CLASSIFIER_ACCURACY and VAE_TRAINING_DIVERGED.
     """
+    folder, random_seed, runtime = job.folder, job.random_seed, classifier.session.runtime
     budget = Budget(config.budget_s, config.max_steps)
     reporter.progress(STAGE, 0, max(1, config.max_steps), "steps")
-    values = measure_values(dataset, numpy_generator(seed, "vae-values"))
-    order = numpy_generator(seed, "vae-validation")
+    values = measure_values(dataset, numpy_generator(random_seed, "vae-values"))
+    order = numpy_generator(random_seed, "vae-validation")
     split = dataset.validation
     rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
-    witness = open_witness(dataset, runtime, seed)
-    reader = Reader(classifier, witness, split.images(rows), split.labels[rows])
+    independent = train_reader(dataset, runtime, random_seed)
+    readers = Readers(classifier, independent, split.images(rows), split.labels[rows])
+    features = open_features(classifier, dataset, random_seed, reporter)
     material = Material(
         train=dataset.train,
         image_shape=dataset.image_shape,
         values=values,
-        features=(features := open_features(model_bytes, classifier, dataset, runtime, seed, reporter)),
-        scales=_scales(dataset, features, runtime, numpy_generator(seed, "vae-scales")),
+        features=features,
+        scales=_scales(dataset, features, runtime, numpy_generator(random_seed, "vae-scales")),
         runtime=runtime,
-        seed=seed,
+        random_seed=random_seed,
     )
-    trained = train(
-        choice.settings(config.latent_sizes, dataset.image_shape), material, reader, budget, reporter
-    )
+    settings = choose_setting.settings(config.latent_sizes, dataset.image_shape)
+    trained = train(settings, material, readers, budget, reporter)
     export_vae(trained.vae, folder / ENCODER, folder / DECODER)
     rows = sample(split, _FINAL_SAMPLE, _SAMPLE_BYTES, order)
     final = report.measure_files(
-        folder, ENCODER, DECODER, Reader(classifier, witness, split.images(rows), split.labels[rows])
+        folder, ENCODER, DECODER, Readers(classifier, independent, split.images(rows), split.labels[rows])
     )
     report.warn(final, trained, dataset, config, reporter)
     reporter.progress(STAGE, budget.steps, budget.steps, "steps")
@@ -93,18 +87,18 @@ def run(
         "decoder": DECODER,
         "latent_size": trained.chosen.latent_size,
         "reconstruction_sheet": report.reconstruction_sheet(folder, final, values),
-        "prior_sheet": report.prior_sheet(folder, trained.vae, values, seed),
+        "prior_sheet": report.prior_sheet(folder, trained.vae, values, random_seed),
         "config": config.to_json(),
     }
 
 
 def train(
-    settings: list[Setting], material: Material, reader: Reader, budget: Budget, reporter: Reporter
+    settings: list[Setting], material: Material, readers: Readers, budget: Budget, reporter: Reporter
 ) -> Trained:
     """Try settings, choose, and spend the rest of the budget on the chosen one.
 
-    On a slow machine, or with little time, fewer settings are tried: after a handful of steps none says
-    anything about what it would become.
+    On a slow machine, or with little time, fewer settings are tried. After a handful of steps a setting says
+    nothing about what it would become.
     """
     trainings = {settings[0]: Training(settings[0], material)}
     while budget.steps < _PACE_STEPS and budget.spent < 1.0:
@@ -119,26 +113,26 @@ def train(
         start = budget.spent
         for _ in _until(start + shares[number], budget, reporter):
             training.step(1.0)
-        return measure(training, reader)
+        return measure(training, readers)
 
     rounds = len(_TRIAL_ENDS) if len(settings) > 1 else 1
-    chosen, points = choice.halve(settings, rounds, trial)
+    chosen, points = choose_setting.halve(settings, rounds, trial)
     training = trainings.pop(chosen)
     trainings.clear()  # frees the weights of those that lost
-    last, vae = _finish(training, reader, budget, reporter)
+    last, vae = _finish(training, readers, budget, reporter)
     return Trained(vae, [last if point.setting == chosen else point for point in points], chosen)
 
 
-def measure(training: Training, reader: Reader) -> Measured:
-    """Measure a setting as it stands on the reader's sample."""
-    reconstructions = training.reconstruct(reader.images)
-    right = reader.right(reconstructions)
+def measure(training: Training, readers: Readers) -> Measured:
+    """Measure a setting as it stands, on the readers' sample."""
+    reconstructions = training.reconstruct(readers.images)
+    right = readers.right(reconstructions)
     return Measured(
         setting=training.setting,
-        right=right & reader.right_to_witness(reconstructions),
-        readability=reader.readability(right),
-        reconstruction_mse=float(np.mean((reconstructions - reader.images) ** 2, dtype=np.float64)),
-        divergence=training.divergence(reader.images),
+        right=right & readers.right_to_independent(reconstructions),
+        readability=readers.readability(right),
+        reconstruction_mse=float(np.mean((reconstructions - readers.images) ** 2, dtype=np.float64)),
+        divergence=training.divergence(readers.images),
         steps=training.steps,
     )
 
@@ -146,7 +140,7 @@ def measure(training: Training, reader: Reader) -> Measured:
 def measure_values(dataset: Dataset, rng: np.random.Generator) -> Values:
     """Measure range, mean and deviation of the train split's values.
 
-    Raises DATASET_CONSTANT where all values are the same: there is nothing to learn.
+    Raises DATASET_CONSTANT if all values are the same: there is nothing to learn.
     """
     pixels = dataset.train.pixels
     unit = 255.0 if pixels.dtype == np.uint8 else 1.0
@@ -154,8 +148,8 @@ def measure_values(dataset: Dataset, rng: np.random.Generator) -> Values:
     if not high > low:
         raise InvalidDataset(
             Reason.DATASET_CONSTANT,
-            f"every pixel of the train split is {low:g}: there is nothing that a VAE could learn; check "
-            "how the dataset was made",
+            f"every pixel of the train split is {low:g}, so a VAE has nothing to learn. Check how the "
+            "dataset was made",
             {"value": low},
         )
     images = dataset.train.images(sample(dataset.train, _VALUES_SAMPLE, _SAMPLE_BYTES, rng))
@@ -163,19 +157,19 @@ def measure_values(dataset: Dataset, rng: np.random.Generator) -> Values:
     return Values(low, high, float(images.mean(dtype=np.float64)), max(std, 1e-3 * (high - low)))
 
 
-def _finish(training: Training, reader: Reader, budget: Budget, reporter: Reporter) -> tuple[Measured, Vae]:
+def _finish(training: Training, readers: Readers, budget: Budget, reporter: Reporter) -> tuple[Measured, Vae]:
     """Train on while the rate falls by half a cosine.
 
     The last state counts, unless an earlier one read clearly more.
     """
     start = budget.spent
-    best = measure(training, reader)
+    best = measure(training, readers)
     vae = copy.deepcopy(training.average)
     for milestone in range(1, _MILESTONES + 1):
         for spent in _until(start + (1 - start) * milestone / _MILESTONES, budget, reporter):
             training.step(0.5 * (1 + math.cos(math.pi * (spent - start) / max(1e-9, 1 - start))))
-        now = measure(training, reader)
-        if not choice.clearly_worse(now.right, best.right):
+        now = measure(training, readers)
+        if not choose_setting.clearly_worse(now.right, best.right):
             best, vae = now, copy.deepcopy(training.average)
     return best, vae
 

@@ -1,4 +1,4 @@
-"""One setting in training: steps of gradient descent that can be stopped and taken up again at any time."""
+"""The training of one setting: gradient descent that can be stopped and continued at any time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from defuse_engine.errors import Reason, VaeTrainingFailed
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import Runtime, computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
-from defuse_engine.seeding import numpy_generator, stream_seed, torch_generator
+from defuse_engine.random_streams import numpy_generator, stream_random_seed, torch_generator
 from defuse_engine.types import Images
 from defuse_engine.vae import loss
 from defuse_engine.vae.loss import Scales, Setting
@@ -35,7 +35,7 @@ _EVALUATION_BATCH = 256
 
 @dataclass(frozen=True)
 class Material:
-    """What every setting trains on."""
+    """The data and the scales that every setting trains with."""
 
     train: Split
     image_shape: ImageShape
@@ -44,11 +44,11 @@ class Material:
     """Images to activations, the last of them log-probabilities."""
     scales: Scales
     runtime: Runtime
-    seed: int
+    random_seed: int
 
 
 class Balanced:
-    """Draws train items; a class counts by the square root of its size, so that rare ones are learned too."""
+    """Draws train items; a class counts by the square root of its size, because rare ones must be learned."""
 
     def __init__(self, split: Split, generator: np.random.Generator):
         counts = np.bincount(split.labels)
@@ -80,21 +80,21 @@ class Training:
         self.steps = 0
         device = material.runtime.device
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(stream_seed(material.seed, "vae-weights", setting.latent_size))
+            torch.manual_seed(stream_random_seed(material.random_seed, "vae-weights", setting.latent_size))
             self.vae = Vae(material.image_shape, material.values, setting.latent_size).to(device)
         self.average = copy.deepcopy(self.vae).requires_grad_(False)
         self._optimizer = torch.optim.Adam(self.vae.parameters(), betas=(0.9, 0.99), fused=True)
-        self._noise = torch_generator(material.seed, "vae-noise")
-        self._items = Balanced(material.train, numpy_generator(material.seed, "vae-items"))
+        self._noise = torch_generator(material.random_seed, "vae-noise")
+        self._items = Balanced(material.train, numpy_generator(material.random_seed, "vae-items"))
         self._speed = 1.0
         self._failures = 0
         self._kept = self._state()
 
     def step(self, share_of_rate: float) -> None:
-        """One step at a share of the learning rate.
+        """Make one step at a share of the learning rate.
 
-        Where the loss or the gradient is not finite, it goes back to the last good state and goes on more
-        slowly; the fourth time it raises VAE_TRAINING_DIVERGED.
+        If the loss or the gradient is not finite, it goes back to the last good state and goes on more
+        slowly. The fourth time it raises VAE_TRAINING_DIVERGED.
         """
         if not self._stepped(share_of_rate):
             self._go_back()
@@ -171,7 +171,7 @@ class Training:
             raise VaeTrainingFailed(
                 Reason.VAE_TRAINING_DIVERGED,
                 f"the loss was not finite {self._failures} times, each time at a lower learning rate "
-                f"(latent size {self.setting.latent_size}, step {self.steps}); look for extreme values in "
+                f"(latent size {self.setting.latent_size}, step {self.steps}). Look for extreme values in "
                 "the images, and for a classifier whose gradient is not finite on them",
                 {"step": self.steps, "latent_size": self.setting.latent_size},
             )

@@ -7,14 +7,13 @@ from typing import Any
 import numpy as np
 
 from defuse_engine.configs import EvaluationConfig, RegionLabel
-from defuse_engine.correction.labeled_regions import check_labels, draw_codes, is_confirmed
-from defuse_engine.errors import JobInvalid
-from defuse_engine.inputs.resources import Resources
-from defuse_engine.job_folder.job_file import Job
+from defuse_engine.correction.labeled_regions import LabeledRegions, draw_codes
+from defuse_engine.inputs.loaded import LoadedInputs
+from defuse_engine.job_folder.job_file import Job, required
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.regions.regions_file import read_regions
-from defuse_engine.types import Regions
+from defuse_engine.search.recipe import SearchRecipe
 from defuse_engine.verify.second_search import second_search
 
 _BATCH = 256
@@ -22,25 +21,30 @@ _BATCH = 256
 
 
 def compare(
-    job: Job, config: EvaluationConfig, resources: Resources, candidate: Classifier, reporter: Reporter
+    job: Job,
+    config: EvaluationConfig,
+    recipe: SearchRecipe,
+    inputs: LoadedInputs,
+    candidate: Classifier,
+    reporter: Reporter,
 ) -> dict[str, Any]:
-    """Compares `candidate` with `resources.classifier`; returns what the comparison adds to `result.json`."""
-    if job.inputs.regions is None:
-        raise JobInvalid("job.inputs of kind evaluate needs regions")
-    regions = read_regions(job.inputs.regions)
-    check_labels(config.labels, regions, resources.dataset.class_count)
+    """Compare `candidate` with `inputs.classifier`; return what the comparison adds to `result.json`."""
+    labeled = LabeledRegions(config.labels, read_regions(required(job.inputs.regions)))
+    labeled.check(inputs.dataset.class_count)
     return {
-        **_on_test(resources, candidate),
-        "regions": _on_regions(job, config, resources, candidate, regions),
-        "second_search": second_search(job, config, resources, candidate, reporter),
+        **_on_test(inputs, candidate),
+        "regions": [
+            _on_region(label, labeled, config, inputs, candidate, job.random_seed) for label in config.labels
+        ],
+        "second_search": second_search(job, config, recipe, inputs, candidate, reporter),
     }
 
 
-def _on_test(resources: Resources, candidate: Classifier) -> dict[str, Any]:
-    test, classes = resources.dataset.test, resources.dataset.class_count
+def _on_test(inputs: LoadedInputs, candidate: Classifier) -> dict[str, Any]:
+    test, classes = inputs.dataset.test, inputs.dataset.class_count
     labels = test.labels
-    before = _right(resources.classifier, resources)
-    after = _right(candidate, resources)
+    before = _right(inputs.classifier, inputs)
+    after = _right(candidate, inputs)
     return {
         "test_size": len(test),
         "test_accuracy_before": float(before.mean()),
@@ -59,8 +63,8 @@ def _on_test(resources: Resources, candidate: Classifier) -> dict[str, Any]:
     }
 
 
-def _right(classifier: Classifier, resources: Resources) -> np.ndarray:
-    test = resources.dataset.test
+def _right(classifier: Classifier, inputs: LoadedInputs) -> np.ndarray:
+    test = inputs.dataset.test
     parts = [
         classifier.predict(images) == test.labels[chosen]
         for chosen, images in test.batches(np.arange(len(test)), classifier.batch_size)
@@ -68,35 +72,30 @@ def _right(classifier: Classifier, resources: Resources) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _on_regions(
-    job: Job, config: EvaluationConfig, resources: Resources, candidate: Classifier, regions: Regions
-) -> list[dict[str, Any]]:
-    return [_on_region(label, job, config, resources, candidate, regions) for label in config.labels]
-
-
 def _on_region(
     label: RegionLabel,
-    job: Job,
+    labeled: LabeledRegions,
     config: EvaluationConfig,
-    resources: Resources,
+    inputs: LoadedInputs,
     candidate: Classifier,
-    regions: Regions,
+    random_seed: int,
 ) -> dict[str, Any]:
-    # A stage that the correction does not draw from, even where both jobs have one seed.
+    regions = labeled.regions
+    # A stage that the correction does not draw from, even if both jobs have one random seed.
     codes = draw_codes(
-        label.region, regions, (config.tau,), config.samples_per_region, job.seed, "verify/samples"
+        label.region, regions, (config.tau,), config.samples_per_region, random_seed, "verify/samples"
     )
     before, after = 0, 0
-    # In batches: the images of all samples could be more than the memory holds.
+    # In batches: the images of all samples may not fit into memory.
     for start in range(0, len(codes), _BATCH):
-        images = resources.decoder(codes[start : start + _BATCH])
-        before += int((resources.classifier.predict(images) == label.label).sum())
+        images = inputs.decoder(codes[start : start + _BATCH])
+        before += int((inputs.classifier.predict(images) == label.label).sum())
         after += int((candidate.predict(images) == label.label).sum())
     return {
         "region": label.region,
         "label": label.label,
         "predicted_class": int(regions.predicted_classes[label.region]),
-        "confirmed": is_confirmed(label, regions),
+        "confirmed": labeled.is_confirmed(label),
         "accuracy_before": before / len(codes),
         "accuracy_after": after / len(codes),
         "samples": len(codes),

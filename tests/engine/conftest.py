@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 import pytest
 from onnx import helper
-from onnx_graphs import graph
 
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.regions.regions_file import write_regions
-from defuse_engine.search import assembly
-from defuse_engine.search.witness import Witness
+from defuse_engine.search import calibrated_belief
+from defuse_engine.search.readers import Readers
 from defuse_engine.types import Regions
+from tests.models.onnx_graphs import graph
 
 IMAGE_SHAPE = (1, 2, 3)
 BASIS = np.linalg.qr(np.random.default_rng(7).standard_normal((6, 2)))[0].astype(np.float32)
@@ -103,12 +103,15 @@ def graphs() -> type[Graphs]:
     return Graphs
 
 
-@pytest.fixture
-def make_job(tmp_path):
-    """Write a job folder on the analytic models; `files` replaces inputs, `inputs` their entries."""
+class Jobs:
+    """Writes job folders on the analytic models below one folder, and does them in this process."""
 
-    def make(kind="audit", name="job", files=None, inputs=None, **job) -> Path:
-        folder = tmp_path / name
+    def __init__(self, folder: Path):
+        self._folder = folder
+
+    def make(self, kind="audit", name="job", files=None, inputs=None, **job) -> Path:
+        """Write a job folder; `files` replaces inputs, `inputs` their entries."""
+        folder = self._folder / name
         (folder / "inputs").mkdir(parents=True)
         contents = {
             "classifier.onnx": Graphs.classifier,
@@ -131,17 +134,8 @@ def make_job(tmp_path):
         (folder / "job.json").write_text(json.dumps(document))
         return folder
 
-    return make
-
-
-@pytest.fixture
-def follow_up(make_job):
-    """Write a job folder on two regions of an audit, inside the stripe that the classifier gets wrong.
-
-    Both are labeled `label`, unless the config names `labels`; an evaluation needs a `candidate`.
-    """
-
-    def make(
+    def follow_up(
+        self,
         kind,
         config,
         *,
@@ -153,8 +147,12 @@ def follow_up(make_job):
         variances=((0.05, 1.0), (0.05, 1.0)),
         candidate=None,
     ) -> Path:
+        """Write a job folder on two regions of an audit, inside the stripe that the classifier gets wrong.
+
+        Both are labeled `label`, unless the config names `labels`; an evaluation needs a `candidate`.
+        """
         labels = [{"region": region, "label": label} for region in range(2)]
-        folder = make_job(kind=kind, name=name, files=files, config={"labels": labels, **config})
+        folder = self.make(kind=kind, name=name, files=files, config={"labels": labels, **config})
         regions = Regions(
             weights=np.array([0.5, 0.5]),
             means=np.array(means),
@@ -175,10 +173,33 @@ def follow_up(make_job):
         (folder / "job.json").write_text(json.dumps(job))
         return folder
 
-    return make
+    @staticmethod
+    def do(folder: Path, reporter=None) -> dict[str, Any]:
+        """Do a job; returns what `result.json` holds."""
+        from defuse_engine.job import run_job
+        from defuse_engine.job_folder.job_file import read_job
+
+        run_job(read_job(folder), reporter or Silent())
+        return json.loads((folder / "output/result.json").read_text())
 
 
 @pytest.fixture
+def make_job(tmp_path):
+    return Jobs(tmp_path).make
+
+
+@pytest.fixture
+def follow_up(tmp_path):
+    return Jobs(tmp_path).follow_up
+
+
+@pytest.fixture(scope="module")
+def shared_jobs(tmp_path_factory) -> Jobs:
+    """Jobs whose results several tests of a module look at."""
+    return Jobs(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture(scope="session")
 def run_engine():
     """Run the engine as a program of its own, to its end."""
 
@@ -198,25 +219,25 @@ def run_engine():
     return run
 
 
-_witnesses: dict[str, Witness] = {}
+_trained: dict[str, Readers] = {}
 
 
-@pytest.fixture(autouse=True)
-def _the_same_witness_is_trained_once(monkeypatch):
-    """Most tests of this folder share data and seed: training its networks anew took half of their time."""
+@pytest.fixture(autouse=True, scope="session")
+def _the_same_readers_are_trained_once():
+    """Most tests share data and random seed: to train the networks for each takes half of their time."""
 
-    def trained(resources, codes, seed, reporter):
-        digest = hashlib.sha256(repr((seed, resources.runtime)).encode())
-        digest.update(resources.decoder.session.model_bytes)
-        train = resources.dataset.train
-        for values in (train.images(slice(0, len(train))), train.labels, codes):
+    def readers(run):
+        inputs = run.inputs
+        digest = hashlib.sha256(repr((run.random_seed, inputs.runtime)).encode())
+        digest.update(inputs.decoder.session.model_bytes)
+        train = inputs.dataset.train
+        for values in (train.images(slice(0, len(train))), train.labels, run.train_codes):
             digest.update(np.ascontiguousarray(values).tobytes())
-        key = digest.hexdigest()
-        if key not in _witnesses:
-            _witnesses[key] = Witness(resources, codes, seed, reporter)
-        return _witnesses[key]
+        return _trained.setdefault(digest.hexdigest(), Readers(run))
 
-    monkeypatch.setattr(assembly, "Witness", trained)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrated_belief, "Readers", readers)
+        yield
 
 
 class Silent(Lines):
@@ -250,38 +271,40 @@ def reporter() -> Silent:
 @pytest.fixture
 def do_job(reporter):
     """Do a job folder in this process; returns what `result.json` holds."""
-    from defuse_engine.job import run_job
-    from defuse_engine.job_folder.job_file import read_job
-
-    def do(folder: Path) -> dict[str, Any]:
-        run_job(read_job(folder), reporter)
-        return json.loads((folder / "output/result.json").read_text())
-
-    return do
+    return lambda folder: Jobs.do(folder, reporter)
 
 
 @pytest.fixture
-def open_search(make_job, reporter):
+def open_run(make_job, reporter):
+    """Open the run of a job on the analytic models."""
+    from defuse_engine.inputs.loaded import load_inputs
+    from defuse_engine.job_folder.job_file import read_job
+    from defuse_engine.models.device import open_runtime
+    from defuse_engine.run import open_run
+
+    def open_it(device="cpu", threads=1, batch_size=256, **options):
+        job = read_job(make_job(**options))
+        return open_run(job, load_inputs(job.inputs, open_runtime(device, threads, batch_size)), reporter)
+
+    return open_it
+
+
+@pytest.fixture
+def open_search(open_run):
     """Open a search on the analytic models; returns it with its seeds.
 
     Without growth: then the candidates are those of the methods alone.
     """
-    from defuse_engine import audit
     from defuse_engine.configs import AuditConfig
-    from defuse_engine.inputs.resources import open_resources
-    from defuse_engine.job_folder.job_file import read_job
-    from defuse_engine.models.device import open_runtime
-    from defuse_engine.search.seeds import encode_split
+    from defuse_engine.recipes import AUDIT_RECIPES
+    from defuse_engine.search.open_search import open_search
+    from defuse_engine.search.seeds import first_search_seeds
 
-    def open_it(config=None, device="cpu", job_seed=1, grows=False, threads=1, **job):
+    def open_it(config=None, grows=False, random_seed=1, **options):
         config = config or AuditConfig()
-        inputs = read_job(make_job(**job)).inputs
-        resources = open_resources(inputs, open_runtime(device, threads, config.batch_size))
-        codes = encode_split(resources.encoder, resources.dataset.train, reporter)
-        judge, thresholds = assembly.open_judge(resources, codes, config, job_seed, reporter)
-        search = assembly.open_search(
-            resources, resources.classifier, codes, judge, thresholds, config, job_seed, reporter, grows=grows
-        )
-        return search, audit.first_search_seeds(resources, codes, config, job_seed)
+        run = open_run(batch_size=config.batch_size, seed=random_seed, **options)
+        recipe = AUDIT_RECIPES[config.preset].search
+        search = open_search(run, config, recipe, recipe.open_belief_model(run, config), grows=grows)
+        return search, first_search_seeds(run, config, random_seed)
 
     return open_it

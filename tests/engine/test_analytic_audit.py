@@ -15,10 +15,10 @@ CONFIG = {
 }
 
 
-@pytest.fixture
-def audited(make_job, do_job):
-    folder = make_job(name="audit", config=CONFIG)
-    return folder, do_job(folder)
+@pytest.fixture(scope="module")
+def audited(shared_jobs):
+    folder = shared_jobs.make(name="audit", config=CONFIG)
+    return folder, shared_jobs.do(folder)
 
 
 def test_the_region_lies_in_the_stripe_and_is_as_long(audited, graphs):

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from defuse_engine.configs import AuditConfig
 from defuse_engine.job_folder import limits
 
@@ -25,23 +27,44 @@ def outputs(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
 
 
-def test_an_audit_says_what_it_does_line_by_line(make_job, run_engine):
-    folder = make_job(config={"max_seeds": 900, "shard_seeds": 400})
+CONFIG = {"max_seeds": 900, "shard_seeds": 400}
+
+
+@pytest.fixture(scope="module")
+def ran(shared_jobs, run_engine):
+    """An audit as a program: its folder, its run, and its result."""
+    folder = shared_jobs.make(config=CONFIG)
     run = run_engine(folder)
     assert run.returncode == 0, run.stderr
-    assert [chunk["shard"] for chunk in run.events("chunk")] == [0, 1, 2]
+    return folder, run, json.loads((folder / "output/result.json").read_text())
+
+
+def test_an_audit_goes_through_its_stages_in_order(ran):
+    _, run, _ = ran
     stages = list(dict.fromkeys(line["stage"] for line in run.events("progress")))
     assert stages == ["preflight", "neighbourhood", "identify", "distill"]
     assert all(line["device"] == "cpu" for line in run.events("progress"))
+
+
+def test_the_last_line_names_the_result(ran):
+    _, run, _ = ran
     assert run.lines[-1] == {"event": "result", "file": "output/result.json"}
-    result = json.loads((folder / "output/result.json").read_text())
-    assert result["config"] == AuditConfig(max_seeds=900, shard_seeds=400).to_json()
-    assert result["candidates"] == sum(chunk["candidates"] for chunk in run.events("chunk"))
-    assert result["seeds"] > 700
-    assert result["misclassifications"] == sum(c["records"] for c in run.events("chunk"))
+
+
+def test_a_result_holds_every_setting(ran):
+    _, _, result = ran
+    assert result["config"] == AuditConfig(**CONFIG).to_json()
+
+
+def test_chunks_are_told_as_they_are_written_and_add_up_to_the_result(ran):
+    folder, run, result = ran
+    chunks = run.events("chunk")
+    assert [chunk["shard"] for chunk in chunks] == [0, 1, 2]
+    assert all((folder / chunk["file"]).is_file() for chunk in chunks)
     assert result["shards"] == 3
-    for chunk in run.events("chunk"):
-        assert (folder / chunk["file"]).is_file()
+    assert result["seeds"] > 700
+    assert result["candidates"] == sum(chunk["candidates"] for chunk in chunks)
+    assert result["misclassifications"] == sum(chunk["records"] for chunk in chunks)
 
 
 def test_a_job_killed_in_its_search_resumes_to_the_same_bytes(make_job, run_engine, graphs):

@@ -21,7 +21,7 @@ from defuse.v1.registry_service_pb2 import (
     VaeTensors,
 )
 
-from bench import _handmade_models, _handmade_vaes
+from tests.models import handmade_classifiers, handmade_vaes
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ async def test_inspections_find_out_what_is_registered(tiny, start_worker, inspe
 async def test_a_vae_in_one_file_and_a_named_output_are_ready(tiny, start_worker, inspected):
     start_worker()
     vae = await inspected(
-        Vae(state=REGISTRATION_STATE_INSPECTING, encoder_artifact=await tiny.artifact(_handmade_vaes.both()))
+        Vae(state=REGISTRATION_STATE_INSPECTING, encoder_artifact=await tiny.artifact(handmade_vaes.both()))
     )
     assert vae.state == REGISTRATION_STATE_READY, vae.failure
     assert vae.tensors == VaeTensors(
         mu="mu", spread="logvar", spread_kind=VAE_SPREAD_LOGVAR, code="drawn", image="reconstruction"
     )
     heads = {
-        "artifact": await tiny.artifact(_handmade_models.two_heads()),
+        "artifact": await tiny.artifact(handmade_classifiers.two_heads()),
         "preprocessing": Preprocessing(layout=LAYOUT_FLAT),
         "state": REGISTRATION_STATE_INSPECTING,
     }

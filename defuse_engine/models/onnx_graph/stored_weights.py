@@ -1,0 +1,64 @@
+"""The weights stored in an ONNX file, replaced after a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from defuse_engine.models.onnx_graph import linear_classifier
+from defuse_engine.models.onnx_graph.graph_weights import constant_value
+
+
+def storable_names(graph: onnx.GraphProto) -> set[str]:
+    """Name the tensors that `store` can write: initializers, Constant nodes, linear classifiers."""
+    return {*_tensors(graph), *_in_attributes(graph)}
+
+
+def store(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> None:
+    """Replace the numbers of the named tensors; topology, names, opset and metadata stay as they are.
+
+    Raises `ValueError` if a shape is not that of the file.
+    """
+    tensors, nodes = _tensors(model.graph), _in_attributes(model.graph)
+    for name, weight in weights.items():
+        if name in nodes:
+            linear_classifier.store(nodes[name], name, weight)
+        else:
+            _store(tensors[name], weight)
+
+
+def _tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        tensor = constant_value(node)
+        if tensor is not None:
+            tensors[node.output[0]] = tensor
+    return tensors
+
+
+def _in_attributes(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
+    return {
+        name: node
+        for node in graph.node
+        if linear_classifier.is_linear_classifier(node)
+        for name in linear_classifier.weight_names(node)
+    }
+
+
+def _store(tensor: onnx.TensorProto, weight: np.ndarray) -> None:
+    """Replace the numbers of `tensor`, in the field that holds them now."""
+    expected = numpy_helper.to_array(tensor)
+    if weight.shape != expected.shape:
+        raise ValueError(f"weight {tensor.name} must keep its shape {expected.shape}, got {weight.shape}")
+    values = np.ascontiguousarray(weight, dtype=expected.dtype)
+    if tensor.HasField("raw_data"):
+        tensor.raw_data = values.astype(values.dtype.newbyteorder("<")).tobytes()
+    elif tensor.data_type == onnx.TensorProto.FLOAT:
+        tensor.float_data[:] = values.ravel().tolist()
+    elif tensor.data_type == onnx.TensorProto.DOUBLE:
+        tensor.double_data[:] = values.ravel().tolist()
+    else:  # float16 is kept as bit patterns
+        tensor.int32_data[:] = values.view(np.uint16).ravel().tolist()

@@ -1,0 +1,145 @@
+"""The region split: regions that people called mixed are taken apart, and each part is rated and shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from defuse_engine.configs import AuditConfig, RegionSplitConfig
+from defuse_engine.errors import JobInvalid
+from defuse_engine.inputs.loaded import LoadedInputs
+from defuse_engine.job_folder.job_file import Job, required
+from defuse_engine.job_folder.output_files import read_chunk
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.regions.gallery import Gallery
+from defuse_engine.regions.grouping import Region, cut, halves, with_majorities
+from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
+from defuse_engine.regions.recipe import AuditRecipe
+from defuse_engine.regions.regions_file import joined, read_regions, write_regions
+from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
+from defuse_engine.run import Run, open_run
+from defuse_engine.search.belief import BeliefModel
+from defuse_engine.search.misclassification_rows import concatenate
+from defuse_engine.types import Misclassifications, Regions
+
+_LEAST_CODES = 5
+"""Least codes of a part. A search's groups need more, because nobody has looked at them. Most regions have
+fewer than twenty codes: on Fashion-MNIST 96 of a hundred."""
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """The parts of one region, or the reason why it has none."""
+
+    parent: int
+    parts: tuple[SampledRegion, ...]
+    reason: str
+
+
+def split_regions(
+    job: Job, config: RegionSplitConfig, recipe: AuditRecipe, inputs: LoadedInputs, reporter: Reporter
+) -> dict[str, Any]:
+    """Split regions, write `regions.npz` and contact sheets; return what `result.json` gains.
+
+    The file holds the audit's regions under their numbers, and the parts behind them, those with the largest
+    expected harm first. The parts of a region do not depend on which others are split with it. Raises
+    `JobInvalid` if the regions and the misclassifications are not of one audit.
+    """
+    regions, found = _read(job, config)
+    run = open_run(job, inputs, reporter)
+    belief_model = recipe.search.open_belief_model(run, config.audit)
+    splitter = _RegionSplitter(run, config.audit, recipe, belief_model, regions, found)
+    outcomes: list[_Outcome] = []
+    for number in config.regions:
+        reporter.progress("distill", len(outcomes), len(config.regions), "regions")
+        outcomes.append(splitter.split(number))
+    reporter.progress("distill", len(outcomes), len(config.regions), "regions")
+    parts = _rated(run, outcomes)
+    arrays = as_arrays([rated for _, rated in parts], regions.tau, regions.means.shape[1])
+    write_regions(job.output / "regions.npz", joined(regions, arrays))
+    gallery = Gallery(run, config.audit)
+    return {
+        "config": config.to_json(),
+        "regions": [
+            {**gallery.describe(len(regions) + place, rated, found), "parent": parent}
+            for place, (parent, rated) in enumerate(parts)
+        ],
+        "unsplit": [
+            {"region": outcome.parent, "reason": outcome.reason} for outcome in outcomes if not outcome.parts
+        ],
+    }
+
+
+def _read(job: Job, config: RegionSplitConfig) -> tuple[Regions, Misclassifications]:
+    if not job.inputs.misclassifications:
+        raise JobInvalid("job.inputs of kind split needs at least one file of misclassifications")
+    regions = read_regions(required(job.inputs.regions))
+    found = concatenate([read_chunk(path).misclassifications for path in job.inputs.misclassifications])
+    beyond = [number for number in config.regions if number >= len(regions)]
+    if beyond:
+        raise JobInvalid(f"config.regions names {beyond[0]}: the audit has regions 0..{len(regions) - 1}")
+    if len(regions.members) and int(regions.members.max()) >= len(found):
+        raise JobInvalid(
+            f"regions.npz numbers {int(regions.members.max()) + 1} misclassifications or more, the files "
+            f"hold {len(found)}: give all chunk files of the audit that found the regions"
+        )
+    return regions, found
+
+
+@dataclass(frozen=True)
+class _RegionSplitter:
+    """Takes regions of one audit apart, as that audit refined them."""
+
+    run: Run
+    config: AuditConfig
+    recipe: AuditRecipe
+    belief_model: BeliefModel
+    regions: Regions
+    found: Misclassifications
+
+    def split(self, number: int) -> _Outcome:
+        """Take apart one region that people said is mixed, whatever its purity; refine its parts."""
+        region, codes = self._region(number), self.found.codes
+        # A stream of its own: neither the audit's, nor that of another region.
+        random_seed = self.run.stream_random_seed("split", number)
+        count = len(region.members)
+        if count < 2 * _LEAST_CODES:
+            return _Outcome(
+                number, (), f"it has {count} codes, and two parts take at least {2 * _LEAST_CODES}"
+            )
+        parts = halves(region, codes, random_seed, self.run.device, _LEAST_CODES)
+        if len(parts) < 2:
+            parts = cut(region, codes, random_seed, self.run.device)
+        parts = [with_majorities(part, self.found) for part in parts]
+        inputs = self.run.inputs
+        sampler = RegionSampler(
+            inputs.classifier, inputs.decoder, self.belief_model, self.config.tau, random_seed
+        )
+        refined = self.recipe.refine(
+            parts, sampler, codes, self.config.sheet_samples, lambda done, total: None
+        )
+        reason = (
+            f"none of its {refined.unconvincing} parts convinces: their fresh samples are mostly classified "
+            "correctly, or the dataset's codes around them do not say that they show the seed label"
+        )
+        return _Outcome(number, refined.regions, "" if refined.regions else reason)
+
+    def _region(self, number: int) -> Region:
+        regions = self.regions
+        members = slice(int(regions.member_offsets[number]), int(regions.member_offsets[number + 1]))
+        return Region(
+            weight=float(regions.weights[number]),
+            mean=regions.means[number],
+            covariance=regions.covariances[number],
+            seed_label=int(regions.seed_labels[number]),
+            predicted_class=int(regions.predicted_classes[number]),
+            members=regions.members[members],
+        )
+
+
+def _rated(run: Run, outcomes: list[_Outcome]) -> list[tuple[int, RatedRegion]]:
+    """Return each part with its parent, those with the largest expected harm first."""
+    parents = [outcome.parent for outcome in outcomes for _ in outcome.parts]
+    rated = rate(run, [part for outcome in outcomes for part in outcome.parts], lambda done: None)
+    # The sort is stable: equal harm keeps the order of the parents.
+    return sorted(zip(parents, rated, strict=True), key=lambda part: -part[1].harm.value)

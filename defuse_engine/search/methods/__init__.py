@@ -1,0 +1,1 @@
+"""The search methods: each proposes candidates around seeds, and the search decodes and classifies them."""

@@ -1,0 +1,54 @@
+"""How a search goes, apart from its numbers: what each preset does in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from defuse_engine.configs import AuditConfig
+from defuse_engine.models.onnx_model import Classifier, Decoder
+from defuse_engine.run import Run
+from defuse_engine.search.belief import BeliefModel, BelieveEverything
+from defuse_engine.search.calibrated_belief import calibrated_belief
+from defuse_engine.search.classify_codes import reads
+from defuse_engine.search.seeds import Seeds
+from defuse_engine.types import Misclassifications
+
+
+@dataclass(frozen=True)
+class SearchRecipe:
+    """The steps of a search that a preset chooses."""
+
+    open_belief_model: Callable[[Run, AuditConfig], BeliefModel]
+    starts_from: Callable[[Classifier, Decoder, Seeds], Bool[np.ndarray, " n"]]
+    """Which seeds take part."""
+    rank: Callable[[Misclassifications], Float32[np.ndarray, " n"]]
+    """Of a seed's misclassifications, those with the smallest values are kept."""
+    grows: bool
+    """Whether misclassifications that are believed get company (`growth`)."""
+
+
+def _believe_everything(run: Run, config: AuditConfig) -> BelieveEverything:
+    return BelieveEverything()
+
+
+def _every_seed(classifier: Classifier, decoder: Decoder, seeds: Seeds) -> Bool[np.ndarray, " n"]:
+    return np.ones(len(seeds), bool)
+
+
+def likeliest_bugs(found: Misclassifications) -> Float32[np.ndarray, " n"]:
+    """Rank the likeliest bugs first."""
+    return -found.bug_probability
+
+
+def smallest_steps(found: Misclassifications) -> Float32[np.ndarray, " n"]:
+    """Rank the smallest steps from the seed first."""
+    return found.delta_norm
+
+
+DEFAULT = SearchRecipe(calibrated_belief, reads, likeliest_bugs, grows=True)
+PAPER = SearchRecipe(_believe_everything, _every_seed, smallest_steps, grows=False)
+"""Slack, Rauschmayr, Kenthapadi, arXiv 2102.06162 (2021), section 3."""

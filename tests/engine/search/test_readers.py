@@ -1,0 +1,62 @@
+"""Readers: several networks whose average speaks, and a guide of its own for ascents."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from defuse_engine.search.readers import Readers
+
+
+class Steps:
+    """Counts the training steps that are reported."""
+
+    def __init__(self):
+        self.seen: list[tuple[int, int]] = []
+
+    def progress(self, stage, done, total, unit):
+        if unit == "steps":
+            self.seen.append((done, total))
+
+    def warning(self, reason, message):
+        raise AssertionError(message)
+
+
+@pytest.fixture
+def train(open_run, graphs):
+    """Train readers on the analytic models; returns them with their dataset and what they reported."""
+    # So many items that they train for as few steps as they ever do.
+    run = replace(open_run(files={"dataset.npz": graphs.dataset((1200, 300, 300))}), reporter=Steps())
+    return lambda seed: (Readers(replace(run, random_seed=seed)), run.inputs.dataset, run.reporter)
+
+
+def test_it_reads_what_the_labels_say(train):
+    one, dataset, steps = train(1)
+    validation = dataset.validation
+    read = one.probabilities(validation.images(slice(0, len(validation))))
+    np.testing.assert_allclose(read.sum(axis=1), 1.0, atol=1e-5)
+    assert (read.argmax(axis=1) == validation.labels).mean() > 0.95
+    # The classifier under audit, wrong from 0 to its boundary, has no part in it.
+    assert steps.seen == [(done, len(steps.seen)) for done in range(1, len(steps.seen) + 1)]
+
+
+def test_the_same_seed_gives_the_same_readers_and_another_seed_another(train):
+    (one, dataset, _), (same, *_), (another, *_) = (train(seed) for seed in (1, 1, 2))
+    images = dataset.validation.images(slice(0, 50))
+    first, again, other = (each.probabilities(images) for each in (one, same, another))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_the_guide_is_trained_when_it_is_asked_for_and_is_no_reader(train):
+    one, dataset, steps = train(1)
+    one.probabilities(dataset.validation.images(slice(0, 1)))
+    before = len(steps.seen)
+    guide = one.guide
+    assert 0 < len(steps.seen) - before < before / 2
+    assert one.guide is guide
+    images = dataset.validation.images(slice(0, 50))
+    alone = guide.probabilities(images)
+    assert (alone.argmax(axis=1) == dataset.validation.labels[:50]).mean() > 0.9
+    np.testing.assert_array_equal(one.probabilities(images), train(1)[0].probabilities(images))
+    assert not np.array_equal(alone, one.probabilities(images))

@@ -1,0 +1,206 @@
+"""A VAE is trained from a classifier and a dataset alone, as a job of kind `train_vae`."""
+
+import json
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+
+from defuse_engine.errors import InvalidDataset, PreflightRefused
+from defuse_engine.inputs.dataset import Dataset, Split
+from defuse_engine.models.device import Runtime
+from defuse_engine.vae.readers import train_reader
+
+SHORT = {"max_steps": 60, "latent_sizes": [4], "budget_s": 600}
+
+
+def splits(images, labels):
+    """Three fifths, one fifth, one fifth."""
+    cuts = [len(labels) * 3 // 5, len(labels) * 4 // 5]
+    names = ("train", "validation", "test")
+    arrays = {f"x_{name}": part for name, part in zip(names, np.split(images, cuts), strict=True)}
+    return {**arrays, **{f"y_{name}": part for name, part in zip(names, np.split(labels, cuts), strict=True)}}
+
+
+@pytest.fixture(scope="session")
+def digits():
+    bunch = load_digits()
+    order = np.random.default_rng(0).permutation(len(bunch.target))
+    images = (bunch.images[order, None] / 16).astype(np.float32)
+    return splits(images, bunch.target[order].astype(np.int64))
+
+
+@pytest.fixture(scope="session")
+def digits_classifier(digits, graphs):
+    flat = digits["x_train"].reshape(-1, 64)
+    model = LogisticRegression(C=0.5, max_iter=300).fit(flat, digits["y_train"])
+    return graphs.linear(model.coef_.T, model.intercept_, item=(1, 8, 8))
+
+
+@pytest.fixture
+def make_training(make_job):
+    """Write a job folder that trains a VAE; `dataset` is arrays, `classifier` bytes."""
+
+    def make(classifier, dataset, config, **entry):
+        names = [str(label) for label in range(int(dataset["y_train"].max()) + 1)]
+        folder = make_job(
+            "train_vae",
+            files={"classifier.onnx": classifier, "dataset.npz": dataset},
+            inputs={"classifier": entry, "dataset": {"class_names": names}},
+            config=config,
+        )
+        job = json.loads((folder / "job.json").read_text())
+        del job["inputs"]["vae"]
+        (folder / "job.json").write_text(json.dumps(job))
+        return folder
+
+    return make
+
+
+def run_file(path, values):
+    session = onnxruntime.InferenceSession(path.read_bytes())
+    return session.run(None, {session.get_inputs()[0].name: values})
+
+
+def colours(shape, count=400):
+    """Bright images of class 1, dark ones of class 0, in the units -1..3."""
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, count)
+    images = rng.uniform(-1, 1, (count, *shape)) + 2 * labels[:, None, None, None] * rng.uniform(0.5, 1)
+    return splits(images.astype(np.float32), labels)
+
+
+def brightness(graphs, shape, **options):
+    """Classify by the mean of all values."""
+    size = int(np.prod(shape))
+    matrix = np.stack([np.zeros(size), np.full(size, 8.0 / size)], axis=1)
+    return graphs.linear(matrix, [0.0, -6.0], item=shape, **options)
+
+
+def test_the_classifier_reads_the_digits_that_a_short_training_reconstructs(
+    make_training, do_job, digits, digits_classifier
+):
+    config = {"max_steps": 250, "latent_sizes": [4, 8], "budget_s": 600}
+    folder = make_training(digits_classifier, digits, config)
+    result = do_job(folder)
+    images, labels = digits["x_test"], digits["y_test"]
+    mu, logvar = run_file(folder / result["encoder"], images)
+    (decoded,) = run_file(folder / result["decoder"], mu)
+    # What a VAE gives that learned to blur: the mean of the four pixels around.
+    blurred = images.reshape(-1, 1, 4, 2, 4, 2).mean(axis=(3, 5)).repeat(2, 2).repeat(2, 3)
+    before, after, blurry = (
+        float((run_file(folder / "inputs/classifier.onnx", values)[0].argmax(1) == labels).mean())
+        for values in (images, decoded, blurred.astype(np.float32))
+    )
+    assert after > 0.9 * before > blurry
+    assert result["readability"] > 0.9
+    assert decoded.min() >= 0
+    assert decoded.max() <= 1
+    assert mu.shape == logvar.shape == (len(images), result["latent_size"])
+    (chosen,) = [point for point in result["points"] if point["chosen"]]
+    assert chosen["latent_size"] == result["latent_size"]
+    assert chosen["kl"] > 1
+    assert len(result["points"]) >= 1
+    assert result["config"] == config
+
+
+def test_what_it_tried_is_all_there_and_the_sheets_are_pictures(make_training, run_engine, graphs):
+    folder = make_training(
+        graphs.classifier(), graphs.dataset(), {**SHORT, "max_steps": 1000, "latent_sizes": [2]}
+    )
+    run = run_engine(folder)
+    assert run.returncode == 0, run.stderr
+    result = json.loads((folder / "output/result.json").read_text())
+    assert {(point["feature_weight"], point["kl_weight"]) for point in result["points"]} == {
+        (1.0, 0.001),
+        (1.0, 0.004),
+    }
+    assert [line["stage"] for line in run.events("progress")] == ["train"] * len(run.events("progress"))
+    assert run.events("progress")[-1]["done"] == run.events("progress")[-1]["total"]
+    for sheet, count in (("reconstruction_sheet", 60), ("prior_sheet", 64)):
+        assert (folder / result[sheet]["file"]).read_bytes().startswith(b"\x89PNG")
+        assert result[sheet]["count"] == count
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 13), (2, 24, 10)])
+def test_any_size_and_number_of_channels_and_any_range_will_do(make_training, do_job, graphs, shape):
+    dataset = colours(shape)
+    folder = make_training(brightness(graphs, shape), dataset, SHORT)
+    result = do_job(folder)
+    (decoded,) = run_file(
+        folder / result["decoder"], np.random.default_rng(0).normal(size=(3, 4)).astype("f4")
+    )
+    assert decoded.shape == (3, *shape)
+    assert decoded.dtype == np.float32
+    assert dataset["x_train"].min() <= decoded.min() < decoded.max() <= dataset["x_train"].max()
+
+
+def test_a_classifier_that_takes_channels_last_takes_part_too(make_training, do_job, graphs):
+    channels, height, width = shape = (3, 8, 8)
+    classifier = brightness(graphs, (height, width, channels))
+    preprocessing = {"layout": "NHWC", "scale": 1.0, "mean": [0.0], "std": [1.0]}
+    result = do_job(make_training(classifier, colours(shape), SHORT, preprocessing=preprocessing))
+    assert "FEATURES_OF_OWN_CLASSIFIER" not in str(result["warnings"])
+    assert result["readability"] > 0.8
+
+
+def test_where_the_classifier_has_no_gradient_one_of_our_own_lends_its_features(
+    make_training, do_job, graphs
+):
+    model = onnx.load_from_string(brightness(graphs, (1, 8, 8)))
+    model.graph.node[-1].output[0] = "unrounded"
+    model.graph.node.append(helper.make_node("Round", ["unrounded"], ["logits"]))
+    folder = make_training(model.SerializeToString(), colours((1, 8, 8)), SHORT)
+    result = do_job(folder)
+    warnings = {warning["reason"]: warning["message"] for warning in result["warnings"]}
+    assert "Round" in warnings["FEATURES_OF_OWN_CLASSIFIER"]
+    assert "FEW_TRAIN_ITEMS" in warnings
+    assert result["readability"] > 0.8
+
+
+def test_the_same_seed_and_steps_give_the_same_vae(make_job, make_training, do_job, graphs, tmp_path):
+    files = []
+    for attempt in range(2):
+        folder = make_training(brightness(graphs, (1, 8, 8)), colours((1, 8, 8)), SHORT)
+        do_job(folder)
+        files.append([(folder / f"output/{half}.onnx").read_bytes() for half in ("encoder", "decoder")])
+        folder.rename(tmp_path / f"done-{attempt}")
+    assert files[0] == files[1]
+
+
+def test_a_hundred_items_of_which_few_are_of_one_class_train_with_a_warning(make_training, do_job, graphs):
+    dataset = colours((1, 8, 8), count=166)
+    rare = np.flatnonzero(dataset["y_train"] == 1)[4:]
+    for axis in "xy":
+        dataset[f"{axis}_train"] = np.delete(dataset[f"{axis}_train"], rare, axis=0)
+    result = do_job(make_training(brightness(graphs, (1, 8, 8)), dataset, SHORT))
+    assert "FEW_TRAIN_ITEMS" in str(result["warnings"])
+
+
+def test_images_that_are_all_the_same_are_refused(make_training, do_job, graphs):
+    dataset = colours((1, 8, 8))
+    dataset["x_train"] = np.full_like(dataset["x_train"], 0.5)
+    with pytest.raises(InvalidDataset, match=r"every pixel of the train split is 0\.5"):
+        do_job(make_training(brightness(graphs, (1, 8, 8)), dataset, SHORT))
+
+
+def test_a_classifier_that_guesses_is_refused(make_training, do_job, graphs):
+    dataset = colours((1, 8, 8))
+    dataset["y_validation"] = np.random.default_rng(0).integers(0, 2, len(dataset["y_validation"]))
+    with pytest.raises(PreflightRefused, match="hardly more than by chance"):
+        do_job(make_training(brightness(graphs, (1, 8, 8)), dataset, SHORT))
+
+
+def test_a_reader_that_takes_no_part_in_the_loss_reads_what_people_read(digits):
+    images, labels = digits["x_validation"], digits["y_validation"]
+    split = Split(digits["x_train"], digits["y_train"])
+    dataset = Dataset(split, Split(images, labels), Split(images, labels), 10, ())
+    reader = train_reader(dataset, Runtime(), random_seed=0)
+    right = reader.predict(images) == labels
+    assert right.mean() > 0.85
+    grey = np.full_like(images, 0.3)
+    assert (reader.predict(grey) == labels).mean() < 0.3
