@@ -17,6 +17,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+EXPENSIVE = ("mlflow_server", "snapshots")
+"""Fixtures that a process makes once, and which tests of several files share."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where pytest-xdist spreads the tests over processes, keep together those that share what is expensive.
+
+    These are the users of one of the fixtures above, and the tests of each file.
+    """
+    for item in items:
+        shared = [name for name in EXPENSIVE if name in getattr(item, "fixturenames", ())]
+        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def tiny_models() -> ModuleType:
     """Makers of tiny ONNX files and datasets."""
