@@ -17,7 +17,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-EXPENSIVE = ("mlflow_server", "snapshots")
+EXPENSIVE = ("mlflow_server", "gate_materials", "snapshots")
 """Fixtures that a process makes once, and which tests of several files share."""
 
 
