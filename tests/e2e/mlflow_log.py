@@ -1,8 +1,8 @@
-"""Logs ONNX files to MLflow, in MLflow's own environment: URI.
+"""Logs ONNX files to the MLflow at URI, in MLflow's own environment, until its input ends.
 
-Each line of standard input asks for models, {"model": NAME, "kind": "onnx" | "external" | "python", "files": [...]};
-each of standard output is the JSON list of the numbers of their versions. MLflow takes seconds to import: one process
-serves all tests.
+A line of standard input is {"model": NAME, "kind": "onnx" | "external" | "python", "files": [...]}. The
+answer on standard output is the JSON list of the versions' numbers. MLflow takes seconds to import, so one
+process logs all models.
 """
 
 import json

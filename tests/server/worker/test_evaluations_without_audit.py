@@ -1,10 +1,10 @@
 """Evaluations that wait for an audit of their own, through real workers."""
 
 import signal
+from dataclasses import dataclass
 
 import pytest
 from defuse.v1.error_reason_pb2 import ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
-from defuse.v1.label_service_pb2 import LabelAnswer
 from defuse.v1.models_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_FAILED,
@@ -12,7 +12,7 @@ from defuse.v1.models_pb2 import (
     JOB_STATE_RUNNING,
     JOB_STATE_SUCCEEDED,
 )
-from defuse.v1.promotion_service_pb2 import VERDICT_INCONCLUSIVE
+from defuse.v1.promotion_service_pb2 import VERDICT_INCONCLUSIVE, Evaluation
 from defuse_server.evaluations.code_version import own_code_version
 
 POLICY = """
@@ -32,41 +32,68 @@ async def over(tiny):
     return {"baseline": classifier, "vae": vae, "dataset": dataset, "candidate": candidate}
 
 
-async def label_all(backend, audit: str) -> int:
-    """Label every region with what its mean shows; returns how many there are."""
-    regions = {region.name: region for region in await backend.regions.all(audit)}
-    for task in await backend.labels.lease(audit, "ann", 100, 60.0):
-        label = int(regions[task.region].mean[0] > 0)
-        await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=label), "")
-    return len(regions)
+@dataclass(frozen=True)
+class FirstGate:
+    over: dict[str, str]
+    asked: Evaluation
+    """As the call answered."""
+    done: Evaluation
 
 
-async def test_the_first_gate_makes_an_audit_and_the_next_sees_its_labels(tiny, backend, start_worker, over):
-    start_worker()
-    first = await tiny.evaluation(policy=POLICY, **over)
-    assert (first.audit_created, first.progress.stage) == (True, "audit")
-    done = await tiny.ended(first.name, patience_s=120)
-    assert done.state == JOB_STATE_SUCCEEDED, done.failure
-    audit = await backend.resources.get(first.audit)
-    assert audit.state == JOB_STATE_SUCCEEDED
-    assert audit.config.annotators_per_region == 1
-    # Nobody has looked at a region yet, and nothing but a PASS promotes.
-    assert done.verdict == VERDICT_INCONCLUSIVE, done.checks
-    assert done.labeling.unlabeled_count == done.labeling.region_count == audit.region_count > 0
-    assert done.code_version == own_code_version()
+@pytest.fixture
+async def first(tiny, over, once) -> FirstGate:
+    """An evaluation that had its audit made, before any label."""
 
-    assert (await tiny.evaluation(policy=POLICY, **over)).name == first.name
-    count = await label_all(backend, audit.name)
-    second = await tiny.evaluation(policy=POLICY, **over)
-    assert (second.audit, second.audit_created) == (audit.name, False)
-    assert second.name != first.name
-    done = await tiny.ended(second.name, patience_s=120)
-    assert done.state == JOB_STATE_SUCCEEDED, done.failure
-    assert (done.labeling.unlabeled_count, len(done.regions)) == (0, count)
-    assert any(region.confirmed for region in done.regions)
-    # The same question again is answered by what was found.
-    again = await tiny.evaluation(policy=POLICY, **over)
-    assert (again.name, again.verdict) == (second.name, done.verdict)
+    async def work() -> FirstGate:
+        asked = await tiny.evaluation(policy=POLICY, **over)
+        return FirstGate(over, asked, await tiny.succeeded(asked.name))
+
+    return await once("first gate", work)
+
+
+@pytest.fixture
+async def second(first, tiny, once) -> Evaluation:
+    """The same question after the audit's regions were labeled."""
+
+    async def work() -> Evaluation:
+        await tiny.label_truly(first.done.audit)
+        made = await tiny.evaluation(policy=POLICY, **first.over)
+        return await tiny.succeeded(made.name)
+
+    return await once("second gate", work)
+
+
+async def test_the_first_gate_makes_an_audit(first, backend):
+    assert (first.asked.audit_created, first.asked.progress.stage) == (True, "audit")
+    audit = await backend.resources.get(first.asked.audit)
+    assert (audit.state, audit.config.annotators_per_region) == (JOB_STATE_SUCCEEDED, 1)
+
+
+async def test_without_labels_the_first_gate_promotes_nothing(first, backend):
+    audit = await backend.resources.get(first.done.audit)
+    assert first.done.verdict == VERDICT_INCONCLUSIVE, first.done.checks
+    labeling = first.done.labeling
+    assert labeling.unlabeled_count == labeling.region_count == audit.region_count > 0
+
+
+def test_an_evaluation_names_the_code_that_made_it(first):
+    assert first.done.code_version == own_code_version()
+
+
+async def test_the_same_question_without_new_labels_has_its_answer(first, tiny):
+    assert (await tiny.evaluation(policy=POLICY, **first.over)).name == first.done.name
+
+
+def test_the_next_gate_sees_the_labels(first, second):
+    assert second.name != first.done.name
+    assert (second.audit, second.audit_created) == (first.done.audit, False)
+    assert (second.labeling.unlabeled_count, len(second.regions)) == (0, first.done.labeling.region_count)
+    assert any(region.confirmed for region in second.regions)
+
+
+async def test_the_next_gates_question_has_its_answer_too(second, first, tiny):
+    again = await tiny.evaluation(policy=POLICY, **first.over)
+    assert (again.name, again.verdict) == (second.name, second.verdict)
 
 
 async def test_evaluations_that_wait_hold_no_worker(tiny, over, start_worker):

@@ -264,37 +264,59 @@ async def test_an_answer_that_is_taken_back_in_time_leaves_nothing_to_split(
     assert await backend.splits.take(split_name(audit), claim.attempt.number) == [1]
 
 
-@pytest.mark.parametrize("state", [JOB_STATE_FAILED, JOB_STATE_CANCELLED])
-async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(
-    make_publisher, backend, redis, resources, state
-):
+@pytest.fixture
+async def unfinished(make_publisher, backend, redis, resources) -> str:
+    """An audit that a worker is at: region 0 is mixed, 1 has no answer, 2 has a label."""
     audit = await make_publisher(redis, resources, backend.regions, backend.labels)(3)
-    names = [region_name(audit, number) for number in range(3)]
     await answer(backend, Audit(name=audit), {0: MIXED, 2: LabelAnswer(label=1)})
-    # While it may still succeed they wait.
-    for unfinished in (JOB_STATE_RUNNING, JOB_STATE_CANCELLING):
-        await redis.hset(redis_keys.resource(audit), "state", unfinished)
-        assert await backend.splits.begin() == []
-        assert (await backend.regions.get(names[0])).unsplit_reason == ""
-    revision = int(await redis.hget(redis_keys.resource(audit), "revision"))
-    await redis.hset(redis_keys.resource(audit), "state", state)
+    return audit
+
+
+@pytest.fixture(params=[JOB_STATE_FAILED, JOB_STATE_CANCELLED])
+async def unsuccessful(unfinished, redis, request) -> str:
+    """The audit after it ended without success."""
+    await redis.hset(redis_keys.resource(unfinished), "state", request.param)
+    return unfinished
+
+
+@pytest.mark.parametrize("state", [JOB_STATE_RUNNING, JOB_STATE_CANCELLING])
+async def test_mixed_regions_of_an_audit_that_may_still_succeed_wait(unfinished, backend, redis, state):
+    await redis.hset(redis_keys.resource(unfinished), "state", state)
     assert await backend.splits.begin() == []
-    region = await backend.regions.get(names[0])
+    assert (await backend.regions.get(region_name(unfinished, 0))).unsplit_reason == ""
+
+
+async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(unsuccessful, backend, redis):
+    revision = int(await redis.hget(redis_keys.resource(unsuccessful), "revision"))
+    assert await backend.splits.begin() == []
+    region = await backend.regions.get(region_name(unsuccessful, 0))
     assert region.state == REGION_STATE_MIXED
     assert "only regions of an audit that succeeded are split" in region.unsplit_reason
     assert await backend.labeling.mixed() == set()
-    assert int(await redis.hget(redis_keys.resource(audit), "revision")) == revision + 1
-    assert not await redis.exists(redis_keys.resource(split_name(audit)))
-    # The answer that it rests on stays; the others' regions are as they were.
+    assert int(await redis.hget(redis_keys.resource(unsuccessful), "revision")) == revision + 1
+    assert not await redis.exists(redis_keys.resource(split_name(unsuccessful)))
+
+
+async def test_the_answer_that_a_whole_region_rests_on_stays(unsuccessful, backend):
+    await backend.splits.begin()
     with pytest.raises(RegionClosed):
-        await backend.labels.undo(names[0], LABELS)
-    assert [(await backend.regions.get(name)).unsplit_reason for name in names[1:]] == ["", ""]
-    # What becomes MIXED only now says so, too.
-    await answer(backend, Audit(name=audit), {1: MIXED}, "another")
-    assert await backend.labeling.mixed() == {names[1]}
+        await backend.labels.undo(region_name(unsuccessful, 0), LABELS)
+
+
+async def test_only_mixed_regions_say_why_they_are_whole(unsuccessful, backend):
+    await backend.splits.begin()
+    others = [await backend.regions.get(region_name(unsuccessful, number)) for number in (1, 2)]
+    assert {region.unsplit_reason for region in others} == {""}
+
+
+async def test_what_becomes_mixed_after_an_audits_failure_says_so_too(unsuccessful, backend):
+    await backend.splits.begin()
+    name = region_name(unsuccessful, 1)
+    await answer(backend, Audit(name=unsuccessful), {1: MIXED}, "another")
+    assert await backend.labeling.mixed() == {name}
     assert await backend.splits.begin() == []
     assert await backend.labeling.mixed() == set()
-    assert (await backend.regions.get(names[1])).unsplit_reason == region.unsplit_reason
+    assert "only regions of an audit that succeeded" in (await backend.regions.get(name)).unsplit_reason
 
 
 async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, resources):
