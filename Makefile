@@ -31,7 +31,7 @@ test: setup ## Run all tests, or those in TESTS
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder $(TESTS)
 
 soak: setup ## Run the tests that repeat at length what those of make test show once
-	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak
+	$(BIN)/python -m pytest -m soak
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
 	$(BIN)/ruff check .

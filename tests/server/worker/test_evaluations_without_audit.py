@@ -20,8 +20,8 @@ version: 1
 checks: {annotator_agreement: off}
 audit: {candidates_per_seed: 10, annotators_per_region: 1}
 """
-# Three shards that take a second or more each.
-LONG_POLICY = POLICY.replace("candidates_per_seed: 10", "candidates_per_seed: 100")
+# Three shards that take half a second or more each.
+LONG_POLICY = POLICY.replace("candidates_per_seed: 10", "candidates_per_seed: 50")
 
 
 @pytest.fixture

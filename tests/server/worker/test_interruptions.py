@@ -15,8 +15,8 @@ from defuse.v1.models_pb2 import (
 )
 from defuse_server import redis_keys
 
-# Three shards that take a second or more each, so that a test can meet the search half done.
-LONG = {"candidates_per_seed": 100}
+# Three shards that take half a second or more each, so that a test can meet the search half done.
+LONG = {"candidates_per_seed": 50}
 # As good as endless.
 ENDLESS = {"candidates_per_seed": 10_000}
 
