@@ -64,13 +64,14 @@ def test_without_labels_the_verdict_is_inconclusive(first: Evaluation) -> None:
     assert first.verdict == Verdict.VERDICT_INCONCLUSIVE
     open_checks = {check.check for check in first.checks if check.verdict == Verdict.VERDICT_INCONCLUSIVE}
     assert {"region_accuracy", "unlabeled_regions"} <= open_checks
+    assert first.labeling.unlabeled_count == first.labeling.region_count > 0
     assert first.labeling.unlabeled_harm_share == 1
 
 
 def test_the_next_gate_sees_the_labels(first: Evaluation, second: Evaluation) -> None:
     assert second.name != first.name
     assert (second.audit, second.audit_created) == (first.audit, False)
-    assert second.labeling.unlabeled_count == 0
+    assert (second.labeling.unlabeled_count, len(second.regions)) == (0, first.labeling.region_count)
     assert second.verdict == Verdict.VERDICT_PASS, second.checks
 
 

@@ -1,7 +1,6 @@
 """Evaluations that wait for an audit of their own, through real workers."""
 
 import signal
-from dataclasses import dataclass
 
 import pytest
 from defuse.v1.error_reason_pb2 import ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
@@ -12,8 +11,6 @@ from defuse.v1.models_pb2 import (
     JOB_STATE_RUNNING,
     JOB_STATE_SUCCEEDED,
 )
-from defuse.v1.promotion_service_pb2 import VERDICT_INCONCLUSIVE, Evaluation
-from defuse_server.evaluations.code_version import own_code_version
 
 POLICY = """
 version: 1
@@ -32,70 +29,6 @@ async def over(tiny):
     return {"baseline": classifier, "vae": vae, "dataset": dataset, "candidate": candidate}
 
 
-@dataclass(frozen=True)
-class FirstGate:
-    over: dict[str, str]
-    asked: Evaluation
-    """As the call answered."""
-    done: Evaluation
-
-
-@pytest.fixture
-async def first(tiny, over, once) -> FirstGate:
-    """An evaluation that had its audit made, before any label."""
-
-    async def work() -> FirstGate:
-        asked = await tiny.evaluation(policy=POLICY, **over)
-        return FirstGate(over, asked, await tiny.succeeded(asked.name))
-
-    return await once("first gate", work)
-
-
-@pytest.fixture
-async def second(first, tiny, once) -> Evaluation:
-    """The same question after the audit's regions were labeled."""
-
-    async def work() -> Evaluation:
-        await tiny.label_truly(first.done.audit)
-        made = await tiny.evaluation(policy=POLICY, **first.over)
-        return await tiny.succeeded(made.name)
-
-    return await once("second gate", work)
-
-
-async def test_the_first_gate_makes_an_audit(first, backend):
-    assert (first.asked.audit_created, first.asked.progress.stage) == (True, "audit")
-    audit = await backend.resources.get(first.asked.audit)
-    assert (audit.state, audit.config.annotators_per_region) == (JOB_STATE_SUCCEEDED, 1)
-
-
-async def test_without_labels_the_first_gate_promotes_nothing(first, backend):
-    audit = await backend.resources.get(first.done.audit)
-    assert first.done.verdict == VERDICT_INCONCLUSIVE, first.done.checks
-    labeling = first.done.labeling
-    assert labeling.unlabeled_count == labeling.region_count == audit.region_count > 0
-
-
-def test_an_evaluation_names_the_code_that_made_it(first):
-    assert first.done.code_version == own_code_version()
-
-
-async def test_the_same_question_without_new_labels_has_its_answer(first, tiny):
-    assert (await tiny.evaluation(policy=POLICY, **first.over)).name == first.done.name
-
-
-def test_the_next_gate_sees_the_labels(first, second):
-    assert second.name != first.done.name
-    assert (second.audit, second.audit_created) == (first.done.audit, False)
-    assert (second.labeling.unlabeled_count, len(second.regions)) == (0, first.done.labeling.region_count)
-    assert any(region.confirmed for region in second.regions)
-
-
-async def test_the_next_gates_question_has_its_answer_too(second, first, tiny):
-    again = await tiny.evaluation(policy=POLICY, **first.over)
-    assert (again.name, again.verdict) == (second.name, second.verdict)
-
-
 async def test_evaluations_that_wait_hold_no_worker(tiny, over, start_worker):
     """With as many workers as jobs may block each other, a queue of waiting jobs would stand still."""
     waiting = []
@@ -109,6 +42,7 @@ async def test_evaluations_that_wait_hold_no_worker(tiny, over, start_worker):
         assert done.progress.attempt == 1
 
 
+@pytest.mark.soak
 async def test_the_wait_outlives_the_worker(tiny, over, start_worker, backend):
     first = start_worker()
     evaluation = await tiny.evaluation(policy=LONG_POLICY, **over)
@@ -123,6 +57,7 @@ async def test_the_wait_outlives_the_worker(tiny, over, start_worker, backend):
     assert done.state == JOB_STATE_SUCCEEDED, done.failure
 
 
+@pytest.mark.soak
 async def test_a_wait_is_cancelled_at_once_while_its_audit_runs(tiny, over, start_worker, backend):
     start_worker()
     evaluation = await tiny.evaluation(policy=LONG_POLICY, **over)
