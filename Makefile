@@ -23,7 +23,7 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# Most tests wait for processes of the service: more run at a time than there are cores. The longest start first.
+# Most tests wait for processes of the service: more run at a time than there are cores.
 WORKERS ?= 4
 TESTS ?= tests/e2e tests/server/worker tests/engine tests/server tests/client
 

@@ -17,19 +17,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-EXPENSIVE = ("mlflow_server", "gate_materials", "snapshots")
-"""Fixtures that a process makes once, and which tests of several files share."""
+EXPENSIVE = (
+    *("follow_up", "mlflow_server", "snapshots", "make_training"),
+    *("do_job", "open_search", "gate_materials"),
+)
+"""Fixtures behind which a process makes something once, for tests of several files; the longest first.
+
+For those of the engine it is trained networks.
+"""
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Where pytest-xdist spreads the tests over processes, keep together those that share what is expensive.
 
-    These are the users of one of the fixtures above, and the tests of each file.
+    These are the users of one of the fixtures above, which start first, and the tests of each file.
     """
+
+    def rank(item: pytest.Item) -> int:
+        used = getattr(item, "fixturenames", ())
+        return next((place for place, name in enumerate(EXPENSIVE) if name in used), len(EXPENSIVE))
+
     for item in items:
-        shared = [name for name in EXPENSIVE if name in getattr(item, "fixturenames", ())]
-        item.add_marker(pytest.mark.xdist_group(shared[0] if shared else item.nodeid.partition("::")[0]))
+        shares = rank(item) < len(EXPENSIVE)
+        group = EXPENSIVE[rank(item)] if shares else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=rank)
 
 
 @pytest.fixture(scope="session")
