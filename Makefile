@@ -25,10 +25,10 @@ demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.
 
 # Most tests wait for processes of the service: more run at a time than there are cores.
 WORKERS ?= 4
-TESTS ?= tests/e2e tests/server/worker tests/engine tests/server tests/client
+TESTS ?= tests/e2e tests/engine tests/server/worker tests/server tests/client
 
 test: setup ## Run all tests, or those in TESTS
-	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder $(TESTS)
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-loadscope-reorder $(TESTS)
 
 soak: setup ## Run the tests that repeat at length what those of make test show once
 	$(BIN)/python -m pytest -m soak

@@ -1,9 +1,14 @@
 """What tests of several packages share."""
 
+import functools
+import os
+import re
 import signal
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -17,32 +22,52 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-EXPENSIVE = (
-    *("follow_up", "mlflow_server", "snapshots", "make_training"),
-    *("do_job", "open_search", "gate_materials"),
-)
-"""Fixtures behind which a process makes something once, for tests of several files; the longest first.
-
-For those of the engine it is trained networks.
-"""
+REPOSITORY = Path(__file__).resolve().parents[1]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where pytest-xdist spreads the tests over processes, keep together those that share what is expensive.
+@functools.cache
+def process_group(path: str) -> str:
+    """Name the tests that run in one process where pytest-xdist spreads them over several.
 
-    These are the users of one of the fixtures above, which start first, and the tests of each file.
+    They are those of a file, or of all files that share something expensive: these have a
+    `pytest.mark.xdist_group("NAME")`. A folder of the engine's tests shares the networks that they train.
     """
+    marked = re.search(r'xdist_group\("([^"]+)"\)', (REPOSITORY / path).read_text(encoding="utf-8"))
+    if marked:
+        return marked[1]
+    folder = str(Path(path).parent)
+    return folder if folder.startswith("tests/engine/") else path
 
-    def rank(item: pytest.Item) -> int:
-        used = getattr(item, "fixturenames", ())
-        return next((place for place, name in enumerate(EXPENSIVE) if name in used), len(EXPENSIVE))
 
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole groups: xdist's own --dist=loadgroup does nothing with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return process_group(file_of(nodeid))
+
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mix the packages' groups: some compute, some wait, and side by side they use every core."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    turns: dict[str, int] = {}
+    waiting: Counter[str] = Counter()
     for item in items:
-        shares = rank(item) < len(EXPENSIVE)
-        group = EXPENSIVE[rank(item)] if shares else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=rank)
+        path = file_of(item.nodeid)
+        if process_group(path) not in turns:
+            package = "/".join(path.split("/")[:2])
+            turns[process_group(path)] = waiting[package]
+            waiting[package] += 1
+    items.sort(key=lambda item: turns[process_group(file_of(item.nodeid))])
 
 
 @pytest.fixture(scope="session")

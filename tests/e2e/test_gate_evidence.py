@@ -16,6 +16,8 @@ from junitparser import JUnitXml
 
 from tests.e2e.gate_materials import Materials, Ran, run
 
+pytestmark = pytest.mark.xdist_group("gate")
+
 Gate = Callable[..., Ran]
 
 

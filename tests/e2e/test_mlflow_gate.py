@@ -22,7 +22,10 @@ from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
-pytestmark = pytest.mark.timeout(600)  # the first of them installs MLflow
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("mlflow"),
+]  # the first of them installs MLflow
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from defuse.v1.models_pb2 import JOB_STATE_FAILED
 from defuse_server.findings.chunk_messages import chunk_messages
 from defuse_server.names import artifact_sha256
 
+pytestmark = pytest.mark.xdist_group("shared audit")
+
 LEFT, RIGHT = 0, 1
 
 

@@ -12,6 +12,8 @@ from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_READY
 from defuse_server.labels import label_set
 from defuse_server.names import artifact_sha256
 
+pytestmark = pytest.mark.xdist_group("shared audit")
+
 
 @pytest.fixture
 async def correction(labeled_audit, tiny, backend, once):

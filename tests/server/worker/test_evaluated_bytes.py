@@ -13,6 +13,8 @@ from defuse_server.evaluations.code_version import own_code_version
 from defuse_server.worker.fence import Fence
 from defuse_server.worker.supervisor import Supervisor
 
+pytestmark = pytest.mark.xdist_group("shared audit")
+
 FIELDS = ("baseline_sha256", "candidate_sha256", "decoder_sha256", "dataset_sha256", "label_set_digest")
 
 

@@ -11,6 +11,8 @@ from defuse_server.evidence import keep, signing_key
 from defuse_server.names import artifact_sha256
 from junitparser import JUnitXml
 
+pytestmark = pytest.mark.xdist_group("shared audit")
+
 UNSIGNED = "EVIDENCE_UNSIGNED"
 
 

@@ -33,6 +33,8 @@ from defuse_server.findings.region_splits import SplitOutcome
 from defuse_server.names import artifact_sha256, region_name, split_name
 from defuse_server.worker.fence import Fence
 
+pytestmark = pytest.mark.xdist_group("shared audit")
+
 MIXED = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
 LABELS = "test"
 BOTH = ("one", "another")

@@ -4,6 +4,8 @@ import pytest
 from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS
 from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_READY
 
+pytestmark = pytest.mark.xdist_group("shared audit")
+
 
 @pytest.fixture
 async def worse(labeled_audit, tiny, tiny_models, once):
