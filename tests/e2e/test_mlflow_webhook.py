@@ -18,9 +18,9 @@ from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(600),  # the first of them installs MLflow
     pytest.mark.xdist_group("mlflow"),
-]  # the first of them installs MLflow
+]
 
 SECRET = "a secret of the test"
 PATIENCE_S = 120.0

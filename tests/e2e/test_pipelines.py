@@ -24,9 +24,9 @@ from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
 pytestmark = [
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(600),  # the first of them installs MLflow
     pytest.mark.xdist_group("mlflow"),
-]  # the first that needs MLflow installs it
+]
 
 PIPELINES = Path(__file__).resolve().parents[2] / "examples" / "pipelines"
 NOWHERE = "127.0.0.1:1"
