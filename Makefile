@@ -25,7 +25,7 @@ demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.
 
 # Most tests wait for processes of the service: more run at a time than there are cores.
 WORKERS ?= 4
-TESTS ?= tests/e2e tests/engine tests/server/worker tests/server tests/client
+TESTS ?= tests
 
 test: setup ## Run all tests, or those in TESTS
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-loadscope-reorder $(TESTS)

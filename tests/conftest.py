@@ -56,7 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mix the packages' groups: some compute, some wait, and side by side they use every core."""
+    """Take the folders in turn: some compute, some wait, and side by side they use every core."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     turns: dict[str, int] = {}
@@ -64,9 +64,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         path = file_of(item.nodeid)
         if process_group(path) not in turns:
-            package = "/".join(path.split("/")[:2])
-            turns[process_group(path)] = waiting[package]
-            waiting[package] += 1
+            folder = str(Path(path).parent)
+            turns[process_group(path)] = waiting[folder]
+            waiting[folder] += 1
     items.sort(key=lambda item: turns[process_group(file_of(item.nodeid))])
 
 
