@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PROTO_VENV := out/proto-venv
 PROTOS := $(wildcard proto/defuse/v1/*.proto)
 
-.PHONY: help setup demo test test-e2e test-jobs test-engine test-service lint format proto lock bench docs screenshots clean
+.PHONY: help setup demo test soak lint format proto lock bench docs screenshots clean
 .DEFAULT_GOAL := help
 
 help: ## Show this list
@@ -23,21 +23,15 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.html
 	$(BIN)/python -m examples.digits.demo
 
-# Two at a time, the longest first: those of jobs and of the whole mostly wait for processes to start.
-test: setup ## Run all tests
-	$(MAKE) --jobs=2 --no-print-directory test-e2e test-jobs test-engine test-service
+# Most tests wait for processes of the service: more run at a time than there are cores.
+WORKERS ?= 4
+TESTS ?= tests
 
-test-e2e: setup
-	$(BIN)/python -m pytest tests/e2e
+test: setup ## Run all tests, or those in TESTS
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-loadscope-reorder $(TESTS)
 
-test-jobs: setup
-	$(BIN)/python -m pytest tests/server/worker
-
-test-engine: setup
-	$(BIN)/python -m pytest tests/engine
-
-test-service: setup
-	$(BIN)/python -m pytest tests/client tests/server --ignore=tests/server/worker
+soak: setup ## Run the tests that repeat at length what those of make test show once
+	$(BIN)/python -m pytest -m soak
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current
 	$(BIN)/ruff check .

@@ -1,7 +1,13 @@
 """What tests of several packages share."""
 
+import functools
+import os
+import re
 import signal
+from collections import Counter
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from jaxtyping import install_import_hook
@@ -12,6 +18,54 @@ install_import_hook("defuse_engine", "beartype.beartype")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background deaf to Ctrl-C; the tests' processes would inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+
+@functools.cache
+def process_group(path: str) -> str:
+    """Name the tests that run in one process where pytest-xdist spreads them over several.
+
+    They are those of a file, or of all files that share something expensive: these have a
+    `pytest.mark.xdist_group("NAME")`. A folder of the engine's tests shares the networks that they train.
+    """
+    marked = re.search(r'xdist_group\("([^"]+)"\)', (REPOSITORY / path).read_text(encoding="utf-8"))
+    if marked:
+        return marked[1]
+    folder = str(Path(path).parent)
+    return folder if folder.startswith("tests/engine/") else path
+
+
+def file_of(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out whole groups: xdist's own --dist=loadgroup does nothing with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return process_group(file_of(nodeid))
+
+    return Groups(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take the folders in turn: some compute, some wait, and side by side they use every core."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    turns: dict[str, int] = {}
+    waiting: Counter[str] = Counter()
+    for item in items:
+        path = file_of(item.nodeid)
+        if process_group(path) not in turns:
+            folder = str(Path(path).parent)
+            turns[process_group(path)] = waiting[folder]
+            waiting[folder] += 1
+    items.sort(key=lambda item: turns[process_group(file_of(item.nodeid))])
 
 
 @pytest.fixture(scope="session")

@@ -38,21 +38,25 @@ def install(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class MlflowServer:
-    """A server that runs, and its environment's programs."""
+    """A server that runs, and a process that logs models to it."""
 
     uri: str
-    venv: Path
     artifacts: Path
+    logger: subprocess.Popen[str]
 
     def log(self, model: str, *files: Path, kind: str = "onnx") -> list[str]:
         """Log models as users do, by `mlflow.onnx.log_model`; return the numbers of their versions.
 
         `kind` is `onnx`, `external` (weights beside the model, as is its default) or `python` (no ONNX).
         """
-        command = [str(self.venv / "bin" / "python"), str(_LOG), self.uri, model, kind, *map(str, files)]
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-        assert ran.returncode == 0, ran.stderr
-        return json.loads(ran.stdout.splitlines()[-1])
+        assert self.logger.stdin is not None
+        assert self.logger.stdout is not None
+        asked = {"model": model, "kind": kind, "files": list(map(str, files))}
+        self.logger.stdin.write(json.dumps(asked) + "\n")
+        self.logger.stdin.flush()
+        answer = self.logger.stdout.readline()
+        assert answer, "mlflow_log.py ended; what it said stands among the captured output"
+        return json.loads(answer)
 
 
 @contextlib.contextmanager
@@ -61,9 +65,9 @@ def running(venv: Path, folder: Path) -> Generator[MlflowServer]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = MlflowServer(f"http://127.0.0.1:{port}", venv, folder / "artifacts")
+    uri, artifacts = f"http://127.0.0.1:{port}", folder / "artifacts"
     store = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db"]
-    place = ["--artifacts-destination", str(server.artifacts), "--host", "127.0.0.1", "--port", str(port)]
+    place = ["--artifacts-destination", str(artifacts), "--host", "127.0.0.1", "--port", str(port)]
     log = folder / "mlflow.log"
     with log.open("wb") as stream:
         process = subprocess.Popen(
@@ -76,12 +80,20 @@ def running(venv: Path, folder: Path) -> Generator[MlflowServer]:
             start_new_session=True,
         )
     try:
-        _wait_until_up(server.uri, process, log)
-        yield server
+        _wait_until_up(uri, process, log)
+        with _logger(venv, uri) as logger:
+            yield MlflowServer(uri, artifacts, logger)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextlib.contextmanager
+def _logger(venv: Path, uri: str) -> Generator[subprocess.Popen[str]]:
+    command = [venv / "bin" / "python", _LOG, uri]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as logger:
+        yield logger  # it ends with its input
 
 
 def _settings() -> dict[str, str]:

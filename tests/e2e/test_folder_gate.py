@@ -15,6 +15,8 @@ from defuse.model_registries.request import GateRequest
 
 from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 
+pytestmark = pytest.mark.xdist_group("gate")
+
 
 @pytest.fixture
 def materials(gate_materials: Materials) -> Materials:

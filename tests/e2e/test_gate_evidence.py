@@ -2,34 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from junitparser import JUnitXml
 
 from tests.e2e.gate_materials import Materials, Ran, run
 
+pytestmark = pytest.mark.xdist_group("gate")
+
 Gate = Callable[..., Ran]
+
+
+def run_gate(
+    materials: Materials, folder: Path, name: str, *options: str, audit: str = "", files: bool = True
+) -> Ran:
+    """Gate one of the files over an audit, the one with labels by default; evidence goes to `folder`."""
+    models = ["--baseline", materials.baseline, "--candidate", str(materials.files[name])]
+    where = ["--audit", audit or materials.labeled, "--policy", str(materials.policy)]
+    wanted = [
+        *("--junit", str(folder / "junit.xml")),
+        *("--report", str(folder / "report.html")),
+        *("--evidence", str(folder / "evidence.json")),
+    ]
+    return run(materials.address, "gate", *models, *where, *(wanted if files else []), *options)
 
 
 @pytest.fixture
 def gate(gate_materials: Materials, tmp_path: Path) -> Gate:
-    """Gate one of the files, over the audit with labels, with all files of evidence in `tmp_path`."""
-
-    def gated(name: str, *options: str, audit: str = gate_materials.labeled, files: bool = True) -> Ran:
-        models = ["--baseline", gate_materials.baseline, "--candidate", str(gate_materials.files[name])]
-        where = ["--audit", audit, "--policy", str(gate_materials.policy)]
-        wanted = [
-            *("--junit", str(tmp_path / "junit.xml")),
-            *("--report", str(tmp_path / "report.html")),
-            *("--evidence", str(tmp_path / "evidence.json")),
-        ]
-        return run(gate_materials.address, "gate", *models, *where, *(wanted if files else []), *options)
-
-    return gated
+    return functools.partial(run_gate, gate_materials, tmp_path)
 
 
 def verify(materials: Materials, envelope: Path, model: Path, *options: str) -> Ran:
@@ -38,36 +46,74 @@ def verify(materials: Materials, envelope: Path, model: Path, *options: str) -> 
     return run("127.0.0.1:1", "--timeout-s", "1", "verify-evidence", *arguments)
 
 
-@pytest.mark.parametrize(("name", "code", "verdict"), [("better", 0, "PASS"), ("worse", 1, "FAIL")])
-def test_the_gate_leaves_evidence_about_the_very_file(
-    gate: Gate, gate_materials: Materials, tmp_path: Path, name: str, code: int, verdict: str
+@dataclass(frozen=True)
+class Gated:
+    """A gate that ran, and where its files are."""
+
+    verdict: str
+    model: Path
+    ran: Ran
+    folder: Path
+
+
+@pytest.fixture(scope="module", params=["PASS", "FAIL"])
+def gated(
+    gate_materials: Materials, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Gated:
+    name = {"PASS": "better", "FAIL": "worse"}[request.param]
+    folder = tmp_path_factory.mktemp("gated")
+    ran = run_gate(gate_materials, folder, name)
+    return Gated(request.param, gate_materials.files[name], ran, folder)
+
+
+@pytest.fixture(scope="module")
+def document(gated: Gated, gate_materials: Materials) -> dict[str, Any]:
+    """What the evidence says, as it was verified with the service's public key."""
+    return verify(gate_materials, gated.folder / "evidence.json", gated.model, "--json").document
+
+
+def test_the_gate_says_its_verdict_and_ends_with_its_exit_code(gated: Gated) -> None:
+    assert gated.ran.code == (gated.verdict == "FAIL"), gated.ran.err
+    assert gated.ran.out.splitlines()[1].startswith(gated.verdict)
+
+
+def test_verification_may_require_a_pass(gated: Gated, gate_materials: Materials) -> None:
+    verified = verify(gate_materials, gated.folder / "evidence.json", gated.model, "--require-pass")
+    assert verified.code == (gated.verdict == "FAIL"), verified.err
+
+
+def test_the_evidence_is_about_the_very_file(
+    gated: Gated, document: dict[str, Any], gate_materials: Materials
 ) -> None:
-    ran = gate(name)
-    assert ran.code == code, ran.err
-    assert ran.out.splitlines()[1].startswith(verdict)
-    model = gate_materials.files[name]
-    verified = verify(gate_materials, tmp_path / "evidence.json", model, "--require-pass", "--json")
-    assert verified.code == code, verified.err
-    document = verified.document
-    assert document["verdict"] == verdict
-    assert document["candidate"]["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest()
-    content = json.dumps(document["policy"]["content"], sort_keys=True, separators=(",", ":"))
-    assert hashlib.sha256(content.encode()).hexdigest() == document["policy"]["sha256"]
-    assert document["policy"]["content"]["checks"]["annotator_agreement"] is None
-    for key in ("encoder_sha256", "decoder_sha256"):
-        assert len(document["vae"][key]) == 64
-    assert len(document["evaluation"]["input_digest"]) == 64
-
-    suite = next(iter(JUnitXml.fromfile(str(tmp_path / "junit.xml"))))
-    assert suite.tests == len(document["checks"])
-    assert bool(suite.failures) == (verdict == "FAIL")
-    html = (tmp_path / "report.html").read_text()
-    assert f">{verdict}</span>" in html
-    assert "data:image/png;base64," in html
-    assert 'src="http' not in html
-
+    assert document["verdict"] == gated.verdict
+    assert document["candidate"]["sha256"] == hashlib.sha256(gated.model.read_bytes()).hexdigest()
     other = gate_materials.files["baseline"]
-    assert verify(gate_materials, tmp_path / "evidence.json", other).code == 70
+    assert verify(gate_materials, gated.folder / "evidence.json", other).code == 70
+
+
+def test_the_evidence_has_the_policy_with_its_digest(document: dict[str, Any]) -> None:
+    policy = document["policy"]
+    content = json.dumps(policy["content"], sort_keys=True, separators=(",", ":"))
+    assert hashlib.sha256(content.encode()).hexdigest() == policy["sha256"]
+    assert policy["content"]["checks"]["annotator_agreement"] is None
+
+
+def test_the_evidence_names_the_vae_and_the_question(document: dict[str, Any]) -> None:
+    digests = [*document["vae"].values(), document["evaluation"]["input_digest"]]
+    assert [len(digest) for digest in digests if re.fullmatch("[0-9a-f]+", digest)] == [64, 64, 64]
+
+
+def test_junit_has_a_case_a_check(gated: Gated, document: dict[str, Any]) -> None:
+    suite = next(iter(JUnitXml.fromfile(str(gated.folder / "junit.xml"))))
+    assert suite.tests == len(document["checks"])
+    assert bool(suite.failures) == (gated.verdict == "FAIL")
+
+
+def test_the_report_stands_alone_with_its_verdict_and_pictures(gated: Gated) -> None:
+    report = (gated.folder / "report.html").read_text()
+    assert f">{gated.verdict}</span>" in report
+    assert "data:image/png;base64," in report
+    assert 'src="http' not in report
 
 
 def test_a_worse_candidate_is_told_by_class_and_region(gate: Gate, tmp_path: Path) -> None:

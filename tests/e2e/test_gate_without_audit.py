@@ -7,7 +7,7 @@ from pathlib import Path
 
 import defuse
 import pytest
-from defuse.messages import JobState, Verdict
+from defuse.messages import Evaluation, JobState, Verdict
 
 POLICY = """
 version: 1
@@ -36,31 +36,48 @@ def models(client: defuse.Client, models_folder: Path, tiny_models) -> dict[str,
     }
 
 
-def test_the_gate_makes_its_audit_waits_for_it_and_sees_labels_the_next_time(
-    client: defuse.Client, models: dict[str, str]
-) -> None:
-    waiting = client.evaluate(**models, policy=POLICY, wait=False)
-    assert (waiting.audit_created, waiting.progress.stage) == (True, "audit")
-    first = client.wait(waiting)
-    assert first.verdict == Verdict.VERDICT_INCONCLUSIVE
-    assert {check.check for check in first.checks if check.verdict == Verdict.VERDICT_INCONCLUSIVE} >= {
-        "region_accuracy",
-        "unlabeled_regions",
-    }
-    assert first.labeling.unlabeled_harm_share == 1
+@pytest.fixture(scope="module")
+def waiting(client: defuse.Client, models: dict[str, str]) -> Evaluation:
+    """The first gate, which nobody waits for yet."""
+    return client.evaluate(**models, policy=POLICY, wait=False)
 
-    # Label every region with what its mean shows.
+
+@pytest.fixture(scope="module")
+def first(client: defuse.Client, waiting: Evaluation) -> Evaluation:
+    return client.wait(waiting)
+
+
+@pytest.fixture(scope="module")
+def second(client: defuse.Client, models: dict[str, str], first: Evaluation) -> Evaluation:
+    """The gate after every region was labeled with what its mean shows."""
     shown = {region.name: int(region.mean[0] > 0) for region in client.regions(first.audit)}
     for task in client.lease_tasks(first.audit, "ada", max_tasks=len(shown)):
         client.submit_label(task, shown[task.region])
+    return client.evaluate(**models, policy=POLICY)
 
-    second = client.evaluate(**models, policy=POLICY)
+
+def test_the_gate_makes_its_audit_and_waits_for_it(waiting: Evaluation) -> None:
+    assert (waiting.audit_created, waiting.progress.stage) == (True, "audit")
+
+
+def test_without_labels_the_verdict_is_inconclusive(first: Evaluation) -> None:
+    assert first.verdict == Verdict.VERDICT_INCONCLUSIVE
+    open_checks = {check.check for check in first.checks if check.verdict == Verdict.VERDICT_INCONCLUSIVE}
+    assert {"region_accuracy", "unlabeled_regions"} <= open_checks
+    assert first.labeling.unlabeled_count == first.labeling.region_count > 0
+    assert first.labeling.unlabeled_harm_share == 1
+
+
+def test_the_next_gate_sees_the_labels(first: Evaluation, second: Evaluation) -> None:
     assert second.name != first.name
     assert (second.audit, second.audit_created) == (first.audit, False)
-    assert second.labeling.unlabeled_count == 0
+    assert (second.labeling.unlabeled_count, len(second.regions)) == (0, first.labeling.region_count)
     assert second.verdict == Verdict.VERDICT_PASS, second.checks
 
-    # The same question by another caller, who has the same files: answered at once.
+
+def test_the_same_question_by_somebody_else_is_answered_at_once(
+    client: defuse.Client, models: dict[str, str], second: Evaluation
+) -> None:
     again = client.evaluate(**models, policy=POLICY, wait=False)
     assert (again.name, again.state) == (second.name, JobState.JOB_STATE_SUCCEEDED)
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -68,37 +69,71 @@ def label(address: str) -> Run:
     return run
 
 
-def test_label_studio_takes_the_tasks_and_defuse_the_answers_once(
-    studio: LabelStudio, client: defuse.Client, audit: str, label: Run, tmp_path: Path
+@dataclass(frozen=True)
+class Exported:
+    """A project of Label Studio that has an audit's tasks, and what the export said of itself."""
+
+    project: dict[str, Any]
+    said: dict[str, Any]
+    tasks: Path
+
+
+@pytest.fixture(scope="module")
+def exported(
+    studio: LabelStudio, audit: str, label: Run, tmp_path_factory: pytest.TempPathFactory
+) -> Exported:
+    tasks = tmp_path_factory.mktemp("exported") / "tasks.json"
+    said = label("export", audit, "-o", str(tasks))
+    project = studio.create_project(Path(said["labeling_config_path"]).read_text())
+    assert studio.import_file(project["id"], tasks)["task_count"] == said["task_count"] > 0
+    return Exported(project, said, tasks)
+
+
+@pytest.fixture
+def take_back(studio: LabelStudio, exported: Exported, audit: str, label: Run, tmp_path: Path) -> Run:
+    """Import what Label Studio has by now."""
+
+    def take() -> Any:
+        answers = tmp_path / "answers.json"
+        answers.write_bytes(studio.export(exported.project["id"]))
+        return label("import", audit, str(answers))
+
+    return take
+
+
+def test_label_studio_shows_the_classes_and_the_verdicts(exported: Exported) -> None:
+    controls = exported.project["parsed_label_config"].values()
+    (choices,) = [one for one in controls if one["type"] == "Choices"]
+    assert choices["labels"] == ["left", "right", "mixed", "not a valid input", "can't tell"]
+
+
+def test_label_studio_keeps_a_tasks_data(studio: LabelStudio, exported: Exported) -> None:
+    kept = json.loads(studio.export(exported.project["id"]))
+    assert [task["data"] for task in kept] == [
+        task["data"] for task in json.loads(exported.tasks.read_bytes())
+    ]
+
+
+def test_tasks_that_nobody_has_answered_are_counted(exported: Exported, take_back: Run) -> None:
+    taken = take_back()
+    assert (taken["imported_count"], taken["unanswered_count"]) == (0, exported.said["task_count"])
+
+
+def test_answers_are_taken_once(
+    studio: LabelStudio, client: defuse.Client, audit: str, label: Run, exported: Exported, take_back: Run
 ) -> None:
-    tasks, answers = tmp_path / "tasks.json", tmp_path / "answers.json"
-    exported = label("export", audit, "-o", str(tasks))
-    config = Path(exported["labeling_config_path"]).read_text()
-
-    project = studio.create_project(config)
-    (control,) = [one for one in project["parsed_label_config"].values() if one["type"] == "Choices"]
-    assert control["labels"] == ["left", "right", "mixed", "not a valid input", "can't tell"]
-    assert studio.import_file(project["id"], tasks)["task_count"] == exported["task_count"] > 0
-
-    # Nobody has answered yet.
-    answers.write_bytes(studio.export(project["id"]))
-    nothing = label("import", audit, str(answers))
-    assert (nothing["imported_count"], nothing["unanswered_count"]) == (0, exported["task_count"])
-
-    known = json.loads(answers.read_bytes())
-    assert [task["data"] for task in known] == [task["data"] for task in json.loads(tasks.read_bytes())]
-    for task in known:
+    count = exported.said["task_count"]
+    for task in json.loads(studio.export(exported.project["id"])):
         studio.annotate(task["id"], "right", note="=in the stripe")
-    answers.write_bytes(studio.export(project["id"]))
-    first = label("import", audit, str(answers))
-    assert (first["imported_count"], first["known_count"], first["problem_count"]) == (len(known), 0, 0)
+    first = take_back()
+    assert (first["imported_count"], first["known_count"], first["problem_count"]) == (count, 0, 0)
     progress = client.get_labeling_progress(audit)
-    assert (progress.labeled_count, progress.confirmed_count) == (len(known), len(known))
+    assert (progress.labeled_count, progress.confirmed_count) == (count, count)
 
-    second = label("import", audit, str(answers))
-    assert (second["imported_count"], second["known_count"], second["problem_count"]) == (0, len(known), 0)
+    second = take_back()
+    assert (second["imported_count"], second["known_count"], second["problem_count"]) == (0, count, 0)
     assert client.get_labeling_progress(audit) == progress
-    assert label("export", audit, "-o", str(tasks))["task_count"] == 0
+    assert label("export", audit, "-o", str(exported.tasks))["task_count"] == 0
 
 
 def test_a_second_answer_in_label_studio_is_reported(

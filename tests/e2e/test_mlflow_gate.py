@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import defuse
 import pytest
@@ -19,7 +22,10 @@ from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
-pytestmark = pytest.mark.timeout(600)  # the first of them installs MLflow
+pytestmark = [
+    pytest.mark.timeout(600),  # the first of them installs MLflow
+    pytest.mark.xdist_group("mlflow"),
+]
 
 
 @pytest.fixture
@@ -31,50 +37,89 @@ def model(mlflow_server: MlflowServer, gate_materials: Materials) -> Model:
 Gate = Callable[..., Ran]
 
 
+def run_gate(
+    materials: Materials, uri: str, model: Model, version: str, *options: str, address: str = ""
+) -> Ran:
+    command = ["--timeout-s", "5", "mlflow", "gate", "--tracking-uri", uri, "--policy", str(materials.policy)]
+    version_of = ["--model", model.name, "--alias", "champion", "--version", version]
+    retries = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
+    return run(address or materials.address, *command, *version_of, *options, **retries)
+
+
 @pytest.fixture
 def gate_version(gate_materials: Materials, mlflow_server: MlflowServer) -> Gate:
     def gated(
-        model: Model,
-        version: str,
-        *options: str,
-        address: str = gate_materials.address,
-        uri: str = mlflow_server.uri,
+        model: Model, version: str, *options: str, address: str = "", uri: str = mlflow_server.uri
     ) -> Ran:
-        command = ["--timeout-s", "5", "mlflow", "gate", "--tracking-uri", uri]
-        version_of = ["--model", model.name, "--alias", "champion", "--version", version]
-        version_of += ["--policy", str(gate_materials.policy)]
-        return run(address, *command, *version_of, *options, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+        return run_gate(gate_materials, uri, model, version, *options, address=address)
 
     return gated
 
 
-def test_on_pass_the_alias_moves_and_the_version_carries_verdict_and_evidence(
-    gate_version: Gate, model: Model, gate_materials: Materials
-) -> None:
-    ran = gate_version(model, "2", "--audit", gate_materials.labeled, "--json")
+def sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Promoted:
+    model: Model
+    evaluation: dict[str, Any]
+    """As the command printed it."""
+
+    @property
+    def evidence(self) -> Path:
+        """Where the version carries it."""
+        name = self.evaluation["name"].removeprefix("evaluations/")
+        return self.model.artifacts("2") / "defuse" / name
+
+
+@pytest.fixture(scope="module")
+def promoted(mlflow_server: MlflowServer, gate_materials: Materials) -> Promoted:
+    """A model whose version 2 passed the gate."""
+    model = Model(mlflow_server, gate_materials, "better", "worse")
+    ran = run_gate(gate_materials, mlflow_server.uri, model, "2", "--audit", gate_materials.labeled, "--json")
     assert ran.code == 0, ran.err
-    evaluation = ran.document
-    assert model.champion == "2"
-    candidate = hashlib.sha256(gate_materials.files["better"].read_bytes()).hexdigest()
-    assert model.tags("2") == {
+    return Promoted(model, ran.document)
+
+
+def test_on_pass_the_alias_moves(promoted: Promoted) -> None:
+    assert promoted.model.champion == "2"
+
+
+def test_on_pass_the_version_carries_the_verdict_as_tags(
+    promoted: Promoted, gate_materials: Materials
+) -> None:
+    assert promoted.model.tags("2") == {
         "defuse.verdict": "PASS",
-        "defuse.evaluation": evaluation["name"],
-        "defuse.candidate_sha256": candidate,
-        "defuse.policy_sha256": evaluation["policy_sha256"],
+        "defuse.evaluation": promoted.evaluation["name"],
+        "defuse.candidate_sha256": sha256(gate_materials.files["better"]),
+        "defuse.policy_sha256": promoted.evaluation["policy_sha256"],
     }
-    folder = model.artifacts("2") / "defuse" / evaluation["name"].removeprefix("evaluations/")
-    attached = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in folder.iterdir()}
-    made = {EVIDENCE_FILES[field]: artifact for field, artifact in evaluation["evidence"].items()}
-    assert {name: f"artifacts/{digest}" for name, digest in attached.items()} == made
+
+
+def test_on_pass_the_version_carries_every_file_of_evidence(promoted: Promoted) -> None:
+    attached = {file.name: f"artifacts/{sha256(file)}" for file in promoted.evidence.iterdir()}
+    made = {EVIDENCE_FILES[field]: artifact for field, artifact in promoted.evaluation["evidence"].items()}
+    assert attached == made
     assert set(attached) == set(EVIDENCE_FILES.values())
 
-    verify = ["verify-evidence", str(folder / "evidence.dsse.json"), "--key", str(gate_materials.public_key)]
-    verify += ["--policy-sha256", model.tags("2")["defuse.policy_sha256"], "--require-pass", "--model"]
-    assert run("", *verify, str(model.artifacts("2") / "model.onnx")).code == 0
-    assert run("", *verify, str(model.artifacts("3") / "model.onnx")).code == 70
 
-    again = gate_version(model, "2", "--audit", gate_materials.labeled, "--json")
-    assert (again.code, again.document["name"]) == (0, evaluation["name"])
+@pytest.mark.parametrize(("version", "code"), [("2", 0), ("3", 70)])
+def test_the_attached_evidence_is_about_the_version_that_passed_alone(
+    promoted: Promoted, gate_materials: Materials, version: str, code: int
+) -> None:
+    verify = ["verify-evidence", str(promoted.evidence / "evidence.dsse.json")]
+    verify += ["--key", str(gate_materials.public_key), "--require-pass"]
+    verify += ["--policy-sha256", promoted.model.tags("2")["defuse.policy_sha256"]]
+    model = promoted.model.artifacts(version) / "model.onnx"
+    assert run("", *verify, "--model", str(model)).code == code
+
+
+def test_a_gate_that_is_repeated_takes_the_verdict_that_there_is(
+    gate_version: Gate, promoted: Promoted, gate_materials: Materials
+) -> None:
+    again = gate_version(promoted.model, "2", "--audit", gate_materials.labeled, "--json")
+    assert (again.code, again.document["name"]) == (0, promoted.evaluation["name"])
 
 
 def test_on_fail_the_alias_stays(gate_version: Gate, model: Model, gate_materials: Materials) -> None:

@@ -17,7 +17,10 @@ from tests.e2e.gate_materials import POLICY, Materials
 from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
-pytestmark = pytest.mark.timeout(600)  # the first of them installs MLflow
+pytestmark = [
+    pytest.mark.timeout(600),  # the first of them installs MLflow
+    pytest.mark.xdist_group("mlflow"),
+]
 
 SECRET = "a secret of the test"
 PATIENCE_S = 120.0

@@ -23,7 +23,10 @@ from tests.e2e.gate_materials import POLICY, Materials
 from tests.e2e.mlflow_model import Model
 from tests.e2e.mlflow_server import MlflowServer
 
-pytestmark = pytest.mark.timeout(600)  # the first that needs MLflow installs it
+pytestmark = [
+    pytest.mark.timeout(600),  # the first of them installs MLflow
+    pytest.mark.xdist_group("mlflow"),
+]
 
 PIPELINES = Path(__file__).resolve().parents[2] / "examples" / "pipelines"
 NOWHERE = "127.0.0.1:1"

@@ -228,7 +228,7 @@ def _the_same_readers_are_trained_once():
 
     def readers(run):
         inputs = run.inputs
-        digest = hashlib.sha256(repr((run.random_seed, inputs.runtime)).encode())
+        digest = hashlib.sha256(repr((run.random_seed, inputs.runtime, inputs.dataset.class_count)).encode())
         digest.update(inputs.decoder.session.model_bytes)
         train = inputs.dataset.train
         for values in (train.images(slice(0, len(train))), train.labels, run.train_codes):

@@ -4,6 +4,7 @@ import hashlib
 import uuid
 
 import grpc
+import pytest
 from defuse.v1.models_pb2 import ImageShape, JobState, OutputKind
 from defuse.v1.promotion_service_pb2 import (
     CancelEvaluationRequest,
@@ -29,23 +30,36 @@ def request_for(baseline: str, candidate: str, audit: str, **fields) -> CreateEv
     )
 
 
-async def test_an_evaluation_names_the_exact_bytes(stubs, records, refused):
+@pytest.fixture
+async def evaluation(stubs, records):
+    """Of a candidate with the baseline's bytes, over an audit with a region."""
     audit = await records.audit(regions=1)
     candidate = await records.classifier()
-    evaluation = await stubs.promotions.CreateEvaluation(
-        request_for(audit.classifier, candidate.name, audit.name)
-    )
+    return await stubs.promotions.CreateEvaluation(request_for(audit.classifier, candidate.name, audit.name))
+
+
+def test_an_evaluation_is_queued(evaluation):
     assert evaluation.state == JobState.JOB_STATE_QUEUED
-    assert evaluation.candidate_sha256 == candidate.artifact.removeprefix("artifacts/")
-    assert evaluation.baseline_sha256 == hashlib.sha256(b"onnx").hexdigest()
-    assert evaluation.dataset_sha256 == hashlib.sha256(b"npz").hexdigest()
-    assert evaluation.encoder_sha256 == hashlib.sha256(b"encoder").hexdigest()
-    assert evaluation.decoder_sha256 == hashlib.sha256(b"decoder").hexdigest()
-    assert evaluation.label_set_digest == hashlib.sha256(b"[]").hexdigest()
-    assert evaluation.code_version == own_code_version()
     assert not evaluation.audit_created
+
+
+def test_an_evaluation_names_the_exact_bytes_and_the_code(evaluation):
+    contents = {
+        "baseline_sha256": b"onnx",
+        "candidate_sha256": b"onnx",
+        "dataset_sha256": b"npz",
+        "encoder_sha256": b"encoder",
+        "decoder_sha256": b"decoder",
+        "label_set_digest": b"[]",
+    }
+    named = {field: getattr(evaluation, field) for field in contents}
+    assert named == {field: hashlib.sha256(content).hexdigest() for field, content in contents.items()}
+    assert evaluation.code_version == own_code_version()
+
+
+async def test_what_an_evaluation_is_about_can_not_be_deleted(evaluation, stubs, refused):
     with refused() as problem:
-        await stubs.registry.DeleteClassifier(DeleteClassifierRequest(name=candidate.name))
+        await stubs.registry.DeleteClassifier(DeleteClassifierRequest(name=evaluation.candidate))
     assert problem.reason == "RESOURCE_IN_USE"
 
 
@@ -87,19 +101,28 @@ async def test_what_is_not_there_or_not_done(stubs, records, refused):
     assert problem.fields == ("config.seed", "config.device")
 
 
-async def test_evaluations_are_read_listed_watched_and_cancelled(stubs, records, refused):
+async def test_a_repeated_request_makes_no_second_evaluation(stubs, records):
     audit = await records.audit()
     request = request_for(audit.classifier, audit.classifier, audit.name)
-    evaluation = await stubs.promotions.CreateEvaluation(request)
-    assert (await stubs.promotions.CreateEvaluation(request)).name == evaluation.name
+    first, second = [await stubs.promotions.CreateEvaluation(request) for _ in range(2)]
+    assert first.name == second.name
+
+
+async def test_evaluations_are_read_and_listed(evaluation, stubs):
+    assert await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=evaluation.name)) == evaluation
     listed = await stubs.promotions.ListEvaluations(ListEvaluationsRequest())
-    assert [e.name for e in listed.evaluations] == [evaluation.name]
-    assert (await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=evaluation.name))).audit
+    assert [one.name for one in listed.evaluations] == [evaluation.name]
+
+
+async def test_a_watch_of_an_evaluation_ends_when_it_is_cancelled(evaluation, stubs):
     call = stubs.promotions.WatchEvaluation(WatchEvaluationRequest(name=evaluation.name))
     assert (await call.read()).evaluation.state == JobState.JOB_STATE_QUEUED
     await stubs.promotions.CancelEvaluation(CancelEvaluationRequest(name=evaluation.name))
     assert (await call.read()).evaluation.state == JobState.JOB_STATE_CANCELLED
     assert await call.read() is grpc.aio.EOF
+
+
+async def test_an_evaluation_that_is_not_there_is_not_found(stubs, refused):
     with refused() as problem:
         await stubs.promotions.GetEvaluation(GetEvaluationRequest(name=f"evaluations/{UNKNOWN}"))
     assert problem.code is grpc.StatusCode.NOT_FOUND

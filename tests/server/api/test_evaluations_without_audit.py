@@ -89,48 +89,77 @@ async def is_queued(backend, name: str) -> bool:
     return await backend.redis.zscore(redis_keys.QUEUE, name) is not None
 
 
-async def test_an_audit_is_made_with_the_policys_budget_and_waited_for(evaluate, read, backend, over):
-    evaluation = await evaluate(policy=POLICY)
-    assert evaluation.audit_created
-    assert (evaluation.state, evaluation.progress.stage) == (QUEUED, "audit")
-    assert (evaluation.input_digest, evaluation.label_set_digest) == ("", "")
-    assert not evaluation.HasField("labeling")
-    audit = await read(evaluation.audit)
+@pytest.fixture
+async def waiting(evaluate):
+    """An evaluation whose audit is made for it."""
+    return await evaluate(policy=POLICY)
+
+
+@pytest.fixture
+async def audit(waiting, read, records):
+    """The audit that it waited for, after its success."""
+    return await records.succeeded_audit(await read(waiting.audit), harms=[0.3, 0.1])
+
+
+def test_it_waits_for_an_audit_that_is_made_for_it(waiting):
+    assert waiting.audit_created
+    assert (waiting.state, waiting.progress.stage) == (QUEUED, "audit")
+
+
+def test_what_it_will_be_about_is_open_until_then(waiting):
+    assert (waiting.input_digest, waiting.label_set_digest) == ("", "")
+    assert not waiting.HasField("labeling")
+
+
+async def test_the_audit_is_of_the_baseline_over_dataset_and_vae(waiting, read, over):
+    audit = await read(waiting.audit)
     assert audit.display_name == "for the gate: digits"
     assert (audit.classifier, audit.vae, audit.dataset) == (over["baseline"], over["vae"], over["dataset"])
-    assert (audit.config.max_seeds, audit.config.budget_s) == (500, 60)
-    assert audit.config.annotators_per_region == 2
-    # The audit waits for a worker, the evaluation for the audit: no worker gets it before.
-    assert await is_queued(backend, audit.name)
-    assert not await is_queued(backend, evaluation.name)
+
+
+async def test_the_audit_has_the_policys_budget(waiting, read):
+    config = (await read(waiting.audit)).config
+    assert (config.max_seeds, config.budget_s, config.annotators_per_region) == (500, 60, 2)
+
+
+async def test_no_worker_gets_it_before_its_audit_has_ended(waiting, read, backend):
+    assert await is_queued(backend, waiting.audit)
+    assert not await is_queued(backend, waiting.name)
     await settle(backend)
-    assert (await read(evaluation.name)).progress.stage == "audit"
+    assert (await read(waiting.name)).progress.stage == "audit"
     assert await backend.jobs.recover() == 0
 
 
-async def test_it_goes_on_with_the_labels_of_the_moment_when_the_audit_has_succeeded(
-    evaluate, read, records, backend, stubs
-):
-    evaluation = await evaluate(policy=POLICY)
-    watch = stubs.promotions.WatchEvaluation(WatchEvaluationRequest(name=evaluation.name))
+async def test_a_watch_shows_that_it_goes_on(waiting, read, records, backend, stubs):
+    watch = stubs.promotions.WatchEvaluation(WatchEvaluationRequest(name=waiting.name))
     assert (await watch.read()).evaluation.progress.stage == "audit"
-    audit = await records.succeeded_audit(await read(evaluation.audit), harms=[0.3, 0.1])
+    await records.succeeded_audit(await read(waiting.audit))
     await settle(backend)
     assert (await watch.read()).evaluation.progress.stage == ""
     watch.cancel()
-    ready = await read(evaluation.name)
+
+
+async def test_it_goes_on_with_the_labels_of_the_moment(waiting, audit, read, records, backend):
+    await settle(backend)
+    ready = await read(waiting.name)
     assert (ready.state, ready.progress.stage, ready.audit) == (QUEUED, "", audit.name)
     assert ready.input_digest
     assert ready.regions_artifact == await records.artifact(b"regions")
     assert (ready.labeling.region_count, ready.labeling.unlabeled_count) == (2, 2)
     assert ready.labeling.unlabeled_harm_share == 1
     assert await is_queued(backend, ready.name)
-    # As when whoever settled it died before it was enqueued.
+
+
+async def test_it_is_put_back_where_whoever_settled_it_died_before_it_was_enqueued(
+    waiting, audit, read, backend
+):
+    await settle(backend)
+    ready = await read(waiting.name)
     assert await backend.jobs.recover() == 0
-    await backend.jobs.docket.cancel(evaluation.name)
+    await backend.jobs.docket.cancel(waiting.name)
     assert await backend.jobs.recover() == 1
     await settle(backend)
-    assert await read(evaluation.name) == ready
+    assert await read(waiting.name) == ready
 
 
 async def test_where_nothing_is_named_it_is_over_what_the_baseline_was_audited_last(
@@ -180,39 +209,52 @@ async def test_other_evaluations_join_the_audit_under_way(evaluate, records, stu
     assert await audits_made(stubs) == 2
 
 
-async def test_the_newest_audit_that_the_policy_still_allows_is_taken(
-    evaluate, audit_over, records, backend, stubs, monkeypatch
-):
-    older = await records.succeeded_audit(await audit_over())
-    newer = await records.succeeded_audit(await audit_over(), harms=[1.0])
+@pytest.fixture
+async def newest(audit_over, records):
+    """The newest audit that succeeded; an older one did, too, and a newer one failed."""
+    await records.succeeded_audit(await audit_over())
+    newest = await records.succeeded_audit(await audit_over(), harms=[1.0])
     failed = await audit_over()
     await (await records.attempt(failed.name)).fail(failed, Failure(message="why"))
-    evaluation = await evaluate()
-    assert (evaluation.audit, evaluation.audit_created) == (newer.name, False)
-    assert evaluation.input_digest
-    assert await is_queued(backend, evaluation.name)
-    # The same models and data under other names.
-    again = {
-        "baseline": (await records.classifier()).name,
-        "vae": (await records.vae()).name,
-        "dataset": (await records.dataset()).name,
-    }
-    assert (await evaluate(**again)).name == evaluation.name
-    # Others: another VAE's regions are no evidence over this one.
-    other = await records.vae(encoder_artifact=await records.artifact(b"finer"))
-    assert (await evaluate(vae=other.name)).audit_created
+    return newest
 
+
+@pytest.fixture
+def a_month_later(monkeypatch):
     class Later(datetime.datetime):
         @classmethod
         def now(cls, tz=None):
             return datetime.datetime.now(tz) + datetime.timedelta(days=31)
 
-    monkeypatch.setattr(choose_audit, "datetime", Later)
-    monkeypatch.setattr(input_digest, "datetime", Later)
+    for module in (choose_audit, input_digest):
+        monkeypatch.setattr(module, "datetime", Later)
+
+
+async def test_the_newest_audit_is_taken(newest, evaluate, backend):
+    evaluation = await evaluate()
+    assert (evaluation.audit, evaluation.audit_created) == (newest.name, False)
+    assert evaluation.input_digest
+    assert await is_queued(backend, evaluation.name)
+
+
+async def test_the_same_models_and_data_under_other_names_are_the_same(newest, evaluate, records):
+    others = {
+        "baseline": (await records.classifier()).name,
+        "vae": (await records.vae()).name,
+        "dataset": (await records.dataset()).name,
+    }
+    assert (await evaluate(**others)).name == (await evaluate()).name
+
+
+async def test_another_vaes_regions_are_no_evidence_over_this_one(newest, evaluate, records):
+    other = await records.vae(encoder_artifact=await records.artifact(b"finer"))
+    assert (await evaluate(vae=other.name)).audit_created
+
+
+async def test_an_audit_older_than_the_policy_allows_is_not_taken(newest, evaluate, a_month_later):
     assert (await evaluate()).audit_created
     patient = "version: 1\nchecks: {audit_age: {max_days: 60}}\n"
-    assert (await evaluate(policy=patient)).audit == newer.name
-    assert older.name != newer.name
+    assert (await evaluate(policy=patient)).audit == newest.name
 
 
 async def test_an_audit_that_was_deleted_is_none(evaluate, audit_over, records, stubs):
@@ -221,25 +263,33 @@ async def test_an_audit_that_was_deleted_is_none(evaluate, audit_over, records, 
     assert (await evaluate()).audit_created
 
 
-async def test_an_audit_that_fails_fails_those_that_wait(evaluate, read, records, backend):
-    evaluation = await evaluate()
-    attempt = await records.attempt(evaluation.audit)
+@pytest.fixture
+async def failed(waiting, read, records, backend):
+    """The evaluation after its audit failed."""
     failure = Failure(reason=ERROR_REASON_PREFLIGHT_READABILITY, message="unreadable", figures={"a": "1"})
-    await attempt.fail(await read(evaluation.audit), failure)
+    await (await records.attempt(waiting.audit)).fail(await read(waiting.audit), failure)
     await settle(backend)
-    failed = await read(evaluation.name)
+    return await read(waiting.name)
+
+
+async def test_an_audit_that_fails_fails_those_that_wait(failed, backend):
     assert failed.state == JobState.JOB_STATE_FAILED
+    assert failed.times.end_time.seconds
+    assert not await is_queued(backend, failed.name)
+
+
+def test_the_failure_is_the_audits(failed):
     assert failed.failure.reason == ERROR_REASON_PREFLIGHT_READABILITY
     assert failed.failure.message == (
-        f"{evaluation.audit}, which this evaluation waited for, failed, and nothing was decided: unreadable"
+        f"{failed.audit}, which this evaluation waited for, failed, and nothing was decided: unreadable"
     )
-    assert failed.failure.figures == {"a": "1", "audit": evaluation.audit}
-    assert failed.times.end_time.seconds
-    assert not await is_queued(backend, evaluation.name)
-    # The next one starts afresh.
-    again = await evaluate()
-    assert again.name != evaluation.name
-    assert again.audit != evaluation.audit
+    assert failed.failure.figures == {"a": "1", "audit": failed.audit}
+
+
+async def test_after_a_failure_the_next_one_starts_afresh(failed, evaluate):
+    again = await evaluate(policy=POLICY)
+    assert again.name != failed.name
+    assert again.audit != failed.audit
 
 
 async def test_an_audit_that_is_cancelled_fails_those_that_wait(evaluate, read, backend):
@@ -252,20 +302,25 @@ async def test_an_audit_that_is_cancelled_fails_those_that_wait(evaluate, read, 
     assert (await evaluate()).audit != evaluation.audit
 
 
-async def test_a_waiting_evaluation_is_cancelled_at_once_and_its_audit_goes_on(
-    evaluate, read, stubs, records, backend
-):
-    evaluation = await evaluate()
-    cancelled = await stubs.promotions.CancelEvaluation(CancelEvaluationRequest(name=evaluation.name))
-    assert cancelled.state == JobState.JOB_STATE_CANCELLED
-    assert cancelled.progress.stage == ""
+@pytest.fixture
+async def cancelled(waiting, stubs):
+    return await stubs.promotions.CancelEvaluation(CancelEvaluationRequest(name=waiting.name))
+
+
+async def test_a_waiting_evaluation_is_cancelled_at_once(cancelled, backend):
+    assert (cancelled.state, cancelled.progress.stage) == (JobState.JOB_STATE_CANCELLED, "")
     assert await backend.redis.zcard(redis_keys.AWAITING_AUDIT) == 0
-    second = await evaluate()
-    assert second.name != evaluation.name
-    assert second.audit == evaluation.audit
-    await records.succeeded_audit(await read(evaluation.audit))
+
+
+async def test_the_audit_of_a_cancelled_evaluation_goes_on_for_the_next(
+    cancelled, evaluate, read, records, backend
+):
+    second = await evaluate(policy=POLICY)
+    assert second.name != cancelled.name
+    assert second.audit == cancelled.audit
+    await records.succeeded_audit(await read(second.audit))
     await settle(backend)
-    assert (await read(evaluation.name)).state == JobState.JOB_STATE_CANCELLED
+    assert (await read(cancelled.name)).state == JobState.JOB_STATE_CANCELLED
     assert (await read(second.name)).input_digest
 
 

@@ -14,25 +14,46 @@ from securesystemslib.signer import CryptoSigner
 DIGESTS = "baseline candidate dataset encoder decoder audit labels policy"
 
 
-def test_the_verdict_is_canonical_json_with_every_digest(materials, sha):
+@pytest.fixture
+def document(materials):
+    """The JSON of a verdict, read."""
+    return json.loads(verdict_file.verdict_json(materials("PASS")))
+
+
+def test_the_same_verdict_is_the_same_canonical_json(materials, document):
     content = verdict_file.verdict_json(materials("PASS"))
-    document = json.loads(content)
     assert content == canonical(document)
     assert content == verdict_file.verdict_json(materials("PASS"))
+
+
+def test_the_document_names_its_schema_and_the_verdict(document):
     assert document["schema"] == {"name": "defuse.verdict", "version": 1}
     assert document["verdict"] == "PASS"
+
+
+def test_the_document_has_every_digest(document, sha):
     assert set(sha.values()) <= set(digests_in(document))
-    assert document["policy"]["content"]["checks"]["annotator_agreement"] is None
-    assert (
-        hashlib.sha256(canonical(document["policy"]["content"])).hexdigest() == document["policy"]["sha256"]
-    )
+
+
+def test_the_policy_stands_there_with_its_digest_and_what_is_off_is_null(document):
+    policy = document["policy"]
+    assert hashlib.sha256(canonical(policy["content"])).hexdigest() == policy["sha256"]
+    assert policy["content"]["checks"]["annotator_agreement"] is None
+
+
+def test_the_document_says_when_and_by_which_code(document):
     assert document["evaluation"]["code_version"] == "0.1.0+3f9a1c2b7d44"
     assert document["evaluation"]["create_time"] == "2025-10-09T08:53:20Z"
+
+
+def test_the_document_has_the_figures(document):
     assert document["figures"]["second_search"]["seed_candidates_before"] == [500, 500]
     assert document["figures"]["labeling"]["alpha"] == 0.8
+
+
+def test_every_check_stands_there_whole(document):
     (check, *_) = document["checks"]
-    assert check["verdict"] == "PASS"
-    assert check["interval"]["samples"] == 500
+    assert (check["verdict"], check["interval"]["samples"]) == ("PASS", 500)
     assert {"value", "bound", "at_least", "subject", "explanation", "remedy"} <= set(check)
 
 

@@ -98,17 +98,23 @@ async def test_a_region_is_published_once_and_counted_in_the_audit(
     assert shown.region_count == 3
 
 
-async def test_a_chunk_is_published_once_and_its_counts_are_added_once(
-    chunks: Chunks, resources: Resources, publish_audit: Any
-) -> None:
+@pytest.fixture
+async def with_chunks(chunks: Chunks, publish_audit: Any) -> str:
+    """An audit with two chunks, one of which came twice."""
     audit = await publish_audit(0)
     assert await chunks.append(audit, chunk(0), 1) is True
     assert await chunks.append(audit, chunk(0), 1) is False
     assert await chunks.append(audit, chunk(1), 1) is True
-    assert await chunks.list(audit) == [chunk(0), chunk(1)]
-    assert await chunks.list(audit, 1) == [chunk(1)]
-    assert await chunks.list(audit, 2) == []
-    shown = await resources.get(audit)
+    return audit
+
+
+@pytest.mark.parametrize("start", [0, 1, 2])
+async def test_chunks_are_published_once_in_their_order(with_chunks: str, chunks: Chunks, start: int) -> None:
+    assert await chunks.list(with_chunks, start) == [chunk(0), chunk(1)][start:]
+
+
+async def test_a_chunks_counts_are_added_once(with_chunks: str, resources: Resources) -> None:
+    shown = await resources.get(with_chunks)
     assert isinstance(shown, Audit)
     assert (shown.misclassification_count, shown.candidate_count) == (14, 100)
 

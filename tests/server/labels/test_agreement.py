@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from defuse.v1.audit_service_pb2 import RegionState
-from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
+from defuse.v1.label_service_pb2 import LabelAnswer, LabelingReport, LabelVerdict
 from defuse_server.errors import NotFound
 from defuse_server.findings.regions import Regions
 from defuse_server.labels.agreement import krippendorff_alpha
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
-from defuse_server.names import region_name
+from defuse_server.names import parse_region_name, region_name
 
 X = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_CANNOT_TELL)
 M = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED)
@@ -50,27 +50,40 @@ async def answer_in_turn(labels: LabelQueue, audit: str, annotator: str, *answer
         await labels.submit(task.region, task.lease_token, given, "")
 
 
-async def test_the_report_has_each_annotators_record(
-    labels: LabelQueue, labeling: Labeling, publish_audit: Any
-) -> None:
+@pytest.fixture
+async def report(labels: LabelQueue, labeling: Labeling, publish_audit: Any) -> LabelingReport:
+    """Of four regions: the votes 000, 112 and MM1, and of the last one cannot tell and a skip."""
     audit = await publish_audit(4, wanted=3)
     await answer_in_turn(labels, audit, "ann", a(0), a(1), M, X)
     await answer_in_turn(labels, audit, "ben", a(0), a(1), M)
     (skipped,) = await labels.lease(audit, "ben", 1, 60)
     await labels.skip(skipped.region, skipped.lease_token, "too <b>dark</b>")
     await answer_in_turn(labels, audit, "cem", a(0), a(2), a(1))
-    report = await labeling.report(audit)
-    ann, ben, cem = report.annotators
-    assert (ann.annotator, ann.answer_count, ann.cannot_tell_count, ann.skip_count) == ("ann", 4, 1, 0)
-    assert (ann.compared_count, ann.agreed_count) == (3, 3)
-    assert (ben.answer_count, ben.skip_count, ben.agreed_count) == (3, 1, 3)
-    assert (cem.compared_count, cem.agreed_count) == (3, 1)
-    assert (report.answer_count, report.overlap_count) == (10, 3)
+    return await labeling.report(audit)
+
+
+def test_the_report_counts_what_each_annotator_did(report: LabelingReport) -> None:
+    counted = {
+        one.annotator: (one.answer_count, one.cannot_tell_count, one.skip_count) for one in report.annotators
+    }
+    assert counted == {"ann": (4, 1, 0), "ben": (3, 0, 1), "cem": (3, 0, 0)}
+
+
+def test_the_report_compares_each_annotator_with_the_consensus(report: LabelingReport) -> None:
+    compared = {one.annotator: (one.compared_count, one.agreed_count) for one in report.annotators}
+    assert compared == {"ann": (3, 3), "ben": (3, 3), "cem": (3, 1)}
+
+
+def test_the_report_has_every_skip_with_its_reason(report: LabelingReport) -> None:
     (skip,) = report.skips
-    assert (skip.region, skip.annotator, skip.reason) == (skipped.region, "ben", "too <b>dark</b>")
+    assert (parse_region_name(skip.region)[1], skip.annotator, skip.reason) == (3, "ben", "too <b>dark</b>")
     assert skip.time.seconds > 0
-    # Of regions 0 to 2: the votes 000, 112, MM1; region 3 has none.
+
+
+async def test_the_report_tells_agreement_and_progress(report: LabelingReport, labeling: Labeling) -> None:
+    assert (report.answer_count, report.overlap_count) == (10, 3)
     assert report.alpha == pytest.approx(krippendorff_alpha(["000", "112", "MM1"]))
+    audit, _ = parse_region_name(report.skips[0].region)
     assert report.progress == await labeling.progress(audit)
 
 

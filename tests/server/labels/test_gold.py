@@ -119,35 +119,46 @@ async def test_one_shows_as_many_answers_as_the_region_in_whose_place_it_comes(
     assert len(mixed_in) > 0
 
 
-async def test_their_answers_stand_in_the_record_and_nowhere_else(
-    labels: LabelQueue, labeling: Labeling, publish_audit: Any
-) -> None:
+@pytest.fixture
+async def answered(labels: LabelQueue, publish_audit: Any) -> tuple[str, dict[str, int]]:
+    """An audit of 30 regions, and how many gold tasks each annotator has answered there; no region is."""
     audit = await publish_audit(30, wanted=1, limit=3, gold_rate=0.5)
     await labels.open_gold(audit, golds(6))
-    answered = {"careful": 0, "careless": 0}
-    while sum(answered.values()) < 8:
+    counts = {"careful": 0, "careless": 0}
+    while sum(counts.values()) < 8:
         for annotator, label in (("careful", 1), ("careless", 2)):
             for task in await labels.lease(audit, annotator, 1, 60):
                 if is_gold(number_of(task)):
-                    response = await labels.submit(
-                        task.region, task.lease_token, LabelAnswer(label=label), ""
-                    )
-                    answered[annotator] += 1
-                    assert (response.state, response.answer_count) == (LABELED, 1)
+                    await labels.submit(task.region, task.lease_token, LabelAnswer(label=label), "")
+                    counts[annotator] += 1
                 else:
                     await labels.skip(task.region, task.lease_token, "")
         if not await labels.lease(audit, "careful", 1, 60):
             break
-    report = await labeling.report(audit)
-    records = {record.annotator: record for record in report.annotators}
-    for annotator, count in answered.items():
-        assert records[annotator].gold_count == count
-        assert records[annotator].answer_count == 0
-    assert records["careful"].gold_right_count == answered["careful"]
+    return audit, counts
+
+
+async def test_their_answers_stand_in_each_annotators_record(
+    labeling: Labeling, answered: tuple[str, dict[str, int]]
+) -> None:
+    audit, counts = answered
+    records = {record.annotator: record for record in (await labeling.report(audit)).annotators}
+    assert {annotator: records[annotator].gold_count for annotator in counts} == counts
+    assert records["careful"].gold_right_count == counts["careful"]
     assert records["careless"].gold_right_count == 0
-    assert report.answer_count == 0
-    assert not report.HasField("alpha")
-    assert {label.answers for label in (await labeling.labels(audit)).values()} == {0}
+
+
+async def test_their_answers_are_no_answers_to_regions(
+    labeling: Labeling, answered: tuple[str, dict[str, int]]
+) -> None:
+    report = await labeling.report(answered[0])
+    assert (report.answer_count, report.HasField("alpha")) == (0, False)
+    assert {record.answer_count for record in report.annotators} == {0}
+    assert {label.answers for label in (await labeling.labels(answered[0])).values()} == {0}
+
+
+async def test_they_are_no_regions(labeling: Labeling, answered: tuple[str, dict[str, int]]) -> None:
+    audit, _ = answered
     assert (await labeling.progress(audit)).region_count == 30
     assert set(await labeling.freeze(audit)) == set(range(30))
     listed, _ = await labeling.list(audit, 100, "")

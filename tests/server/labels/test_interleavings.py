@@ -1,6 +1,7 @@
 """Whatever annotators do, in whatever order: no vote is lost, none counts twice, no place has two holders."""
 
 import asyncio
+import functools
 import json
 import random
 from collections import Counter
@@ -34,6 +35,8 @@ VOTES = {
     "mixed": LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED),
     "cannot_tell": LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_CANNOT_TELL),
 }
+
+Step = tuple[str, Any, Any]
 
 annotators = st.sampled_from(ANNOTATORS)
 numbers = st.integers(0, REGIONS - 1)
@@ -224,29 +227,45 @@ async def votes_in(redis: Redis, audit: str) -> dict[int, dict[str, str]]:
     return {n: {entry["annotator"]: entry["vote"] for entry in entries} for n, entries in answers.items()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(wanted=st.integers(1, 3), more=st.integers(0, 2), sequence=st.lists(steps, max_size=40))
-def test_any_sequence_of_steps_keeps_every_vote_once(
-    redis_url: str, make_publisher: Any, wanted: int, more: int, sequence: list[tuple[str, Any, Any]]
-) -> None:
-    async def play() -> None:
-        async with connect(redis_url) as redis:
-            await redis.flushdb()
-            resources = Resources(redis)
-            labels, labeling = LabelQueue(redis, resources), Labeling(redis, resources)
-            publisher = make_publisher(redis, resources, Regions(redis, labeling), labels)
-            audit = await publisher(REGIONS, wanted=wanted, limit=wanted + more)
-            game = Play(labels, labeling, audit, wanted, wanted + more)
-            for step in sequence:
-                await game.step(*step)
-                await game.compare()
-            assert await votes_in(redis, game.audit) == dict(enumerate(game.model.answers))
-            for annotator in ANNOTATORS:
-                answered = {task.region for task in await labeling.history(audit, annotator)}
-                had = [number for number, votes in enumerate(game.model.answers) if annotator in votes]
-                assert answered == {region_name(audit, number) for number in had}
+async def play(redis_url: str, make_publisher: Any, wanted: int, more: int, sequence: list[Step]) -> None:
+    """Compare queue and model after each step, and the votes at the end."""
+    async with connect(redis_url) as redis:
+        await redis.flushdb()
+        resources = Resources(redis)
+        labels, labeling = LabelQueue(redis, resources), Labeling(redis, resources)
+        publisher = make_publisher(redis, resources, Regions(redis, labeling), labels)
+        audit = await publisher(REGIONS, wanted=wanted, limit=wanted + more)
+        game = Play(labels, labeling, audit, wanted, wanted + more)
+        for step in sequence:
+            await game.step(*step)
+            await game.compare()
+        assert await votes_in(redis, game.audit) == dict(enumerate(game.model.answers))
+        for annotator in ANNOTATORS:
+            answered = {task.region for task in await labeling.history(audit, annotator)}
+            had = [number for number, votes in enumerate(game.model.answers) if annotator in votes]
+            assert answered == {region_name(audit, number) for number in had}
 
-    asyncio.run(play())
+
+any_sequence = given(wanted=st.integers(1, 3), more=st.integers(0, 2), sequence=st.lists(steps, max_size=40))
+calm = functools.partial(settings, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@calm(max_examples=30)
+@any_sequence
+def test_any_sequence_of_steps_keeps_every_vote_once(
+    redis_url: str, make_publisher: Any, wanted: int, more: int, sequence: list[Step]
+) -> None:
+    asyncio.run(play(redis_url, make_publisher, wanted, more, sequence))
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+@calm(max_examples=2000)
+@any_sequence
+def test_thousands_of_sequences_keep_every_vote_once(
+    redis_url: str, make_publisher: Any, wanted: int, more: int, sequence: list[Step]
+) -> None:
+    asyncio.run(play(redis_url, make_publisher, wanted, more, sequence))
 
 
 async def test_many_annotators_at_once_fill_every_place_exactly_once(

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,23 @@ from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.records.resources import Resources
 
-ANNOTATORS = 50
-REGIONS = 100
 WANTED = 3
-LEASE_S = 20.0
-"""Long enough for an answer on a busy machine; what a killed server leased in vain comes back after it."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a crowd."""
+
+    annotators: int
+    regions: int
+    lease_s: float
+    """Long enough for an answer on a busy machine; what a killed server leased comes back after it."""
+
+
+SIZES = [
+    pytest.param(Size(annotators=12, regions=24, lease_s=6.0), id="12 annotators"),
+    pytest.param(Size(annotators=50, regions=100, lease_s=20.0), id="50 annotators", marks=pytest.mark.soak),
+]
 
 
 class ApiProcess:
@@ -75,9 +88,10 @@ def api(redis_url: str, tmp_path: Path) -> Iterator[ApiProcess]:
 class Crowd:
     """Annotators that label until nothing is left, and take down what the server said that it counted."""
 
-    def __init__(self, address: str, audit: str) -> None:
+    def __init__(self, address: str, audit: str, lease_s: float) -> None:
         self.address = address
         self.audit = audit
+        self.lease_s = lease_s
         self.accepted: list[tuple[str, int, int]] = []
         """Annotator, region, label."""
         self.lost = 0
@@ -86,7 +100,7 @@ class Crowd:
         stream = random.Random(annotator)
         async with AsyncClient(self.address, timeout_s=200) as client:
             while not await over():
-                tasks = await client.lease_tasks(self.audit, annotator, max_tasks=2, lease_s=LEASE_S)
+                tasks = await client.lease_tasks(self.audit, annotator, max_tasks=2, lease_s=self.lease_s)
                 for task in tasks:
                     await asyncio.sleep(stream.random() * 0.2)
                     await self._answer(client, annotator, task, stream.randrange(3))
@@ -106,18 +120,20 @@ class Crowd:
 
 
 @pytest.mark.timeout(400)
-async def test_fifty_annotators_at_once_and_a_server_killed_in_the_middle(
-    api: ApiProcess, labeling: Labeling, publish_audit: Any
+@pytest.mark.parametrize("size", SIZES)
+async def test_no_label_of_a_crowd_is_lost_when_the_server_is_killed_in_the_middle(
+    api: ApiProcess, labeling: Labeling, publish_audit: Any, size: Size
 ) -> None:
-    audit = await publish_audit(REGIONS, wanted=WANTED)
+    audit = await publish_audit(size.regions, wanted=WANTED)
     await asyncio.to_thread(api.start)
-    crowd = Crowd(api.address, audit)
+    crowd = Crowd(api.address, audit, size.lease_s)
+    names = [f"annotator {number}" for number in range(size.annotators)]
 
     async def over() -> bool:
         return all(label.answers == WANTED for label in (await labeling.labels(audit)).values())
 
-    people = [asyncio.ensure_future(crowd.annotate(f"annotator {n}", over)) for n in range(ANNOTATORS)]
-    while len(crowd.accepted) < REGIONS:  # noqa: ASYNC110 - the crowd tells nobody
+    people = [asyncio.ensure_future(crowd.annotate(name, over)) for name in names]
+    while len(crowd.accepted) < size.regions:  # noqa: ASYNC110 - the crowd tells nobody
         await asyncio.sleep(0.01)
     await asyncio.to_thread(api.kill)
     at_the_kill = len(crowd.accepted)
@@ -125,7 +141,7 @@ async def test_fifty_annotators_at_once_and_a_server_killed_in_the_middle(
     await asyncio.to_thread(api.start)
     await asyncio.gather(*people)
 
-    assert at_the_kill < REGIONS * WANTED
+    assert at_the_kill < size.regions * WANTED
     held = [
         (answer.annotator, task.number, int(answer.vote))
         for task in await labeling.tasks(audit)
@@ -133,11 +149,11 @@ async def test_fifty_annotators_at_once_and_a_server_killed_in_the_middle(
     ]
     # Whatever was said to be counted is counted, once; and nothing else is.
     assert Counter(held) == Counter(crowd.accepted)
-    assert len(held) == REGIONS * WANTED
+    assert len(held) == size.regions * WANTED
     assert len({(annotator, number) for annotator, number, _ in held}) == len(held)
-    assert {annotator for annotator, _, _ in held} <= {f"annotator {n}" for n in range(ANNOTATORS)}
+    assert {annotator for annotator, _, _ in held} <= set(names)
     progress = await labeling.progress(audit)
-    assert progress.labeled_count + progress.set_aside_count == REGIONS
+    assert progress.labeled_count + progress.set_aside_count == size.regions
 
 
 def queue_of(redis: Any) -> tuple[LabelQueue, Labeling, Resources]:

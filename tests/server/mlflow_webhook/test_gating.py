@@ -129,7 +129,7 @@ async def test_an_error_that_nobody_knows_is_tried_again_and_told_in_the_end(
 async def test_a_registry_that_is_down_and_an_alias_that_moved_are_waited_for(
     redis: Redis, place: Path, run: Run, error: Exception
 ) -> None:
-    registry = Failing(place, error, times=2 * FAILURES_MAX)
+    registry = Failing(place, error, times=FAILURES_MAX + 1)
     await accept(redis, Event("digits", "2"))
     run(registry)
 

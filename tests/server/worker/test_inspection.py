@@ -36,9 +36,18 @@ def inspected(tiny):
     return inspect
 
 
-async def test_inspections_find_out_what_is_registered(tiny, start_worker, inspected):
+async def test_an_inspection_finds_a_classifiers_classes_input_and_operators(tiny, start_worker, inspected):
     start_worker()
-    classifier = await tiny.classifier()
+    artifact = await tiny.artifact(tiny.models.classifier())
+    classifier = await inspected(Classifier(state=REGISTRATION_STATE_INSPECTING, artifact=artifact))
+    assert classifier.state == REGISTRATION_STATE_READY, classifier.failure
+    assert (classifier.class_count, classifier.opset) == (2, 17)
+    assert (classifier.input.dtype, list(classifier.input.shape)) == ("float32", [-1, 1, 2, 3])
+    assert classifier.differentiable
+
+
+async def test_an_inspection_finds_a_vaes_codes_and_images(tiny, start_worker, inspected):
+    start_worker()
     vae = await inspected(
         Vae(
             state=REGISTRATION_STATE_INSPECTING,
@@ -50,29 +59,20 @@ async def test_inspections_find_out_what_is_registered(tiny, start_worker, inspe
     assert vae.latent_size == 2
     assert vae.image_shape == ImageShape(channels=1, height=2, width=3)
 
-    dataset = await inspected(
-        Dataset(state=REGISTRATION_STATE_INSPECTING, artifact=await tiny.artifact(tiny.models.dataset()))
-    )
+
+async def test_an_inspection_finds_a_datasets_splits_and_values(tiny, start_worker, inspected):
+    start_worker()
+    artifact = await tiny.artifact(tiny.models.dataset())
+    dataset = await inspected(Dataset(state=REGISTRATION_STATE_INSPECTING, artifact=artifact))
     assert dataset.state == REGISTRATION_STATE_READY, dataset.failure
     assert list(dataset.class_names) == ["0", "1"]
-    assert [(split.split, split.size) for split in dataset.splits] == [
-        ("train", 1200),
-        ("validation", 300),
-        ("test", 300),
-    ]
+    sizes = {split.split: split.size for split in dataset.splits}
+    assert sizes == {"train": 1200, "validation": 300, "test": 300}
     assert sum(dataset.splits[0].class_counts) == 1200
     assert dataset.value_min < 0 < dataset.value_max
 
-    classifier = await tiny.backend.resources.get(classifier.name)
-    assert classifier.state == REGISTRATION_STATE_READY, classifier.failure
-    assert classifier.class_count == 2
-    assert classifier.input.dtype == "float32"
-    assert list(classifier.input.shape) == [-1, 1, 2, 3]
-    assert classifier.differentiable
-    assert classifier.opset == 17
 
-
-async def test_a_vae_in_one_file_and_a_named_output_are_ready(tiny, start_worker, inspected):
+async def test_a_vae_may_be_one_file(tiny, start_worker, inspected):
     start_worker()
     vae = await inspected(
         Vae(state=REGISTRATION_STATE_INSPECTING, encoder_artifact=await tiny.artifact(handmade_vaes.both()))
@@ -81,6 +81,10 @@ async def test_a_vae_in_one_file_and_a_named_output_are_ready(tiny, start_worker
     assert vae.tensors == VaeTensors(
         mu="mu", spread="logvar", spread_kind=VAE_SPREAD_LOGVAR, code="drawn", image="reconstruction"
     )
+
+
+async def test_of_several_outputs_one_must_be_named(tiny, start_worker, inspected):
+    start_worker()
     heads = {
         "artifact": await tiny.artifact(handmade_classifiers.two_heads()),
         "preprocessing": Preprocessing(layout=LAYOUT_FLAT),
@@ -93,20 +97,22 @@ async def test_a_vae_in_one_file_and_a_named_output_are_ready(tiny, start_worker
     assert "output_name" in unnamed.failure.message
 
 
-async def test_bad_files_are_rejected_with_the_reason(tiny, start_worker, inspected):
+async def test_a_dataset_with_nan_is_rejected_with_the_reason(tiny, start_worker, inspected):
     start_worker()
-    classifier = await tiny.classifier(b"this is no model")
     arrays = dict(np.load(io.BytesIO(tiny.models.dataset())))
     arrays["x_train"][7, 0, 0, 0] = np.nan
     file = io.BytesIO()
     np.savez(file, **arrays)
-    dataset = await inspected(
-        Dataset(state=REGISTRATION_STATE_INSPECTING, artifact=await tiny.artifact(file.getvalue()))
-    )
+    artifact = await tiny.artifact(file.getvalue())
+    dataset = await inspected(Dataset(state=REGISTRATION_STATE_INSPECTING, artifact=artifact))
     assert dataset.state == REGISTRATION_STATE_REJECTED
     assert dataset.failure.reason == ERROR_REASON_DATASET_NOT_FINITE
 
-    classifier = await tiny.backend.resources.get(classifier.name)
+
+async def test_a_file_that_is_no_model_is_rejected_with_the_reason(tiny, start_worker, inspected):
+    start_worker()
+    artifact = await tiny.artifact(b"this is no model")
+    classifier = await inspected(Classifier(state=REGISTRATION_STATE_INSPECTING, artifact=artifact))
     assert classifier.state == REGISTRATION_STATE_REJECTED
     assert classifier.failure.reason == ERROR_REASON_MODEL_NOT_ONNX
     assert classifier.failure.message

@@ -1,6 +1,5 @@
 """Jobs whose workers are killed, paused or stopped, and jobs that are cancelled, all for real."""
 
-import asyncio
 import signal
 import time
 
@@ -16,8 +15,8 @@ from defuse.v1.models_pb2 import (
 )
 from defuse_server import redis_keys
 
-# Three shards that take a second or more each, so that a test can meet the search half done.
-LONG = {"candidates_per_seed": 100}
+# Three shards that take half a second or more each, so that a test can meet the search half done.
+LONG = {"candidates_per_seed": 50}
 # As good as endless.
 ENDLESS = {"candidates_per_seed": 10_000}
 
@@ -153,19 +152,17 @@ async def test_a_crash_of_the_engine_gives_an_id_to_find_in_the_log(tiny, start_
     assert incident in worker.log.read_text()
 
 
-async def test_the_engine_gets_no_credentials_and_gives_signs_of_life(tiny, start_worker):
-    worker = start_worker()
+async def test_a_job_gives_signs_of_life(tiny, start_worker):
+    start_worker()
     audit = await tiny.audit(**ENDLESS)
     await tiny.until(audit.name, lambda job: job.progress.stage == "identify")
-    (engine,) = worker.engines
-    environment = engine.environ()
-    assert not [name for name in environment if name.startswith("DEFUSE_")]
-    assert "must-not-reach-the-engine" not in environment.values()
-    assert not [word for word in engine.cmdline() if "redis" in word]
-    for _ in range(20):
-        job = await tiny.backend.resources.get(audit.name)
-        assert job.progress.heartbeat_age.ToMilliseconds() < 2500
-        await asyncio.sleep(0.1)
+
+    def silence_ms(job) -> int:
+        return job.progress.heartbeat_age.ToMilliseconds()
+
+    for _ in range(3):
+        await tiny.until(audit.name, lambda job: silence_ms(job) > 200)
+        await tiny.until(audit.name, lambda job: silence_ms(job) < 200)
 
 
 async def test_a_job_that_never_reached_the_queue_is_found(tiny, backend, start_worker):

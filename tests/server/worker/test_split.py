@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from defuse.v1.audit_service_pb2 import (
     REGION_STATE_UNLABELED,
     Audit,
     Region,
+    RegionSplit,
 )
 from defuse.v1.correction_service_pb2 import Correction, CorrectionConfig
 from defuse.v1.error_reason_pb2 import ERROR_REASON_WORKER_DIED
@@ -28,21 +30,14 @@ from defuse_server import redis_keys
 from defuse_server.errors import Fenced, RegionClosed
 from defuse_server.evaluations import frozen_labels
 from defuse_server.findings.region_splits import RegionSplitOutcome
-from defuse_server.names import region_name, region_split_name
+from defuse_server.names import artifact_sha256, region_name, region_split_name
 from defuse_server.worker.fence import Fence
+
+pytestmark = pytest.mark.xdist_group("shared audit")
 
 MIXED = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
 LABELS = "test"
-CLEAR = {"agreement_threshold": 0.8}
-"""Parts of every region convince, too: what they look like is the engine's tests' to say."""
-
-
-@pytest.fixture
-async def audit(tiny, start_worker) -> Audit:
-    start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
-    assert audit.state == JOB_STATE_SUCCEEDED, audit.failure
-    return audit
+BOTH = ("one", "another")
 
 
 async def answer(backend, audit: Audit, answers: dict[int, LabelAnswer], annotator: str = LABELS) -> None:
@@ -75,74 +70,114 @@ async def until_split(backend, audit: Audit, number: int) -> Region:
     return await backend.regions.get(name)
 
 
-async def test_a_mixed_region_comes_back_as_parts_whose_labels_reach_a_correction(
-    tiny, backend, start_worker
-):
-    start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=2, **CLEAR)).name)
-    before = await backend.regions.artifact(audit.name)
-    count = audit.region_count
-    await answer(backend, audit, {0: MIXED}, "one")
-    assert await backend.region_splits.begin() == []
-    await answer(backend, audit, {0: MIXED}, "another")
-    parent = await until_split(backend, audit, 0)
+@dataclass(frozen=True)
+class Split:
+    """What became of an audit's region 0, which two annotators called mixed."""
 
-    # The parent stays MIXED, and names its parts; they stand behind all others, the largest harm first.
-    assert parent.state == REGION_STATE_MIXED
-    assert parent.unsplit_reason == ""
-    parts = await backend.regions.range(audit.name, count, 100)
-    assert list(parent.parts) == [part.name for part in parts]
-    assert [part.name for part in parts] == [
-        region_name(audit.name, number) for number in range(count, count + len(parts))
-    ]
-    assert len(parts) >= 2
-    harms = [part.harm.value for part in parts]
+    audit: Audit
+    artifact_before: str
+    """The audit's regions as a file, before the split."""
+    parent: Region
+    parts: list[Region]
+    """The regions that stand behind those of the audit."""
+    job: RegionSplit
+
+
+@pytest.fixture
+async def split(tiny, backend, once) -> Split:
+    async def work() -> Split:
+        audit = await tiny.audit(annotators_per_region=2, agreement_threshold=0.8)
+        audit = await tiny.succeeded(audit.name)
+        before = await backend.regions.artifact(audit.name)
+        for annotator in BOTH:
+            await answer(backend, audit, {0: MIXED}, annotator)
+        parent = await until_split(backend, audit, 0)
+        parts = await backend.regions.range(audit.name, audit.region_count, 100)
+        return Split(audit, before, parent, parts, await tiny.succeeded(region_split_name(audit.name)))
+
+    return await once("split", work)
+
+
+def test_a_mixed_region_stays_mixed_and_names_its_parts(split):
+    assert (split.parent.state, split.parent.unsplit_reason) == (REGION_STATE_MIXED, "")
+    assert list(split.parent.parts) == [part.name for part in split.parts]
+    assert len(split.parts) >= 2
+
+
+def test_parts_stand_behind_all_other_regions_the_largest_harm_first(split):
+    count = split.audit.region_count
+    numbers = range(count, count + len(split.parts))
+    assert [part.name for part in split.parts] == [region_name(split.audit.name, n) for n in numbers]
+    harms = [part.harm.value for part in split.parts]
     assert harms == sorted(harms, reverse=True)
-    for part in parts:
-        assert part.parent == parent.name
-        assert part.state == REGION_STATE_UNLABELED
-        assert part.size < parent.size
-        assert part.seed_label == parent.seed_label
-        for sheet in (part.sheet, part.nearest_sheet):
-            content = await backend.store.read(sheet.artifact.removeprefix("artifacts/"), 0, 8)
-            assert content == b"\x89PNG\r\n\x1a\n"
-    assert (await backend.resources.get(audit.name)).region_count == count + len(parts)
-    after = await backend.regions.artifact(audit.name)
-    assert after != before
-    assert {part.regions_artifact for part in parts} == {after}
-    split = await tiny.ended(region_split_name(audit.name))
-    assert split.state == JOB_STATE_SUCCEEDED, split.failure
-    assert list(split.regions) == [parent.name]
-    with pytest.raises(RegionClosed):
-        await backend.labels.undo(parent.name, "one")
 
-    # As many annotators get them as the others; their labels alone are enough for a correction, which keeps
-    # the file that it used.
-    tasks, _ = await backend.labeling.list(audit.name, 100, "")
+
+async def test_parts_are_regions_with_pictures_of_their_own(split, backend):
+    for part in split.parts:
+        assert (part.parent, part.state) == (split.parent.name, REGION_STATE_UNLABELED)
+        assert (part.seed_label, part.size < split.parent.size) == (split.parent.seed_label, True)
+        for sheet in (part.sheet, part.nearest_sheet):
+            content = await backend.store.read(artifact_sha256(sheet.artifact), 0, 8)
+            assert content == b"\x89PNG\r\n\x1a\n"
+
+
+async def test_the_audits_record_and_its_file_of_regions_have_the_parts_too(split, backend):
+    audit = await backend.resources.get(split.audit.name)
+    assert audit.region_count == split.audit.region_count + len(split.parts)
+    after = await backend.regions.artifact(audit.name)
+    assert after != split.artifact_before
+    assert {part.regions_artifact for part in split.parts} == {after}
+
+
+def test_the_split_names_its_region(split):
+    assert list(split.job.regions) == [split.parent.name]
+
+
+async def test_an_answer_that_led_to_a_split_can_not_be_taken_back(split, backend):
+    with pytest.raises(RegionClosed):
+        await backend.labels.undo(split.parent.name, BOTH[0])
+
+
+async def test_as_many_annotators_get_the_parts_as_the_other_regions(split, backend):
+    tasks, _ = await backend.labeling.list(split.audit.name, 100, "")
     wanted = {task.region: task.wanted_count for task in tasks}
-    assert [wanted[part.name] for part in parts] == [2] * len(parts)
-    for annotator in ("one", "another"):
-        await answer(backend, audit, {count: LabelAnswer(label=1)}, annotator)
-    assert (await backend.regions.get(parts[0].name)).state == REGION_STATE_LABELED
-    labels = await frozen_labels.for_correction(backend, audit.name)
+    assert {wanted[part.name] for part in split.parts} == {2}
+
+
+async def test_labels_of_parts_alone_are_enough_for_a_correction(split, tiny, backend, start_worker):
+    """It keeps the file of regions that it used."""
+    start_worker()
+    for annotator in BOTH:
+        await answer(backend, split.audit, {split.audit.region_count: LabelAnswer(label=1)}, annotator)
+    assert (await backend.regions.get(split.parts[0].name)).state == REGION_STATE_LABELED
+    labels = await frozen_labels.for_correction(backend, split.audit.name)
     assert (labels.labeled_region_count, labels.confirmed_region_count) == (1, 1)
-    assert labels.regions_artifact == after
+    assert labels.regions_artifact == split.parts[0].regions_artifact
     correction = await tiny.submit(
         Correction(
             state=JOB_STATE_QUEUED,
-            audit=audit.name,
+            audit=split.audit.name,
             label_set_digest=labels.digest,
             regions_artifact=labels.regions_artifact,
-            config=CorrectionConfig(seed=1),
+            config=CorrectionConfig(seed=1, epochs=4, learning_rate=0.05),
         )
     )
-    done = await tiny.ended(correction.name)
-    assert done.state == JOB_STATE_SUCCEEDED, done.failure
+    done = await tiny.succeeded(correction.name)
     (chosen,) = [point for point in done.curve if point.chosen]
     assert chosen.region_accuracy > done.baseline.region_accuracy
 
 
-async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backend):
+async def test_a_region_is_split_only_when_all_have_answered(make_publisher, backend, redis, resources):
+    audit = await make_publisher(redis, resources, backend.regions, backend.labels)(1, wanted=2)
+    await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
+    await answer(backend, Audit(name=audit), {0: MIXED}, BOTH[0])
+    assert await backend.region_splits.begin() == []
+    await answer(backend, Audit(name=audit), {0: MIXED}, BOTH[1])
+    assert await backend.region_splits.begin() == [region_split_name(audit)]
+
+
+async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backend, start_worker):
+    start_worker()
     assert audit.region_count > 1
     await answer(backend, audit, {0: MIXED})
     first = await until_split(backend, audit, 0)
@@ -158,9 +193,8 @@ async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backe
     assert await backend.regions.get(first.name) == first
 
 
-async def test_a_split_whose_worker_is_killed_is_done_by_another_once(tiny, backend, start_worker):
+async def test_a_split_whose_worker_is_killed_is_done_by_another_once(audit, tiny, backend, start_worker):
     worker = start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
     await answer(backend, audit, {0: MIXED})
     split = region_split_name(audit.name)
     await until(lambda: backend.redis.exists(redis_keys.resource(split)))
@@ -181,6 +215,7 @@ async def test_a_split_whose_worker_is_killed_is_done_by_another_once(tiny, back
 async def test_a_worker_that_died_after_publishing_is_followed_by_one_that_opens_the_parts(
     audit, tiny, backend, start_worker
 ):
+    start_worker()
     await answer(backend, audit, {0: MIXED})
     parent = await until_split(backend, audit, 0)
     split = region_split_name(audit.name)
@@ -199,7 +234,8 @@ async def test_a_worker_that_died_after_publishing_is_followed_by_one_that_opens
     assert (await backend.resources.get(audit.name)).region_count == audit.region_count + len(numbers)
 
 
-async def test_what_comes_of_three_splits_is_not_split_again(audit, tiny, backend):
+async def test_what_comes_of_three_splits_is_not_split_again(audit, backend, start_worker):
+    start_worker()
     number, chain = 0, []
     while True:
         await answer(backend, audit, {number: MIXED}, f"annotator {number}")
@@ -230,37 +266,59 @@ async def test_an_answer_that_is_taken_back_in_time_leaves_nothing_to_split(
     assert await backend.region_splits.take(region_split_name(audit), claim.attempt.number) == [1]
 
 
-@pytest.mark.parametrize("state", [JOB_STATE_FAILED, JOB_STATE_CANCELLED])
-async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(
-    make_publisher, backend, redis, resources, state
-):
+@pytest.fixture
+async def unfinished(make_publisher, backend, redis, resources) -> str:
+    """An audit that a worker is at: region 0 is mixed, 1 has no answer, 2 has a label."""
     audit = await make_publisher(redis, resources, backend.regions, backend.labels)(3)
-    names = [region_name(audit, number) for number in range(3)]
     await answer(backend, Audit(name=audit), {0: MIXED, 2: LabelAnswer(label=1)})
-    # While it may still succeed they wait.
-    for unfinished in (JOB_STATE_RUNNING, JOB_STATE_CANCELLING):
-        await redis.hset(redis_keys.resource(audit), "state", unfinished)
-        assert await backend.region_splits.begin() == []
-        assert (await backend.regions.get(names[0])).unsplit_reason == ""
-    revision = int(await redis.hget(redis_keys.resource(audit), "revision"))
-    await redis.hset(redis_keys.resource(audit), "state", state)
+    return audit
+
+
+@pytest.fixture(params=[JOB_STATE_FAILED, JOB_STATE_CANCELLED])
+async def unsuccessful(unfinished, redis, request) -> str:
+    """The audit after it ended without success."""
+    await redis.hset(redis_keys.resource(unfinished), "state", request.param)
+    return unfinished
+
+
+@pytest.mark.parametrize("state", [JOB_STATE_RUNNING, JOB_STATE_CANCELLING])
+async def test_mixed_regions_of_an_audit_that_may_still_succeed_wait(unfinished, backend, redis, state):
+    await redis.hset(redis_keys.resource(unfinished), "state", state)
     assert await backend.region_splits.begin() == []
-    region = await backend.regions.get(names[0])
+    assert (await backend.regions.get(region_name(unfinished, 0))).unsplit_reason == ""
+
+
+async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(unsuccessful, backend, redis):
+    revision = int(await redis.hget(redis_keys.resource(unsuccessful), "revision"))
+    assert await backend.region_splits.begin() == []
+    region = await backend.regions.get(region_name(unsuccessful, 0))
     assert region.state == REGION_STATE_MIXED
     assert "only regions of an audit that succeeded are split" in region.unsplit_reason
     assert await backend.labeling.mixed() == set()
-    assert int(await redis.hget(redis_keys.resource(audit), "revision")) == revision + 1
-    assert not await redis.exists(redis_keys.resource(region_split_name(audit)))
-    # The answer that it rests on stays; the others' regions are as they were.
+    assert int(await redis.hget(redis_keys.resource(unsuccessful), "revision")) == revision + 1
+    assert not await redis.exists(redis_keys.resource(region_split_name(unsuccessful)))
+
+
+async def test_the_answer_that_a_whole_region_rests_on_stays(unsuccessful, backend):
+    await backend.region_splits.begin()
     with pytest.raises(RegionClosed):
-        await backend.labels.undo(names[0], LABELS)
-    assert [(await backend.regions.get(name)).unsplit_reason for name in names[1:]] == ["", ""]
-    # What becomes MIXED only now says so, too.
-    await answer(backend, Audit(name=audit), {1: MIXED}, "another")
-    assert await backend.labeling.mixed() == {names[1]}
+        await backend.labels.undo(region_name(unsuccessful, 0), LABELS)
+
+
+async def test_only_mixed_regions_say_why_they_are_whole(unsuccessful, backend):
+    await backend.region_splits.begin()
+    others = [await backend.regions.get(region_name(unsuccessful, number)) for number in (1, 2)]
+    assert {region.unsplit_reason for region in others} == {""}
+
+
+async def test_what_becomes_mixed_after_an_audits_failure_says_so_too(unsuccessful, backend):
+    await backend.region_splits.begin()
+    name = region_name(unsuccessful, 1)
+    await answer(backend, Audit(name=unsuccessful), {1: MIXED}, "another")
+    assert await backend.labeling.mixed() == {name}
     assert await backend.region_splits.begin() == []
     assert await backend.labeling.mixed() == set()
-    assert (await backend.regions.get(names[1])).unsplit_reason == region.unsplit_reason
+    assert "only regions of an audit that succeeded" in (await backend.regions.get(name)).unsplit_reason
 
 
 async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, resources):
@@ -291,10 +349,9 @@ async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, 
     assert await backend.region_splits.take(split, new) == []
 
 
-async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so(tiny, backend, start_worker):
-    worker = start_worker()
-    audit = await tiny.ended((await tiny.audit(annotators_per_region=1, **CLEAR)).name)
-    worker.end()
+async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so(
+    audit, tiny, backend, start_worker
+):
     split = region_split_name(audit.name)
     await answer(backend, audit, {0: MIXED})
     await backend.region_splits.begin()
@@ -311,7 +368,8 @@ async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so
     assert (await backend.resources.get(audit.name)).region_count == audit.region_count
 
 
-async def test_a_deleted_audit_leaves_nothing_to_split(audit, backend):
+async def test_a_deleted_audit_leaves_nothing_to_split(audit, backend, start_worker):
+    start_worker()
     await answer(backend, audit, {0: MIXED})
     await until_split(backend, audit, 0)
     await backend.redis.sadd(redis_keys.LABEL_MIXED, region_name(audit.name, 1))

@@ -1,4 +1,4 @@
-"""A worker judges the answers to an audit's regions, also while it has a job."""
+"""A worker estimates the consensus of answers, also while it has a job."""
 
 import asyncio
 
@@ -7,7 +7,7 @@ from defuse.v1.label_service_pb2 import LabelAnswer
 from defuse.v1.models_pb2 import JOB_STATE_RUNNING, JOB_STATE_SUCCEEDED
 
 
-async def test_a_worker_judges_answers_beside_its_job(tiny, start_worker, backend):
+async def test_a_worker_finds_the_consensus_beside_its_job(tiny, start_worker, backend):
     start_worker()
     labeling = LabelingConfig(method=CONSENSUS_METHOD_DAWID_SKENE)
     audit = await tiny.ended((await tiny.audit(annotators_per_region=2, labeling=labeling)).name)
