@@ -1,11 +1,11 @@
 # syntax=docker/dockerfile:1
-# One image for every process of the service; choose one by its command:
+# One image serves every process of the service. The command chooses the process:
 #   docker run defuse api    docker run defuse web    docker run defuse worker    docker run defuse up
 FROM python:3.11-slim AS build
 WORKDIR /src
 RUN python -m venv /opt/defuse
 ENV PATH=/opt/defuse/bin:$PATH
-# The pinned packages change seldom: a layer of their own. Test tools stay out of the image.
+# The pinned packages rarely change, so they get their own layer. Test tools stay out of the image.
 COPY requirements.lock ./
 RUN grep -vE '^(beartype|buf-bin|check-jsonschema|greenlet|httpcore|httpx|hypothesis|import-linter|playwright|pre-commit|pyright|pytest.*|regress|ruamel.yaml|ruff|types-.*)==' \
       requirements.lock > runtime.lock \
@@ -24,6 +24,7 @@ RUN useradd --system --uid 10001 --home-dir /var/lib/defuse --create-home defuse
 USER defuse
 VOLUME /var/lib/defuse
 EXPOSE 50151 50180 50190
-# Bound to loopback by default: pass DEFUSE_ADDRESS and DEFUSE_WEB_ADDRESS with DEFUSE_TOKEN, DEFUSE_TLS_CERT and DEFUSE_TLS_KEY to serve others.
+# The service binds to loopback by default. To serve others, set DEFUSE_ADDRESS and DEFUSE_WEB_ADDRESS together with
+# DEFUSE_TOKEN, DEFUSE_TLS_CERT and DEFUSE_TLS_KEY.
 ENTRYPOINT ["defuse-server"]
 CMD ["up"]

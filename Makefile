@@ -39,19 +39,22 @@ lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, a
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	cd proto && ../$(BIN)/buf lint && ../$(BIN)/buf format --diff --exit-code
-	scripts/generate-proto $(PROTO_VENV) out/proto-check
+	scripts/generate-proto $(PROTO_VENV) out/proto-check out/proto-check/defuse_engine
+	PYTHONPATH=client $(PROTO_VENV)/bin/python scripts/api_docs.py out/proto-check/api.md
 	diff --recursive --exclude=__pycache__ client/defuse/v1 out/proto-check/defuse/v1 \
-	  || (echo "client/defuse/v1 is not what proto/ generates: run make proto" >&2; exit 1)
+	  && diff defuse_engine/setting_table.py out/proto-check/defuse_engine/setting_table.py \
+	  && diff docs/api.md out/proto-check/api.md \
+	  || (echo "what proto/ generates is not up to date: run make proto docs" >&2; exit 1)
 
 format: setup ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	cd proto && ../$(BIN)/buf format --write
 
-proto: $(PROTO_VENV)/.ready ## Generate client/defuse/v1 from proto/
-	scripts/generate-proto $(PROTO_VENV) client
+proto: $(PROTO_VENV)/.ready ## Generate client/defuse/v1 and defuse_engine/setting_table.py from proto/
+	scripts/generate-proto $(PROTO_VENV) client defuse_engine
 
-# Its own environment: the generator and the runtime pin different protobuf versions.
+# The generator has its own environment: it pins another protobuf version than the runtime.
 $(PROTO_VENV)/.ready: proto/requirements.lock
 	$(PYTHON) -m venv $(PROTO_VENV)
 	$(PROTO_VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
@@ -63,10 +66,10 @@ lock: ## Pin the newest versions that pyproject.toml allows in requirements.lock
 bench: setup ## Run the benchmark NAME, or all of them
 	$(BIN)/python -m bench $(NAME) $(ARGS)
 
-docs: $(PROTO_VENV)/.ready ## Write docs/api.md from the comments in proto/
-	$(PROTO_VENV)/bin/python scripts/api_docs.py
+docs: $(PROTO_VENV)/.ready ## Write docs/api.md from the comments and settings in proto/
+	PYTHONPATH=client $(PROTO_VENV)/bin/python scripts/api_docs.py docs/api.md
 
-screenshots: setup ## Take docs/label.png, audit.png and audits.png of real audits; needs chromium
+screenshots: setup ## Take docs/report.png, label.png, audit.png and audits.png of real audits; needs chromium
 	$(BIN)/python scripts/screenshots.py
 
 clean: ## Remove the environment and everything generated

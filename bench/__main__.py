@@ -1,4 +1,4 @@
-"""`python -m bench [NAME] [--device cpu|auto|cuda:N]`: runs one benchmark, or all."""
+"""`python -m bench [NAME] [--device cpu|auto|cuda:N]`: runs one benchmark or all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(name: str, device: str) -> dict[str, object]:
 
 
 def main() -> None:
-    """Read the command line and run what it names."""
+    """Run the benchmarks that the command line names."""
     names = benchmark_names()
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name", nargs="?", choices=names, help="default: all")

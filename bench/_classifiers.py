@@ -1,4 +1,4 @@
-"""Classifiers of the benchmarks, trained here and kept under out/bench/cache."""
+"""The benchmarks' classifiers, trained here and kept in out/bench/cache."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ZOOM = 0.05
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a training depends on beside the data and the seed; part of the cache's key."""
+    """All that a training depends on besides the data and the random seed. It is part of the cache key."""
 
     network: str
     steps: int
@@ -36,7 +36,7 @@ class Recipe:
     with_validation: bool
 
 
-# The same steps for every data set: 800 x 64 items are one pass over MNIST's train split, 48 over digits'.
+# Every dataset gets the same steps: 800 x 64 items are one pass over MNIST's train split, 48 over digits'.
 _RECIPES: dict[str, Recipe] = {
     "audited": Recipe("two-convolutions-1", 800, 64, 1e-3, augmented=False, with_validation=False),
     "oracle": Recipe("batch-normalised-2", 3000, 96, 3e-3, augmented=True, with_validation=True),
@@ -46,9 +46,10 @@ _RECIPES: dict[str, Recipe] = {
 def train_classifier(data: Data, seed: int, kind: Kind = "audited") -> bytes:
     """Return an ONNX classifier, (n, 1, H, W) in 0..1 -> K logits, opset 17.
 
-    `audited` is a small network, trained quickly on the train split. `oracle` is wider, of another make,
-    trained longer with augmentation, on the validation split too: it only scores, and nothing is chosen by
-    it. Both are the same for the same arguments on the same machine, and never see the test split.
+    `audited` is a small network, trained quickly on the train split. `oracle` is a wider network of another
+    design, trained longer, with augmentation, and on the validation split, too. It only scores; nothing is
+    chosen by it. Neither sees the test split. The same arguments give the same classifier on the same
+    machine.
     """
     recipe = _RECIPES[kind]
     path = CACHE / f"{data.name}-{kind}-{seed}-{_digest(data, recipe, seed)}.onnx"
@@ -105,7 +106,7 @@ def _fit(net: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe, generat
 
 
 def _augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn, shift and zoom each image (n, C, H, W) a little, bilinearly; borders repeat."""
+    """Turn, shift and zoom each image (n, C, H, W) a little. Bilinear; borders repeat."""
 
     def uniform(width: float) -> Tensor:
         return (torch.rand(len(images), generator=generator) * 2 - 1) * width
@@ -115,7 +116,7 @@ def _augmented(images: Tensor, generator: torch.Generator) -> Tensor:
     theta = torch.zeros(len(images), 2, 3)
     theta[:, 0, 0], theta[:, 0, 1] = angle.cos() * zoom, -angle.sin() * zoom
     theta[:, 1, 0], theta[:, 1, 1] = angle.sin() * zoom, angle.cos() * zoom
-    # The grid runs from -1 to 1: a share of the side is twice as much there.
+    # The grid runs from -1 to 1, so a share of the side counts double.
     theta[:, 0, 2], theta[:, 1, 2] = uniform(2 * _SHIFT_SHARE), uniform(2 * _SHIFT_SHARE)
     grid = functional.affine_grid(theta, list(images.shape), align_corners=False)
     return functional.grid_sample(images, grid, align_corners=False, padding_mode="border")
@@ -160,7 +161,7 @@ def _oracle(height: int, width: int, classes: int) -> nn.Module:
 def _export(net: nn.Module, example: Tensor) -> bytes:
     stream: Any = io.BytesIO()
     with warnings.catch_warnings():
-        # The exporter that needs no package beside torch is the deprecated one.
+        # The deprecated exporter is the one that needs no package besides torch.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             net,

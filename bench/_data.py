@@ -1,4 +1,4 @@
-"""Data sets of the benchmarks: digits come with scikit-learn, the others where this machine has them."""
+"""The benchmarks' datasets. scikit-learn brings digits; the others must be on this machine."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 
 NAMES = ("digits", "mnist", "fashion")
 DEBIAN_FASHION = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package dataset-fashion-mnist puts its files."""
+"""Debian's package dataset-fashion-mnist puts its files here."""
 SPLIT_SEED = 20_210_212
-"""Fixes which items are train, validation and test, whatever a benchmark's seeds are."""
+"""Fixes which items are train, validation and test, independently of a benchmark's random seeds."""
 _VALIDATION_ITEMS = 10_000
 _FASHION_CLASSES = (
     "T-shirt/top",
@@ -33,7 +33,7 @@ _FASHION_CLASSES = (
 
 @dataclass(frozen=True)
 class Data:
-    """Images uint8 (n, H, W) with labels int64 (n,) in 0..K-1, in three splits."""
+    """Three splits of uint8 images (n, H, W) with int64 labels (n,) in 0..K-1."""
 
     name: str
     class_names: tuple[str, ...]
@@ -46,19 +46,19 @@ class Data:
 
 
 def load(name: str) -> Data | None:
-    """Load one of `NAMES`; None, with the reason printed, where the data is not on this machine."""
+    """Load one of `NAMES`. If the data is not on this machine, print the reason and return None."""
     loaders: dict[str, Callable[[], Data | str]] = {"digits": _digits, "mnist": _mnist, "fashion": _fashion}
     if name not in loaders:
-        raise ValueError(f"data set must be one of {', '.join(NAMES)}, got {name!r}")
+        raise ValueError(f"dataset must be one of {', '.join(NAMES)}, got {name!r}")
     found = loaders[name]()
     if isinstance(found, Data):
         return found
-    print(f"{name}: skipped, {found}", flush=True)
+    print(f"{name}: skipped: {found}", flush=True)
     return None
 
 
 def write_dataset(data: Data, path: Path) -> None:
-    """Write the .npz that the engine reads (docs/job-folder.md)."""
+    """Write the .npz file that the engine reads (docs/job-folder.md)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(
         path,
@@ -73,7 +73,7 @@ def write_dataset(data: Data, path: Path) -> None:
 
 def _digits() -> Data:
     bunch = load_digits()
-    # 0..16 becomes 0..255, which the engine divides by 255.
+    # The engine divides by 255: scale 0..16 to 0..255.
     images = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)
     labels = bunch.target.astype(np.int64)
     order = np.random.default_rng(SPLIT_SEED).permutation(len(labels))
@@ -89,7 +89,7 @@ def _mnist() -> Data | str:
         return "DEFUSE_DATA_DIR is not set"
     path = Path(folder) / "mnist.npz"
     if not path.is_file():
-        return f"there is no {path} (arrays xtr, ytr, xte, yte)"
+        return f"{path} does not exist (arrays xtr, ytr, xte, yte)"
     with np.load(path, allow_pickle=False) as file:
         xtr, ytr, xte, yte = (file[name] for name in ("xtr", "ytr", "xte", "yte"))
     names = tuple(str(digit) for digit in range(10))
@@ -100,14 +100,14 @@ def _fashion() -> Data | str:
     own = Path(os.environ.get("DEFUSE_DATA_DIR") or ".") / "fashion-mnist"
     folder = next((folder for folder in (own, DEBIAN_FASHION) if folder.is_dir()), None)
     if folder is None:
-        return f"there is no {DEBIAN_FASHION} (Debian's dataset-fashion-mnist), nor {own}"
+        return f"neither {DEBIAN_FASHION} (Debian's dataset-fashion-mnist) nor {own} exists"
     train = (_idx(folder / "train-images-idx3-ubyte.gz"), _idx(folder / "train-labels-idx1-ubyte.gz"))
     test = (_idx(folder / "t10k-images-idx3-ubyte.gz"), _idx(folder / "t10k-labels-idx1-ubyte.gz"))
     return _split("fashion", _FASHION_CLASSES, train, test, _VALIDATION_ITEMS)
 
 
 def _idx(path: Path) -> np.ndarray:
-    """Read an IDX file of unsigned bytes: 0, 0, type 8, number of axes, big-endian sizes, values."""
+    """Read an IDX file of unsigned bytes: 0, 0, type 8, the number of axes, big-endian sizes, the values."""
     content = gzip.decompress(path.read_bytes())
     axes = content[3]
     shape = np.frombuffer(content, ">i4", axes, 4)

@@ -1,4 +1,4 @@
-"""Jobs of the engine, run as the programs that they are in the service."""
+"""Runs engine jobs as subprocesses, as the service does."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Run:
-    """What a job gave, and when it said what."""
+    """A finished job: its folder, its result and its times."""
 
     folder: Path
     result: dict[str, Any]
     work_s: float
-    """From the first candidate (or step) to the end: without start-up, preflight and encoding."""
+    """Seconds from the first candidate (or step) to the end, without start-up, preflight and encoding."""
     whole_s: float
-    """From the first line to the end: without start-up and opening files alone."""
+    """Seconds from the first output line to the end, without start-up and opening files."""
 
 
 _WORK = ("identify", "correct", "verify", "train")
@@ -37,7 +37,7 @@ def run_job(
     seed: int,
     device: str,
 ) -> Run:
-    """Run one job in a new `folder` whose `inputs` links to `inputs_folder`; RuntimeError if it fails."""
+    """Run a job in a new `folder` with `inputs` linked to `inputs_folder`. Raises RuntimeError on failure."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "inputs").symlink_to(inputs_folder.resolve())
@@ -58,6 +58,6 @@ def run_job(
                 started_s = time.monotonic()
     ended_s = time.monotonic()
     if last.get("event") != "result":
-        raise RuntimeError(f"the {kind} job in {folder} ended with {last}")
+        raise RuntimeError(f"expected the {kind} job in {folder} to end with a result; it ended with {last}")
     result = json.loads((folder / "output" / "result.json").read_text())
     return Run(folder, result, ended_s - (started_s or ended_s), ended_s - (spoke_s or ended_s))

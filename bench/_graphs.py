@@ -1,4 +1,4 @@
-"""Short ways to write an ONNX graph down, as other exporters than torch's would."""
+"""Short helpers that build ONNX graphs as exporters other than torch's do."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def numbers(*shape: int, seed: int = 0, scale: float = 0.5) -> np.ndarray:
 
 
 def whole(*values: int) -> np.ndarray:
-    """Return int64 numbers, as shapes and axes are given."""
+    """Return int64 numbers, the type of shapes and axes."""
     return np.array(values, np.int64)
 
 
@@ -33,7 +33,7 @@ def model(
     opset: int = 17,
     functions: Sequence[onnx.FunctionProto] = (),
 ) -> bytes:
-    """Return the file of a graph with the input `x`; `gives` maps outputs to shapes or to ValueInfo."""
+    """Return the ONNX file of a graph with the input `x`. `gives` maps outputs to shapes or to ValueInfo."""
     outputs = [
         shape
         if isinstance(shape, onnx.ValueInfoProto)

@@ -1,8 +1,7 @@
-"""What a quality run works with: data, the classifier under audit, a VAE, and an oracle that only scores.
+"""The materials of a quality run: data, the classifier under audit, a VAE, and an oracle that only scores.
 
-Models are taken from MODELS_DIR/<data set>/ (classifier.onnx, vae_encoder.onnx, vae_decoder.onnx,
-oracle.onnx) where that variable is set and they are there; else they are trained here and kept under
-out/bench/cache.
+If MODELS_DIR is set, the models come from MODELS_DIR/<dataset>/ (classifier.onnx, vae_encoder.onnx,
+vae_decoder.onnx, oracle.onnx). If any of them is not there, all are trained here and kept in out/bench/cache.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _VAE_BUDGET_S = 480.0
 
 @dataclass(frozen=True)
 class Materials:
-    """A data set and the files of its models."""
+    """A dataset and the files of its models."""
 
     data: Data
     folder: Path
@@ -34,7 +33,7 @@ class Materials:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """The entries of a job file, for a job folder whose `inputs` is a link to `folder`."""
+        """The job file's inputs, for a job folder whose `inputs` links to `folder`."""
         return {
             "classifier": {"file": "inputs/classifier.onnx"},
             "vae": {"encoder": "inputs/vae_encoder.onnx", "decoder": "inputs/vae_decoder.onnx"},
@@ -43,7 +42,7 @@ class Materials:
 
 
 def prepare(name: str, device: str) -> Materials | None:
-    """Load or train everything; None where the data is not on this machine."""
+    """Load or train everything. Return None if the data is not on this machine."""
     data = _data.load(name)
     if data is None:
         return None
@@ -62,7 +61,7 @@ def prepare(name: str, device: str) -> Materials | None:
 
 
 def _vae(data: Data, folder: Path, device: str) -> None:
-    """Train one with the engine's defaults, once for each classifier."""
+    """Train a VAE with the engine's defaults, once for each classifier."""
     budget_s = float(os.environ.get("VAE_BUDGET_S") or _VAE_BUDGET_S)
     key = hashlib.sha256((folder / "classifier.onnx").read_bytes() + repr(budget_s).encode()).hexdigest()[:16]
     trained = CACHE / f"{data.name}-vae-{key}"

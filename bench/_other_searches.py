@@ -1,8 +1,9 @@
-"""Two searches that users know, with the regions that the engine's own mixture makes of what they find.
+"""Two well-known searches. The engine's own mixture groups what they find into regions.
 
-`prior`: codes drawn from the VAE's prior N(0, I); the label of a candidate is what most of its 15 nearest
-train codes bear. `pgd`: projected gradient ascent in pixel space (A. Madry et al., 2018), L-infinity radius
-0.1 of the value range, 10 steps of a quarter of it, from train items; what it finds is encoded to be grouped.
+`prior` draws codes from the VAE's prior N(0, I). A candidate's label is the most frequent label of its 15
+nearest train codes. `pgd` is projected gradient ascent in pixel space (A. Madry et al., 2018) from train
+items, with an L-infinity radius of 0.1 of the value range and 10 steps of a quarter of it. Its finds are
+encoded for grouping.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _NEIGHBOURS = 15
 
 @dataclass(frozen=True)
 class Found:
-    """What a search found; `images` are the candidates as the classifier saw them."""
+    """What a search found. `images` are its misclassified candidates, as the classifier saw them."""
 
     images: np.ndarray
     predictions: np.ndarray
@@ -130,7 +131,7 @@ def _misclassifications(codes: np.ndarray, labels: np.ndarray, predictions: np.n
 
 
 def _arrays(regions: tuple[Region, ...], latent_size: int) -> dict[str, np.ndarray]:
-    """As a regions.npz holds them."""
+    """Return the arrays of a regions.npz."""
     sizes = np.array([len(region.members) for region in regions], np.int64)
     return {
         "weights": np.array([region.weight for region in regions], np.float64),

@@ -1,4 +1,4 @@
-"""The tests' maker of audits with pictures."""
+"""The tests' helper that makes audits with pictures."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from types import ModuleType
 
 
 def pictured_regions() -> ModuleType:
-    """The module `tests/pictured_regions.py`."""
+    """Import `tests/pictured_regions.py`."""
     path = Path(__file__).parent.parent / "tests" / "pictured_regions.py"
     spec = importlib.util.spec_from_file_location("pictured_regions", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Its dataclasses look themselves up there.
+    # Its dataclasses look up their own module there.
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

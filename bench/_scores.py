@@ -1,4 +1,4 @@
-"""What an oracle says of a search: it is asked after everything is over, and nothing is chosen by it."""
+"""Scores a search with an oracle. The oracle is asked only at the end, and nothing is chosen by it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import onnxruntime
 
 _BATCH = 512
 SAMPLES = 64
-"""Of a region, as many as annotators are shown at most."""
+"""Samples per region: as many as annotators see at most."""
 _PURE = 0.9
 _MOSTLY = 0.5
 Confusion = tuple[int, int]
-"""Label and prediction."""
+"""A label and the wrong prediction."""
 
 
 class Model:
-    """The first output of an ONNX file, for any number of inputs."""
+    """An ONNX file, run for its first output on any number of inputs."""
 
     def __init__(self, path: Path, threads: int):
         """Open the file."""
@@ -33,7 +33,7 @@ class Model:
         self._output = self._session.get_outputs()[0].name
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Run batch by batch."""
+        """Run the model batch by batch."""
         parts = [
             np.asarray(self._session.run([self._output], {self._input: values[start : start + _BATCH]})[0])
             for start in range(0, len(values), _BATCH)
@@ -41,38 +41,38 @@ class Model:
         return np.concatenate(parts)
 
     def predict(self, values: np.ndarray) -> np.ndarray:
-        """Classes (n,)."""
+        """Return the predicted classes (n,)."""
         return self(values).argmax(axis=1) if len(values) else np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class RegionScores:
-    """Row i of every array is region i."""
+    """Scores of regions. Row i of every array is region i."""
 
     labels: np.ndarray
-    """The oracle's majority over fresh samples: the one label that people would give."""
+    """The oracle's majority over fresh samples, which stands for the label that people would give."""
     confirmed: np.ndarray
     purity: np.ndarray
     misclassified: np.ndarray
-    """Share of fresh samples that the classifier does not give the label."""
+    """Share of fresh samples whose predicted class is not the label."""
     predictions: np.ndarray
-    """What the search says that the classifier sees there."""
+    """The classifier's predictions, as the search reports them."""
 
     @property
     def bugs(self) -> int:
-        """Confirmed regions whose samples show one thing."""
+        """Number of confirmed regions whose samples show one thing."""
         return int(self._pure.sum())
 
     @property
     def confusions(self) -> frozenset[Confusion]:
-        """Of confirmed regions."""
+        """Confusions of confirmed regions."""
         return self._confusions(self.confirmed)
 
     @property
     def reproduced_confusions(self) -> frozenset[Confusion]:
-        """Of confirmed regions whose samples show one thing, and are mostly misclassified.
+        """Confusions of confirmed regions whose samples show one thing and are mostly misclassified.
 
-        Where a search found what lies beside the decoder's manifold, samples of its regions are not.
+        If a search finds inputs off the decoder's manifold, samples of its regions are not misclassified.
         """
         return self._confusions(self._pure & (self.misclassified >= _MOSTLY))
 
@@ -88,7 +88,7 @@ class RegionScores:
 def score_regions(
     regions: dict[str, np.ndarray], decoder: Model, classifier: Model, oracle: Model, seed: int
 ) -> RegionScores:
-    """Score the arrays of a regions.npz on fresh samples that no job drew."""
+    """Score the arrays of a regions.npz on fresh samples, which no job drew."""
     rng = np.random.default_rng([seed, 20_210_212])
     labels, confirmed, purity, misclassified = [], [], [], []
     for mean, covariance, prediction in zip(
@@ -113,14 +113,14 @@ def score_regions(
 
 
 def calibration_error(probability: np.ndarray, truth: np.ndarray) -> float:
-    """Mean gap of probability and truth over ten bins of equal count."""
+    """Return the mean gap between probability and truth over ten bins of equal count."""
     bins = [rows for rows in np.array_split(np.argsort(probability, kind="stable"), 10) if len(rows)]
     return float(np.mean([abs(probability[rows].mean() - truth[rows].mean()) for rows in bins]))
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A figure's mean over seeds, with its 95% interval; None where one seed tells of none."""
+    """A figure's mean over random seeds, with its 95% interval. A single seed has no interval: None."""
 
     value: float
     lower: float | None
@@ -129,7 +129,7 @@ class Cell:
 
 
 def interval(values: list[float]) -> Cell:
-    """Mean over seeds with a 95% interval by Student's t."""
+    """Return the mean over random seeds with a 95% interval by Student's t."""
     quantiles = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365}
     mean = float(np.mean(values))
     if len(values) < 2:

@@ -1,7 +1,7 @@
-"""How fast the API starts, how much memory it takes, and how soon it answers a poll while an audit runs.
+"""Measures the API: its start, its memory, and its response to polls while an audit runs.
 
-Processes as operators run them: `defuse-server api` and `defuse-server worker` on a Valkey of its own.
-`get_audit_median_ms` is what one client sees that polls 50 times a second over one connection.
+The processes are those that operators run: `defuse-server api` and `defuse-server worker`, with their own
+Valkey. `get_audit_median_ms` is measured by one client that polls 50 times a second over one connection.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ PATIENCE_S = 180
 
 
 def run(device: str) -> dict[str, object]:
-    """Measure; prints each figure as it is known."""
+    """Measure, and print each figure as it comes."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_run(Path(folder), device))
 
@@ -90,7 +90,7 @@ def _measure(environment: dict[str, str]) -> dict[str, object]:
 
 
 def _polled(channel: grpc.Channel) -> list[float]:
-    """How long each poll took while an audit ran."""
+    """Return the duration of each poll while an audit runs, in milliseconds."""
     audits = AuditServiceStub(channel)
     audit = audits.CreateAudit(_request(channel)).name
     request, latencies_ms = GetAuditRequest(name=audit), list[float]()
@@ -100,14 +100,16 @@ def _polled(channel: grpc.Channel) -> list[float]:
         state = audits.GetAudit(request).state
         latencies_ms.append((time.perf_counter() - before_s) * 1000)
         if state != JobState.JOB_STATE_RUNNING:
-            raise RuntimeError(f"the audit is {JobState.Name(state)} after {len(latencies_ms)} polls")
+            raise RuntimeError(
+                f"expected a running audit, got {JobState.Name(state)} after {len(latencies_ms)} polls"
+            )
         time.sleep(PERIOD_S)
     audits.CancelAudit(CancelAuditRequest(name=audit))
     return latencies_ms
 
 
 def _request(channel: grpc.Channel) -> CreateAuditRequest:
-    """An audit that runs for longer than is measured."""
+    """Prepare an audit that outlasts the measurement."""
     registry, tiny = RegistryServiceStub(channel), _tiny_models()
     classifier = registry.RegisterClassifier(
         RegisterClassifierRequest(request_id=_id(), artifact=_uploaded(channel, tiny.classifier()))
@@ -164,12 +166,12 @@ def _address(api: subprocess.Popen[str]) -> str:
     assert api.stdout is not None
     line = api.stdout.readline()
     if not line.startswith("ready: "):
-        raise RuntimeError("the API ended before it was ready; see its log above")
+        raise RuntimeError("expected the API to become ready; it ended, see its log above")
     return line.removeprefix("ready: ").strip()
 
 
 def _tiny_models() -> ModuleType:
-    """The models of the tests: an audit of them gets past its preflight, which random weights would not."""
+    """Import the tests' models. Their audit passes the preflight; one of random weights would not."""
     path = Path(__file__).parent.parent / "tests" / "tiny_models.py"
     spec = importlib.util.spec_from_file_location("tiny_models", path)
     assert spec is not None
@@ -183,7 +185,7 @@ def _wait_until(holds: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not holds():
         if time.monotonic() > deadline_s:
-            raise RuntimeError(f"it did not come to hold in {PATIENCE_S} s")
+            raise RuntimeError(f"the state that was awaited did not come within {PATIENCE_S} s")
         time.sleep(0.1)
 
 

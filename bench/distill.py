@@ -1,10 +1,10 @@
-"""How much faster the engine's mixture is than scikit-learn's, and whether it is the same one.
+"""Compares the engine's mixture with scikit-learn's, in time and in result.
 
-Both fit 10,000 overlapping codes of 16 dimensions with at most 100 components from the same start, until
-the same convergence rule holds, and assign all codes. They take turns; medians count. scikit-learn gets the
-number of BLAS threads that suits it best on these cores; the engine's mixture takes one thread on every
-machine. `ratio` is our time over scikit-learn's, `bound_difference` relative, `partition_agreement` the
-adjusted Rand index.
+Both fit 10,000 overlapping codes of 16 dimensions with at most 100 components. They start from the same
+point, stop by the same convergence rule, and assign all codes. They take turns, and the figures are medians.
+scikit-learn gets the number of BLAS threads that suits it best on these cores. The engine's mixture takes one
+thread on every machine. `ratio` is the engine's time over scikit-learn's, `bound_difference` is relative, and
+`partition_agreement` is the adjusted Rand index.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ CODES, LATENT_SIZE, COMPONENTS = 10_000, 16, 100
 ROUNDS = 3
 MAX_ITERATIONS = 200
 TRIAL_ITERATIONS = 8
-"""Of a fit that only tells which number of threads suits scikit-learn."""
+"""Iterations of the fits that find the best number of threads for scikit-learn."""
 
 
 def run(device: str) -> dict[str, object]:
-    """Measure; prints both times of each round."""
+    """Measure, and print both times of each round."""
     cores = len(os.sched_getaffinity(0))
     try:
         runtime = open_runtime(device, cores, 256)
@@ -71,7 +71,7 @@ def run(device: str) -> dict[str, object]:
 
 
 def overlapping_codes(rng: np.random.Generator) -> np.ndarray:
-    """Clusters of unequal size and spread that overlap, with heavy tails: no fit is clear-cut."""
+    """Draw overlapping clusters of unequal size and spread, with heavy tails: no fit is clear-cut."""
     shares = rng.dirichlet(np.full(40, 0.8))
     cluster = rng.choice(len(shares), CODES, p=shares)
     centres = rng.normal(0, 1.0, (len(shares), LATENT_SIZE))

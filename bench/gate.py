@@ -1,11 +1,12 @@
-"""How often the gate's default policy errs, and what it can decide, by the size of the test split.
+"""Measures how often the gate's default policy errs, and what it can decide, by the size of the test split.
 
-Figures of evaluations are drawn and go through the judge that the service has: a test split with ten classes,
-twenty confirmed regions, a second search whose misclassifications come in clusters, all else as it should be.
-Environment: DRAWS (default 200), SIZES (default 100,300,1000,3000,10000,30000).
+The service's gate decides on drawn evaluations. Each has a test split with ten classes, twenty confirmed
+regions, and a second search whose misclassifications come in clusters. All other figures are as they should
+be. Environment: DRAWS (default 200), SIZES (default 100,300,1000,3000,10000,30000).
 
-`false_fail` is the largest rate, over all sizes, with which a good candidate FAILs; `false_pass` the largest
-with which one that is worse by 2 points PASSes. `passed` says how often all checks of a name pass.
+`false_fail` is the largest rate, over all sizes, at which a good candidate FAILs. `false_pass` is the largest
+rate at which a candidate that is worse by 2 points PASSes. `rates` also says how often all checks of a name
+pass.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from defuse.v1.promotion_service_pb2 import (
     SecondSearch,
     Verdict,
 )
-from defuse_server.gate.judge import judge
+from defuse_server.gate.decide import decide
 from defuse_server.gate.policy import DEFAULT
 
 CLASSES = 10
@@ -35,9 +36,9 @@ CANDIDATES = 20
 HIT_SEEDS = 0.04
 """Share of the seeds around which the baseline is wrong somewhere."""
 FINDS = 4
-"""Mean misclassifications of such a seed."""
+"""Mean number of misclassifications of such a seed."""
 SAME_SEEDS = 0.8
-"""Share of the seeds for which both classifiers are in the same luck."""
+"""Share of the seeds for which both classifiers share one random draw."""
 ACCURACY = 0.95
 ESTIMATED = ("clean_accuracy_change", "class_accuracy_change", "region_accuracy", "second_search")
 
@@ -48,7 +49,7 @@ class Candidate:
 
     name: str
     lost: float
-    """Share of items that it alone gets wrong."""
+    """Share of items that only the candidate gets wrong."""
     gained: float
     region_accuracy: float = 0.97
     search_ratio: float = 1.0
@@ -67,15 +68,15 @@ WORSE = (
     Candidate("worse by 2 points: 2 % lost", 0.02, 0.0, search_ratio=0.5),
 )
 AT_THREE_BOUNDS = Candidate("exactly at the bound of three families", 0.025, 0.015, 0.9, 1.25)
-"""Accuracy, regions and search: the hardest candidate that is still good."""
+"""At the bounds of accuracy, regions and search: the hardest candidate that is still good."""
 
 
 def run(device: str) -> dict[str, Any]:
-    """Judge draws of every candidate at every size; `device` plays no part."""
+    """Draw every candidate at every size and count the verdicts. `device` is not used."""
     draws = int(os.environ.get("DRAWS") or 200)
     sizes = [int(size) for size in (os.environ.get("SIZES") or "100,300,1000,3000,10000,30000").split(",")]
     rates = {
-        candidate.name: {str(size): judged_rates(candidate, size, draws) for size in sizes}
+        candidate.name: {str(size): verdict_rates(candidate, size, draws) for size in sizes}
         for candidate in (*GOOD, *WORSE, AT_THREE_BOUNDS)
     }
     for name, by_size in rates.items():
@@ -97,12 +98,12 @@ def _largest(
     return max(rate[verdict] for candidate in candidates for rate in rates[candidate.name].values())
 
 
-def judged_rates(candidate: Candidate, size: int, draws: int) -> dict[str, float]:
-    """How often each verdict comes at the default policy, and how often all checks of a name pass."""
+def verdict_rates(candidate: Candidate, size: int, draws: int) -> dict[str, float]:
+    """Return how often each verdict comes, and how often all checks of a name pass, by the default policy."""
     rng = np.random.default_rng([size, *candidate.name.encode()])
     counts = dict.fromkeys(("PASS", "FAIL", "INCONCLUSIVE", *ESTIMATED), 0)
     for _ in range(draws):
-        verdict, checks = judge(drawn(candidate, size, rng), DEFAULT, timedelta(days=1))
+        verdict, checks = decide(drawn(candidate, size, rng), DEFAULT, timedelta(days=1))
         counts[Verdict.Name(verdict).removeprefix("VERDICT_")] += 1
         for name in ESTIMATED:
             counts[name] += all(check.verdict == VERDICT_PASS for check in checks if check.check == name)
@@ -110,7 +111,7 @@ def judged_rates(candidate: Candidate, size: int, draws: int) -> dict[str, float
 
 
 def drawn(candidate: Candidate, size: int, rng: np.random.Generator) -> Evaluation:
-    """The figures of one evaluation on `size` test items."""
+    """Draw the figures of one evaluation on `size` test items."""
     classes = [_class(candidate, label, size, rng) for label in range(CLASSES)]
     gained = sum(entry.gained_count - entry.lost_count for entry in classes)
     return Evaluation(

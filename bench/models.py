@@ -1,9 +1,9 @@
-"""Models as users bring them: what of load, conversion, gradient and write-back works with each.
+"""Checks which models of users load, convert to torch, have a gradient, and can be written back.
 
-The table brings its own models (`_model_zoo`); the environment variable `MODELS` names a folder whose `.onnx`
-files are added, those of its subfolders too. A quantised model or a tree passes where it loads, and where the
-refusal of its correction names the operation. A file that looks like a VAE's half is asked for what a search
-needs of it: a gradient with respect to its input.
+The benchmark has its own models (`_model_zoo`). The environment variable `MODELS` names a folder whose
+`.onnx` files are added, with its subfolders. A quantised model or a tree passes if it loads and if the
+refusal of its correction names the operation. A file that looks like half a VAE must have what a search
+needs: a gradient with respect to its input.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from defuse_engine.models.vae_tensors import find_mu, find_spread
 from defuse_engine.types import Layout, Preprocessing, VaeTensors
 
 TOLERANCE = 1e-3
-"""Largest difference between onnxruntime and torch, over the largest output or 1."""
+"""Largest difference between onnxruntime and torch, relative to the largest output or 1."""
 FLOAT16_TOLERANCE = 3e-2
 CHANGE = 0.02
 """Weights are changed by this share of their root mean square before they are written back."""
@@ -51,11 +51,11 @@ _NEVER_TRAINED = (
 
 
 class Failed(Exception):
-    """A step did not do what it must; says which, and how."""
+    """A step failed. The message says which, and how."""
 
 
 def run(device: str) -> dict[str, object]:
-    """Run every model through its steps; prints a row each."""
+    """Run every model through its steps, and print a row for each."""
     try:
         runtime = open_runtime(device, 1, 16)
     except DeviceUnavailable as error:
@@ -126,7 +126,7 @@ def _train(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
             noise = torch.randn(weight.shape, generator=generator).to(weight)
             weight.add_(noise * weight.square().mean().sqrt() * CHANGE)
     if torch.equal(before, module(inputs).detach()):
-        raise Failed("write-back: other weights give the same scores")
+        raise Failed("write-back: the changed weights give the same scores")
     written = write_back(content, module)
     _compare("parity after write-back", written, module, inputs, allowed)
     if onnx.load_from_string(written).graph.node != onnx.load_from_string(
@@ -139,7 +139,7 @@ def _train(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
 def _refuse(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
     described = _inspect(case, content, folder, runtime)
     if described["differentiable"] or case.operation not in str(described["undifferentiable_ops"]):
-        raise Failed(f"load: names {described['undifferentiable_ops']}, not {case.operation}")
+        raise Failed(f"load: expected {case.operation}, got {described['undifferentiable_ops']}")
     try:
         to_torch(content, case.output)
     except InvalidModel as error:
@@ -150,7 +150,7 @@ def _refuse(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
 
 
 def _search(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
-    """What a search by gradient needs: outputs as onnxruntime's, and a gradient at the input."""
+    """Check what a search by gradient needs: outputs like onnxruntime's, and a gradient at the input."""
     module = input_differentiable(content, case.output).to(runtime.device)
     inputs = Trial(parse(content), module.output).inputs().to(runtime.device)
     allowed = FLOAT16_TOLERANCE if _is_float16(content) else TOLERANCE
@@ -172,7 +172,7 @@ def _vae(case: Case, content: bytes, folder: Path, runtime: Runtime) -> None:
     kind = described["tensors"]["spread_kind"]
     wanted = "sigma" if "sigma" in case.name else "none" if "alone" in case.name else "logvar"
     if case.decoder and kind != wanted:
-        raise Failed(f"load: takes the spread for {kind}, it is {wanted}")
+        raise Failed(f"load: expected the spread {wanted}, got {kind}")
     if second is not None:
         _search(
             Case(case.name, case.make, output=described["tensors"]["image"]),
@@ -215,7 +215,7 @@ def _is_float16(content: bytes) -> bool:
 
 
 def _in_nodes(content: bytes) -> bool:
-    """Tell whether weights stand in nodes, which then change: constants, and attributes."""
+    """Tell whether nodes hold weights, as constants or attributes. Such nodes change."""
     return any(node.op_type in ("Constant", "LinearClassifier") for node in parse(content).graph.node)
 
 
@@ -225,7 +225,7 @@ def _from_folder(folder: str) -> Iterator[Case]:
 
 
 def _guessed(name: str, content: bytes) -> Case:
-    """Take a file of an unknown folder for what its outputs look like; a classifier where they don't tell."""
+    """Guess what a file of an unknown folder is from its outputs; by default, a classifier."""
 
     def make() -> bytes:
         return content
@@ -253,7 +253,7 @@ def _is_spread(codes: tuple[TensorSpec, ...], mu: TensorSpec) -> bool:
 
 
 def _classifier(name: str, make: Callable[[], bytes], content: bytes) -> Case:
-    """Of a model that no correction can change, the honest refusal is what is asked."""
+    """Expect a refusal from a model that no correction can change."""
     operations = {node.op_type for node in parse(content).graph.node}
     refused = sorted(operation for operation in operations if operation.startswith(_NEVER_TRAINED))
     if refused:
@@ -266,7 +266,7 @@ def _classifier(name: str, make: Callable[[], bytes], content: bytes) -> Case:
 
 
 def _named_as_scores(content: bytes) -> str | None:
-    """Name one output where several could hold scores, as whoever registers such a model has to."""
+    """Name one output if several could hold scores, as users must when they register such a model."""
     outputs = [output.name for output in read_signature(parse(content)).outputs if len(output.shape) == 2]
     if len(outputs) < 2:
         return None

@@ -1,9 +1,9 @@
-"""How soon the label page answers, and how soon a key shows the next task, with a thousand regions open.
+"""Measures the label page with a thousand open regions: its responses, and the time from key to next task.
 
-`defuse-server web` as operators run it, on a Valkey of its own. The first figures are what one client
-sees, over one connection. `key_to_next_ms` is measured in a headless Chromium, from the key's event to the
-frame after the next task and its picture are in the page. The browser waits for the next task to be loaded
-before it presses a key, as people's pace leaves the time for. It is None where there is no Chromium.
+`defuse-server web` runs as operators run it, with its own Valkey. The first figures are measured by one
+client over one connection. `key_to_next_ms` is measured in a headless Chromium, from the key's event to the
+frame after the next task and its picture are in the page. Before it presses a key, the browser waits until
+the next task is loaded: people's pace leaves that time. Without Chromium, the figure is None.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEYS = 40
 PAUSE_MS = 400
 BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 
-# Runs in the page: notes when a key went down, and the frame in which another task could be seen.
+# Runs in the page. It notes when a key goes down, and the frame in which another task shows.
 _STOPWATCH = """() => {
   window.times = [];
   let since = null, before = null;
@@ -51,7 +51,7 @@ _STOPWATCH = """() => {
 
 
 def run(device: str) -> dict[str, object]:
-    """Measure; prints each figure as it is known. No device takes part."""
+    """Measure, and print each figure as it comes. `device` is not used."""
     with tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_run(Path(folder)))
 
@@ -88,7 +88,7 @@ def _measure(environment: dict[str, str], audit: str) -> dict[str, object]:
 
 
 def _answers(url: str, audit: str) -> dict[str, object]:
-    """Medians of what a label page asks for, and of the two pages of an audit that are the largest."""
+    """Return median times of a label page's requests and of the two largest pages of an audit."""
     with httpx.Client(base_url=url, follow_redirects=True, timeout=60) as client:
         csrf = _csrf(client.get("/sign-in").text)
         own = {"origin": url}
@@ -118,10 +118,10 @@ def _answers(url: str, audit: str) -> dict[str, object]:
 
 
 def _keys(url: str, audit: str) -> list[float]:
-    """Milliseconds from each key to the next task."""
+    """Return the milliseconds from each key to the next task."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        print("skipped in the browser: needs Debian's chromium", flush=True)
+        print("browser skipped: chromium is not installed (apt-get install chromium)", flush=True)
         return []
     from playwright.sync_api import sync_playwright
 
@@ -153,7 +153,7 @@ def _median_ms(request: Callable[[], object]) -> float:
 def _csrf(text: str) -> str:
     found = re.search(r'(?:name="csrf" value|data-csrf)="([^"]+)"', text)
     if found is None:
-        raise RuntimeError("expected a page with the session's token")
+        raise RuntimeError("expected a page with the session's CSRF token; it has none")
     return found[1]
 
 
@@ -166,7 +166,7 @@ def _web(environment: dict[str, str]) -> Iterator[str]:
         assert process.stdout is not None
         line = process.stdout.readline()
         if not line.startswith("web: "):
-            raise RuntimeError("the pages' process ended before it served; see its log above")
+            raise RuntimeError("expected the web process to serve; it ended, see its log above")
         yield line.removeprefix("web: ").strip()
     finally:
         process.terminate()

@@ -1,10 +1,11 @@
-"""What the default finds and repairs, beside the published method and two searches that users know.
+"""Measures what the default finds and repairs, beside the published method and two well-known searches.
 
-All searches get the same number of candidates, the same models, and the same labels from an oracle that none
-of them sees, one label a region. Environment: DATASET (digits, mnist or fashion; default digits), SEEDS
-(default 3), COVERAGE_TIMES (default 10; 0 leaves coverage out), MODELS_DIR, VAE_BUDGET_S, THREADS.
+All searches get the same models and the same number of candidates. An oracle that no search sees labels their
+regions, one label per region. Environment: DATASET (digits, mnist or fashion; default digits), SEEDS (number
+of random seeds, default 3), COVERAGE_TIMES (default 10; 0 leaves coverage out), MODELS_DIR, VAE_BUDGET_S,
+THREADS.
 
-Corrections of the other searches' regions are made for the first seed alone.
+The other searches' regions are corrected for the first random seed only.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ WORK = Path(__file__).parent.parent / "out" / "bench" / "quality" / (os.environ.
 
 @dataclass(frozen=True)
 class _Scorer:
-    """The models that judge, and those that are judged."""
+    """The oracle, the models that it scores, and the scores."""
 
     materials: Materials
     threads: int
@@ -62,14 +63,14 @@ class _Scorer:
         return score_regions(arrays, models.vae_decoder, models.classifier, models.oracle, seed)
 
     def really_wrong(self, images: np.ndarray, predictions: np.ndarray) -> np.ndarray:
-        """Whether the oracle disagrees with the classifier (n,)."""
+        """Tell where the oracle disagrees with the classifier (n,)."""
         models: Any = self
         return models.oracle.predict(images) != predictions
 
     def on_real_errors(self) -> float:
-        """Share of the classifier's errors on real test items that the oracle counts as really wrong.
+        """Return the share of the classifier's errors on test items that the oracle counts as really wrong.
 
-        Those are bugs for certain: what an oracle makes of them measures what it makes of found ones.
+        Those errors are bugs for certain. Their share shows how many true bugs the oracle recognises.
         """
         models: Any = self
         data = self.materials.data
@@ -79,7 +80,7 @@ class _Scorer:
         return float(self.really_wrong(images[errors], predicted[errors]).mean()) if errors.any() else 1.0
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Images of codes."""
+        """Decode codes to images."""
         models: Any = self
         return models.vae_decoder(codes)
 
@@ -92,11 +93,11 @@ class _Searched:
     scores: RegionScores
     regions: dict[str, np.ndarray]
     audit: dict[str, Any]
-    """The audit's config; the default's, where the engine did not search."""
+    """The audit's config; the default one if the engine did not search."""
 
 
 def run(device: str) -> dict[str, object]:
-    """Run everything; prints one line a search, and the table."""
+    """Run everything, and print one line per search and the table."""
     name = os.environ.get("DATASET") or "digits"
     seeds = int(os.environ.get("SEEDS") or 3)
     times = int(os.environ.get("COVERAGE_TIMES") or 10)
@@ -121,7 +122,7 @@ def run(device: str) -> dict[str, object]:
             rows[method].append(figures)
     cap = scorer.on_real_errors()
     print(
-        f"of the classifier's errors on the test split the oracle counts {cap:.3f} as really wrong",
+        f"the oracle counts {cap:.3f} of the classifier's errors on the test split as really wrong",
         flush=True,
     )
     if times:
@@ -163,7 +164,7 @@ def _search(
 
 
 def _paper(materials: Materials, candidates: int) -> dict[str, Any]:
-    """Fewer seeds with the published 100 candidates; with too few seeds, more candidates of each."""
+    """Spend the candidates on fewer seeds with the published 100 each; if seeds run out, on more for each."""
     items = len(materials.data.train_labels)
     seeds = min(items, max(1, candidates // 100))
     return {"preset": "paper", "max_seeds": seeds, "candidates_per_seed": max(1, candidates // seeds)}
@@ -216,7 +217,7 @@ def _scored(
 def _repair(
     method: str, materials: Materials, searched: _Searched, seed: int, device: str
 ) -> dict[str, float]:
-    """Label every region, correct, and evaluate; the second search is the default's for every method."""
+    """Label every region, correct and evaluate. Every method gets the default's second search."""
     folder = WORK / f"{method}-{seed}-repair"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -236,7 +237,7 @@ def _repair(
     try:
         corrected = run_job(folder / "correct", folder, "correct", inputs, config, seed, device)
     except RuntimeError as error:
-        print(f"no correction: {error}", flush=True)
+        print(f"the correction failed: {error}", flush=True)
         return {}
     changes: dict[str, float] = {}
     for file in ("corrected", "control"):
@@ -254,7 +255,7 @@ def _repair(
 
 
 def _second_search_ratio(second: dict[str, int]) -> float:
-    """Misclassifications per candidate, after over before; none before counts as one."""
+    """Return misclassifications per candidate, after over before. None before counts as one."""
     after = second["misclassifications_after"] / max(1, second["candidates_after"])
     return after / (max(1, second["misclassifications_before"]) / max(1, second["candidates_before"]))
 
@@ -262,7 +263,7 @@ def _second_search_ratio(second: dict[str, int]) -> float:
 def _evaluated(
     folder: Path, file: str, inputs: dict[str, Any], labels: list[dict[str, int]], seed: int, device: str
 ) -> dict[str, Any]:
-    """Evaluate one model; only with labels does it search again."""
+    """Evaluate one model. Without labels, its second search is minimal."""
     entries = {**inputs, "candidate": {"file": f"inputs/{file}.onnx"}}
     config: dict[str, Any] = {"labels": labels, "audit_seed": seed}
     if not labels:
@@ -279,9 +280,9 @@ def _cover(
     device: str,
     threads: int,
 ) -> None:
-    """Adds coverage: a search's confusions over those that all searches find with `times` the budget.
+    """Add coverage to `rows`: a search's confusions over those of all searches with `times` the budget.
 
-    Once of all confirmed regions, and once of those whose fresh samples reproduce the mistake.
+    It is counted twice: over all confirmed regions, and over those whose fresh samples reproduce the mistake.
     """
     candidates = times * int(rows["default"][0]["candidates"])
     wide: list[RegionScores] = []

@@ -1,8 +1,9 @@
-"""How much of onnxruntime's speed the search keeps.
+"""Measures how much of onnxruntime's speed the search keeps.
 
-The search with random steps against bare loops that decode and classify as many codes with the same
-models, batch and thread count, and do nothing else: one with onnxruntime's default options, one with the
-search's. All take turns in one process; medians count. `ratio` is against the faster of the two loops.
+The search with random steps runs against two bare loops. They only decode and classify the same number of
+codes, with the same models, batch size and threads: one with onnxruntime's default options, one with the
+search's. All three take turns in one process. The figures are medians. `ratio` is the search's rate over the
+faster loop's.
 """
 
 from __future__ import annotations
@@ -28,12 +29,12 @@ from defuse_engine.types import Preprocessing
 
 ROUNDS = 7
 SEEDS = {False: 500, True: 10_000}
-"""By whether the device is a GPU: a round takes about a second."""
+"""Seeds of a round, without and with a GPU: a round takes about a second."""
 TRAIN_CODES = 50_000
 
 
 def run(device: str) -> dict[str, object]:
-    """Measure; prints a table of candidates per second."""
+    """Measure, and print a table of candidates per second."""
     try:
         runtime = open_runtime(device, len(os.sched_getaffinity(0)), 256)
     except DeviceUnavailable as error:
@@ -72,7 +73,7 @@ def _search(runtime: Runtime) -> tuple[Search, Seeds]:
     decoder = Decoder(_models.decoder(), Preprocessing(), _models.IMAGE_SHAPE, runtime)
     rng = np.random.default_rng(0)
     codes = rng.standard_normal((TRAIN_CODES, _models.LATENT_SIZE), np.float32)
-    # Labels are what the classifier says of the codes: so every seed takes part, as in an audit most do.
+    # The labels are the classifier's predictions: every seed then takes part, as most do in an audit.
     labels, _ = classify_codes(decoder, classifier, codes)
     seeds = Seeds(
         codes[: config.shard_seeds],
@@ -82,7 +83,7 @@ def _search(runtime: Runtime) -> tuple[Search, Seeds]:
     )
     scale = config.noise_scale * latent_spread(codes)
     methods = (Neighbourhood(config.candidates_per_seed, scale),)
-    # Without a judge: he looks at misclassifications alone, and a bare loop has none.
+    # No belief model: it rates misclassifications, and a bare loop has none.
     return Search(classifier, decoder, methods, None, NO_THRESHOLDS, scale, config, job_seed=0), seeds
 
 

@@ -1,9 +1,9 @@
-"""How readable the VAEs are that the engine trains by itself: accuracy on reconstructions over accuracy.
+"""Measures the readability of the VAEs that the engine trains: accuracy on reconstructions over accuracy.
 
-Each data set gets a job of kind `train_vae` with its defaults, run as a program. Settings are chosen on the
-validation split; what is printed here is measured on the test split, which nothing else looks at.
-Environment: DATASET picks one data set (digits, mnist, fashion), BUDGET_S another time than the default of
-480 s, THREADS another number than all cores.
+Each dataset gets a `train_vae` job with its defaults, run as a program. The job chooses its settings on the
+validation split. The figures here come from the test split, which nothing else sees. Environment: DATASET
+picks one dataset (digits, mnist, fashion), BUDGET_S replaces the default time of 480 s, and THREADS replaces
+the number of all cores.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BATCH = 500
 
 
 def run(device: str) -> dict[str, object]:
-    """Train on each data set that is here; returns its readability under its name, and `seconds` of each."""
+    """Train on each dataset of this machine. Return each readability by name, and the `seconds` of each."""
     names = (os.environ["DATASET"],) if os.environ.get("DATASET") else _data.NAMES
     figures: dict[str, object] = {}
     seconds: dict[str, float] = {}
@@ -50,7 +50,7 @@ def run(device: str) -> dict[str, object]:
             f"{name}: readability {figures[name]:.4f} on test, {measured}, {seconds[name]:.0f} s", flush=True
         )
     if not figures:
-        return {"skipped": "none of the data sets is on this machine"}
+        return {"skipped": "none of the datasets is on this machine"}
     return {**figures, "seconds": seconds, "details": details}
 
 
@@ -76,7 +76,7 @@ def _trained(data: Data, classifier: bytes, folder: Path, device: str) -> dict[s
     ).stdout.splitlines()
     last = json.loads(lines[-1])
     if last["event"] != "result":
-        raise RuntimeError(f"the training of {data.name} ended with {last}")
+        raise RuntimeError(f"expected the training of {data.name} to end with a result; it ended with {last}")
     result: dict[str, Any] = json.loads((folder / "output" / "result.json").read_text())
     for point in result["points"]:
         print("  " + " ".join(f"{key} {_shown(value)}" for key, value in point.items()), flush=True)

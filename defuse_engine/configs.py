@@ -1,12 +1,21 @@
-"""What each kind of job does, with every default: the `config` objects of a job file."""
+"""What each kind of job does: the `config` objects of a job file.
+
+The contract declares the settings that a user has, with their defaults and ranges (`setting_table.py`); the
+others are declared here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from dataclasses import fields as fields_of
+from typing import Any, Literal, cast
 
 from defuse_engine.errors import JobInvalid
-from defuse_engine.strict_json import Fields, integer, number
+from defuse_engine.setting import Setting
+from defuse_engine.setting_table import SETTINGS
+from defuse_engine.strict_json import Fields, integer
 
 Preset = Literal["default", "paper"]
 PRESETS: tuple[Preset, ...] = ("default", "paper")
@@ -18,99 +27,81 @@ LEAST_CODES = 10
 
 PAPER_CONCENTRATION = 50.0
 """a = b of the Beta noise of `preset: paper` (arXiv 2102.06162, section 4)."""
-PAPER_NOISE_SCALE = 0.5 / (2 * PAPER_CONCENTRATION + 1) ** 0.5
-"""Standard deviation of Beta(a, a): 1 / (2 sqrt(2a + 1)), about 0.05."""
+
+
+def _declared(name: str, **changes: Any) -> Any:
+    """A field whose setting the contract declares, with what is different in a job file."""
+    setting = replace(SETTINGS[name], **changes)
+    return field(default=setting.default, metadata={"setting": setting})
+
+
+def _own(default: int, least: int, most: int = 2**63 - 1) -> Any:
+    """A field whose setting only the engine has."""
+    return field(default=default, metadata={"setting": Setting(default, least, most)})
+
+
+class _Config:
+    """A `config` object."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field, as `from_json` reads it."""
+        return json.loads(json.dumps(asdict(cast(Any, self))))
 
 
 @dataclass(frozen=True)
-class AuditConfig:
-    """What an audit does, with every default; `paper_config()` holds those of `preset: paper`."""
+class AuditConfig(_Config):
+    """What an audit does; `paper_config()` holds the defaults of `preset: paper`."""
 
     preset: Preset = "default"
-    methods: tuple[MethodName, ...] = ("neighbourhood", "gradient")
-    """They share the candidates of each seed."""
-    max_seeds: int = 25_000
-    """Train items that the search may start from, chosen at random; 0 means all."""
-    candidates_per_seed: int = 12
-    """Of all methods together; those around what is found come on top."""
-    max_candidates: int = 0
-    """The search ends after the shard that reaches them; 0 means no limit."""
-    budget_s: float = 0.0
-    """The search ends after the shard that reaches this time; 0 means no limit."""
-    patience_shards: int = 10
-    """The search ends when so many shards in a row brought no new region into sight; -1 means never."""
-    kept_per_seed: int = 12
-    """Of a seed's misclassifications the likeliest bugs are kept (`paper`: the smallest norms of delta)."""
-    noise_scale: float = 0.15
-    """Standard deviation of each coordinate of delta, over that of the train codes in that coordinate."""
-    neighbours: int = 40
-    """Nearest train codes that are asked for their labels; a small dataset gives fewer."""
-    agreement_threshold: float = 0.7
-    """Least share of them, around the candidate's input encoded again, that bear the seed's label."""
-    belief_threshold: float = 0.97
-    """Least probability of being a bug."""
-    shard_seeds: int = 500
+    methods: tuple[MethodName, ...] = _declared("AuditConfig.methods")
+    max_seeds: int = _declared("AuditConfig.max_seeds", least=0)
+    """0 means all train items."""
+    candidates_per_seed: int = _declared("AuditConfig.candidates_per_seed")
+    """Those around what is found come on top."""
+    max_candidates: int = _declared("AuditConfig.max_candidates")
+    """0 means no limit."""
+    budget_s: float = _declared("AuditConfig.budget_s")
+    """0 means no limit."""
+    patience_shards: int = _declared("AuditConfig.patience_shards")
+    """-1 means never."""
+    kept_per_seed: int = _declared("AuditConfig.kept_per_seed")
+    noise_scale: float = _declared("AuditConfig.noise_scale")
+    neighbours: int = _declared("AuditConfig.neighbours")
+    agreement_threshold: float = _declared("AuditConfig.agreement_threshold", above=False)
+    belief_threshold: float = _declared("AuditConfig.belief_threshold", above=False)
+    shard_seeds: int = _own(500, 1, 1_000_000)
     """Seeds whose results come in one chunk: what a job that was stopped loses at most."""
-    batch_size: int = 256
+    batch_size: int = _own(256, 1, 65_536)
     """Images that a model runs on at once, where it takes any number."""
-    max_components: int = 100
+    max_components: int = _own(100, 1, 10_000)
     """Of the mixture of each pair of seed label and predicted class."""
-    tau: float = 0.1
-    """Fresh samples of a region are drawn with tau times its covariance."""
-    sheet_samples: int = 25
+    tau: float = _declared("AuditConfig.tau")
+    sheet_samples: int = _own(25, 1, 400)
     """Fresh samples of a region that annotators are shown."""
-    gold_sheets: int = 0
+    gold_sheets: int = _own(0, 0, 100)
     """Sheets of validation items for each class, to test annotators with."""
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> AuditConfig:
         """Read a config object; absent keys take the defaults of its preset."""
         fields = Fields(value, where)
-        preset: Preset = fields.choice("preset", "default", PRESETS)
-        base = paper_config() if preset == "paper" else cls()
-        config = cls(
-            preset=preset,
-            methods=_methods(fields, base.methods),
-            max_candidates=fields.integer("max_candidates", base.max_candidates, 0),
-            budget_s=fields.number("budget_s", base.budget_s, 0.0, 1e9),
-            patience_shards=fields.integer("patience_shards", base.patience_shards, -1)
-            or base.patience_shards,
-            belief_threshold=fields.number("belief_threshold", base.belief_threshold, 0.0, 1.0),
-            max_seeds=fields.integer("max_seeds", base.max_seeds, 0),
-            candidates_per_seed=fields.integer("candidates_per_seed", base.candidates_per_seed, 1, 100_000),
-            kept_per_seed=fields.integer("kept_per_seed", base.kept_per_seed, 1, 100_000),
-            noise_scale=fields.number("noise_scale", base.noise_scale, 0.0, 1e3, above=True),
-            neighbours=fields.integer("neighbours", base.neighbours, 0, 10_000),
-            agreement_threshold=fields.number("agreement_threshold", base.agreement_threshold, 0.0, 1.0),
-            shard_seeds=fields.integer("shard_seeds", base.shard_seeds, 1, 1_000_000),
-            batch_size=fields.integer("batch_size", base.batch_size, 1, 65_536),
-            max_components=fields.integer("max_components", base.max_components, 1, 10_000),
-            tau=fields.number("tau", base.tau, 0.0, 100.0, above=True),
-            sheet_samples=fields.integer("sheet_samples", base.sheet_samples, 1, 400),
-            gold_sheets=fields.integer("gold_sheets", base.gold_sheets, 0, 100),
-        )
+        base = paper_config() if fields.choice("preset", "default", PRESETS) == "paper" else cls()
+        config = replace(base, methods=_methods(fields, base.methods), **_read_numbers(fields, base))
         fields.finish()
         config._refuse_what_the_preset_fixes(where)
-        return config
+        return replace(config, patience_shards=config.patience_shards or base.patience_shards)
 
     def _refuse_what_the_preset_fixes(self, where: str) -> None:
         if self.preset != "paper":
-            if self.neighbours < 1:
-                raise JobInvalid(f"{where}.neighbours must be at least 1 (only preset paper looks at none)")
             if "paper" in self.methods:
                 raise JobInvalid(f"{where}.methods: method paper is searched with preset paper alone")
             return
-        fixed = paper_config()
-        for name in ("methods", "noise_scale", "neighbours", "agreement_threshold", "belief_threshold"):
-            if getattr(self, name) != getattr(fixed, name):
+        for name, setting in _settings(self):
+            if setting.fixed and getattr(self, name) != setting.paper:
                 raise JobInvalid(
-                    f"{where}.{name} is fixed to {getattr(fixed, name)!r} by preset paper, got "
+                    f"{where}.{name} is fixed to {setting.paper!r} by preset paper, got "
                     f"{getattr(self, name)!r}; leave it out, or use preset default"
                 )
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {**asdict(self), "methods": list(self.methods)}
 
 
 def _methods(fields: Fields, default: tuple[MethodName, ...]) -> tuple[MethodName, ...]:
@@ -124,20 +115,28 @@ def _methods(fields: Fields, default: tuple[MethodName, ...]) -> tuple[MethodNam
     return tuple(methods)
 
 
+def _settings(config: Any) -> Iterator[tuple[str, Setting]]:
+    """Each setting of a config or of its class, with its name."""
+    return ((each.name, each.metadata["setting"]) for each in fields_of(config) if each.metadata)
+
+
+def _read_numbers(given: Fields, base: Any) -> dict[str, Any]:
+    """The numbers of a config by name; absent keys take the values of `base`."""
+    return {
+        name: setting.read(given, name, getattr(base, name))
+        for name, setting in _settings(base)
+        if name != "methods"
+    }
+
+
+def _paper_defaults(config: Any) -> dict[str, Any]:
+    """The settings that have another default with `preset: paper`."""
+    return {name: setting.paper for name, setting in _settings(config) if setting.paper is not None}
+
+
 def paper_config() -> AuditConfig:
     """Defaults of `preset: paper`: Beta(50, 50) noise, no look at the neighbourhood, tau 0.01."""
-    return AuditConfig(
-        preset="paper",
-        methods=("paper",),
-        candidates_per_seed=100,
-        kept_per_seed=5,
-        noise_scale=PAPER_NOISE_SCALE,
-        neighbours=0,
-        agreement_threshold=0.0,
-        belief_threshold=0.0,
-        patience_shards=-1,
-        tau=0.01,
-    )
+    return AuditConfig(preset="paper", **_paper_defaults(AuditConfig))
 
 
 @dataclass(frozen=True)
@@ -161,63 +160,39 @@ def read_labels(fields: Fields) -> tuple[RegionLabel, ...]:
 
 
 @dataclass(frozen=True)
-class CorrectionConfig:
+class CorrectionConfig(_Config):
     """What a correction does, with every default."""
 
     labels: tuple[RegionLabel, ...]
     preset: Preset = "default"
-    lambdas: tuple[float, ...] = (0.1, 0.3, 1.0)
-    learning_rate: float = 0.01
-    """Relative: a step moves a weight tensor by up to this share of its root mean square (`paper`: SGD's)."""
-    epochs: int = 1
-    samples_per_region: int = 200
-    tau: float = 0.1
-    batch_size: int = 64
+    lambdas: tuple[float, ...] = _declared("CorrectionConfig.lambdas")
+    learning_rate: float = _declared("CorrectionConfig.learning_rate")
+    epochs: int = _declared("CorrectionConfig.epochs")
+    samples_per_region: int = _declared("CorrectionConfig.samples_per_region")
+    tau: float = _declared("AuditConfig.tau")
+    batch_size: int = _own(64, 1, 65_536)
     audit: AuditConfig = field(default_factory=AuditConfig)
     """That of the audit that found the regions: with its seed it tells the train items to step from."""
-    audit_seed: int = 0
+    audit_seed: int = _own(0, 0)
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> CorrectionConfig:
         """Read a config object; only `labels` is required."""
         fields = Fields(value, where)
-        preset: Preset = fields.choice("preset", "default", PRESETS)
+        preset = fields.choice("preset", "default", PRESETS)
         labels = read_labels(fields)
         base = paper_correction(labels) if preset == "paper" else cls(labels)
-        config = cls(
-            labels=labels,
-            preset=preset,
-            lambdas=tuple(
-                number(v, at, 0.0, 1e6, above=True) for at, v in fields.items("lambdas", base.lambdas)
-            ),
-            learning_rate=fields.number("learning_rate", base.learning_rate, 0.0, 100.0, above=True),
-            epochs=fields.integer("epochs", base.epochs, 1, 10_000),
-            samples_per_region=fields.integer("samples_per_region", base.samples_per_region, 1, 100_000),
-            tau=fields.number("tau", base.tau, 0.0, 100.0, above=True),
-            batch_size=fields.integer("batch_size", base.batch_size, 1, 65_536),
-            audit=AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit")),
-            audit_seed=fields.integer("audit_seed", base.audit_seed, 0),
-        )
+        audit = AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit"))
+        config = replace(base, audit=audit, **_read_numbers(fields, base))
         fields.finish()
         if not config.lambdas:
             raise JobInvalid(f"{where}.lambdas must hold at least one value")
         return config
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {
-            **asdict(self),
-            "lambdas": list(self.lambdas),
-            "labels": [asdict(x) for x in self.labels],
-            "audit": self.audit.to_json(),
-        }
-
 
 def paper_correction(labels: tuple[RegionLabel, ...]) -> CorrectionConfig:
     """The published settings (arXiv 2102.06162): SGD with momentum 0.9, 15 epochs, lambda 0.01, tau 0.01."""
-    return CorrectionConfig(
-        labels, preset="paper", lambdas=(0.01,), learning_rate=1e-3, epochs=15, tau=0.01, batch_size=64
-    )
+    return CorrectionConfig(labels, preset="paper", **_paper_defaults(CorrectionConfig))
 
 
 @dataclass(frozen=True)
@@ -226,27 +201,23 @@ class EvaluationConfig:
 
     labels: tuple[RegionLabel, ...]
     audit: AuditConfig
-    audit_seed: int = 0
-    samples_per_region: int = 200
-    tau: float = 0.1
+    audit_seed: int = _own(0, 0)
+    samples_per_region: int = _own(200, 1, 100_000)
+    tau: float = _declared("AuditConfig.tau")
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> EvaluationConfig:
         """Read a config object; only `labels` is required."""
         fields = Fields(value, where)
-        config = cls(
-            labels=read_labels(fields),
-            audit=AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit")),
-            audit_seed=fields.integer("audit_seed", cls.audit_seed, 0),
-            samples_per_region=fields.integer("samples_per_region", cls.samples_per_region, 1, 100_000),
-            tau=fields.number("tau", cls.tau, 0.0, 100.0, above=True),
-        )
+        audit = AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit"))
+        base = cls(read_labels(fields), audit)
+        config = replace(base, **_read_numbers(fields, base))
         fields.finish()
         return config
 
 
 @dataclass(frozen=True)
-class SplitConfig:
+class SplitConfig(_Config):
     """Which regions of an audit are split; the job's seed is the audit's."""
 
     regions: tuple[int, ...]
@@ -266,20 +237,15 @@ class SplitConfig:
             raise JobInvalid(f"{where}.regions names a region twice: split each region once")
         return config
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {"regions": list(self.regions), "audit": self.audit.to_json()}
-
 
 @dataclass(frozen=True)
-class VaeTrainingConfig:
-    """How a VAE is trained, with every default."""
+class VaeTrainingConfig(_Config):
+    """How a VAE is trained."""
 
-    latent_sizes: tuple[int, ...] = ()
-    """Latent sizes to choose from; empty: chosen by the number of values in an image."""
-    budget_s: float = 480.0
-    """Seconds that training and choosing may take."""
-    max_steps: int = 0
+    latent_sizes: tuple[int, ...] = _declared("VaeTrainingConfig.latent_sizes")
+    """Empty: chosen by the number of values in an image."""
+    budget_s: float = _declared("VaeTrainingConfig.budget_s")
+    max_steps: int = _own(0, 0)
     """Steps of all settings together; they then say how the budget is shared, and the same seed gives the
     same VAE on the same machine, as long as `budget_s` is not reached. 0: the time alone says it."""
 
@@ -287,16 +253,6 @@ class VaeTrainingConfig:
     def from_json(cls, value: object, where: str = "config") -> VaeTrainingConfig:
         """Read a config object; absent keys take their defaults."""
         fields = Fields(value, where)
-        config = cls(
-            latent_sizes=tuple(
-                integer(v, at, 1, 4096) for at, v in fields.items("latent_sizes", cls.latent_sizes)
-            ),
-            budget_s=fields.number("budget_s", cls.budget_s, 10.0, 86_400.0),
-            max_steps=fields.integer("max_steps", cls.max_steps, 0),
-        )
+        config = cls(**_read_numbers(fields, cls()))
         fields.finish()
         return config
-
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return {**asdict(self), "latent_sizes": list(self.latent_sizes)}

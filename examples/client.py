@@ -1,4 +1,9 @@
-"""Audit a classifier: python client.py FOLDER (classifier.onnx, encoder.onnx, decoder.onnx, dataset.npz)."""
+"""Audit a classifier.
+
+    python client.py FOLDER
+
+FOLDER holds classifier.onnx, encoder.onnx, decoder.onnx and dataset.npz.
+"""
 
 import sys
 from pathlib import Path
@@ -13,6 +18,6 @@ with defuse.Client() as client:
     audit = client.start_audit(classifier, vae, dataset, max_seeds=1000)
     for region in client.regions(audit):
         print(
-            f"{region.name}: {region.seed_label} taken for {region.predicted_class} ({region.confidence:.0%})"
+            f"{region.name}: {region.seed_label} read as {region.predicted_class} ({region.confidence:.0%})"
         )
-    client.wait(audit)  # raises defuse.JobFailed, with the reason, for an audit that failed
+    client.wait(audit)  # raises defuse.JobFailed, with the reason, if the audit failed

@@ -1,4 +1,4 @@
-"""Writes docs/api.md: the services, messages and enums of proto/ with their comments."""
+"""Writes docs/api.md: the services, messages and enums of proto/, with their comments and settings."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
 
+from defuse import messages
+from defuse.settings import default_text, range_text, setting_of
 from google.protobuf import descriptor_pb2
 from grpc_tools import protoc
 
 PROTO = Path("proto")
-TARGET = Path("docs/api.md")
 Field = descriptor_pb2.FieldDescriptorProto
 
 
@@ -34,6 +35,13 @@ def type_of(field: Field) -> str:
     return f"repeated {name}" if field.label == Field.LABEL_REPEATED else name
 
 
+def settings_of(message: str, name: str) -> tuple[str, str, str]:
+    """Say default, range and help of a config's field."""
+    field = getattr(messages, message).DESCRIPTOR.fields_by_name[name]
+    setting = setting_of(field)
+    return default_text(field), range_text(setting), setting.help
+
+
 def render(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
     """Yield the lines of one file: services first, then messages, then enums."""
     comments = {
@@ -49,9 +57,16 @@ def render(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
     for i, message in enumerate(file.message_type):
         if not message.field:
             continue
-        yield f"### {message.name}\n\n{comments.get((4, i), '')}\n\n| field | type | |\n|---|---|---|"
+        settings = any(field.options.ListFields() for field in message.field)
+        head = "| field | type | default | values | |\n|---|---|---|---|---|"
+        head = head if settings else "| field | type | |\n|---|---|---|"
+        yield f"### {message.name}\n\n{comments.get((4, i), '')}\n\n{head}"
         for j, field in enumerate(message.field):
-            yield f"| `{field.name}` | {type_of(field)} | {comments.get((4, i, 2, j), '')} |"
+            cells = [f"`{field.name}`", type_of(field), comments.get((4, i, 2, j), "")]
+            if settings:
+                default, values, help_text = settings_of(message.name, field.name)
+                cells[2:] = [default, values, f"{help_text} {cells[2]}".strip()]
+            yield f"| {' | '.join(cells)} |"
         yield ""
     for i, enum in enumerate(file.enum_type):
         yield f"### {enum.name}\n\n{comments.get((5, i), '')}\n\n| value | |\n|---|---|"
@@ -60,14 +75,14 @@ def render(file: descriptor_pb2.FileDescriptorProto) -> Iterator[str]:
         yield ""
 
 
-def main() -> None:
+def main(target: Path) -> None:
     """Write the page."""
     lines = ["# The API, `defuse.v1`", "", "Written by `make docs` from proto/.", ""]
     for file in load().file:
         if file.package == "defuse.v1":
             lines.extend(render(file))
-    TARGET.write_text("\n".join(lines).rstrip() + "\n")
+    target.write_text("\n".join(lines).rstrip() + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]))

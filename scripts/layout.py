@@ -1,6 +1,6 @@
-"""Prints, for each package: its loose modules, and which of its subpackages import each other in a circle.
+"""Prints each package's loose modules, and which of its children import each other in a circle.
 
-Run `.venv/bin/python scripts/layout.py`. `make lint` holds the layers; this shows the shape behind them.
+Run `.venv/bin/python scripts/layout.py`. `make lint` enforces the layers; this shows the shape behind them.
 """
 
 from itertools import product
@@ -12,7 +12,7 @@ PACKAGES = ("defuse", "defuse_engine", "defuse_server")
 
 
 def circles(package: str, graph: grimp.ImportGraph) -> list[list[str]]:
-    """Return the groups of the package's children that import each other, directly or through others."""
+    """Return groups of the package's children that import each other, directly or through others."""
     children = graph.find_children(package)
     parts = {child: {child, *graph.find_descendants(child)} for child in children}
     arrows = networkx.DiGraph()
@@ -25,7 +25,7 @@ def circles(package: str, graph: grimp.ImportGraph) -> list[list[str]]:
 
 
 def main() -> None:
-    """Print one block a package."""
+    """Print one block per package."""
     for package in PACKAGES:
         graph = grimp.build_graph(package)
         children = graph.find_children(package)

@@ -1,8 +1,7 @@
 """Takes docs/report.png, label.png, audit.png and audits.png of real audits: `make screenshots`.
 
-The audits are those of the demo on handwritten digits. The first goes the whole way to its verdict; a second
-one, from other random numbers, is shown in the list while it runs, and then to an annotator. Needs Debian's
-chromium.
+It audits the demo's handwritten digits twice. The first audit goes through to the verdict. The second, with
+another random seed, shows in the list while it runs, and then on the label page. Needs Debian's chromium.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from examples.digits.data import CLASS_NAMES  # noqa: E402
-from examples.digits.demo import CANDIDATES_PER_SEED, KEPT_PER_SEED, SEED, Loop  # noqa: E402
+from examples.digits.demo import CANDIDATES_PER_SEED, KEPT_PER_SEED, RANDOM_SEED, Loop  # noqa: E402
 from examples.digits.local_server import local_server  # noqa: E402
 from examples.digits.narration import Narrator  # noqa: E402
 from examples.digits.train import train_all  # noqa: E402
@@ -30,7 +29,7 @@ DOCS = REPOSITORY / "docs"
 CHROMIUM_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
 WIDTH, HEIGHT = 1280, 800
 AUDIT_HEIGHT = 3200
-"""Tall enough for the first regions' pictures to be loaded; cut off below them."""
+"""Tall enough to load the first regions' pictures. The page is cut off below them."""
 CARDS_SHOWN = 3
 REPORT_HEIGHT = 1690
 
@@ -39,22 +38,22 @@ def main() -> None:
     """Run the audits and take the pictures."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        sys.exit("needs Debian's chromium: apt-get install chromium")
+        sys.exit("chromium is not installed: apt-get install chromium")
     shutil.rmtree(FOLDER, ignore_errors=True)
-    models = train_all(FOLDER / "models", SEED)
+    models = train_all(FOLDER / "models", RANDOM_SEED)
     with local_server(FOLDER / "server") as address, defuse.Client(address) as client:
         url = _page_url(FOLDER / "server" / "server.log")
-        story = Loop(client, models, FOLDER, Narrator(CLASS_NAMES), SEED).run(time.monotonic())
+        story = Loop(client, models, FOLDER, Narrator(CLASS_NAMES), RANDOM_SEED).run(time.monotonic())
         client.download(story.evaluation.evidence.html, FOLDER / "report.html")
         first = story.audit
         second = client.start_audit(
             first.classifier,
             first.vae,
             first.dataset,
-            seed=SEED + 1,
+            seed=RANDOM_SEED + 1,
             candidates_per_seed=CANDIDATES_PER_SEED,
             kept_per_seed=KEPT_PER_SEED,
-            display_name="digits, other random numbers",
+            display_name="digits, another random seed",
         )
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
@@ -74,7 +73,7 @@ def _page_url(log: Path) -> str:
 
 def _shoot_list(browser: Browser, url: str) -> None:
     page = _page(browser, f"{url}/audits", 420)
-    # The list looks again by itself: the figure comes with the search's first shard.
+    # The list refreshes itself. The count appears with the search's first shard.
     page.wait_for_function(
         "() => document.querySelector('#rows td.number').innerText !== '0'", timeout=120_000
     )

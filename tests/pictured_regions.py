@@ -17,6 +17,7 @@ from defuse_server.host.redis_client import connect
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import region_name
+from defuse_server.records.creation import NewResource
 from defuse_server.records.resources import Resources
 from defuse_server.store.artifacts import ArtifactStore
 from PIL import Image, ImageDraw
@@ -44,13 +45,15 @@ async def publish_audit(
     labels = LabelQueue(redis, resources)
     regions, store = Regions(redis, Labeling(redis, resources)), ArtifactStore(store_url)
     dataset, _ = await resources.create(
-        Dataset(class_names=class_names, display_name="drawn digits"), str(uuid.uuid4()), b""
+        NewResource(Dataset(class_names=class_names, display_name="drawn digits"), str(uuid.uuid4()), b"")
     )
     audit, _ = await resources.create(
-        Audit(dataset=dataset.name, display_name="pictured"),
-        str(uuid.uuid4()),
-        b"",
-        references=[dataset.name],
+        NewResource(
+            Audit(dataset=dataset.name, display_name="pictured"),
+            str(uuid.uuid4()),
+            b"",
+            references=[dataset.name],
+        )
     )
     running = {"state": JobState.JOB_STATE_RUNNING, "attempt": 1}
     await redis.hset(redis_keys.resource(audit.name), mapping=running)

@@ -6,8 +6,8 @@
         classifier = client.push_classifier("classifier.onnx")
         ...
 
-`AsyncClient` is the same with coroutines; `defuse.errors` draws what can be raised; `defuse.messages` has the
-resources and enums; `defuse.v1` the generated code as it is.
+`AsyncClient` is the same with coroutines. `defuse.errors` shows what can be raised. `defuse.messages` has the
+resources and enums, and `defuse.v1` the generated code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the server is, and how to speak to it."""
+"""The server's address and the channels to it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ OPTIONS: list[tuple[str, int | str]] = [
 
 @dataclass(frozen=True)
 class Connection:
-    """A server's address (`host:port`), the token to show it, and the CA that vouches for it.
+    """A server's address (`host:port`), the token to send, and the CAs to trust, in PEM.
 
-    `ca_pem` None means no TLS; empty means TLS with the CAs that gRPC brings.
+    `ca_pem` None means no TLS; empty means TLS with gRPC's own CAs.
     """
 
     address: str
@@ -47,27 +47,28 @@ class Connection:
         tls_ca: str | os.PathLike[str] | None = None,
         tls: bool = False,
     ) -> Connection:
-        """Fill in what is None from DEFUSE_ADDRESS, DEFUSE_TOKEN and DEFUSE_TLS_CA.
+        """Take arguments that are None from DEFUSE_ADDRESS, DEFUSE_TOKEN and DEFUSE_TLS_CA.
 
-        Raises ArgumentError for an address that is none, OSError for a CA file that can't be read.
+        Raises `ArgumentError` for an address that is not `host:port`, and `OSError` if the CA file can't be
+        read.
         """
         address = address or os.environ.get("DEFUSE_ADDRESS") or DEFAULT_ADDRESS
         if "://" in address or not address.rpartition(":")[2].isdigit():
             raise ArgumentError(
-                f"the server's address must be host:port, such as {DEFAULT_ADDRESS}; got {address!r}"
+                f"expected the server's address as host:port, such as {DEFAULT_ADDRESS}; got {address!r}"
             )
         ca_file = tls_ca or os.environ.get("DEFUSE_TLS_CA")
         ca_pem = Path(ca_file).read_bytes() if ca_file else (b"" if tls else None)
         return cls(address, token or os.environ.get("DEFUSE_TOKEN") or None, ca_pem)
 
     def open(self) -> grpc.Channel:
-        """Open a channel for threads. It connects with the first call."""
+        """Open a channel for threads, which connects at the first call."""
         if self.ca_pem is None:
             return grpc.insecure_channel(self.address, options=OPTIONS)
         return grpc.secure_channel(self.address, self._credentials(), options=OPTIONS)
 
     def open_aio(self) -> grpc.aio.Channel:
-        """Open a channel for the event loop that runs now. It connects with the first call."""
+        """Open a channel for the running event loop, which connects at the first call."""
         if self.ca_pem is None:
             return grpc.aio.insecure_channel(self.address, options=OPTIONS)
         return grpc.aio.secure_channel(self.address, self._credentials(), options=OPTIONS)

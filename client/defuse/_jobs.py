@@ -1,36 +1,22 @@
-"""What all jobs have in common: they are watched, waited for and cancelled."""
+"""What all jobs have in common: they are started, watched, waited for and cancelled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from defuse._flow import DEFAULT_TIMEOUT_S, Flow, StreamFlow, each, resumed, unary
-from defuse._requests import Named, name_of
+from defuse._calls import each, resumed, unary
+from defuse._request_fields import Named, name_of
+from defuse._resources import AUDITS, CORRECTIONS, EVALUATIONS, VAE_TRAININGS, Kind
+from defuse._steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
 from defuse.errors import ArgumentError, Internal, Job, JobCancelled, JobFailed
-from defuse.v1.audit_service_pb2 import Audit, CancelAuditRequest, WatchAuditRequest, WatchAuditResponse
-from defuse.v1.correction_service_pb2 import (
-    CancelCorrectionRequest,
-    Correction,
-    WatchCorrectionRequest,
-    WatchCorrectionResponse,
-)
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
-from defuse.v1.promotion_service_pb2 import (
-    CancelEvaluationRequest,
-    Evaluation,
-    WatchEvaluationRequest,
-    WatchEvaluationResponse,
-)
-from defuse.v1.registry_service_pb2 import (
-    CancelVaeTrainingRequest,
-    VaeTraining,
-    WatchVaeTrainingRequest,
-    WatchVaeTrainingResponse,
-)
+from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.registry_service_pb2 import VaeTraining
 
 FINAL_STATES = frozenset(
     {JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED}
@@ -39,50 +25,15 @@ FINAL_STATES = frozenset(
 J = TypeVar("J", Audit, Correction, Evaluation, VaeTraining)
 OnUpdate = Callable[[Job], None]
 
-
-@dataclass(frozen=True)
-class _Kind:
-    service: str
-    field: str
-    """Name of the job in the messages of its watch."""
-    job: type[Job]
-    watch: type[Message]
-    watched: type[Message]
-    cancel: type[Message]
-
-
-_KINDS = {
-    "audits": _Kind(
-        "AuditService", "audit", Audit, WatchAuditRequest, WatchAuditResponse, CancelAuditRequest
-    ),
-    "corrections": _Kind(
-        "CorrectionService",
-        "correction",
-        Correction,
-        WatchCorrectionRequest,
-        WatchCorrectionResponse,
-        CancelCorrectionRequest,
-    ),
-    "evaluations": _Kind(
-        "PromotionService",
-        "evaluation",
-        Evaluation,
-        WatchEvaluationRequest,
-        WatchEvaluationResponse,
-        CancelEvaluationRequest,
-    ),
-    "vaeTrainings": _Kind(
-        "RegistryService",
-        "vae_training",
-        VaeTraining,
-        WatchVaeTrainingRequest,
-        WatchVaeTrainingResponse,
-        CancelVaeTrainingRequest,
-    ),
+_KINDS: dict[str, Kind[Any, JobState]] = {
+    "audits": AUDITS,
+    "corrections": CORRECTIONS,
+    "evaluations": EVALUATIONS,
+    "vaeTrainings": VAE_TRAININGS,
 }
 
 
-def _kind(name: str) -> _Kind:
+def _kind(name: str) -> Kind[Any, JobState]:
     kind = _KINDS.get(name.partition("/")[0])
     if kind is None:
         raise ArgumentError(
@@ -91,23 +42,35 @@ def _kind(name: str) -> _Kind:
     return kind
 
 
+def start_job(
+    request: Message,
+    job: type[J],
+    wait_for_it: bool,
+    on_update: OnUpdate | None,
+    timeout_s: float | None,
+) -> Flow[J]:
+    """Create a job and return it; with `wait_for_it`, return it once it has SUCCEEDED, as `wait` does."""
+    started = yield from unary(request, job, timeout_s)
+    if not wait_for_it:
+        return started
+    return cast(J, (yield from wait(started, on_update=on_update, timeout_s=timeout_s)))
+
+
 def watch(
     job: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S, within_s: float | None = None
 ) -> StreamFlow[Job]:
-    """Hand out a job whenever it changes, the present state first, until it has ended.
+    """Yield a job as it stands, and again whenever it changes, until it has ended.
 
-    Survives restarts of the server that take less than `timeout_s`. `within_s` bounds the whole watch with
-    DeadlineExceeded. Raises NotFound, ArgumentError for a name that is no job's.
+    Restarts of the server that take less than `timeout_s` are survived. `within_s` bounds the whole watch
+    with `DeadlineExceeded`. Raises `NotFound`, or `ArgumentError` for a name that is not a job's.
     """
     name = name_of(job)
     kind = _kind(name)
-    request = cast(Any, kind.watch)
+    request = kind.message("Watch", "Request")
     return resumed(
-        f"{kind.service}/Watch{kind.job.DESCRIPTOR.name}",
         lambda cursor: request(name=name, cursor=cursor),
-        kind.watched,
+        kind.message("Watch", "Response"),
         lambda message: [getattr(message, kind.field)],
-        cursor="",
         timeout_s=timeout_s,
         within_s=within_s,
     )
@@ -122,7 +85,7 @@ def wait(
 ) -> Flow[Job]:
     """Watch a job until it has SUCCEEDED, and return it.
 
-    Raises JobFailed, JobCancelled, and DeadlineExceeded when `within_s` is over; the job runs on then.
+    Raises `JobFailed`, `JobCancelled`, or `DeadlineExceeded` after `within_s`; the job then runs on.
     """
     last: Job | None = None
 
@@ -137,7 +100,10 @@ def wait(
 
 
 def ended_well(job: Job | None, name: str) -> Job:
-    """Return a job that SUCCEEDED. Raises JobFailed or JobCancelled; Internal for one that has not ended."""
+    """Return a job that SUCCEEDED.
+
+    Raises `JobFailed` or `JobCancelled`, or `Internal` if the job has not ended.
+    """
     if job is None or job.state not in FINAL_STATES:
         raise Internal(f"the server ended the watch of {name} before the job ended; watch it again")
     if job.state == JobState.JOB_STATE_FAILED:
@@ -147,17 +113,9 @@ def ended_well(job: Job | None, name: str) -> Job:
     return job
 
 
-def done(job: J, *, on_update: OnUpdate | None, timeout_s: float | None) -> Flow[J]:
-    """Wait for a job that was just made."""
-    return cast(J, (yield from wait(job, on_update=on_update, timeout_s=timeout_s)))
-
-
 def cancel(job: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[Job]:
-    """Ask a job to stop, and return it as it stands: CANCELLING, or as it ended. Raises NotFound."""
+    """Ask a job to stop and return it as it stands: CANCELLING, or as it ended. Raises `NotFound`."""
     name = name_of(job)
     kind = _kind(name)
-    request = cast(Any, kind.cancel)(name=name)
-    answer = yield from unary(
-        f"{kind.service}/Cancel{kind.job.DESCRIPTOR.name}", request, cast(type[Message], kind.job), timeout_s
-    )
-    return cast(Job, answer)
+    request = kind.message("Cancel", "Request")(name=name)
+    return (yield from unary(request, kind.resource, timeout_s))

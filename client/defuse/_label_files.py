@@ -2,133 +2,97 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
-from defuse._flow import (
-    DEFAULT_TIMEOUT_S,
-    Flow,
-    OpenStream,
-    Receive,
-    SendStream,
-    Stream,
-    blocking,
-    wait_or_raise,
-)
-from defuse._requests import Named, enum_value, name_of
+from defuse._calls import blocking, received, retried
+from defuse._request_fields import Named, enum_value, name_of
 from defuse._retry import Retries
-from defuse._transfer import SLOWEST_BYTES_PER_S, put_in_place
-from defuse.errors import ArgumentError, Unavailable
-from defuse.v1.label_service_pb2 import (
-    ExportLabelTasksHeader,
-    ExportLabelTasksRequest,
-    ExportLabelTasksResponse,
-    ImportLabelsHeader,
-    ImportLabelsRequest,
-    ImportLabelsResponse,
-    LabelFormat,
-)
+from defuse._steps import DEFAULT_TIMEOUT_S, Flow, OpenStream, SendStream, method_of
+from defuse._transfer import CHUNK_BYTES, PathLike, transfer_limit_s, whole_file
+from defuse.errors import ArgumentError
+from defuse.v1 import label_service_pb2 as pb
+from defuse.v1.label_service_pb2 import LabelFormat
 
-CHUNK_BYTES = 64 * 1024
 _FORMATS = {".json": LabelFormat.LABEL_FORMAT_LABEL_STUDIO, ".csv": LabelFormat.LABEL_FORMAT_CSV}
-
-Path_ = str | os.PathLike[str]
 
 
 def export_label_tasks(
     audit: Named,
-    path: Path_,
+    path: PathLike,
     *,
     format: LabelFormat | str | None = None,  # noqa: A002 - the contract names it so
     image_base_url: str = "",
     include_closed: bool = False,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
-) -> Flow[ExportLabelTasksHeader]:
-    """Write an audit's open regions as tasks for another tool: `label_studio` or `csv`.
+) -> Flow[pb.ExportLabelTasksHeader]:
+    """Write an audit's open regions as tasks for another tool, and return the header.
 
-    Returns the header, with Label Studio's labeling configuration. Without `format` the file's name decides.
-    Pictures are embedded, or named by their URL under `image_base_url`. The file appears whole or not at all;
-    `timeout_s` bounds how long no server may be found. Raises NotFound, ArgumentError, OSError.
+    `format` is `label_studio` or `csv`; without it the file's name decides. The header holds Label Studio's
+    labeling configuration. Pictures are embedded, or named by their URL under `image_base_url`. The file
+    appears whole or not at all; `timeout_s` bounds how long the server may stay away. Raises `NotFound`,
+    `ArgumentError` if neither format nor name tells the format, and `OSError`.
     """
     target = Path(path)
-    request = ExportLabelTasksRequest(
+    header = pb.ExportLabelTasksHeader()
+    request = pb.ExportLabelTasksRequest(
         audit=name_of(audit),
         format=_format_of(target, format),
         image_base_url=image_base_url,
         include_closed=include_closed,
     )
-    retries = Retries(timeout_s)
-    while True:
-        try:
-            return (yield from _export(request, target))
-        except Unavailable as error:
-            yield from wait_or_raise(retries, error, "LabelService/ExportLabelTasks")
 
+    def attempt() -> Flow[None]:
+        opening = OpenStream(request, pb.ExportLabelTasksResponse, None)
+        with whole_file(target) as file:
 
-def _export(request: ExportLabelTasksRequest, target: Path) -> Flow[ExportLabelTasksHeader]:
-    header, stream = ExportLabelTasksHeader(), cast("Stream | None", None)
-    # In the target's own folder: a file can't be renamed to another file system.
-    descriptor, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            opened = yield OpenStream(
-                "LabelService/ExportLabelTasks", request, ExportLabelTasksResponse, None
-            )
-            stream = cast(Stream, opened)
-            while (message := cast("ExportLabelTasksResponse | None", (yield Receive(stream)))) is not None:
+            def keep(message: pb.ExportLabelTasksResponse) -> Flow[None]:
                 if message.WhichOneof("content") == "header":
-                    header = message.header
-                data = message.data
-                yield from blocking(lambda data=data: _write(file, data))
-        put_in_place(part, target)
-        return header
-    finally:
-        if stream is not None:
-            stream.cancel()
-        Path(part).unlink(missing_ok=True)
+                    header.CopyFrom(message.header)
+                yield from blocking(lambda: file.write(message.data))
 
+            yield from received(opening, keep)
 
-def _write(file: BinaryIO, data: bytes) -> None:
-    file.write(data)
+    yield from retried(method_of(request), Retries(timeout_s), attempt)
+    return header
 
 
 def import_labels(
     audit: Named,
-    path: Path_,
+    path: PathLike,
     *,
     format: LabelFormat | str | None = None,  # noqa: A002 - the contract names it so
     annotator: str = "",
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
-) -> Flow[ImportLabelsResponse]:
-    """Take the answers of a file back, exported by Label Studio (JSON) or filled in as CSV.
+) -> Flow[pb.ImportLabelsResponse]:
+    """Take answers back from a file: Label Studio's JSON export, or a filled-in CSV file.
 
-    Each annotation is counted once, however often its file comes. What could not be counted is in `problems`.
-    `annotator` is who answered where a row of CSV doesn't say. Without `format` the file's name decides.
-    Raises NotFound, InvalidArgument for a file that is not of its format, ArgumentError, OSError.
+    Each annotation is counted once, however often its file comes. `problems` lists what could not be counted.
+    `annotator` is the author of CSV rows that name none. Without `format` the file's name decides. Raises
+    `NotFound`, `InvalidArgument` if the file is not of its format, `ArgumentError` if neither format nor name
+    tells the format, and `OSError`.
     """
     source = Path(path)
-    header = ImportLabelsHeader(audit=name_of(audit), format=_format_of(source, format), annotator=annotator)
+    header = pb.ImportLabelsHeader(
+        audit=name_of(audit), format=_format_of(source, format), annotator=annotator
+    )
     size_bytes = yield from blocking(lambda: source.stat().st_size)
-    limit_s = None if timeout_s is None else timeout_s + size_bytes / SLOWEST_BYTES_PER_S
-    retries = Retries(timeout_s)
-    while True:
-        try:
-            step = SendStream(
-                "LabelService/ImportLabels", _requests(source, header), ImportLabelsResponse, limit_s
-            )
-            return cast(ImportLabelsResponse, (yield step))
-        except Unavailable as error:
-            yield from wait_or_raise(retries, error, "LabelService/ImportLabels")
+    limit_s = transfer_limit_s(size_bytes, timeout_s)
+
+    def attempt() -> Flow[pb.ImportLabelsResponse]:
+        requests = _requests(source, header)
+        step = SendStream(pb.ImportLabelsRequest, requests, pb.ImportLabelsResponse, limit_s)
+        return cast(pb.ImportLabelsResponse, (yield step))
+
+    return (yield from retried(method_of(pb.ImportLabelsRequest), Retries(timeout_s), attempt))
 
 
-def _requests(source: Path, header: ImportLabelsHeader) -> Iterator[ImportLabelsRequest]:
-    yield ImportLabelsRequest(header=header)
+def _requests(source: Path, header: pb.ImportLabelsHeader) -> Iterator[pb.ImportLabelsRequest]:
+    yield pb.ImportLabelsRequest(header=header)
     with source.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
-            yield ImportLabelsRequest(data=chunk)
+            yield pb.ImportLabelsRequest(data=chunk)
 
 
 def _format_of(path: Path, format_: LabelFormat | str | None) -> LabelFormat:

@@ -11,10 +11,11 @@ LARGEST_DELAY_S = 5.0
 
 
 class Retries:
-    """The delays of one call that may be tried more than once, bounded by its deadline.
+    """The delays between the attempts of one call, up to its deadline.
 
-    Delays double from 0.1 s to 5 s, each drawn uniformly from the upper half of its bound, so that many
-    clients of a server that comes back don't all come at once. `timeout_s` None never gives up.
+    Bounds double from 0.1 s to 5 s. Each delay is drawn uniformly from the upper half of its bound, because
+    many clients of a server that comes back must not all call at once. With `timeout_s` None it never gives
+    up. Raises `ValueError` unless `timeout_s` is above 0.
     """
 
     def __init__(
@@ -25,7 +26,7 @@ class Retries:
         uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         if timeout_s is not None and timeout_s <= 0:
-            raise ValueError(f"timeout_s must be above 0 seconds, got {timeout_s}")
+            raise ValueError(f"expected timeout_s to be above 0 seconds, got {timeout_s}")
         self._timeout_s = timeout_s
         self._now = now
         self._uniform = uniform
@@ -33,19 +34,19 @@ class Retries:
         self._deadline = self._deadline_from_now()
 
     def progressed(self) -> None:
-        """Start over with the next failure, because the server answered.
+        """Start over at the next failure, because the server answered.
 
-        A stream may be silent for longer than `timeout_s`, and may break any number of times.
+        A stream may be silent for longer than `timeout_s`, and it may break any number of times.
         """
         self._bound_s = FIRST_DELAY_S
         self._deadline = None
 
     def remaining_s(self) -> float | None:
-        """Time until the deadline, at least a millisecond; None without one."""
+        """Return the time until the deadline, at least a millisecond; None without a deadline."""
         return None if self._deadline is None else max(self._deadline - self._now(), 0.001)
 
     def next_delay_s(self, at_least_s: float = 0.0) -> float | None:
-        """How long to wait before the next attempt; None when that would be past the deadline."""
+        """Return how long to wait before the next attempt, or None if that would pass the deadline."""
         delay_s = max(self._uniform(self._bound_s / 2, self._bound_s), at_least_s)
         self._bound_s = min(self._bound_s * 2, LARGEST_DELAY_S)
         if self._deadline is None:

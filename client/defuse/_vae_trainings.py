@@ -1,22 +1,14 @@
-"""Training of VAEs for those who have none."""
+"""Training VAEs for users who have none."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
-from defuse._flow import DEFAULT_TIMEOUT_S, Flow, StreamFlow, paged, unary
-from defuse._jobs import OnUpdate, done
-from defuse._requests import Named, job_state, name_of, new_request_id
-from defuse.v1.models_pb2 import JobState
-from defuse.v1.registry_service_pb2 import (
-    GetVaeTrainingRequest,
-    ListVaeTrainingsRequest,
-    ListVaeTrainingsResponse,
-    TrainVaeRequest,
-    VaeTraining,
-    VaeTrainingConfig,
-)
+from defuse._jobs import OnUpdate, start_job
+from defuse._request_fields import Named, name_of, new_request_id
+from defuse._steps import DEFAULT_TIMEOUT_S, Flow
+from defuse.v1.registry_service_pb2 import TrainVaeRequest, VaeTraining, VaeTrainingConfig
 
 
 class VaeTrainingSettings(TypedDict, total=False):
@@ -40,8 +32,9 @@ def train_vae(
 ) -> Flow[VaeTraining]:
     """Train a VAE whose reconstructions the classifier can read; the result names `vae`.
 
-    With `wait`, returns the training SUCCEEDED or raises as `wait` does; else returns it QUEUED. Raises
-    NotFound, FailedPrecondition (the classifier or the dataset is not READY, or they don't fit together).
+    With `wait`, returns the training once it has SUCCEEDED, or raises as `wait` does. Without it, returns it
+    QUEUED. Raises `NotFound`, or `FailedPrecondition` if the classifier or the dataset is not READY or they
+    do not fit together.
     """
     request = TrainVaeRequest(
         request_id=new_request_id(),
@@ -50,25 +43,4 @@ def train_vae(
         dataset=name_of(dataset),
         config=VaeTrainingConfig(**config),
     )
-    training = yield from unary("RegistryService/TrainVae", request, VaeTraining, timeout_s)
-    return (yield from done(training, on_update=on_update, timeout_s=timeout_s)) if wait else training
-
-
-def get_vae_training(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[VaeTraining]:
-    """Return a training as it stands. Raises NotFound."""
-    request = GetVaeTrainingRequest(name=name_of(name))
-    return unary("RegistryService/GetVaeTraining", request, VaeTraining, timeout_s)
-
-
-def list_vae_trainings(
-    *, state: JobState | str | None = None, timeout_s: float | None = DEFAULT_TIMEOUT_S
-) -> StreamFlow[VaeTraining]:
-    """Hand out all trainings, or those in a state (`running`, ...), newest first."""
-    wanted = job_state(state)
-    return paged(
-        "RegistryService/ListVaeTrainings",
-        lambda token: ListVaeTrainingsRequest(page_token=token, state=wanted),
-        ListVaeTrainingsResponse,
-        lambda page: page.vae_trainings,
-        timeout_s,
-    )
+    return (yield from start_job(request, VaeTraining, wait, on_update, timeout_s))

@@ -10,36 +10,22 @@ from typing import Any, Self, TypeVar, cast
 import grpc
 import grpc.aio
 
+from defuse import _steps as steps
+from defuse._client_methods import ClientMethods
 from defuse._connection import Connection
-from defuse._flow import (
-    DEFAULT_TIMEOUT_S,
-    Blocking,
-    Emit,
-    Flow,
-    OpenStream,
-    Outcome,
-    Receive,
-    SendStream,
-    Sleep,
-    Step,
-    StreamFlow,
-    UnaryCall,
-    start_call,
-)
-from defuse._operations import Operations
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
 
 
-class AsyncClient(Operations):
-    """`defuse.Client`, with coroutines for methods and async iterators for iterators.
+class AsyncClient(ClientMethods):
+    """The same as `defuse.Client`, with coroutines for methods and async iterators for iterators.
 
         async with defuse.AsyncClient() as client:
             async for region in client.regions(audit):
                 ...
 
-    Belongs to the event loop that runs when it is made.
+    A client belongs to the event loop in which it is made.
     """
 
     def __init__(
@@ -49,7 +35,7 @@ class AsyncClient(Operations):
         *,
         tls_ca: str | os.PathLike[str] | None = None,
         tls: bool = False,
-        timeout_s: float | None = DEFAULT_TIMEOUT_S,
+        timeout_s: float | None = steps.DEFAULT_TIMEOUT_S,
     ) -> None:
         connection = Connection.resolve(address, token, tls_ca, tls)
         self.address = connection.address
@@ -64,10 +50,10 @@ class AsyncClient(Operations):
         await self.close()
 
     async def close(self) -> None:
-        """End the connection; calls under way raise `Cancelled`."""
+        """Close the connection. Calls in progress raise `Cancelled`."""
         await self._channel.close()
 
-    async def run_flow_async(self, flow: Flow[T]) -> T:
+    async def run_flow_async(self, flow: steps.Flow[T]) -> T:
         """Perform a flow's steps and return its result."""
         try:
             step = next(flow)
@@ -76,12 +62,12 @@ class AsyncClient(Operations):
         except StopIteration as end:
             return cast(T, end.value)
 
-    async def iterate_flow_async(self, flow: StreamFlow[T]) -> AsyncGenerator[T]:
-        """Perform a flow's steps and hand out what it emits."""
+    async def iterate_flow_async(self, flow: steps.StreamFlow[T]) -> AsyncGenerator[T]:
+        """Perform a flow's steps and yield what it emits."""
         try:
             step = next(flow)
             while True:
-                if isinstance(step, Emit):
+                if isinstance(step, steps.Emit):
                     yield step.value
                     step = next(flow)
                 else:
@@ -91,31 +77,31 @@ class AsyncClient(Operations):
         finally:
             flow.close()
 
-    async def _outcome(self, step: Step) -> Outcome:
+    async def _outcome(self, step: steps.Step) -> steps.Outcome:
         try:
-            return Outcome(await self._perform(step))
+            return steps.Outcome(await self._perform(step))
         except grpc.RpcError as error:
-            return Outcome(error=from_rpc_error(error))
+            return steps.Outcome(error=from_rpc_error(error))
         except BaseException as error:
-            # Also when the task is cancelled the flow must get to its `finally`, which cancels its stream.
-            return Outcome(error=error)
+            # Even when the task is cancelled the flow must reach its `finally`, which cancels its stream.
+            return steps.Outcome(error=error)
 
-    async def _perform(self, step: Step) -> Any:
+    async def _perform(self, step: steps.Step) -> Any:
         match step:
-            case UnaryCall():
-                return await start_call(self._channel.unary_unary, step, step.request, self._token)
-            case SendStream():
-                return await start_call(
+            case steps.UnaryCall():
+                return await steps.start_call(self._channel.unary_unary, step, step.request, self._token)
+            case steps.SendStream():
+                return await steps.start_call(
                     self._channel.stream_unary, step, _off_the_loop(step.requests), self._token
                 )
-            case OpenStream():
-                return start_call(self._channel.unary_stream, step, step.request, self._token)
-            case Receive():
-                message = await cast(Any, step.stream).read()
+            case steps.OpenStream():
+                return steps.start_call(self._channel.unary_stream, step, step.request, self._token)
+            case steps.Receive():
+                message = await step.stream.read()
                 return None if message is grpc.aio.EOF else message
-            case Sleep():
+            case steps.Sleep():
                 return await asyncio.sleep(step.seconds)
-            case Blocking():
+            case steps.Blocking():
                 return await asyncio.to_thread(step.run)
 
 

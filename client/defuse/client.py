@@ -9,39 +9,27 @@ from typing import Any, Self, TypeVar, cast
 
 import grpc
 
+from defuse import _steps as steps
+from defuse._client_methods import ClientMethods
 from defuse._connection import Connection
-from defuse._flow import (
-    DEFAULT_TIMEOUT_S,
-    Blocking,
-    Emit,
-    Flow,
-    OpenStream,
-    Outcome,
-    Receive,
-    SendStream,
-    Sleep,
-    Step,
-    StreamFlow,
-    UnaryCall,
-    start_call,
-)
-from defuse._operations import Operations
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
 
 
-class Client(Operations):
-    """Speaks to a Defuse server; may be shared between threads.
+class Client(ClientMethods):
+    """Talks to a Defuse server. Threads may share one client.
 
         with defuse.Client() as client:
             classifier = client.push_classifier("classifier.onnx")
 
-    What is None comes from DEFUSE_ADDRESS (else 127.0.0.1:50151), DEFUSE_TOKEN and DEFUSE_TLS_CA (a file with
-    the CA's certificates in PEM). `tls=True` without a CA file trusts the CAs that gRPC brings.
+    `address`, `token` and `tls_ca` default to DEFUSE_ADDRESS (else 127.0.0.1:50151), DEFUSE_TOKEN and
+    DEFUSE_TLS_CA (a PEM file with the CA's certificates). `tls=True` without a CA file trusts gRPC's own CAs.
 
-    `timeout_s` is the default of every method's: how long a call may take with its retries, and how long a
-    stream or a transfer may find no server. Every method raises what `defuse.errors` draws.
+    `timeout_s` is the default of every method: how long a call may take with its retries, and how long a
+    stream or a transfer waits for a server that went away. `defuse.errors` shows everything that methods
+    raise. Raises `ArgumentError` for an address that is not `host:port`, and `OSError` if the CA file can't
+    be read.
     """
 
     def __init__(
@@ -51,7 +39,7 @@ class Client(Operations):
         *,
         tls_ca: str | os.PathLike[str] | None = None,
         tls: bool = False,
-        timeout_s: float | None = DEFAULT_TIMEOUT_S,
+        timeout_s: float | None = steps.DEFAULT_TIMEOUT_S,
     ) -> None:
         connection = Connection.resolve(address, token, tls_ca, tls)
         self.address = connection.address
@@ -66,10 +54,10 @@ class Client(Operations):
         self.close()
 
     def close(self) -> None:
-        """End the connection; calls under way raise `Cancelled`."""
+        """Close the connection. Calls in progress raise `Cancelled`."""
         self._channel.close()
 
-    def run_flow(self, flow: Flow[T]) -> T:
+    def run_flow(self, flow: steps.Flow[T]) -> T:
         """Perform a flow's steps and return its result."""
         try:
             step = next(flow)
@@ -78,12 +66,12 @@ class Client(Operations):
         except StopIteration as end:
             return cast(T, end.value)
 
-    def iterate_flow(self, flow: StreamFlow[T]) -> Iterator[T]:
-        """Perform a flow's steps and hand out what it emits."""
+    def iterate_flow(self, flow: steps.StreamFlow[T]) -> Iterator[T]:
+        """Perform a flow's steps and yield what it emits."""
         try:
             step = next(flow)
             while True:
-                if isinstance(step, Emit):
+                if isinstance(step, steps.Emit):
                     yield step.value
                     step = next(flow)
                 else:
@@ -93,26 +81,26 @@ class Client(Operations):
         finally:
             flow.close()
 
-    def _outcome(self, step: Step) -> Outcome:
+    def _outcome(self, step: steps.Step) -> steps.Outcome:
         try:
-            return Outcome(self._perform(step))
+            return steps.Outcome(self._perform(step))
         except grpc.RpcError as error:
-            return Outcome(error=from_rpc_error(error))
+            return steps.Outcome(error=from_rpc_error(error))
         except BaseException as error:
-            # Also at Ctrl-C the flow must get to its `finally`, which cancels its stream.
-            return Outcome(error=error)
+            # Even at Ctrl-C the flow must reach its `finally`, which cancels its stream.
+            return steps.Outcome(error=error)
 
-    def _perform(self, step: Step) -> Any:
+    def _perform(self, step: steps.Step) -> Any:
         match step:
-            case UnaryCall():
-                return start_call(self._channel.unary_unary, step, step.request, self._token)
-            case SendStream():
-                return start_call(self._channel.stream_unary, step, step.requests, self._token)
-            case OpenStream():
-                return start_call(self._channel.unary_stream, step, step.request, self._token)
-            case Receive():
+            case steps.UnaryCall():
+                return steps.start_call(self._channel.unary_unary, step, step.request, self._token)
+            case steps.SendStream():
+                return steps.start_call(self._channel.stream_unary, step, step.requests, self._token)
+            case steps.OpenStream():
+                return steps.start_call(self._channel.unary_stream, step, step.request, self._token)
+            case steps.Receive():
                 return next(cast(Iterator[Any], step.stream), None)
-            case Sleep():
+            case steps.Sleep():
                 return time.sleep(step.seconds)
-            case Blocking():
+            case steps.Blocking():
                 return step.run()

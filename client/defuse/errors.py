@@ -1,9 +1,9 @@
 """What can go wrong, as exceptions.
 
     DefuseError
-    ├── CallFailed                  the server (or the way to it) refused a call: `code`, `reason`, `figures`
-    │   ├── Unavailable             no server there, or it stops or lost its backend; retried before
-    │   ├── DeadlineExceeded        no answer in `timeout_s`
+    ├── CallFailed                  a call ended with an error: `code`, `reason`, `figures`
+    │   ├── Unavailable             no server answers there, or it can't work now; raised after retries
+    │   ├── DeadlineExceeded        no answer came within `timeout_s`
     │   ├── InvalidArgument         `field_violations` names the fields
     │   ├── NotFound
     │   ├── AlreadyExists
@@ -13,18 +13,18 @@
     │   ├── ResourceExhausted
     │   ├── Unauthenticated         the token is missing or wrong
     │   ├── PermissionDenied
-    │   ├── DataLoss                bytes arrived with another digest than announced
+    │   ├── DataLoss                the bytes that arrived have another digest than announced
     │   ├── Cancelled
     │   ├── Unimplemented           the server is older than this client
     │   ├── Internal
     │   └── Unknown
-    ├── ArgumentError               an argument that the server need not be asked about; also a ValueError
+    ├── ArgumentError               an argument is wrong whatever the server holds; also a ValueError
     ├── JobFailed                   an audit, a correction, an evaluation or a training FAILED: `failure`
-    │   └── Rejected                a model or a dataset was REJECTED by its inspection: `failure`
+    │   └── Rejected                the inspection REJECTED a model or a dataset: `failure`
     └── JobCancelled
 
-Those of a model registry's gate (a DefuseError, too) are in `defuse.registries.errors`.
-A candidate that was judged and refused is no error: its evaluation SUCCEEDED with VERDICT_FAIL.
+`defuse.model_registries.errors` has the errors of gates over model registries, which are DefuseErrors too.
+A candidate that does not pass is not an error: its evaluation SUCCEEDED with VERDICT_FAIL.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from defuse._enum_name import enum_name
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.error_reason_pb2 import ErrorReason
@@ -51,16 +52,16 @@ ERROR_DOMAIN = "defuse.dev"
 
 
 class DefuseError(Exception):
-    """Whatever this package raises on purpose."""
+    """The base of all errors that this package raises on purpose."""
 
 
 class ArgumentError(DefuseError, ValueError):
-    """An argument that can't be right, whatever the server has."""
+    """An argument is wrong, whatever the server holds."""
 
 
 @dataclass(frozen=True)
 class FieldViolation:
-    """One field of a request that the server did not take."""
+    """One field of a request that the server refused."""
 
     field: str
     description: str
@@ -69,8 +70,9 @@ class FieldViolation:
 class CallFailed(DefuseError):
     """A call ended with a status other than OK.
 
-    `reason` is ERROR_REASON_UNSPECIFIED where the server gave none, or one that this client does not know.
-    `figures` are the numbers behind the reason, as text. `retry_delay_s` is how long the server asks to wait.
+    `reason` is ERROR_REASON_UNSPECIFIED if the server gave none, or one that this client does not know.
+    `figures` are the numbers behind the reason, as text. The server asks to wait `retry_delay_s` before a
+    retry.
     """
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
@@ -94,32 +96,31 @@ class CallFailed(DefuseError):
 
     @property
     def reason_name(self) -> str:
-        """The reason as the server writes it, such as `WRONG_STATE`; the status code's name without one."""
-        if self.reason == ErrorReason.ERROR_REASON_UNSPECIFIED:
-            return self.code.name
-        return ErrorReason.Name(self.reason).removeprefix("ERROR_REASON_")
+        """The reason as the server writes it, such as `WRONG_STATE`; without one, the status code's name."""
+        unspecified = self.reason == ErrorReason.ERROR_REASON_UNSPECIFIED
+        return self.code.name if unspecified else enum_name(ErrorReason, self.reason)
 
 
 class Unavailable(CallFailed):
-    """No server answers there, or it stops, or it can't reach its backend. Trying again later may help."""
+    """No server answers there, or it is stopping, or it can't reach its backend. Try again later."""
 
     code = grpc.StatusCode.UNAVAILABLE
 
 
 class DeadlineExceeded(CallFailed):
-    """No answer came in `timeout_s`. The server may have done the work all the same."""
+    """No answer came within `timeout_s`. The server may have done the work nevertheless."""
 
     code = grpc.StatusCode.DEADLINE_EXCEEDED
 
 
 class InvalidArgument(CallFailed):
-    """The request is wrong as it stands; `field_violations` names the fields."""
+    """The request is wrong; `field_violations` names the fields."""
 
     code = grpc.StatusCode.INVALID_ARGUMENT
 
 
 class NotFound(CallFailed):
-    """The resource does not exist, or no longer does."""
+    """The resource does not exist."""
 
     code = grpc.StatusCode.NOT_FOUND
 
@@ -137,25 +138,25 @@ class FailedPrecondition(CallFailed):
 
 
 class OutOfRange(CallFailed):
-    """A position beyond the end."""
+    """A position is beyond the end."""
 
     code = grpc.StatusCode.OUT_OF_RANGE
 
 
 class Aborted(CallFailed):
-    """Another call came in between."""
+    """Another call changed the resource at the same time."""
 
     code = grpc.StatusCode.ABORTED
 
 
 class ResourceExhausted(CallFailed):
-    """A limit was reached: of the server's, or the size of one message."""
+    """A limit of the server, or the largest size of a message, was exceeded."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class Unauthenticated(CallFailed):
-    """The server wants a token, and the one that came is missing or wrong."""
+    """The server asks for a token, and it is missing or wrong."""
 
     code = grpc.StatusCode.UNAUTHENTICATED
 
@@ -167,7 +168,7 @@ class PermissionDenied(CallFailed):
 
 
 class DataLoss(CallFailed):
-    """Bytes arrived with another digest than the one that was announced."""
+    """The bytes that arrived have another digest than was announced."""
 
     code = grpc.StatusCode.DATA_LOSS
 
@@ -179,13 +180,13 @@ class Cancelled(CallFailed):
 
 
 class Unimplemented(CallFailed):
-    """The server does not know this call: it is older than this client, or no Defuse server at all."""
+    """The server does not know this call: it is older than this client, or it is not a Defuse server."""
 
     code = grpc.StatusCode.UNIMPLEMENTED
 
 
 class Internal(CallFailed):
-    """An error of the server's own; the message has an id to find in its log."""
+    """The server failed; the message has an id that its log explains."""
 
     code = grpc.StatusCode.INTERNAL
 
@@ -201,7 +202,7 @@ Registration = Classifier | Vae | Dataset
 
 
 class JobFailed(DefuseError):
-    """A job ended with state FAILED; `failure` says why, with a reason, a message and figures."""
+    """A job FAILED; `failure` says why, with a reason, a message and figures."""
 
     def __init__(self, resource: Job | Registration) -> None:
         self.resource = resource
@@ -210,19 +211,16 @@ class JobFailed(DefuseError):
 
     @property
     def reason_name(self) -> str:
-        """The failure's reason without its prefix, such as `PREFLIGHT_READABILITY`; a number if unknown."""
-        number = int(self.failure.reason)
-        if number not in ErrorReason.values():
-            return str(number)
-        return ErrorReason.Name(self.failure.reason).removeprefix("ERROR_REASON_")
+        """The failure's reason, such as `PREFLIGHT_READABILITY`; a number if this client does not know it."""
+        return enum_name(ErrorReason, self.failure.reason)
 
 
 class Rejected(JobFailed):
-    """A model or a dataset was opened for inspection and is not what it must be."""
+    """The inspection of a model or a dataset found that it can't be used."""
 
 
 class JobCancelled(DefuseError):
-    """A job that was waited for was cancelled."""
+    """A job was cancelled while it was waited for."""
 
     def __init__(self, resource: Job) -> None:
         self.resource = resource
@@ -230,38 +228,20 @@ class JobCancelled(DefuseError):
 
 
 ERROR_BY_CODE: dict[grpc.StatusCode, type[CallFailed]] = {
-    error.code: error
-    for error in (
-        Unavailable,
-        DeadlineExceeded,
-        InvalidArgument,
-        NotFound,
-        AlreadyExists,
-        FailedPrecondition,
-        OutOfRange,
-        Aborted,
-        ResourceExhausted,
-        Unauthenticated,
-        PermissionDenied,
-        DataLoss,
-        Cancelled,
-        Unimplemented,
-        Internal,
-        Unknown,
-    )
+    error.code: error for error in CallFailed.__subclasses__()
 }
 
 
 _BROKEN_BEFORE_ITS_STATUS = "Internal error from Core"
-"""What grpc.aio itself says of a call whose server ended it while the client was still sending."""
+"""What grpc.aio reports for a call that the server ended while the client was still sending."""
 
 
 def from_rpc_error(error: grpc.RpcError) -> CallFailed:
-    """Turn what grpc raises, sync or async, to the error above that its status and details ask for."""
+    """Turn an error of grpc, sync or async, into the error above that its status and details describe."""
     call = cast(grpc.Call, error)
     code = call.code()
     if code is grpc.StatusCode.INTERNAL and call.details() == _BROKEN_BEFORE_ITS_STATUS:
-        # The server's own status is lost: asking again brings either success or that status.
+        # The server's own status is lost: another call brings either success or that status.
         code = grpc.StatusCode.UNAVAILABLE
     info = error_details_pb2.ErrorInfo()
     request = error_details_pb2.BadRequest()
@@ -284,7 +264,7 @@ def _status_of(call: grpc.Call) -> status_pb2.Status | None:
     try:
         return rpc_status.from_call(call)
     except (DecodeError, ValueError):
-        # Trailers that a proxy wrote or cut off: the code and its message are still worth showing.
+        # A proxy wrote or cut off these trailers: the code and its message are still worth showing.
         return None
 
 

@@ -1,10 +1,10 @@
-"""Checks the evidence of an evaluation without the service; needs the extra `gate`.
+"""Checks the evidence of an evaluation without the service. Needs the extra `gate`.
 
 from defuse.evidence import verify
 
 verified = verify(envelope, public_key_pem, model_sha256="...")
 if verified.verdict == "PASS":
-    ...
+...
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE")
 
 
 class EvidenceInvalid(DefuseError):
-    """The evidence does not verify: what was expected, and what came."""
+    """The evidence does not verify; the message says what was expected and what came."""
 
 
 class ExtraMissing(DefuseError):
-    """What verifies signatures is not installed."""
+    """A package that verifies signatures is not installed."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What the operator's key stands for."""
+    """The statement that the operator's key has signed."""
 
     verdict: str
     """`PASS`, `FAIL` or `INCONCLUSIVE`."""
     candidate_sha256: str
     key_id: str
     document: dict[str, Any]
-    """The verdict with its checks, policy and digests (docs/evidence.md)."""
+    """The verdict with its checks, policy and digests; see docs/evidence.md."""
 
 
 def verify(
     envelope: bytes, public_key_pem: bytes, *, model_sha256: str = "", policy_sha256: str = ""
 ) -> Verified:
-    """Check the signature first, then what was signed; digests that are given must be the statement's.
+    """Check the signature, then the signed statement, and that it has the given digests.
 
-    Raises EvidenceInvalid; ExtraMissing where securesystemslib is not installed.
+    Raises `EvidenceInvalid`, or `ExtraMissing` if securesystemslib is not installed.
     """
     payload, key_id = _signed_payload(_object(envelope, "the envelope"), public_key_pem)
     statement = _object(payload, "the signed statement")
@@ -59,22 +59,20 @@ def verify(
     subject_sha256 = _subject(statement)
     if model_sha256:
         _expect("the SHA-256 of the model", subject_sha256, model_sha256)
-    predicate = statement.get("predicate")
-    document = (
-        cast("dict[str, Any]", predicate).get("defuse_verdict") if isinstance(predicate, dict) else None
-    )
+    document = _at(statement, "predicate", "defuse_verdict")
     if not isinstance(document, dict):
         raise EvidenceInvalid(
-            "expected the verdict in predicate.defuse_verdict, got none: not Defuse's statement"
+            "expected the verdict in predicate.defuse_verdict, got none: this is not a statement of Defuse"
         )
-    verdict = _verdict(cast("dict[str, Any]", predicate), cast("dict[str, Any]", document), subject_sha256)
+    document = cast("dict[str, Any]", document)
+    verdict = _verdict(statement["predicate"], document, subject_sha256)
     if policy_sha256:
         _expect("the policy's SHA-256", policy_sha256, _at(document, "policy", "sha256"))
-    return Verified(verdict, subject_sha256, key_id, cast("dict[str, Any]", document))
+    return Verified(verdict, subject_sha256, key_id, document)
 
 
 def _signed_payload(envelope: dict[str, Any], public_key_pem: bytes) -> tuple[bytes, str]:
-    """The payload, which the key has signed, and the key's id."""
+    """Return the payload, which the key has signed, and the key's id."""
     try:
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -83,7 +81,7 @@ def _signed_payload(envelope: dict[str, Any], public_key_pem: bytes) -> tuple[by
         from securesystemslib.signer import Signature, SSlibKey  # pyright: ignore[reportPrivateImportUsage]
     except ImportError as missing:
         raise ExtraMissing(
-            f"verifying needs {missing.name}, which is not installed: pip install 'defuse-audit[gate]'"
+            f"expected the package {missing.name}, which is not installed: pip install 'defuse-audit[gate]'"
         ) from missing
     try:
         key = SSlibKey.from_crypto(load_pem_public_key(public_key_pem))
@@ -103,7 +101,7 @@ def _signed_payload(envelope: dict[str, Any], public_key_pem: bytes) -> tuple[by
         Envelope(payload, PAYLOAD_TYPE, ours).verify([key], 1)
     except VerificationError as error:
         raise EvidenceInvalid(
-            f"expected the signature of the key {key.keyid} over this payload, got another: payload or "
+            f"expected the signature of the key {key.keyid} over this payload, got another one: payload or "
             "signature was altered"
         ) from error
     return payload, key.keyid
@@ -111,19 +109,14 @@ def _signed_payload(envelope: dict[str, Any], public_key_pem: bytes) -> tuple[by
 
 def _signatures(value: object) -> list[dict[str, str]]:
     found = cast("list[Any]", value) if isinstance(value, list) else []
-    whole = all(
-        isinstance(one, dict)
-        and isinstance(cast("Any", one).get("keyid"), str)
-        and isinstance(cast("Any", one).get("sig"), str)
-        for one in found
-    )
+    whole = all(isinstance(_at(one, "keyid"), str) and isinstance(_at(one, "sig"), str) for one in found)
     if not found or not whole or len({one["keyid"] for one in found}) != len(found):
-        raise EvidenceInvalid("expected signatures, each with a keyid of its own and sig, got none such")
+        raise EvidenceInvalid("expected signatures, each with sig and a keyid of its own, got something else")
     return found
 
 
 def _decoded(value: object, field: str) -> bytes:
-    """The bytes of a field in base64, of which each byte has one way to be written."""
+    """Return the bytes of a field in base64, which must be written in its one canonical way."""
     try:
         decoded = base64.b64decode(value, validate=True) if isinstance(value, str) else b""
     except (binascii.Error, ValueError):
@@ -134,7 +127,7 @@ def _decoded(value: object, field: str) -> bytes:
 
 
 def _object(content: bytes, what: str) -> dict[str, Any]:
-    """A JSON object; no key in it comes twice, as readers differ in which of the two they take."""
+    """Return a JSON object. No key may come twice, because readers differ in which of the two they use."""
     try:
         document = json.loads(content, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
@@ -162,7 +155,7 @@ def _subject(statement: dict[str, Any]) -> str:
 
 
 def _verdict(predicate: dict[str, Any], document: dict[str, Any], subject_sha256: str) -> str:
-    """The verdict; what the statement says in two places must be the same."""
+    """Return the verdict. What the statement says in two places must be the same."""
     _expect("the verdict's schema", SCHEMA, _at(document, "schema", "name"))
     _expect("the schema's version", SCHEMA_VERSION, _at(document, "schema", "version"))
     _expect("the SHA-256 of the verdict's candidate", subject_sha256, _at(document, "candidate", "sha256"))

@@ -15,7 +15,7 @@ from torch import Tensor
 CLASS_NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 IMAGE_SIDE = 8
 SPLIT_SEED = 20_210_212
-"""Fixes which items are train, validation and test, whatever the seed of the training is."""
+"""Fixes which items are train, validation and test, independently of the training's random seed."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Digits:
-    """60% of the items train, 20% choose, 20% are for reported figures alone."""
+    """The three splits: 60% train, 20% validation for choices, 20% test for reported figures alone."""
 
     train: Split
     validation: Split
     test: Split
 
     def save(self, path: Path) -> None:
-        """Write the six arrays that Defuse reads from a dataset file."""
+        """Write a dataset file: the six arrays that Defuse reads."""
         np.savez_compressed(
             path,
             x_train=self.train.images.numpy(),
@@ -47,14 +47,14 @@ class Digits:
         )
 
 
-def seeded(seed: int) -> torch.Generator:
-    """Seed torch's global generator, which makes initial weights, and return another for all else."""
-    torch.manual_seed(seed)
-    return torch.Generator().manual_seed(seed)
+def seeded(random_seed: int) -> torch.Generator:
+    """Seed torch's global generator, which makes initial weights, and return a generator for all else."""
+    torch.manual_seed(random_seed)
+    return torch.Generator().manual_seed(random_seed)
 
 
 def load() -> Digits:
-    """The three splits, each with the classes in the same proportion."""
+    """Load the three splits, each with the same proportions of classes."""
     images, labels = load_digits(return_X_y=True)
     images = (images / 16.0).astype(np.float32).reshape(-1, 1, IMAGE_SIDE, IMAGE_SIDE)
     labels = labels.astype(np.int64)

@@ -1,10 +1,10 @@
-"""The whole loop on handwritten digits: train, audit, label, correct, judge.
+"""The whole loop on handwritten digits: train, audit, label, correct, evaluate.
 
     python -m examples.digits.demo
 
-Everything goes through a server that this starts and stops, over gRPC; the results are in out/demo/. The last
-line is one JSON object. An honest FAIL is a result, too: the exit status is 0. The report is the
-service's own, beside the evidence that it signs.
+The demo starts a server, talks to it over gRPC, and stops it. The results are in out/demo/, among them the
+service's report and its signed evidence. The last printed line is one JSON object. The exit status is 0 for
+every verdict: an honest FAIL is a result, too.
 """
 
 from __future__ import annotations
@@ -35,44 +35,44 @@ from examples.digits.train import Trained, train_all
 
 FOLDER = Path("out/demo")
 POLICY = Path(__file__).with_name("gate.yaml")
-SEED = 0
+RANDOM_SEED = 0
 CANDIDATES_PER_SEED = 60
 KEPT_PER_SEED = 20
-"""Both are more than the default: a thousand seeds are few, and the classifier is small and fast."""
+"""Both are above the default: a thousand seeds are few, and the classifier is small and fast."""
 ANNOTATOR = "stand-in"
 
 
-def run(folder: Path, seed: int = SEED) -> Story:
-    """Run the demo in `folder`, whose content is replaced; prints as it goes and writes report.html."""
+def run(folder: Path, random_seed: int = RANDOM_SEED) -> Story:
+    """Run the demo in `folder` and replace what is there. Prints each step and writes report.html."""
     started_s = time.monotonic()
     if folder.exists():
         shutil.rmtree(folder)
     narrator = Narrator(CLASS_NAMES)
-    narrator.step("Training a small classifier, a VAE and the annotators' stand-in")
-    models = train_all(folder / "models", seed)
+    narrator.step("Training a small classifier, a VAE and a stand-in for the annotators")
+    models = train_all(folder / "models", random_seed)
     narrator.trained(models)
     with local_server(folder / "server") as address, defuse.Client(address) as client:
-        loop = Loop(client, models, folder, narrator, seed)
+        loop = Loop(client, models, folder, narrator, random_seed)
         story = loop.run(started_s)
         narrator.step("The gate's verdict")
         narrator.verdict(story)
-        judged = folder / "corrected.onnx" if story.correction else models.classifier
-        keep_evidence(client, story.evaluation, judged, folder, narrator)
+        evaluated = folder / "corrected.onnx" if story.correction else models.classifier
+        keep_evidence(client, story.evaluation, evaluated, folder, narrator)
     return story
 
 
 def keep_evidence(
-    client: defuse.Client, evaluation: Evaluation, judged: Path, folder: Path, narrator: Narrator
+    client: defuse.Client, evaluation: Evaluation, evaluated: Path, folder: Path, narrator: Narrator
 ) -> None:
-    """Download the report and the signed evidence, and verify that with the key that the server made."""
+    """Download the report and the signed evidence, and verify the evidence with the server's key."""
     client.download(evaluation.evidence.html, folder / "report.html")
     envelope = client.download(evaluation.evidence.envelope, folder / "evidence.json")
     key = folder / "server" / "state" / "signing-key.pem.pub"
-    sha256 = hashlib.sha256(judged.read_bytes()).hexdigest()
+    sha256 = hashlib.sha256(evaluated.read_bytes()).hexdigest()
     verified = verify(envelope.read_bytes(), key.read_bytes(), model_sha256=sha256)
-    narrator.line(f"report: {folder / 'report.html'}, judged model: {judged}")
+    narrator.line(f"report: {folder / 'report.html'}, evaluated model: {evaluated}")
     narrator.line(
-        f"evidence: {envelope}, verified: {verified.verdict} of this very model, signed by the server's key"
+        f"evidence: {envelope}, verified: {verified.verdict} for this very model, signed by the server"
     )
 
 
@@ -80,24 +80,24 @@ class Loop:
     """The steps between a running server and the story."""
 
     def __init__(
-        self, client: defuse.Client, models: Trained, folder: Path, narrator: Narrator, seed: int
+        self, client: defuse.Client, models: Trained, folder: Path, narrator: Narrator, random_seed: int
     ) -> None:
         self._client = client
         self._models = models
         self._folder = folder
         self._narrator = narrator
-        self._seed = seed
+        self._random_seed = random_seed
         self._sheets: dict[str, bytes] = {}
         self._stand_in = StandIn(models.stand_in)
 
     def run(self, started_s: float) -> Story:
-        """Register, audit, label, correct, judge, and check the corrected file."""
+        """Register, audit, label, correct, evaluate, and check the corrected file."""
         audit = self._audit()
         answers = self._label(audit)
         regions = tuple(self._client.list_regions(audit))
         self._narrator.labels(answers, regions)
         correction = self._correct(audit, regions)
-        evaluation = self._judge(audit, correction)
+        evaluation = self._evaluate(audit, correction)
         before = self._test_accuracy(self._models.classifier)
         after = self._check_corrected(correction, evaluation) if correction else before
         test = load().test
@@ -120,13 +120,13 @@ class Loop:
         classifier = client.push_classifier(models.classifier, display_name="digits")
         vae = client.push_vae(models.encoder, models.decoder, display_name="digits")
         dataset = client.push_dataset(models.dataset, class_names=CLASS_NAMES, display_name="digits")
-        self._narrator.line(f"{classifier.name}, {vae.name}, {dataset.name}: inspected and ready")
+        self._narrator.line(f"{classifier.name}, {vae.name}, {dataset.name}: all inspected and ready")
         self._narrator.step("Searching for digits that the classifier gets wrong")
         audit = client.start_audit(
             classifier,
             vae,
             dataset,
-            seed=self._seed,
+            seed=self._random_seed,
             candidates_per_seed=CANDIDATES_PER_SEED,
             kept_per_seed=KEPT_PER_SEED,
             annotators_per_region=1,
@@ -137,7 +137,7 @@ class Loop:
             for stream in shown:
                 stream.result()
         finally:
-            # an interrupted demo must not wait for the audit's end: closing the client ends the streams
+            # an interrupted demo must not wait for the audit; closing the client ends the streams
             pool.shutdown(wait=False)
         client.wait(audit)
         audit = client.get_audit(audit)
@@ -153,7 +153,7 @@ class Loop:
             self._narrator.region(region)
 
     def _label(self, audit: Audit) -> list[Answer]:
-        """Answer every task by looking at its sheet, as an annotator does: blind to prediction and seed."""
+        """Answer every task from its sheet alone, blind to prediction and seed as annotators are."""
         self._narrator.step("Labeling the regions, with a stand-in for people")
         answers: list[Answer] = []
         while tasks := self._client.lease_tasks(audit, ANNOTATOR, max_tasks=10):
@@ -174,41 +174,44 @@ class Loop:
 
     def _correct(self, audit: Audit, regions: tuple[Region, ...]) -> Correction | None:
         if not any(region.confirmed for region in regions):
-            self._narrator.step("No region is a confirmed bug: nothing to correct")
+            self._narrator.step("No region is a confirmed bug: there is nothing to correct")
             return None
         self._narrator.step("Fine-tuning on the labeled regions")
-        correction = self._client.correct(audit, seed=self._seed)
+        correction = self._client.correct(audit, seed=self._random_seed)
         self._narrator.point(correction.baseline)
         for point in correction.curve:
             self._narrator.point(point)
         return correction
 
-    def _judge(self, audit: Audit, correction: Correction | None) -> Evaluation:
-        """Judge the corrected classifier; without one the classifier itself, of which too little is known."""
-        self._narrator.step("Judging the classifier on fresh samples and the test split")
+    def _evaluate(self, audit: Audit, correction: Correction | None) -> Evaluation:
+        """Evaluate the corrected classifier. Without one, evaluate the classifier itself."""
+        self._narrator.step("Evaluating the classifier on fresh samples and the test split")
         candidate = correction.corrected_classifier if correction else audit.classifier
         return self._client.evaluate(
             audit.classifier,
             candidate,
             audit,
             policy=POLICY.read_text(encoding="utf-8"),
-            seed=self._seed,
+            seed=self._random_seed,
             display_name="digits, labeled by a stand-in for people",
         )
 
     def _check_corrected(self, correction: Correction, evaluation: Evaluation) -> float:
-        """Download the corrected model, and hold its own figure against the server's."""
+        """Download the corrected model, measure it, and return its test accuracy.
+
+        Raises RuntimeError if the figure differs from the server's.
+        """
         path = self._client.download(correction.corrected_classifier, self._folder / "corrected.onnx")
         measured = self._test_accuracy(path)
-        # one item more or less: another device may round a tie to the other side
+        # allow one item: another device may round a tie the other way
         if abs(measured - evaluation.test_accuracy_after) > 1.5 / evaluation.test_size:
             raise RuntimeError(
-                f"the server says that the corrected classifier gets {evaluation.test_accuracy_after:.4f} of "
-                f"the test split right; the downloaded file gets {measured:.4f}"
+                f"expected a test accuracy of {evaluation.test_accuracy_after:.4f}, as the server measured; "
+                f"the downloaded file has {measured:.4f}"
             )
         self._narrator.line(
-            f"{path.name}, downloaded and run by onnxruntime here: {measured:.4f} of the test split, "
-            f"as the server says"
+            f"{path.name}, downloaded and run here with onnxruntime: test accuracy {measured:.4f}, "
+            "as the server says"
         )
         return measured
 
@@ -227,7 +230,7 @@ class Loop:
 
 
 def _terminate(signal_number: int, _frame: FrameType | None) -> None:
-    # as an exception, so that the server is stopped on the way out
+    # an exception lets the demo stop the server on its way out
     sys.exit(128 + signal_number)
 
 

@@ -1,4 +1,4 @@
-"""A Defuse server of the demo's own, with its embedded store, for as long as the demo runs."""
+"""A Defuse server with an embedded store, which lives as long as the demo runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ STOP_PATIENCE_S = 30.0
 
 @contextlib.contextmanager
 def local_server(folder: Path, **settings: str) -> Generator[str]:
-    """Run `defuse-server up` on a free loopback port with its state in `folder`; give its address.
+    """Run `defuse-server up` on a free loopback port, with its state in `folder`, and yield its address.
 
-    `settings` are those of the server: `token="..."` sets DEFUSE_TOKEN.
-
-    The log is `folder / server.log`. Raises RuntimeError with the log's end where the server doesn't come up.
+    `settings` are the server's: `token="..."` sets DEFUSE_TOKEN. The log is `folder / "server.log"`. Raises
+    RuntimeError with the end of the log if the server does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # What the shell sets for a real server is not for this one: it must not touch a real server's data.
+    # The shell's settings are for a real server: this one must not touch a real server's data.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DEFUSE_")}
     ours = {
         "DEFUSE_ADDRESS": "127.0.0.1:0",
@@ -45,7 +44,7 @@ def local_server(folder: Path, **settings: str) -> Generator[str]:
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches the demo alone, which then stops the server in order
+            start_new_session=True,  # Ctrl-C reaches only the demo, which then stops the server
         )
         try:
             yield _address_when_ready(process, log)
@@ -60,8 +59,8 @@ def _address_when_ready(process: subprocess.Popen[bytes], log: Path) -> str:
             return found.group(1)
         time.sleep(0.1)
     state = "is not ready" if process.poll() is None else f"ended with status {process.returncode}"
-    last_words = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-    raise RuntimeError(f"the server {state}; its last words, in {log}:\n{last_words}")
+    log_end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    raise RuntimeError(f"the server {state}; the end of {log}:\n{log_end}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

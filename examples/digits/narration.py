@@ -13,14 +13,14 @@ from examples.digits.story import Story, percent
 from examples.digits.train import Trained
 
 MOST_KINDS = 12
-"""More kinds of mistake than this are not shown one by one."""
+"""How many kinds of mistake are shown one by one."""
 COUNTED_EVERY_S = 1.0
 FAMILIES = ("class_accuracy_change", "region_accuracy")
-"""Checks of which there are many: those that pass are not told one by one."""
+"""Checks with many subjects: the passed ones are not printed one by one."""
 
 
 class Narrator:
-    """Prints the demo's steps; may be called from several threads."""
+    """Prints the demo's steps. Several threads may call it."""
 
     def __init__(self, class_names: Sequence[str]) -> None:
         self.console = Console(highlight=False, soft_wrap=True)
@@ -30,27 +30,27 @@ class Narrator:
         self._counted_at_s = 0.0
 
     def step(self, text: str) -> None:
-        """The heading of what comes next."""
+        """Print the heading of the next step."""
         self.console.print(f"\n[bold]{text}[/bold]")
 
     def line(self, text: str) -> None:
-        """One more fact."""
+        """Print one fact."""
         self.console.print(f"  {text}")
 
     def trained(self, models: Trained) -> None:
-        """What the models can do."""
+        """Print how good the models are."""
         self.line(
-            f"classifier: {percent(models.train_accuracy)} of train, "
-            f"{percent(models.validation_accuracy)} of validation"
+            f"classifier: {percent(models.train_accuracy)} accuracy on train, "
+            f"{percent(models.validation_accuracy)} on validation"
         )
         self.line(f"VAE: readability {models.readability:.3f} on validation")
         self.line(
-            f"stand-in for the annotators: {percent(models.stand_in_validation_accuracy)} of validation "
-            "where it trains without it; the one in use trained on train and validation"
+            f"annotators' stand-in: {percent(models.stand_in_validation_accuracy)} accuracy on validation "
+            "when trained on train alone; the one in use is trained on both"
         )
 
     def misclassifications(self, found: Iterable[Misclassification]) -> None:
-        """The first of each kind of mistake, and a count once a second."""
+        """Print the first mistake of each kind, and a count once a second."""
         for one in found:
             self._found += 1
             kind = (one.seed_label, one.predicted_class)
@@ -58,15 +58,15 @@ class Narrator:
                 self._kinds.add(kind)
                 self.line(
                     f"{_with_article(self._names[one.seed_label])} read as "
-                    f"[red]{self._names[one.predicted_class]}[/red], {percent(one.confidence)} sure, "
-                    f"a step of {one.delta_norm:.2f} from train item {one.seed_index}"
+                    f"[red]{self._names[one.predicted_class]}[/red] with {percent(one.confidence)} "
+                    f"confidence, {one.delta_norm:.2f} away from train item {one.seed_index}"
                 )
         if time.monotonic() - self._counted_at_s > COUNTED_EVERY_S:
             self._counted_at_s = time.monotonic()
-            self.line(f"{self._found:,} so far")
+            self.line(f"{self._found:,} misclassifications so far")
 
     def region(self, region: Region) -> None:
-        """One line for each region."""
+        """Print one line for a region."""
         rate = region.misclassification_rate
         self.line(
             f"region {region.name.rsplit('/', 1)[-1]:>2}: around {self._names[region.seed_label]}, read as "
@@ -76,27 +76,27 @@ class Narrator:
         )
 
     def audit(self, audit: Audit) -> None:
-        """The audit's totals."""
+        """Print the audit's totals and warnings."""
         self.line(
-            f"[bold]{audit.misclassification_count:,} misclassifications[/bold] in {audit.candidate_count:,} "
-            f"candidates around {audit.seed_count:,} seeds, in {audit.region_count} regions"
+            f"[bold]{audit.misclassification_count:,} misclassifications[/bold] in {audit.region_count} "
+            f"regions, from {audit.candidate_count:,} candidates around {audit.seed_count:,} seeds"
         )
         for warning in audit.warnings:
             self.line(f"[yellow]{warning.message}[/yellow]")
 
     def labels(self, answers: Sequence[Answer], regions: Sequence[Region]) -> None:
-        """What was answered, and what follows."""
+        """Print the answers and how many bugs they confirm."""
         mixed = sum(answer.label is None for answer in answers)
-        self.line(f"{len(answers) - mixed} regions got a label, {mixed} were called mixed")
+        self.line(f"{len(answers) - mixed} regions got a label, {mixed} were mixed")
         bugs = sum(region.confirmed for region in regions)
-        self.line(f"[bold]{bugs} confirmed bugs[/bold]: a label other than what the classifier reads")
+        self.line(f"[bold]{bugs} confirmed bugs[/bold]: the label differs from the classifier's prediction")
 
     def point(self, point: CorrectionPoint) -> None:
-        """One line for each setting of the sweep."""
+        """Print one line for a setting of the sweep."""
         weight = getattr(point, "lambda")
         chosen = " [bold]chosen[/bold]" if point.chosen else ""
         state = " diverged" if point.diverged else ""
-        mined = f" and {point.mined_count} misclassifications mined" if point.mined_count else ""
+        mined = f", {point.mined_count} mined misclassifications" if point.mined_count else ""
         self.line(
             f"lambda {weight:<5g} learning rate {point.learning_rate:<6g} {point.epochs:>3} epochs{mined}: "
             f"region samples {percent(point.region_accuracy):>6}, "
@@ -104,7 +104,7 @@ class Narrator:
         )
 
     def verdict(self, story: Story) -> None:
-        """The gate's answer, with what it rests on."""
+        """Print the gate's verdict and its grounds."""
         colour = {"PASS": "green", "FAIL": "red"}.get(story.verdict, "yellow")
         self.line(f"[bold {colour}]{story.verdict}[/bold {colour}]  {story.headline()}")
         checks = list(story.evaluation.checks)
@@ -113,8 +113,8 @@ class Narrator:
                 name = " ".join(filter(None, (check.check, check.subject)))
                 self.line(f"{name}: {check.explanation} {check.remedy}".strip())
         self.line(
-            "the labels come from a stand-in for people, which is right on "
-            f"{percent(story.stand_in_test_accuracy)} of the test split"
+            "a stand-in for people gave the labels; it gets "
+            f"{percent(story.stand_in_test_accuracy)} of the test split right"
         )
         regions = sum(check.check == "region_accuracy" for check in checks)
         self.line(f"region_accuracy: {story.repaired_bugs()} of {regions} confirmed regions reach the bound")

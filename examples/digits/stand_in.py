@@ -1,7 +1,7 @@
-"""A stand-in for the people who label regions, so that the demo runs without them.
+"""A stand-in for the people who label regions: the demo runs without them.
 
-It is no part of the method and no person: three larger networks, trained apart from the audited classifier,
-with augmentation and on more items. They see what an annotator sees: the contact sheet's picture alone.
+It is not part of the method. It is three networks, larger than the audited classifier and trained separately,
+with augmentation and on more items. Like an annotator, it sees only the contact sheet's picture.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ EPOCHS = 20
 BATCH_SIZE = 64
 MEMBERS = 3
 AGREEMENT = 0.8
-"""Share of a region's samples that must show one class; else the region is called mixed."""
+"""Share of a region's samples that must show one class. Otherwise the answer is mixed."""
 
 
 def new_network() -> nn.Sequential:
-    """Image (n, 1, 8, 8) to ten logits, with some 160,000 weights."""
+    """Make a network of some 160,000 weights: image (n, 1, 8, 8) to ten logits."""
     return nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1),
         nn.BatchNorm2d(32),
@@ -48,7 +48,7 @@ def new_network() -> nn.Sequential:
 
 
 class Committee(nn.Module):
-    """The mean of its members' probabilities: (n, 1, 8, 8) to (n, 10), each row sums to one."""
+    """The mean of its members' probabilities: (n, 1, 8, 8) to (n, 10). Each row sums to 1."""
 
     def __init__(self, members: list[nn.Module]) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Committee(nn.Module):
 
 
 def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Turn (12 degrees at most), scale and slant (10%), shift (0.8 pixels) and blur by noise each image."""
+    """Turn (by up to 12 degrees), scale and slant (10%) and shift (0.8 pixels) each image, and add noise."""
     n = len(images)
 
     def spread(width: float) -> Tensor:
@@ -90,24 +90,24 @@ def train_network(split: Split, generator: torch.Generator) -> nn.Module:
     return network.eval()
 
 
-def train(digits: Digits, seed: int) -> tuple[nn.Module, Committee]:
-    """One network that saw train alone, to be judged on validation, and the committee, which saw both."""
-    generator = seeded(seed)
-    judged = train_network(digits.train, generator)
+def train(digits: Digits, random_seed: int) -> tuple[nn.Module, Committee]:
+    """Train one network on train alone, to measure on validation, and the committee on both splits."""
+    generator = seeded(random_seed)
+    measured = train_network(digits.train, generator)
     both = Split(
         torch.cat([digits.train.images, digits.validation.images]),
         torch.cat([digits.train.labels, digits.validation.labels]),
     )
-    return judged, Committee([train_network(both, generator) for _ in range(MEMBERS)]).eval()
+    return measured, Committee([train_network(both, generator) for _ in range(MEMBERS)]).eval()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the stand-in says of one sheet: a class, or None where the samples show different things."""
+    """What the stand-in says about one sheet: a class, or None if the samples show different things."""
 
     label: int | None
     agreement: float
-    """Share of the samples that show the class that most of them show."""
+    """Share of the samples that show the most frequent class."""
     samples: int
 
     @property
@@ -117,7 +117,7 @@ class Answer:
 
 
 class StandIn:
-    """Reads contact sheets as an annotator would."""
+    """Reads contact sheets as an annotator does."""
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -125,12 +125,12 @@ class StandIn:
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def read(self, images: np.ndarray) -> np.ndarray:
-        """Classes (n,) of images (n, 1, 8, 8), float32 in 0..1."""
+        """Return the classes (n,) of images (n, 1, 8, 8), float32 in 0..1."""
         (probabilities,) = self._session.run(None, {"image": images})
         return np.asarray(probabilities).argmax(1)
 
     def answer(self, tiles: np.ndarray) -> Answer:
-        """Label a region by its samples (n, 1, 8, 8)."""
+        """Label a region from its samples (n, 1, 8, 8)."""
         counts = np.bincount(self.read(tiles), minlength=10)
         agreement = float(counts.max() / counts.sum())
         label = int(counts.argmax()) if agreement >= AGREEMENT else None
@@ -138,10 +138,10 @@ class StandIn:
 
 
 def cut_sheet(png: bytes, columns: int, tile_width: int, tile_height: int, count: int) -> np.ndarray:
-    """The sheet's images as (count, 1, 8, 8), float32 in 0..1.
+    """Return the sheet's images as (count, 1, 8, 8), float32 in 0..1. Raises ValueError if they do not fit.
 
-    Sheets enlarge each pixel to a square and frame each image by a pixel or two: the middle of each eighth
-    of a tile has the pixel's value.
+    A sheet enlarges each pixel to a square and frames each image with a pixel or two. The middle of each
+    eighth of a tile has the pixel's value.
     """
     sheet = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
     rows = -(-count // columns)

@@ -1,4 +1,4 @@
-"""All that a run of the demo found out, for its report and its last line."""
+"""The results of a run of the demo, for its narration and its last line."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ REFUSALS = {
     "clean_accuracy_change": "test accuracy falls",
     "class_accuracy_change": "a digit is forgotten",
     "region_accuracy": "regions remain wrong",
-    "second_search": "a second search finds more than before",
+    "second_search": "a second search finds more mistakes than before",
 }
 
 
 @dataclass(frozen=True)
 class Story:
-    """Accuracies are 0..1. Without a confirmed bug there is no correction and no corrected classifier."""
+    """What one run found. Accuracies are 0..1. Without a confirmed bug, there is no correction."""
 
     class_names: tuple[str, ...]
     audit: Audit
@@ -24,9 +24,9 @@ class Story:
     correction: Correction | None
     evaluation: Evaluation
     test_accuracy_before: float
-    """Of the audited file, measured by the demo itself with onnxruntime."""
+    """Accuracy of the audited file, which the demo measures itself with onnxruntime."""
     test_accuracy_after: float
-    """Likewise of the corrected file, as it was downloaded."""
+    """Accuracy of the corrected file, as it was downloaded."""
     stand_in_test_accuracy: float
     seconds: float
 
@@ -37,16 +37,16 @@ class Story:
 
     @property
     def confirmed_bugs(self) -> int:
-        """How many regions got a label other than the classifier's prediction."""
+        """How many regions have a label that differs from the classifier's prediction."""
         return sum(region.confirmed for region in self.regions)
 
     def repaired_bugs(self) -> int:
-        """How many confirmed bugs the gate holds for repaired."""
+        """Count the confirmed bugs whose repair the gate confirms."""
         checks: list[Check] = list(self.evaluation.checks)
         return sum(c.check == "region_accuracy" and c.verdict == Verdict.VERDICT_PASS for c in checks)
 
     def region_accuracy(self) -> tuple[float, float]:
-        """Share of fresh samples of labeled regions that get their label, before and after; 0 without any."""
+        """Return the share of regions' fresh samples that get the label, before and after; 0 without any."""
         measured = list(self.evaluation.regions)
         samples = sum(region.samples for region in measured)
         if not samples:
@@ -56,15 +56,15 @@ class Story:
         return before, after
 
     def headline(self) -> str:
-        """One sentence with the outcome."""
+        """Return the outcome in one sentence."""
         bugs = f"{self.confirmed_bugs} bug" + ("" if self.confirmed_bugs == 1 else "s")
         if self.correction is None:
-            return f"{len(self.regions)} regions found, none of them a confirmed bug: nothing to correct"
+            return f"{len(self.regions)} regions found, but no confirmed bug: there is nothing to correct"
         if self.verdict == "PASS":
             return f"{bugs} found and repaired: the corrected classifier may be promoted"
         if self.verdict == "FAIL":
-            return f"{self.repaired_bugs()} of {bugs} repaired, but not to be promoted: {self._refusals()}"
-        return f"{self.repaired_bugs()} of {bugs} repaired: too little evidence to promote"
+            return f"{self.repaired_bugs()} of {bugs} repaired, but no promotion: {self._refusals()}"
+        return f"{self.repaired_bugs()} of {bugs} repaired, but there is too little evidence to promote"
 
     def _refusals(self) -> str:
         checks: list[Check] = list(self.evaluation.checks)
@@ -72,7 +72,7 @@ class Story:
         return ", ".join(REFUSALS.get(name, name) for name in failed)
 
     def summary(self) -> dict[str, str | int | float]:
-        """The demo's last line."""
+        """Return the demo's last line."""
         region_before, region_after = self.region_accuracy()
         return {
             "verdict": self.verdict,
@@ -88,10 +88,10 @@ class Story:
 
 
 def verdict_name(verdict: Verdict) -> str:
-    """`PASS` of VERDICT_PASS."""
+    """Shorten VERDICT_PASS to `PASS`."""
     return Verdict.Name(verdict).removeprefix("VERDICT_")
 
 
 def percent(share: float) -> str:
-    """`98.3%` of 0.983."""
+    """Format 0.983 as `98.3%`."""
     return f"{share:.1%}"

@@ -1,7 +1,7 @@
-"""Trains what the demo audits, a small classifier and a VAE of the digits, and the annotator's stand-in.
+"""Trains the demo's models: a small classifier, a VAE of the digits, and the annotator's stand-in.
 
-Nothing here is arranged to fail: the classifier is an ordinary small network, trained to the end on the
-thousand digits that there are. All choices were made on train and validation.
+Nothing is arranged to fail. The classifier is an ordinary small network, trained to the end on the
+train split's thousand digits. All choices were made on train and validation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from examples.digits.data import IMAGE_SIDE, Digits, Split, load, seeded
 
 LATENT_SIZE = 10
 KL_WEIGHT = 0.1
-"""Below 1, the reconstructions of so small a data set stay sharp enough to be read."""
+"""Below 1: the reconstructions of such a small dataset then stay sharp enough to read."""
 CLASSIFIER_EPOCHS = 40
 VAE_EPOCHS = 80
 BATCH_SIZE = 64
@@ -28,29 +28,29 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Trained:
-    """The files in `folder`, and what the models can do on the validation split (0..1)."""
+    """The files in `folder`, and the models' figures on the validation split (0..1)."""
 
     folder: Path
     train_accuracy: float
     validation_accuracy: float
     readability: float
-    """Validation accuracy on the VAE's reconstructions over that on the originals."""
+    """Validation accuracy on the VAE's reconstructions over validation accuracy on the originals."""
     stand_in_validation_accuracy: float
-    """Of a stand-in that trained without the validation split; the one in use trained on both."""
+    """Accuracy of a network trained without the validation split; the stand-in in use trained on both."""
 
     @property
     def classifier(self) -> Path:
-        """Image (n, 1, 8, 8) in 0..1 to ten logits."""
+        """The classifier: image (n, 1, 8, 8) in 0..1 to ten logits."""
         return self.folder / "classifier.onnx"
 
     @property
     def encoder(self) -> Path:
-        """Image to mu and logvar (n, 10)."""
+        """The encoder: image to mu and logvar (n, 10)."""
         return self.folder / "encoder.onnx"
 
     @property
     def decoder(self) -> Path:
-        """Code (n, 10) to image."""
+        """The decoder: code (n, 10) to image."""
         return self.folder / "decoder.onnx"
 
     @property
@@ -60,7 +60,7 @@ class Trained:
 
     @property
     def stand_in(self) -> Path:
-        """Image to probabilities, of the annotator's stand-in."""
+        """The annotator's stand-in: image to probabilities."""
         return self.folder / "stand_in.onnx"
 
 
@@ -86,7 +86,7 @@ class Encoder(nn.Module):
 
 
 def new_decoder(hidden: int = 256) -> nn.Sequential:
-    """Code (n, LATENT_SIZE) to image (n, 1, 8, 8) in 0..1."""
+    """Make the decoder: code (n, LATENT_SIZE) to image (n, 1, 8, 8) in 0..1."""
     return nn.Sequential(
         nn.Linear(LATENT_SIZE, hidden),
         nn.ReLU(),
@@ -99,7 +99,7 @@ def new_decoder(hidden: int = 256) -> nn.Sequential:
 
 
 def new_classifier() -> nn.Sequential:
-    """Image (n, 1, 8, 8) to ten logits (n, 10), with 6,570 weights."""
+    """Make the classifier, of 6,570 weights: image (n, 1, 8, 8) to ten logits (n, 10)."""
     return nn.Sequential(
         nn.Flatten(),
         nn.Linear(IMAGE_SIDE * IMAGE_SIDE, 64),
@@ -110,9 +110,9 @@ def new_classifier() -> nn.Sequential:
     )
 
 
-def train_classifier(train: Split, seed: int) -> nn.Module:
-    """Fit the small network by cross-entropy; no augmentation, no early end."""
-    generator = seeded(seed)
+def train_classifier(train: Split, random_seed: int) -> nn.Module:
+    """Fit the small network by cross-entropy, without augmentation or early stopping."""
+    generator = seeded(random_seed)
     model = new_classifier()
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(CLASSIFIER_EPOCHS):
@@ -123,9 +123,9 @@ def train_classifier(train: Split, seed: int) -> nn.Module:
     return model.eval()
 
 
-def train_vae(train: Split, seed: int) -> tuple[Encoder, nn.Module]:
-    """Fit encoder and decoder: binary cross-entropy of the pixels plus KL_WEIGHT times the divergence."""
-    generator = seeded(seed)
+def train_vae(train: Split, random_seed: int) -> tuple[Encoder, nn.Module]:
+    """Fit the encoder and the decoder to pixel cross-entropy plus KL_WEIGHT times the divergence."""
+    generator = seeded(random_seed)
     encoder, decoder = Encoder(), new_decoder()
     parameters = [*encoder.parameters(), *decoder.parameters()]
     optimizer = torch.optim.Adam(parameters)
@@ -147,14 +147,14 @@ def train_vae(train: Split, seed: int) -> tuple[Encoder, nn.Module]:
 
 @torch.no_grad()
 def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of the images (n, 1, 8, 8) whose largest output is their label's."""
+    """Return the share of the images (n, 1, 8, 8) whose largest output is at their label."""
     return (model(images).argmax(1) == labels).float().mean().item()
 
 
 def export(model: nn.Module, example: Tensor, path: Path, inputs: str, outputs: list[str]) -> None:
     """Write a self-contained ONNX file that takes batches of any size."""
     with warnings.catch_warnings():
-        # the TorchScript exporter needs no further package, and says that a newer one exists
+        # the TorchScript exporter needs no other package, but warns that a newer exporter exists
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
@@ -168,26 +168,28 @@ def export(model: nn.Module, example: Tensor, path: Path, inputs: str, outputs: 
         )
 
 
-def train_all(folder: Path, seed: int = 0) -> Trained:
-    """Train all models and write them, the dataset and the figures (`train.json`) to `folder`.
+def train_all(folder: Path, random_seed: int = 0) -> Trained:
+    """Train all models. Write them, the dataset and the figures (`train.json`) to `folder`.
 
-    Takes about half a minute on two cores. The same seed gives the same models on the same kind of machine.
+    This takes about half a minute on two cores. The same random seed gives the same models on the same kind
+    of machine.
     """
     folder.mkdir(parents=True, exist_ok=True)
     digits = load()
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # models this small are no faster with more, and sums keep their order
+    # More threads do not speed up models this small, and one keeps the order of sums.
+    torch.set_num_threads(1)
     try:
         with torch.random.fork_rng():
-            return _train_and_export(folder, digits, seed)
+            return _train_and_export(folder, digits, random_seed)
     finally:
         torch.set_num_threads(threads)
 
 
-def _train_and_export(folder: Path, digits: Digits, seed: int) -> Trained:
-    classifier = train_classifier(digits.train, seed)
-    encoder, decoder = train_vae(digits.train, seed + 1)
-    judged, annotator = stand_in.train(digits, seed + 2)
+def _train_and_export(folder: Path, digits: Digits, random_seed: int) -> Trained:
+    classifier = train_classifier(digits.train, random_seed)
+    encoder, decoder = train_vae(digits.train, random_seed + 1)
+    measured, annotator = stand_in.train(digits, random_seed + 2)
 
     validation = digits.validation
     with torch.no_grad():
@@ -198,7 +200,7 @@ def _train_and_export(folder: Path, digits: Digits, seed: int) -> Trained:
         train_accuracy=accuracy(classifier, digits.train.images, digits.train.labels),
         validation_accuracy=right,
         readability=accuracy(classifier, reconstructions, validation.labels) / right,
-        stand_in_validation_accuracy=accuracy(judged, validation.images, validation.labels),
+        stand_in_validation_accuracy=accuracy(measured, validation.images, validation.labels),
     )
     image, code = validation.images[:2], torch.zeros(2, LATENT_SIZE)
     export(classifier, image, trained.classifier, "image", ["logits"])
@@ -207,5 +209,5 @@ def _train_and_export(folder: Path, digits: Digits, seed: int) -> Trained:
     export(annotator, image, trained.stand_in, "image", ["probabilities"])
     digits.save(trained.dataset)
     figures = {name: value for name, value in asdict(trained).items() if name != "folder"}
-    (folder / "train.json").write_text(json.dumps({"seed": seed, **figures}, indent=2) + "\n")
+    (folder / "train.json").write_text(json.dumps({"seed": random_seed, **figures}, indent=2) + "\n")
     return trained

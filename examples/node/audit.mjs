@@ -1,7 +1,7 @@
 // Audits a classifier: node audit.mjs [--address HOST:PORT] [--max-seeds N] [--proto FOLDER] FOLDER
 //
-// FOLDER has classifier.onnx, encoder.onnx, decoder.onnx and dataset.npz. Prints one line of JSON. A token is
-// taken from DEFUSE_TOKEN. All that it knows of Defuse are the .proto files.
+// FOLDER holds classifier.onnx, encoder.onnx, decoder.onnx and dataset.npz. The script prints one line of JSON. It
+// reads the token from DEFUSE_TOKEN. It needs nothing of Defuse but the .proto files.
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
@@ -49,7 +49,7 @@ const audits = connect(AuditService)
 const metadata = new grpc.Metadata()
 if (process.env.DEFUSE_TOKEN) metadata.set('authorization', `Bearer ${process.env.DEFUSE_TOKEN}`)
 
-/** Runs `attempt` again while the server is UNAVAILABLE; `attempt` calls its argument when it got further. */
+/** Repeats `attempt` while the server is UNAVAILABLE. `attempt` calls its argument whenever it makes progress. */
 async function retried(attempt) {
   let retries = 0
   for (;;) {
@@ -62,7 +62,7 @@ async function retried(attempt) {
   }
 }
 
-/** Calls a method with one answer. */
+/** Calls a unary method. */
 function call(client, method, request) {
   return retried(() => new Promise((resolve, reject) => {
     const deadline = Date.now() + CALL_TIMEOUT_MS
@@ -76,7 +76,7 @@ async function digestOf(file) {
   return hash.digest('hex')
 }
 
-/** Where an upload stands: 0 for one that the server has not seen. */
+/** Returns how many bytes of an upload are stored; 0 if the server has not seen it. */
 async function committedBytes(name) {
   try {
     return (await call(artifacts, 'GetUpload', { name })).committed_bytes
@@ -86,7 +86,7 @@ async function committedBytes(name) {
   }
 }
 
-/** Uploads a file, going on where a broken upload stopped, and returns the artifact's name. */
+/** Uploads a file and returns the artifact's name. A broken upload resumes where it stopped. */
 async function upload(fileName) {
   const file = path.join(folder, fileName)
   const { size } = await stat(file)
@@ -108,13 +108,13 @@ async function send(stream, header, file, over) {
   stream.write({ header })
   for await (const data of createReadStream(file, { start: header.offset, highWaterMark: CHUNK_BYTES })) {
     if (over.aborted) return
-    // Without this wait the whole file would pile up in memory.
+    // Without this wait, the whole file would pile up in memory.
     if (!stream.write({ data })) await once(stream, 'drain', { signal: over }).catch(() => {})
   }
   stream.end()
 }
 
-/** Registers a resource and waits until it is inspected. */
+/** Registers a resource and waits for its inspection. */
 async function register(kind, request) {
   let made = await call(registry, `Register${kind}`, { request_id: randomUUID(), ...request })
   while (made.state === 'REGISTRATION_STATE_INSPECTING') {
@@ -125,7 +125,7 @@ async function register(kind, request) {
   return made.name
 }
 
-/** Reads a stream to its end, from the last cursor again wherever it breaks. */
+/** Reads a stream to its end. If it breaks, resumes from the last cursor. */
 function readAll(method, name, onMessage) {
   let cursor = ''
   return retried(async (progressed) => {

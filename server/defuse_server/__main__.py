@@ -1,4 +1,4 @@
-"""Runs `defuse-server` as `python -m defuse_server`."""
+"""Run `defuse-server` as `python -m defuse_server`."""
 
 from defuse_server.cli import main
 

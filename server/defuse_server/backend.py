@@ -1,4 +1,4 @@
-"""What the API and the workers stand on, wired from the settings."""
+"""The backend that the API, the pages and the workers share, wired from the settings."""
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 
 from defuse_server.findings.chunks import Chunks
-from defuse_server.findings.region_splits import Splits
+from defuse_server.findings.region_splits import RegionSplits
 from defuse_server.findings.regions import Regions
 from defuse_server.host.redis_client import connect
 from defuse_server.host.settings import Settings
 from defuse_server.jobs.queue import Jobs, open_docket
-from defuse_server.labels.consensus import Verdicts
+from defuse_server.labels.consensus_estimates import ConsensusEstimates
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.records.resources import Resources
@@ -22,7 +22,7 @@ from defuse_server.store.uploads import Uploads
 
 @dataclass(frozen=True)
 class Backend:
-    """Records, bytes and the queue of one service; all processes on the same Redis and store see the same."""
+    """Records, bytes and the queue of one service. Processes on the same Redis and store see the same."""
 
     settings: Settings
     redis: Redis
@@ -31,20 +31,18 @@ class Backend:
     resources: Resources
     labels: LabelQueue
     labeling: Labeling
-    verdicts: Verdicts
+    consensus_estimates: ConsensusEstimates
     regions: Regions
     chunks: Chunks
-    splits: Splits
+    region_splits: RegionSplits
     jobs: Jobs
 
 
 @asynccontextmanager
 async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
-    """Connect to what the settings name; `settings.redis_url` must be set."""
+    """Connect to the Redis and the store of the settings. Raises `ValueError` without a `redis_url`."""
     if settings.redis_url is None:
-        raise ValueError(
-            "expected settings with a redis_url, got none: `up` fills it in, others are given it"
-        )
+        raise ValueError("expected settings with a redis_url, got none")
     async with AsyncExitStack() as stack:
         redis = connect(settings.redis_url)
         stack.push_async_callback(redis.aclose)
@@ -61,9 +59,9 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
             resources=resources,
             labels=LabelQueue(redis, resources),
             labeling=labeling,
-            verdicts=Verdicts(redis),
+            consensus_estimates=ConsensusEstimates(redis),
             regions=Regions(redis, labeling),
             chunks=Chunks(redis),
-            splits=Splits(redis),
+            region_splits=RegionSplits(redis),
             jobs=Jobs(redis, resources, docket),
         )

@@ -26,58 +26,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
-        "`up` is all of it in one command, for one machine. In production run `api`, `web` and `worker` with "
+        "On one machine, run `up`: it starts everything. In production, run `api`, `web` and `worker` with "
         "the same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
-        "Every setting is an environment variable DEFUSE_*; options override it. The token that clients "
-        "must show is DEFUSE_TOKEN only: command lines can be read by every user of the machine."
+        "Every setting is an environment variable DEFUSE_*, and options override it. Set the token that "
+        "clients must show in DEFUSE_TOKEN. It has no option, because every user of the machine can read "
+        "command lines."
     ),
 )
 
-Address = Annotated[
-    str | None,
-    typer.Option(
-        help="Where the API listens, host:port; port 0 takes a free one. Beyond loopback it needs TLS and "
-        "a token. [DEFUSE_ADDRESS; 127.0.0.1:50151]"
-    ),
-]
-WebAddress = Annotated[
-    str | None,
-    typer.Option(
-        help="Where the pages are served, host:port; port 0 takes a free one. Beyond loopback they need TLS "
-        "and a token. [DEFUSE_WEB_ADDRESS; 127.0.0.1:50180]"
-    ),
-]
-TlsCert = Annotated[Path | None, typer.Option(help="Certificate chain, PEM. [DEFUSE_TLS_CERT]")]
-TlsKey = Annotated[Path | None, typer.Option(help="Its private key, PEM. [DEFUSE_TLS_KEY]")]
-RedisUrl = Annotated[
-    str | None, typer.Option(help="Redis >= 7 or Valkey, redis://... [DEFUSE_REDIS_URL]", show_default=False)
-]
-StoreUrl = Annotated[
-    str | None,
-    typer.Option(help="Artifact store: a folder, s3://..., gs://... [DEFUSE_STORE_URL; out/defuse/store]"),
-]
-StateDir = Annotated[
-    Path | None,
-    typer.Option(
-        help="Folder of the embedded Valkey and of jobs' work folders. [DEFUSE_STATE_DIR; out/defuse]"
-    ),
-]
-SigningKey = Annotated[
-    Path | None,
-    typer.Option(
-        help="Private key, PEM, that signs evidence. [DEFUSE_SIGNING_KEY; `up` makes one in its state "
-        "folder]",
-        show_default=False,
-    ),
-]
-Device = Annotated[
-    str | None,
-    typer.Option(help="Where jobs that don't say run: auto, cpu, cuda:N. [DEFUSE_DEVICE; auto]"),
-]
+
+def _option(field: str) -> Any:
+    """Return the option of a setting, whose help is the setting's description."""
+    setting = Settings.model_fields[field]
+    default = "none" if setting.default is None else setting.default
+    return typer.Option(help=f"{setting.description} [DEFUSE_{field.upper()}; {default}]", show_default=False)
+
+
+Address = Annotated[str | None, _option("address")]
+WebAddress = Annotated[str | None, _option("web_address")]
+TlsCert = Annotated[Path | None, _option("tls_cert")]
+TlsKey = Annotated[Path | None, _option("tls_key")]
+RedisUrl = Annotated[str | None, _option("redis_url")]
+StoreUrl = Annotated[str | None, _option("store_url")]
+StateDir = Annotated[Path | None, _option("state_dir")]
+SigningKey = Annotated[Path | None, _option("signing_key")]
+Device = Annotated[str | None, _option("device")]
+WebhookAddress = Annotated[str | None, _option("mlflow_webhook_address")]
+TrackingUri = Annotated[str | None, _option("mlflow_tracking_uri")]
 
 
 @app.command()
 def up(
+    ctx: typer.Context,
     address: Address = None,
     web_address: WebAddress = None,
     tls_cert: TlsCert = None,
@@ -88,22 +68,12 @@ def up(
     device: Device = None,
     signing_key: SigningKey = None,
 ) -> None:
-    """Run everything on this machine: API, pages, one worker, and without a Redis URL a Valkey of its own.
+    """Run everything on this machine: the API, the pages, one worker, and a Valkey if you name no Redis.
 
-    Prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. What was
-    acknowledged survives a crash: start it again with the same folders.
+    It prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. Everything that
+    it acknowledged survives a crash: start it again with the same folders.
     """
-    settings = _settings(
-        address=address,
-        web_address=web_address,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        redis_url=redis_url,
-        store_url=store_url,
-        state_dir=state_dir,
-        device=device,
-        signing_key=signing_key,
-    )
+    settings = _settings(ctx)
     from defuse_server.serve import serve_all
 
     _run(serve_all(settings))
@@ -111,20 +81,19 @@ def up(
 
 @app.command()
 def api(
+    ctx: typer.Context,
     address: Address = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     redis_url: RedisUrl = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Run the API alone, on a Redis and a store that workers share.
+    """Run the API alone, on a Redis and a store that it shares with workers.
 
-    Prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service says NOT_SERVING, open
-    streams end with UNAVAILABLE (clients resume by cursor), other calls may finish.
+    It prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service answers NOT_SERVING,
+    open streams end with UNAVAILABLE (clients resume by cursor), and other calls finish.
     """
-    settings = _settings(
-        address=address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
-    )
+    settings = _settings(ctx)
     _require_redis(settings)
     from defuse_server.serve import serve_api
 
@@ -133,19 +102,18 @@ def api(
 
 @app.command()
 def web(
+    ctx: typer.Context,
     web_address: WebAddress = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     redis_url: RedisUrl = None,
     store_url: StoreUrl = None,
 ) -> None:
-    """Run the pages alone, for annotators (/label) and for those who run audits (/audits).
+    """Run the pages alone: /label for annotators, /audits for people who run audits.
 
-    Prints `web: URL` once it serves. Pages that are open while it restarts go on where they were.
+    It prints `web: URL` once it serves. Pages that are open during a restart continue afterwards.
     """
-    settings = _settings(
-        web_address=web_address, tls_cert=tls_cert, tls_key=tls_key, redis_url=redis_url, store_url=store_url
-    )
+    settings = _settings(ctx)
     _require_redis(settings)
     from defuse_server.serve import serve_web
 
@@ -154,25 +122,20 @@ def web(
 
 @app.command()
 def worker(
+    ctx: typer.Context,
     redis_url: RedisUrl = None,
     store_url: StoreUrl = None,
     state_dir: StateDir = None,
     device: Device = None,
     signing_key: SigningKey = None,
 ) -> None:
-    """Run a worker alone: it takes one job at a time from the Redis that it shares with the API.
+    """Run a worker alone. It takes one job at a time from the Redis that it shares with the API.
 
-    SIGTERM hands a job under way on to another worker, which resumes it.
+    SIGTERM hands a running job on to another worker, which resumes it.
     """
-    settings = _settings(
-        redis_url=redis_url,
-        store_url=store_url,
-        state_dir=state_dir,
-        device=device,
-        signing_key=signing_key,
-    )
+    settings = _settings(ctx)
     _require_redis(settings)
-    # Imported here, as it brings numpy, which the API does without.
+    # Imported here: it loads numpy, which the API does not need.
     from defuse_server.worker.worker import run_worker
 
     _run(run_worker(settings))
@@ -180,45 +143,29 @@ def worker(
 
 @app.command("mlflow-webhook")
 def mlflow_webhook(
-    mlflow_webhook_address: Annotated[
-        str | None,
-        typer.Option(
-            help="Where MLflow's webhooks are received, host:port; port 0 takes a free one. Beyond loopback "
-            "it needs TLS. [DEFUSE_MLFLOW_WEBHOOK_ADDRESS; 127.0.0.1:50190]"
-        ),
-    ] = None,
-    mlflow_tracking_uri: Annotated[
-        str | None, typer.Option(help="The MLflow server. [DEFUSE_MLFLOW_TRACKING_URI]", show_default=False)
-    ] = None,
-    address: Annotated[
-        str | None, typer.Option(help="The API, host:port. [DEFUSE_ADDRESS; 127.0.0.1:50151]")
-    ] = None,
+    ctx: typer.Context,
+    mlflow_webhook_address: WebhookAddress = None,
+    mlflow_tracking_uri: TrackingUri = None,
+    address: Address = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     redis_url: RedisUrl = None,
     state_dir: StateDir = None,
 ) -> None:
-    """Gate each new version of MLflow's models that have the tag defuse.alias, as its webhooks tell of them.
+    """Gate each new version of the MLflow models that have the tag defuse.alias.
 
-    A client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). MLflow signs with DEFUSE_MLFLOW_WEBHOOK_SECRET.
-    Prints `webhook: URL` once it serves. Without a Redis URL a Valkey of its own keeps what it accepted.
+    MLflow's webhooks announce the versions, signed with DEFUSE_MLFLOW_WEBHOOK_SECRET. The process is a
+    client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). It prints `webhook: URL` once it serves. If you
+    name no Redis, a Valkey of its own keeps the accepted events.
     """
-    settings = _settings(
-        mlflow_webhook_address=mlflow_webhook_address,
-        mlflow_tracking_uri=mlflow_tracking_uri,
-        address=address,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        redis_url=redis_url,
-        state_dir=state_dir,
-    )
+    settings = _settings(ctx)
     if settings.mlflow_webhook_secret is None or settings.mlflow_tracking_uri is None:
         _fail(
             EXIT_USAGE,
             "expected DEFUSE_MLFLOW_WEBHOOK_SECRET, and --mlflow-tracking-uri or DEFUSE_MLFLOW_TRACKING_URI",
         )
-    # Imported here: it brings the client and MLflow's, which no other process needs.
-    from defuse.registries.errors import RegistryError
+    # Imported here: it loads the client and MLflow's client, which no other process needs.
+    from defuse.model_registries.errors import RegistryError
 
     from defuse_server.mlflow_webhook.process import serve_webhook
 
@@ -231,12 +178,13 @@ def mlflow_webhook(
 @app.command("signing-key")
 def make_signing_key(
     file: Annotated[
-        Path, typer.Argument(dir_okay=False, help="The private key; the public one is FILE.pub beside it.")
+        Path, typer.Argument(dir_okay=False, help="The private key. The public key becomes FILE.pub.")
     ],
 ) -> None:
-    """Make an Ed25519 key pair for DEFUSE_SIGNING_KEY; what is there is never overwritten.
+    """Make an Ed25519 key pair for DEFUSE_SIGNING_KEY. Existing files are never overwritten.
 
-    FILE (mode 0600) is for workers; FILE.pub for whoever verifies evidence: `defuse verify-evidence --key`.
+    Workers need FILE (mode 0600). Give FILE.pub to people who verify evidence with
+    `defuse verify-evidence --key`.
     """
     try:
         key_id = signing_keys.make(file)
@@ -250,9 +198,11 @@ def main() -> None:
     app()
 
 
-def _settings(**options: object) -> Settings:
+def _settings(ctx: typer.Context) -> Settings:
+    """Return the settings, in which the options of a command override the environment."""
+    options = {key: value for key, value in ctx.params.items() if value is not None}
     try:
-        settings = Settings(**{key: value for key, value in options.items() if value is not None})  # pyright: ignore[reportArgumentType]
+        settings = Settings(**options)
     except ValidationError as error:
         _fail(EXIT_USAGE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     log.configure(settings.log_level)
@@ -263,7 +213,7 @@ def _require_redis(settings: Settings) -> None:
     if settings.redis_url is None:
         _fail(
             EXIT_USAGE,
-            "expected --redis-url or DEFUSE_REDIS_URL, got neither; `up` brings its own Redis",
+            "expected --redis-url or DEFUSE_REDIS_URL, got neither (`up` starts a Redis of its own)",
         )
 
 

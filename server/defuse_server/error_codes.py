@@ -1,4 +1,4 @@
-"""What callers are told of an error: the one table from a reason to a status code."""
+"""What callers see of an error. This is the one table from an error's reason to its status code."""
 
 import uuid
 from collections.abc import Mapping
@@ -44,12 +44,12 @@ CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = MappingProxyType(
 
 
 def known(error: Exception) -> DefuseError:
-    """The error as clients may see it: an unknown one becomes an id to find in the log, without its text."""
+    """Return the error as clients may see it. An unknown one is logged, and becomes an incident id."""
     if isinstance(error, DefuseError) and error.reason in CODES:
         return error
     if isinstance(error, UNREACHABLE):
         _log.warning("redis.unreachable", error=str(error))
-        return BackendUnavailable("the server can't reach its Redis; try again")
+        return BackendUnavailable("the server can't reach its Redis: try again")
     incident = uuid.uuid4().hex
     _log.error("rpc.failed", incident=incident, exc_info=error)
     return _Internal(incident)
@@ -60,6 +60,6 @@ class _Internal(DefuseError):
 
     def __init__(self, incident: str) -> None:
         super().__init__(
-            f"unexpected error; the server's log has it under incident {incident}",
+            f"unexpected error: the server's log has it under incident {incident}",
             figures={"incident": incident},
         )

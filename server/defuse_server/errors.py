@@ -1,4 +1,4 @@
-"""What the service refuses, and why.
+"""The errors of the service.
 
     DefuseError
       InvalidRequest  LabelUnknown  CursorUnknown  PageTokenInvalid  RequestIdReused  TooLarge  SizeMismatch
@@ -10,8 +10,8 @@
       BackendUnavailable
       Unauthenticated
 
-Every class has one `reason` of the public contract; the API's table gives each its status code. `Fenced` is
-no DefuseError: it tells a worker, never a client.
+Each class has one `reason` of the public contract, and `error_codes` gives each reason its status code.
+`Fenced` is no DefuseError: workers see it, clients never do.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,10 +21,10 @@ from defuse.v1.error_reason_pb2 import ErrorReason
 
 
 class DefuseError(Exception):
-    """An answer that a client gets instead of what it asked for.
+    """An error that clients see.
 
-    `message` says what was expected, what came, and what to do; `figures` are the numbers behind it, as text;
-    `fields` are (path of the request's field, description).
+    `message` says what was expected, what came, and what to do. `figures` are the numbers behind it, as text.
+    `fields` are pairs of the path of a request's field and a description.
     """
 
     reason: ClassVar[ErrorReason] = ErrorReason.ERROR_REASON_INTERNAL
@@ -52,7 +52,7 @@ class InvalidRequest(DefuseError):
 
 
 class NotFound(DefuseError):
-    """The named resource does not exist, or no longer does."""
+    """The named resource does not exist, or was deleted."""
 
     reason = ErrorReason.ERROR_REASON_RESOURCE_NOT_FOUND
 
@@ -62,19 +62,19 @@ class NotFound(DefuseError):
 
 
 class RequestIdReused(DefuseError):
-    """The same request_id came before with another body."""
+    """The request_id came before with another body."""
 
     reason = ErrorReason.ERROR_REASON_REQUEST_ID_REUSED
 
 
 class CursorUnknown(DefuseError):
-    """The cursor was never handed out for this stream."""
+    """The cursor does not come from this stream."""
 
     reason = ErrorReason.ERROR_REASON_CURSOR_UNKNOWN
 
 
 class PageTokenInvalid(DefuseError):
-    """The page token was not handed out for this list and filter."""
+    """The page token does not come from this list and filter."""
 
     reason = ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID
 
@@ -86,13 +86,13 @@ class Unauthenticated(DefuseError):
 
 
 class ResourceInUse(DefuseError):
-    """Others refer to the resource, so it can't be deleted."""
+    """Other resources refer to this one, so it can't be deleted."""
 
     reason = ErrorReason.ERROR_REASON_RESOURCE_IN_USE
 
 
 class WrongState(DefuseError):
-    """The resource is not in the state that the call needs."""
+    """The resource is in another state than the call needs."""
 
     reason = ErrorReason.ERROR_REASON_WRONG_STATE
 
@@ -122,13 +122,13 @@ class SizeMismatch(DefuseError):
 
 
 class OffsetMismatch(DefuseError):
-    """The data's offset is not where the upload stands; the figure `committed_bytes` says where that is."""
+    """The data does not begin where the upload ends; the figure `committed_bytes` says where that is."""
 
     reason = ErrorReason.ERROR_REASON_OFFSET_MISMATCH
 
 
 class TooLarge(DefuseError):
-    """The upload, or the file of answers, is larger than this server takes."""
+    """The upload or the file of answers is larger than this server takes."""
 
     reason = ErrorReason.ERROR_REASON_TOO_LARGE
 
@@ -146,30 +146,30 @@ class NotDifferentiable(DefuseError):
 
 
 class LeaseLost(DefuseError):
-    """The lease token is foreign or released, or its lease has expired."""
+    """The lease token is unknown or released, or its lease has expired."""
 
     reason = ErrorReason.ERROR_REASON_LEASE_LOST
 
 
 class LabelUnknown(DefuseError):
-    """The label is none of the dataset's classes."""
+    """The label is not a class of the dataset."""
 
     reason = ErrorReason.ERROR_REASON_LABEL_UNKNOWN
 
 
 class ImportUnreadable(DefuseError):
-    """The file of answers is not of the format that the import names."""
+    """The file of answers does not have the format that the import names."""
 
     reason = ErrorReason.ERROR_REASON_IMPORT_UNREADABLE
 
 
 class PolicyInvalid(DefuseError):
-    """A policy is no YAML, or has unknown keys, values out of range or bounds that contradict."""
+    """A policy is not YAML, or has unknown keys, values out of range, or contradictory bounds."""
 
     reason = ErrorReason.ERROR_REASON_POLICY_INVALID
 
     def __init__(self, faults: Sequence[tuple[int, int, str]]) -> None:
-        """Of each fault its line and column, from 1, and what was expected there."""
+        """Take each fault as its line and column, counted from 1, and what was expected there."""
         fields = [
             (f"policy:{line}", f"line {line}, column {column}: {text}") for line, column, text in faults
         ]
@@ -177,19 +177,19 @@ class PolicyInvalid(DefuseError):
 
 
 class CandidateChanged(DefuseError):
-    """The candidate's bytes are not those that the caller named."""
+    """The candidate has other bytes than the caller named."""
 
     reason = ErrorReason.ERROR_REASON_CANDIDATE_CHANGED
 
 
 class RegionClosed(DefuseError):
-    """The region has its consensus already."""
+    """The region is already decided."""
 
     reason = ErrorReason.ERROR_REASON_REGION_CLOSED
 
 
 class Fenced(Exception):
-    """A write came from a worker that no longer has the job: a newer attempt runs, or the job ended."""
+    """A worker wrote that no longer has the job, because a newer attempt runs or the job has ended."""
 
     def __init__(self, name: str, attempt: int) -> None:
         super().__init__(f"{name}: attempt {attempt} no longer has the job; stop without publishing")

@@ -8,13 +8,13 @@ from defuse_server.errors import InvalidRequest
 
 COLLECTIONS = ("classifiers", "vaes", "datasets", "audits", "corrections", "evaluations", "vaeTrainings")
 
-# Crockford's alphabet is in the order of its code points, so that ids sort like the numbers they stand for.
+# Crockford's alphabet is in the order of its code points, so ids sort like the numbers they encode.
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS = 10
 _RANDOM_DIGITS = 8
 _ID = f"[{_ALPHABET}]{{{_TIME_DIGITS + _RANDOM_DIGITS}}}"
-SPLITS = "splits"
-"""Stands for the collection of what has no id of its own: the split of each audit."""
+REGION_SPLITS = "splits"
+"""The collection of region splits, which have no id of their own: each audit has one."""
 
 _SPLIT_NAME = re.compile(rf"(audits/{_ID})/split")
 _REGION_NAME = re.compile(rf"(audits/{_ID})/regions/(0|[1-9][0-9]{{0,8}})")
@@ -25,7 +25,7 @@ _SHOWN_CHARACTERS = 100
 
 
 def new_id() -> str:
-    """Make an id of 18 characters, fit for URLs and file names, that sorts by the time of its making."""
+    """Make an id of 18 characters for URLs and file names. Ids sort by the time at which they were made."""
     number = (time.time_ns() // 1_000_000 << (5 * _RANDOM_DIGITS)) | secrets.randbits(5 * _RANDOM_DIGITS)
     digits = (number >> shift & 31 for shift in range(5 * (_TIME_DIGITS + _RANDOM_DIGITS - 1), -1, -5))
     return "".join(_ALPHABET[digit] for digit in digits)
@@ -37,27 +37,24 @@ def new_name(collection: str) -> str:
 
 
 def resource_id(collection: str, name: str, field: str = "name") -> str:
-    """Return the id in `{collection}/{id}`.
-
-    Raises InvalidRequest, about `field`, where `name` has another form.
-    """
+    """Return the id in `{collection}/{id}`. Raises `InvalidRequest` about `field` for another form."""
     if not re.fullmatch(rf"{collection}/{_ID}", name):
         raise _invalid(field, f"{collection}/{{id}}", name)
     return name.partition("/")[2]
 
 
 def audit_id(name: str, field: str = "name") -> str:
-    """Return the id in `audits/{id}`; raises InvalidRequest."""
+    """Return the id in `audits/{id}`. Raises `InvalidRequest`."""
     return resource_id("audits", name, field)
 
 
 def collection_of(name: str) -> str:
-    """Return the collection that a resource's name is in; `SPLITS` of an audit's split.
+    """Return the collection of a resource's name, `REGION_SPLITS` for a region split.
 
-    Raises InvalidRequest where it is none of `COLLECTIONS`.
+    Raises `InvalidRequest` for a name in none of `COLLECTIONS`.
     """
     if _SPLIT_NAME.fullmatch(name):
-        return SPLITS
+        return REGION_SPLITS
     collection = name.partition("/")[0]
     if collection not in COLLECTIONS:
         raise _invalid("name", " or ".join(f"{known}/{{id}}" for known in COLLECTIONS), name)
@@ -71,20 +68,20 @@ def region_name(audit: str, number: int) -> str:
 
 
 def parse_region_name(name: str, field: str = "name") -> tuple[str, int]:
-    """Return (`audits/{id}`, n) of `audits/{id}/regions/{n}`; raises InvalidRequest."""
+    """Return (`audits/{id}`, n) of `audits/{id}/regions/{n}`. Raises `InvalidRequest`."""
     match = _REGION_NAME.fullmatch(name)
     if match is None:
         raise _invalid(field, "audits/{id}/regions/{n}", name)
     return match[1], int(match[2])
 
 
-def split_name(audit: str) -> str:
+def region_split_name(audit: str) -> str:
     """Return `audits/{id}/split` of the audit `audits/{id}`."""
     return f"{audit}/split"
 
 
-def audit_of_split(name: str, field: str = "name") -> str:
-    """Return `audits/{id}` of `audits/{id}/split`; raises InvalidRequest."""
+def audit_of_region_split(name: str, field: str = "name") -> str:
+    """Return `audits/{id}` of `audits/{id}/split`. Raises `InvalidRequest`."""
     match = _SPLIT_NAME.fullmatch(name)
     if match is None:
         raise _invalid(field, "audits/{id}/split", name)
@@ -97,7 +94,7 @@ def artifact_name(sha256: str) -> str:
 
 
 def artifact_sha256(name: str, field: str = "name") -> str:
-    """Return the digest in `artifacts/{sha256}`; raises InvalidRequest."""
+    """Return the digest in `artifacts/{sha256}`. Raises `InvalidRequest`."""
     match = _ARTIFACT_NAME.fullmatch(name)
     if match is None:
         raise _invalid(field, "artifacts/{sha256 in lower-case hexadecimal}", name)
@@ -105,7 +102,7 @@ def artifact_sha256(name: str, field: str = "name") -> str:
 
 
 def upload_id(name: str, field: str = "name") -> str:
-    """Return the UUID in `uploads/{uuid}`; raises InvalidRequest."""
+    """Return the UUID in `uploads/{uuid}`. Raises `InvalidRequest`."""
     collection, _, uuid = name.partition("/")
     if collection != "uploads" or not is_uuid4(uuid):
         raise _invalid(field, "uploads/{lower-case UUID, version 4}", name)
@@ -113,12 +110,12 @@ def upload_id(name: str, field: str = "name") -> str:
 
 
 def is_sha256(text: str) -> bool:
-    """Whether the text is a SHA-256 in lower-case hexadecimal."""
+    """Tell whether the text is a SHA-256 in lower-case hexadecimal."""
     return _SHA256.fullmatch(text) is not None
 
 
 def is_uuid4(text: str) -> bool:
-    """Whether the text is a lower-case UUID of version 4."""
+    """Tell whether the text is a lower-case UUID of version 4."""
     return _UUID4.fullmatch(text) is not None
 
 

@@ -1,8 +1,8 @@
-"""Every Redis key, by type and lifetime. Nothing else makes up a key.
+"""Every Redis key, with its type and lifetime. No other module makes up a key.
 
 Scripts get their keys from here, in the order that their first lines document. `{name}` is a resource's name
-such as `audits/01j...`; `{audit}` is an audit's name. An audit's split, `audits/01j.../split`, has such a
-hash, too: it is queued again whenever regions wait (splits_begin.lua).
+such as `audits/01j...`, and `{audit}` is an audit's name. An audit's region split, `audits/01j.../split`, has
+such a hash, too. It is queued again whenever regions wait (begin_region_splits.lua).
 
 The hash of a resource (`resource(name)`) has the fields
 
@@ -20,87 +20,83 @@ The hash of a resource (`resource(name)`) has the fields
     start_ms, end_ms         Redis time                                   the job's fence
     deaths                   number of workers that died of it            the job's fence (claim)
     released                 set where its worker gave it back unharmed   the job's fence
-    regions_artifact         of an audit, once published; grows with      the job's fence, its split's fence
-                             each split
+    regions_artifact         of an audit, once published; grows with      the job's fence, its region split's
+                             each region split
     references               names that it refers to, joined by spaces    create
     candidate_count,         of an audit, so far                          publishing chunks
     misclassification_count
     region_count             of an audit, so far                          publishing regions
 
-A script that changes one of them increments `revision` and publishes the resource's name on `CHANGED` (but
-not for a heartbeat: its age changes all the time).
+A script that changes one of these fields increments `revision` and publishes the resource's name on
+`CHANGED`. A heartbeat does neither, as its age changes all the time.
 """
 
-from defuse_server.names import split_name
+from collections.abc import Callable
+
+from defuse_server.names import region_split_name
 
 PREFIX = "defuse:"
 
+
+def _key(kind: str) -> Callable[[str], str]:
+    """Return a function from a name to its key. The name is a resource's, unless the key says otherwise."""
+    return lambda name: f"{PREFIX}{kind}:{name}"
+
+
 REQUEST_TTL_S = 48 * 3600
-"""A create can be repeated with the same answer for so long."""
+"""A create can be repeated with the same answer for this long."""
 
 CHANGED = PREFIX + "changed"
-"""Channel: the name of each resource that changed, and of each region that was decided or is open again."""
+"""Channel: names of resources that changed, and of regions that were decided or are open again."""
 
 QUEUE = PREFIX + "queue"
-"""Sorted set, name -> sequence number: what waits for a worker (QUEUED or INSPECTING and never claimed). Made
-by create; claim and cancel must remove theirs."""
+"""Sorted set, name -> sequence number: resources that wait for a worker (QUEUED or INSPECTING, not claimed).
+Create adds a name; claim and cancel remove it."""
 
 RUNNING = PREFIX + "running"
-"""Set of the names of jobs that a worker took and that have not ended; claim adds, the job's end removes."""
+"""Set: names of jobs that a worker has claimed and that have not ended."""
 
 AWAITING_AUDIT = PREFIX + "awaiting-audit"
-"""Sorted set, name -> sequence number: evaluations, QUEUED, whose audit has not ended. Made by create instead
-of a place in `QUEUE`; they get that place, or end, when the audit has ended (awaiting_settle.lua). A cancel
-removes its own."""
+"""Sorted set, name -> sequence number: QUEUED evaluations whose audit has not ended. Create adds them here
+instead of to `QUEUE`. When the audit has ended, end_wait.lua moves them to `QUEUE` or ends them. Cancel
+removes a name."""
 
 CODE_VERSION = PREFIX + "code-version"
-"""String: the code that the workers judge with, as the one that started last said. Lives for ever."""
+"""String: code version of the worker that started last. Never expires."""
 
 SIGNING_KEY_ID = PREFIX + "signing-key-id"
-"""String: id of the key that the workers sign evidence with, as above; empty where they have none."""
+"""String: id of that worker's signing key, empty if it has none. Never expires."""
 
 SEQUENCE = PREFIX + "sequence"
-"""Number: counts the resources ever made. Lives for ever."""
+"""Number: counts all resources ever made. Never expires."""
 
 SECRET = PREFIX + "secret"
-"""String, 32 random bytes: seals page tokens and cursors. Lives for ever."""
+"""String, 32 random bytes: seals page tokens and cursors. Never expires."""
 
+resource = _key("resource")
+"""Hash, see above; lives until the resource is deleted."""
 
-def resource(name: str) -> str:
-    """Hash, see above; lives until the resource is deleted."""
-    return f"{PREFIX}resource:{name}"
+index = _key("index")
+"""Sorted set, name -> sequence number, of all resources in the collection that it is given."""
 
+referrers = _key("referrers")
+"""Set of the names of resources that refer to this one, and so keep it from being deleted."""
 
-def index(collection: str) -> str:
-    """Sorted set, name -> sequence number, of all resources in a collection."""
-    return f"{PREFIX}index:{collection}"
+made_of = _key("made-of")
+"""Hash of a collection, digest of what a resource is made of -> name of the newest resource made of it.
 
+That resource may have failed or been deleted since, so check it. Entries never expire, except those of
+evaluations that no longer wait for their audit."""
 
-def referrers(name: str) -> str:
-    """Set of the names of those that refer to the resource and keep it from being deleted."""
-    return f"{PREFIX}referrers:{name}"
+audits_of = _key("audits-of")
+"""Sorted set of an `audit_digest`, name -> sequence number, of the audits of these inputs.
 
+Names of deleted audits may stay."""
 
-def made_of(collection: str) -> str:
-    """Hash, digest of what a resource is made of -> name of the newest that was made of it.
+audits_of_classifier = _key("audits-of-classifier")
+"""Sorted set of a SHA-256, name -> sequence number, of the audits of these bytes of a classifier.
 
-    The name may be that of a resource that failed or was deleted since: who reads it looks. Entries stay, but
-    for those of evaluations that no longer wait for their audit.
-    """
-    return f"{PREFIX}made-of:{collection}"
-
-
-def audits_of(inputs: str) -> str:
-    """Sorted set, name -> sequence number, of the audits of one classifier, VAE and dataset.
-
-    `inputs` is the digest of the three (audited_inputs.py). Names of audits that were deleted may stay.
-    """
-    return f"{PREFIX}audits-of:{inputs}"
-
-
-def audits_of_classifier(sha256: str) -> str:
-    """Sorted set, name -> sequence number, of the audits of a classifier's bytes. Deleted ones may stay."""
-    return f"{PREFIX}audits-of-classifier:{sha256}"
+Names of deleted audits may stay."""
 
 
 def request(collection: str, request_id: str) -> str:
@@ -108,102 +104,73 @@ def request(collection: str, request_id: str) -> str:
     return f"{PREFIX}request:{collection}:{request_id}"
 
 
-def chunks(audit: str) -> str:
-    """Hash, shard number -> JSON {sha256, size_bytes, records, candidates}; numbered from 0 without gaps."""
-    return f"{PREFIX}chunks:{audit}"
+chunks = _key("chunks")
+"""Hash, shard number -> JSON {sha256, size_bytes, records, candidates}; numbered from 0 without gaps."""
 
+regions = _key("regions")
+"""Hash, region number -> serialized Region as the search found it; numbers are 0, 1, ... without gaps."""
 
-def regions(audit: str) -> str:
-    """Hash, region number -> serialized Region as the search found it; numbers are 0, 1, ... without gaps."""
-    return f"{PREFIX}regions:{audit}"
+predictions = _key("predictions")
+"""Hash, region number -> predicted class."""
 
+label_tasks = _key("label-tasks")
+"""Hash, number of a region or gold task -> JSON of its leases and answers (see labels/tasks.lua)."""
 
-def predictions(audit: str) -> str:
-    """Hash, region number -> predicted class."""
-    return f"{PREFIX}predictions:{audit}"
+label_states = _key("label-states")
+"""Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
 
+label_places = _key("label-places")
+"""Sorted set, region number (nine digits) -> minus its harm, of the regions with a free place."""
 
-def label_tasks(audit: str) -> str:
-    """Hash, number of a region or gold task -> JSON of its leases and answers (see labels/tasks.lua)."""
-    return f"{PREFIX}label-tasks:{audit}"
+label_leases = _key("label-leases")
+"""Sorted set, `{region number}:{token}` -> Redis time in ms when the lease ends."""
 
+label_frozen = _key("label-frozen")
+"""Set of the numbers of regions whose label a correction or a region split used."""
 
-def label_states(audit: str) -> str:
-    """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
-    return f"{PREFIX}label-states:{audit}"
+label_imports = _key("label-imports")
+"""Hash, id of an imported annotation -> `{region number}:{vote}`. Entries stay."""
 
+label_seen = _key("label-seen")
+"""Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
 
-def label_places(audit: str) -> str:
-    """Sorted set, region number (nine digits) -> minus its harm, of the regions with a free place."""
-    return f"{PREFIX}label-places:{audit}"
+The first are annotators who hold, answered or skipped a task, and don't get it again. The second gave a
+gold task or their answer to it back, and get it next."""
 
+label_history = _key("label-history")
+"""Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
 
-def label_leases(audit: str) -> str:
-    """Sorted set, `{region number}:{token}` -> Redis time in ms when the lease ends."""
-    return f"{PREFIX}label-leases:{audit}"
+label_gold = _key("label-gold")
+"""Hash, number of a gold task -> serialized Region with only its name and its sheets."""
 
-
-def label_frozen(audit: str) -> str:
-    """Set of the numbers of regions whose label a correction or a split used."""
-    return f"{PREFIX}label-frozen:{audit}"
-
-
-def label_imports(audit: str) -> str:
-    """Hash, id of an annotation that was imported -> `{region number}:{vote}`; its entries stay."""
-    return f"{PREFIX}label-imports:{audit}"
-
-
-def label_seen(audit: str) -> str:
-    """Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
-
-    The first are those who hold, answered or skipped a task, and don't get it again; the second those who
-    gave a gold task or their answer to it back, and get it next.
-    """
-    return f"{PREFIX}label-seen:{audit}"
-
-
-def label_history(audit: str) -> str:
-    """Hash, annotator -> JSON list of the numbers of the tasks that they answered, the last one last."""
-    return f"{PREFIX}label-history:{audit}"
-
-
-def label_gold(audit: str) -> str:
-    """Hash, number of a gold task -> serialized Region with nothing but its name and its sheets."""
-    return f"{PREFIX}label-gold:{audit}"
-
-
-LABEL_UNJUDGED = PREFIX + "label-unjudged"
-"""Hash, audit -> Redis time in us of the last change of its answers, where a worker has not judged it
-(Dawid-Skene only). Submit and undo set it; the worker's verdicts remove an audit whose time is still the one
-that they saw."""
+LABEL_ESTIMATES_DUE = PREFIX + "label-unjudged"
+"""Hash, audit -> Redis time in us of the last change of its answers, until a worker has estimated their
+consensus (Dawid-Skene only). Submit and undo set it. Publishing estimates removes an audit whose time is
+still the one that the worker saw."""
 
 LABEL_MIXED = PREFIX + "label-mixed"
-"""Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, the
-one that takes that back removes it, both in the same step as the state, and both publish the region's name on
-`CHANGED` (as every decision on a region does). Who has split a region, or says why it stays whole, removes
-its name. A deleted audit's names stay until somebody looks for them in vain."""
-
+"""Set of the names of regions that wait to be split. The script that makes a region MIXED adds its name, and
+the one that takes that back removes it, in the same step as the state. Publishing a region split removes the
+name, too. Names of a deleted audit stay until a worker looks for them."""
 
 WEBHOOK_DELIVERIES = PREFIX + "webhook-deliveries"
-"""Sorted set, id of a delivery of MLflow's -> Redis time in ms when it was accepted; kept for an hour, longer
-than a signature is good for."""
+"""Sorted set, id of a delivery from MLflow -> Redis time in ms when it was accepted. Kept for an hour, longer
+than a signature is valid."""
 
 WEBHOOK_EVENTS = PREFIX + "webhook-events"
-"""Hash, id of a delivery -> JSON {model, version, tries, failures}, from its acceptance until it is done."""
+"""Hash, id of a delivery -> JSON {model, version, tries, failures}, until the delivery is done."""
 
 WEBHOOK_DUE = PREFIX + "webhook-due"
-"""Sorted set, id of a delivery that is not done -> Redis time in ms when to take it up: the end of its lease
-while a process has it."""
+"""Sorted set, id of a delivery that is not done -> Redis time in ms when it is due. While a process works on
+it, that is the end of the lease."""
 
-
-def splits(audit: str) -> str:
-    """Hash, region number -> JSON {parts, reason}: what became of the MIXED regions that waited."""
-    return f"{PREFIX}splits:{audit}"
+region_splits = _key("splits")
+"""Hash, region number -> JSON {parts, reason}: the outcome for a MIXED region."""
 
 
 def label_keys(audit: str) -> list[str]:
-    """Return what the label scripts take, in their order."""
-    return [*_label_keys_of(audit), LABEL_UNJUDGED, LABEL_MIXED, resource(audit)]
+    """Return the keys of the label scripts, in their order."""
+    return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit)]
 
 
 def _label_keys_of(audit: str) -> list[str]:
@@ -220,17 +187,14 @@ def _label_keys_of(audit: str) -> list[str]:
 
 
 def belongings(name: str) -> list[str]:
-    """Return the keys that are deleted with a resource, beside its own hash and its place in the index."""
-    published = [chunks(name), regions(name), predictions(name), splits(name)]
+    """Return the keys that are deleted with a resource, besides its own hash and its place in the index."""
+    published = [chunks(name), regions(name), predictions(name), region_splits(name)]
     labeling = [*_label_keys_of(name), label_imports(name)]
-    return [referrers(name), *published, *labeling, resource(split_name(name))]
+    return [referrers(name), *published, *labeling, resource(region_split_name(name))]
 
 
-def upload(name: str) -> str:
-    """Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
-    return f"{PREFIX}upload:{name}"
+upload = _key("upload")
+"""Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
 
-
-def upload_parts(name: str) -> str:
-    """List of the file names of an upload's parts, in order; lives for the upload's TTL."""
-    return f"{PREFIX}upload-parts:{name}"
+upload_parts = _key("upload-parts")
+"""List of the file names of an upload's parts, in order; lives for the upload's TTL."""

@@ -1,4 +1,4 @@
-"""Runs the processes of the service until they are told to stop."""
+"""Runs the processes of the service until SIGTERM or SIGINT."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve_api(settings: Settings) -> None:
-    """The API alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
+    """Run the API alone. Raises `UnsafeListen`, `BackendUnavailable`, `OSError`."""
     listen.check(settings)
     with stop_event() as stop:
         async with open_backend(settings) as backend, ApiServer(backend) as api:
@@ -31,9 +31,9 @@ async def serve_api(settings: Settings) -> None:
 
 
 async def serve_web(settings: Settings) -> None:
-    """The pages alone, until SIGTERM or SIGINT. Raises UnsafeListen, BackendUnavailable, OSError."""
+    """Run the pages alone. Raises `UnsafeListen`, `BackendUnavailable`, `OSError`."""
     listen.check(settings, settings.web_address)
-    # Imported here, as the API does without it.
+    # Imported here: the API alone does not need it.
     from defuse_server.web.server import web_server
 
     with stop_event() as stop:
@@ -44,12 +44,14 @@ async def serve_web(settings: Settings) -> None:
 
 
 async def serve_all(settings: Settings) -> None:
-    """The API, the pages, a worker, and a Valkey of its own where no Redis is given, until SIGTERM or SIGINT.
+    """Run the API, the pages and a worker, and a Valkey if the settings name no Redis.
 
-    Without a signing key it makes one in its state folder, once. Raises UnsafeListen, SigningKeyUnusable,
-    OSError, and BackendUnavailable where another one has the state folder or the Valkey ended.
+    Without a signing key, it makes one in the state folder.
+
+    Raises `UnsafeListen`, `SigningKeyUnusable`, `OSError`, and `BackendUnavailable` if another process uses
+    the state folder or if the Valkey ends.
     """
-    # First of all: what can't be served must not start a database.
+    # Checked before anything starts.
     listen.check(settings)
     listen.check(settings, settings.web_address)
     from defuse_server.web.server import web_server
@@ -76,7 +78,7 @@ async def serve_all(settings: Settings) -> None:
         if not stop.is_set():
             raise BackendUnavailable(
                 f"the embedded Valkey ended; {settings.state_dir / 'valkey' / 'valkey.log'} says why. "
-                "Start again: what was acknowledged is kept"
+                "Start the service again: everything that it acknowledged is kept"
             )
         _log.info("stopping")
         for task in ended:
@@ -84,7 +86,7 @@ async def serve_all(settings: Settings) -> None:
 
 
 def _signing_key(settings: Settings) -> tuple[Path, bool]:
-    """A key that signs, and whether it was made here: a worker ends at once over one that does not sign."""
+    """Return a signing key that works, and whether it is new. A worker would end at once without one."""
     path = settings.signing_key or settings.state_dir / "signing-key.pem"
     made = settings.signing_key is None and not path.exists()
     if made:
@@ -99,19 +101,21 @@ def _announce(settings: Settings, port: int) -> None:
     if not address.startswith("unix:"):
         address = f"{address.rpartition(':')[0]}:{port}"
     _log.info("ready", address=address)
-    # Scripts that start the service wait for this line.
-    sys.stdout.write(f"ready: {address}\n")
-    sys.stdout.flush()
+    _print(f"ready: {address}")
 
 
 def _announce_web(url: str) -> None:
     _log.info("web.ready", url=url)
-    sys.stdout.write(f"web: {url}\n")
-    sys.stdout.flush()
+    _print(f"web: {url}")
 
 
 def _announce_key(path: Path) -> None:
     public = signing_key.public_path(path)
     _log.info("signing_key.made", path=str(path), public_key=str(public))
-    sys.stdout.write(f"signing key: made {path}; evidence is verified with {public}\n")
+    _print(f"signing key: made {path}; evidence is verified with {public}")
+
+
+def _print(line: str) -> None:
+    """Print a line at once: scripts that start the service wait for it."""
+    sys.stdout.write(f"{line}\n")
     sys.stdout.flush()

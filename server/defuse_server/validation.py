@@ -1,7 +1,4 @@
-"""What requests must look like.
-
-Every function here adds to a `Violations`, so that one answer names all faults.
-"""
+"""Checks of requests. Each function adds to a `Violations`, so one answer names all faults."""
 
 import math
 import re
@@ -20,31 +17,31 @@ DEVICE = re.compile(r"(auto|cpu|cuda:\d{1,3})?", re.ASCII)
 
 
 class Violations:
-    """Collects what is wrong with the fields of a request."""
+    """Collects the faults in the fields of a request."""
 
     def __init__(self) -> None:
         self._fields: list[tuple[str, str]] = []
 
     def require(self, holds: bool, field: str, description: str) -> None:
-        """Notes `description` (what was expected, what came) for `field`, unless the requirement holds."""
+        """Add `description` (what was expected, what came) for `field`, unless the requirement holds."""
         if not holds:
             self._fields.append((field, description))
 
     def attempt(self, parse: Callable[[], object]) -> None:
-        """Notes what `parse` finds, where it raises InvalidRequest."""
+        """Add the fields of an `InvalidRequest` that `parse` raises."""
         try:
             parse()
         except InvalidRequest as error:
             self._fields.extend(error.fields)
 
     def check(self) -> None:
-        """Raises InvalidRequest when something was noted."""
+        """Raise `InvalidRequest` if a fault was found."""
         if self._fields:
             raise InvalidRequest(self._fields)
 
 
 def creation(found: Violations, request: Any) -> None:
-    """The fields that every request has that makes a resource: `request_id` and `display_name`."""
+    """Check `request_id` and `display_name`, which every request that creates a resource has."""
     found.require(
         names.is_uuid4(request.request_id),
         "request_id",
@@ -54,22 +51,22 @@ def creation(found: Violations, request: Any) -> None:
 
 
 def name(found: Violations, field: str, value: str, collection: str) -> None:
-    """A resource name `{collection}/{id}`."""
+    """Check a resource name, `{collection}/{id}`."""
     found.attempt(lambda: names.resource_id(collection, value, field))
 
 
 def artifact(found: Violations, field: str, value: str) -> None:
-    """An artifact's name, `artifacts/{sha256}`."""
+    """Check an artifact's name, `artifacts/{sha256}`."""
     found.attempt(lambda: names.artifact_sha256(value, field))
 
 
 def region_name(found: Violations, field: str, value: str) -> None:
-    """A region's name, `audits/{id}/regions/{n}`."""
+    """Check a region's name, `audits/{id}/regions/{n}`."""
     found.attempt(lambda: names.parse_region_name(value, field))
 
 
 def text(found: Violations, field: str, value: str, most: int, least: int = 0) -> None:
-    """A text of `least` to `most` characters, all of them printable or line breaks."""
+    """Check a text of `least` to `most` characters, all printable, line breaks or tabs."""
     found.require(
         least <= len(value) <= most, field, f"expected {least} to {most} characters, got {len(value)}"
     )
@@ -81,28 +78,28 @@ def text(found: Violations, field: str, value: str, most: int, least: int = 0) -
 
 
 def member(found: Violations, field: str, value: int, enum: Any) -> None:
-    """A value of the enum; on the wire any number fits."""
+    """Check that a number is a value of the enum."""
     found.require(value in enum.values(), field, f"expected one of {', '.join(enum.keys())}, got {value}")
 
 
 def check_state(value: int, enum: Any) -> None:
-    """The filter of a List request; raises InvalidRequest."""
+    """Check the filter of a List request. Raises `InvalidRequest`."""
     violations = Violations()
     member(violations, "state", value, enum)
     violations.check()
 
 
 def device(found: Violations, field: str, value: str) -> None:
-    """A device as jobs name it."""
+    """Check the name of a device."""
     found.require(
         DEVICE.fullmatch(value) is not None,
         field,
-        f"expected auto, cpu, cuda:N or nothing for the server's default, got {value!r}",
+        f"expected auto, cpu, cuda:N, or nothing for the server's default, got {value!r}",
     )
 
 
 def between(found: Violations, field: str, value: int, low: int, high: int) -> None:
-    """An integer in `low`..`high`, or 0 for the default."""
+    """Check an integer in `low`..`high`, or 0 for the default."""
     found.require(
         value == 0 or low <= value <= high,
         field,
@@ -110,22 +107,13 @@ def between(found: Violations, field: str, value: int, low: int, high: int) -> N
     )
 
 
-def share(found: Violations, field: str, value: float, high: float = 1.0) -> None:
-    """A number in (0, high], or 0 for the default."""
-    found.require(
-        0 <= value <= high,
-        field,
-        f"expected more than 0 and at most {high:g} (0 for the default), got {value}",
-    )
-
-
 def finite(found: Violations, field: str, values: Iterable[float]) -> None:
-    """No NaN and no infinity."""
+    """Check that there is no NaN and no infinity."""
     found.require(all(map(math.isfinite, values)), field, "expected finite numbers, got NaN or infinity")
 
 
 def lease_s(found: Violations, request: Any) -> float:
-    """The length of the lease that a request asks for, in seconds."""
+    """Return the length of the lease that a request asks for, in seconds; 300 by default."""
     lease: Duration = request.lease
     if not request.HasField("lease"):
         return 300.0

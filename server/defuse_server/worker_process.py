@@ -1,4 +1,4 @@
-"""The worker child of `defuse-server up`: kept alive, and stopped with its parent."""
+"""The worker process of `defuse-server up`: restarted if it dies, and stopped with its parent."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ _log = structlog.get_logger(__name__)
 
 
 class WorkerProcess:
-    """One `defuse-server worker` for as long as the context lasts; one that dies is started again.
+    """One `defuse-server worker` for as long as the context lasts. If it dies, it is started again.
 
-    It gets its settings by environment, as command lines can be read by every user of the machine. It runs in
-    a session of its own, so that Ctrl-C reaches it through its parent, after the API has drained.
+    It gets its settings from its environment, because every user of the machine can read command lines. It
+    runs in a session of its own: Ctrl-C reaches it only through its parent, after the API has drained.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -35,7 +35,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the worker; None while there is none."""
+        """Process id of the worker, or None while there is none."""
         return None if self._process is None else self._process.pid
 
     async def __aenter__(self) -> "WorkerProcess":

@@ -6,7 +6,10 @@ import time
 import defuse.errors
 import grpc
 import pytest
-from defuse.messages import Audit, ErrorReason
+from defuse._enum_name import enum_name
+from defuse.messages import Audit, ErrorReason, JobState
+
+from tests.client.fake_server import Refusal
 
 CODES = [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK]
 
@@ -37,8 +40,8 @@ def test_the_drawn_hierarchy_is_the_one_that_is_there():
 @pytest.mark.parametrize(
     "code", [c for c in CODES if c is not grpc.StatusCode.UNAVAILABLE], ids=lambda c: c.name
 )
-def test_a_refused_call_raises_the_error_of_its_code_at_once(client, server, refusal, code):
-    server.on("AuditService/GetAudit", refusal(code, "not this one"))
+def test_a_refused_call_raises_the_error_of_its_code_at_once(client, server, code):
+    server.on("AuditService/GetAudit", Refusal(code, "not this one"))
     with pytest.raises(defuse.errors.ERROR_BY_CODE[code], match="not this one") as caught:
         client.get_audit("audits/a")
     assert caught.value.code is code
@@ -46,11 +49,11 @@ def test_a_refused_call_raises_the_error_of_its_code_at_once(client, server, ref
     assert len(server.asked("AuditService/GetAudit")) == 1
 
 
-def test_an_error_carries_the_reason_the_figures_and_the_fields(client, server, refusal):
+def test_an_error_carries_the_reason_the_figures_and_the_fields(client, server):
     fields = [("config.tau", "expected (0, 1], got 2")]
     server.on(
         "AuditService/CreateAudit",
-        refusal(
+        Refusal(
             grpc.StatusCode.INVALID_ARGUMENT,
             "1 field",
             reason="INVALID_FIELD",
@@ -73,9 +76,9 @@ def test_an_error_carries_the_reason_the_figures_and_the_fields(client, server, 
     [("FROM_THE_FUTURE", "defuse.dev"), ("WRONG_STATE", "example.com")],
     ids=["new", "foreign"],
 )
-def test_a_reason_that_is_not_ours_leaves_the_code(client, server, refusal, reason, domain):
+def test_a_reason_that_is_not_ours_leaves_the_code(client, server, reason, domain):
     server.on(
-        "AuditService/GetAudit", refusal(grpc.StatusCode.FAILED_PRECONDITION, reason=reason, domain=domain)
+        "AuditService/GetAudit", Refusal(grpc.StatusCode.FAILED_PRECONDITION, reason=reason, domain=domain)
     )
     with pytest.raises(defuse.FailedPrecondition) as caught:
         client.get_audit("audits/a")
@@ -89,8 +92,13 @@ def test_a_call_without_an_answer_ends_at_its_deadline(client, server):
         client.get_audit("audits/a", timeout_s=0.2)
 
 
-def test_a_call_that_broke_before_its_status_came_is_asked_again(client, server, refusal):
-    broken = refusal(grpc.StatusCode.INTERNAL, "Internal error from Core")
+def test_a_call_that_broke_before_its_status_came_is_asked_again(client, server):
+    broken = Refusal(grpc.StatusCode.INTERNAL, "Internal error from Core")
     server.on("AuditService/GetAudit", broken, Audit(name="audits/a"))
     assert client.get_audit("audits/a").name == "audits/a"
     assert len(server.asked("AuditService/GetAudit")) == 2
+
+
+@pytest.mark.parametrize(("value", "name"), [(JobState.JOB_STATE_RUNNING, "RUNNING"), (99, "99")])
+def test_a_value_that_this_client_does_not_know_has_its_number_as_name(value, name):
+    assert enum_name(JobState, value) == name

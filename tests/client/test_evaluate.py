@@ -6,6 +6,8 @@ import pytest
 from defuse.messages import ErrorReason, Evaluation, Evidence, JobState, LabelingFigures, Verdict
 from defuse.v1.promotion_service_pb2 import WatchEvaluationResponse
 
+from tests.client.fake_server import Refusal
+
 CREATE = "PromotionService/CreateEvaluation"
 POLICY = "version: 1\n"
 
@@ -49,11 +51,11 @@ def test_one_that_was_judged_before_is_the_answer_at_once(client, server):
     assert client.evaluate("classifiers/b", "classifiers/c", "audits/a") == judged
 
 
-def test_a_wrong_policy_names_its_lines(client, server, refusal):
+def test_a_wrong_policy_names_its_lines(client, server):
     fields = [("policy:3", "line 3, column 5: unknown check")]
     server.on(
         CREATE,
-        refusal(
+        Refusal(
             grpc.StatusCode.INVALID_ARGUMENT, "the policy is wrong", reason="POLICY_INVALID", fields=fields
         ),
     )

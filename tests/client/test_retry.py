@@ -8,6 +8,8 @@ import grpc
 import pytest
 from defuse._retry import Retries
 
+from tests.client.fake_server import UNAVAILABLE, Refusal
+
 
 class Clock:
     def __init__(self):
@@ -59,8 +61,8 @@ def test_a_timeout_must_be_positive(timeout_s):
         Retries(timeout_s)
 
 
-def test_a_create_is_repeated_with_the_same_request_id(client, server, unavailable, audit):
-    server.on("AuditService/CreateAudit", unavailable, unavailable, audit("QUEUED"))
+def test_a_create_is_repeated_with_the_same_request_id(client, server, audit):
+    server.on("AuditService/CreateAudit", UNAVAILABLE, UNAVAILABLE, audit("QUEUED"))
     made = client.start_audit("classifiers/c", "vaes/v", "datasets/d", seed=7, preset="paper")
     assert made.name == "audits/a"
     requests = server.asked("AuditService/CreateAudit")
@@ -78,8 +80,8 @@ def test_two_creates_have_two_request_ids(client, server, audit):
     assert first.request_id != second.request_id
 
 
-def test_retries_end_with_unavailable_at_the_deadline(client, server, unavailable):
-    server.on("AuditService/GetAudit", unavailable)
+def test_retries_end_with_unavailable_at_the_deadline(client, server):
+    server.on("AuditService/GetAudit", UNAVAILABLE)
     started = time.monotonic()
     with pytest.raises(defuse.Unavailable, match="the server stops"):
         client.get_audit("audits/a", timeout_s=0.5)
@@ -87,8 +89,8 @@ def test_retries_end_with_unavailable_at_the_deadline(client, server, unavailabl
     assert len(server.asked("AuditService/GetAudit")) > 1
 
 
-def test_the_delay_that_the_server_asks_for_is_kept(client, server, refusal, audit):
-    busy = refusal(grpc.StatusCode.UNAVAILABLE, retry_s=0.4)
+def test_the_delay_that_the_server_asks_for_is_kept(client, server, audit):
+    busy = Refusal(grpc.StatusCode.UNAVAILABLE, retry_s=0.4)
     server.on("AuditService/GetAudit", busy, audit("QUEUED"))
     started = time.monotonic()
     client.get_audit("audits/a")

@@ -14,6 +14,8 @@ from defuse.v1.audit_service_pb2 import (
     WatchAuditResponse,
 )
 
+from tests.client.fake_server import UNAVAILABLE, Refusal
+
 STREAM = "AuditService/StreamMisclassifications"
 
 
@@ -22,16 +24,16 @@ def batch(*seeds: int) -> StreamMisclassificationsResponse:
     return StreamMisclassificationsResponse(misclassifications=found, cursor=f"after-{seeds[-1]}")
 
 
-def test_misclassifications_resume_from_the_last_cursor(client, server, unavailable):
-    server.on(STREAM, [batch(0, 1), batch(2), unavailable], unavailable, [batch(3, 4)])
+def test_misclassifications_resume_from_the_last_cursor(client, server):
+    server.on(STREAM, [batch(0, 1), batch(2), UNAVAILABLE], UNAVAILABLE, [batch(3, 4)])
     assert [found.seed_index for found in client.misclassifications("audits/a")] == [0, 1, 2, 3, 4]
     assert [request.cursor for request in server.asked(STREAM)] == ["", "after-2", "after-2"]
 
 
-def test_regions_resume_from_the_last_cursor(client, server, unavailable):
+def test_regions_resume_from_the_last_cursor(client, server):
     first = StreamRegionsResponse(regions=[Region(name="audits/a/regions/0")], cursor="c1")
     second = StreamRegionsResponse(regions=[Region(name="audits/a/regions/1")], cursor="c2")
-    server.on("AuditService/StreamRegions", [first, unavailable], [second])
+    server.on("AuditService/StreamRegions", [first, UNAVAILABLE], [second])
     names = [region.name for region in client.regions("audits/a")]
     assert names == ["audits/a/regions/0", "audits/a/regions/1"]
     assert [request.cursor for request in server.asked("AuditService/StreamRegions")] == ["", "c1"]
@@ -44,16 +46,16 @@ def test_batches_begin_at_the_cursor_that_a_program_kept(client, server):
     assert server.asked(STREAM)[0].cursor == "kept"
 
 
-def test_another_error_ends_the_stream(client, server, refusal):
-    server.on(STREAM, [batch(0), refusal(grpc.StatusCode.NOT_FOUND, "deleted")], [batch(1)])
+def test_another_error_ends_the_stream(client, server):
+    server.on(STREAM, [batch(0), Refusal(grpc.StatusCode.NOT_FOUND, "deleted")], [batch(1)])
     stream = client.misclassifications("audits/a")
     assert next(stream).seed_index == 0
     with pytest.raises(defuse.NotFound, match="deleted"):
         next(stream)
 
 
-def test_a_stream_gives_up_when_no_server_comes_back(client, server, unavailable):
-    server.on(STREAM, [batch(0), unavailable], unavailable)
+def test_a_stream_gives_up_when_no_server_comes_back(client, server):
+    server.on(STREAM, [batch(0), UNAVAILABLE], UNAVAILABLE)
     stream = client.misclassifications("audits/a", timeout_s=0.3)
     assert next(stream).seed_index == 0
     with pytest.raises(defuse.Unavailable):
@@ -81,11 +83,11 @@ def test_a_watch_outlives_a_restart_of_the_server(client, server, restart, audit
     assert successor.asked("AuditService/WatchAudit")[0].cursor == "c1"
 
 
-def test_a_watch_that_was_silent_for_longer_than_the_timeout_is_resumed(client, server, unavailable, audit):
+def test_a_watch_that_was_silent_for_longer_than_the_timeout_is_resumed(client, server, audit):
     def silent(request):
         yield WatchAuditResponse(audit=audit("QUEUED"), cursor="c1")
         time.sleep(0.6)
-        yield unavailable
+        yield UNAVAILABLE
 
     server.on("AuditService/WatchAudit", silent, [WatchAuditResponse(audit=audit("SUCCEEDED"), cursor="c2")])
     states = [job.state for job in client.watch("audits/a", timeout_s=0.4)]

@@ -9,6 +9,8 @@ import pytest
 from defuse.messages import Artifact, Upload
 from defuse.v1.artifact_service_pb2 import DownloadResponse
 
+from tests.client.fake_server import UNAVAILABLE, Refusal
+
 CONTENT = random.Random(1).randbytes(200_000)
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
 ARTIFACT = Artifact(name=f"artifacts/{DIGEST}", sha256=DIGEST, size_bytes=len(CONTENT))
@@ -17,12 +19,11 @@ ARTIFACT = Artifact(name=f"artifacts/{DIGEST}", sha256=DIGEST, size_bytes=len(CO
 class Store:
     """Takes uploads; the first of them break off after `breaks_at` bytes each."""
 
-    def __init__(self, server, refusal, breaks_at=()):
+    def __init__(self, server, breaks_at=()):
         self.data = b""
         self.headers = []
         self._breaks_at = list(breaks_at)
-        self._refusal = refusal
-        server.on("ArtifactService/GetArtifact", refusal(grpc.StatusCode.NOT_FOUND))
+        server.on("ArtifactService/GetArtifact", Refusal(grpc.StatusCode.NOT_FOUND))
         server.on("ArtifactService/Upload", self.upload)
         server.on("ArtifactService/GetUpload", self.get_upload)
 
@@ -30,19 +31,19 @@ class Store:
         header = next(requests).header
         self.headers.append(header)
         if header.offset != len(self.data):
-            raise self._refusal(grpc.StatusCode.FAILED_PRECONDITION, reason="OFFSET_MISMATCH")
+            raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, reason="OFFSET_MISMATCH")
         limit = self._breaks_at.pop(0) if self._breaks_at else None
         for request in requests:
             assert 0 < len(request.data) <= 1 << 20
             self.data += request.data
             if limit is not None and len(self.data) >= limit:
-                raise self._refusal(grpc.StatusCode.UNAVAILABLE)
+                raise Refusal(grpc.StatusCode.UNAVAILABLE)
         return ARTIFACT
 
     def get_upload(self, request):
         assert request.name == self.headers[-1].upload
         if not self.data:
-            raise self._refusal(grpc.StatusCode.NOT_FOUND)
+            raise Refusal(grpc.StatusCode.NOT_FOUND)
         return Upload(name=request.name, committed_bytes=len(self.data))
 
 
@@ -53,16 +54,16 @@ def source(tmp_path):
     return path
 
 
-def test_an_upload_carries_all_bytes_and_their_digest(client, server, refusal, source):
-    store = Store(server, refusal)
+def test_an_upload_carries_all_bytes_and_their_digest(client, server, source):
+    store = Store(server)
     assert client.upload(source) == ARTIFACT
     assert store.data == CONTENT
     (header,) = store.headers
     assert (header.sha256, header.size_bytes, header.offset) == (DIGEST, len(CONTENT), 0)
 
 
-def test_a_broken_upload_goes_on_from_what_is_committed(client, server, refusal, source):
-    store = Store(server, refusal, breaks_at=[0, 70_000, 150_000])
+def test_a_broken_upload_goes_on_from_what_is_committed(client, server, source):
+    store = Store(server, breaks_at=[0, 70_000, 150_000])
     seen = []
     assert client.upload(source, on_progress=seen.append) == ARTIFACT
     assert store.data == CONTENT
@@ -73,10 +74,8 @@ def test_a_broken_upload_goes_on_from_what_is_committed(client, server, refusal,
     assert (seen[-1].done_bytes, seen[-1].total_bytes, seen[-1].path) == (200_000, 200_000, source)
 
 
-def test_an_upload_asks_again_where_it_stands_when_the_server_was_still_storing(
-    client, server, refusal, source
-):
-    store = Store(server, refusal, breaks_at=[70_000])
+def test_an_upload_asks_again_where_it_stands_when_the_server_was_still_storing(client, server, source):
+    store = Store(server, breaks_at=[70_000])
     late = iter([Upload(committed_bytes=1)])
     server.on("ArtifactService/GetUpload", lambda request: next(late), store.get_upload)
     assert client.upload(source) == ARTIFACT
@@ -84,9 +83,9 @@ def test_an_upload_asks_again_where_it_stands_when_the_server_was_still_storing(
     assert [header.offset for header in store.headers][1] == 1
 
 
-def test_an_upload_whose_answer_got_lost_is_done(client, server, refusal, source):
-    store = Store(server, refusal, breaks_at=[len(CONTENT)])
-    server.on("ArtifactService/GetArtifact", refusal(grpc.StatusCode.NOT_FOUND), ARTIFACT)
+def test_an_upload_whose_answer_got_lost_is_done(client, server, source):
+    store = Store(server, breaks_at=[len(CONTENT)])
+    server.on("ArtifactService/GetArtifact", Refusal(grpc.StatusCode.NOT_FOUND), ARTIFACT)
     server.on("ArtifactService/GetUpload", Upload(committed_bytes=len(CONTENT), artifact=ARTIFACT.name))
     assert client.upload(source) == ARTIFACT
     assert len(store.headers) == 1
@@ -99,9 +98,9 @@ def test_bytes_that_the_server_has_are_not_sent(client, server, source):
     assert not server.asked("ArtifactService/Upload")
 
 
-def test_an_upload_that_never_gets_further_is_given_up(client, server, refusal, unavailable, source):
-    Store(server, refusal)
-    server.on("ArtifactService/Upload", unavailable)
+def test_an_upload_that_never_gets_further_is_given_up(client, server, source):
+    Store(server)
+    server.on("ArtifactService/Upload", UNAVAILABLE)
     server.on("ArtifactService/GetUpload", Upload(committed_bytes=5))
     with pytest.raises(defuse.Unavailable):
         client.upload(source, timeout_s=0.5)
@@ -121,12 +120,12 @@ def chunks(begin: int, end: int) -> list[DownloadResponse]:
     ]
 
 
-def test_a_broken_download_goes_on_and_the_file_is_right(client, server, unavailable, tmp_path):
+def test_a_broken_download_goes_on_and_the_file_is_right(client, server, tmp_path):
     server.on("ArtifactService/GetArtifact", ARTIFACT)
     server.on(
         "ArtifactService/Download",
-        [*chunks(0, 90_000), unavailable],
-        unavailable,
+        [*chunks(0, 90_000), UNAVAILABLE],
+        UNAVAILABLE,
         chunks(90_000, len(CONTENT)),
     )
     out = tmp_path / "out.onnx"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import defuse
 import pytest
-from defuse.registries.errors import AliasMoved, VersionChanged
-from defuse.registries.folder import FolderRegistry
-from defuse.registries.gate import EVIDENCE_FILES, gate
-from defuse.registries.request import GateRequest
+from defuse.model_registries.errors import AliasMoved, VersionChanged
+from defuse.model_registries.folder import FolderRegistry
+from defuse.model_registries.gate import EVIDENCE_FILES, gate
+from defuse.model_registries.request import GateRequest
 
 from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 
@@ -115,7 +115,7 @@ def test_a_version_that_bears_the_alias_without_a_verdict_is_refused(
 ) -> None:
     ran = gate_version("1", "--audit", materials.labeled)
     assert ran.code == 64
-    assert "version 1 of digits bears champion already" in ran.err
+    assert "it already points to the candidate, version 1," in ran.err
 
 
 def test_an_audit_of_another_classifier_is_refused(
@@ -124,7 +124,7 @@ def test_an_audit_of_another_classifier_is_refused(
     (place / "digits" / "aliases" / "champion").write_text("3")
     ran = gate_version("2", "--audit", materials.labeled)
     assert ran.code == 64
-    assert "whose bytes are not those of digits version 3, which bears champion" in ran.err
+    assert "expected an audit of digits version 3, to which champion points" in ran.err
 
 
 class Meddled(FolderRegistry):
@@ -153,7 +153,7 @@ def test_bytes_that_change_before_the_move_promote_nothing(
         place, lambda: (place / "digits" / version / "model.onnx").write_bytes(b"others") and None
     )
     request = GateRequest("digits", "2", "champion", materials.labeled, policy=POLICY)
-    with pytest.raises(VersionChanged, match=f"version {version} of digits changed while it was judged"):
+    with pytest.raises(VersionChanged, match=f"version {version} of digits changed while it was evaluated"):
         client.run_flow(gate(registry, request))
     assert champion(place) == "1"
 

@@ -13,10 +13,10 @@ from typing import Any
 
 import defuse
 import pytest
-from defuse.registries.errors import VersionChanged
-from defuse.registries.gate import EVIDENCE_FILES, gate
-from defuse.registries.mlflow import MlflowRegistry
-from defuse.registries.request import GateRequest
+from defuse.model_registries.errors import VersionChanged
+from defuse.model_registries.gate import EVIDENCE_FILES, gate
+from defuse.model_registries.mlflow import MlflowRegistry
+from defuse.model_registries.request import GateRequest
 
 from tests.e2e.gate_materials import POLICY, Materials, Ran, run
 from tests.e2e.mlflow_model import Model
@@ -194,7 +194,7 @@ def test_a_version_without_its_files_is_an_error(
     (model.artifacts("2") / "MLmodel").unlink()
     ran = gate_version(model, "2", "--audit", gate_materials.labeled)
     assert ran.code == 64, ran.err
-    assert "has no MLmodel file" in ran.err
+    assert "expected an MLmodel file" in ran.err
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_bytes_that_change_in_mlflow_meanwhile_promote_nothing(
 ) -> None:
     file = model.artifacts("2") / "model.onnx"
     request = GateRequest(model.name, "2", "champion", gate_materials.labeled, policy=POLICY)
-    with pytest.raises(VersionChanged, match="changed while it was judged"):
+    with pytest.raises(VersionChanged, match="changed while it was evaluated"):
         client.run_flow(
             gate(
                 MlflowRegistry(model.server.uri),

@@ -161,7 +161,7 @@ def test_gitlab_deploys_only_what_passed(gate_materials: Materials, tmp_path: Pa
         ("3", "labeled", "", 1, "FAILED the gate: not deploying"),
         ("2", "unlabeled", "", 2, "INCONCLUSIVE"),
         ("2", "labeled", NOWHERE, 69, "can't be reached: not deploying"),
-        ("9", "labeled", "", 64, "could not judge (exit 64): not deploying"),
+        ("9", "labeled", "", 64, "could not decide (exit 64): not deploying"),
     ],
 )
 def test_the_hook_lets_only_a_pass_deploy(

@@ -14,10 +14,11 @@ from defuse_server.findings.chunks import Chunks
 from defuse_server.findings.regions import Regions
 from defuse_server.host.redis_client import connect
 from defuse_server.host.valkey import EmbeddedValkey
-from defuse_server.labels.consensus import Verdicts
+from defuse_server.labels.consensus_estimates import ConsensusEstimates
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import region_name
+from defuse_server.records.creation import NewResource
 from defuse_server.records.resources import Resources
 from defuse_server.store.artifacts import ArtifactStore
 from defuse_server.store.uploads import Uploads
@@ -68,8 +69,8 @@ def labeling(redis: Redis, resources: Resources) -> Labeling:
 
 
 @pytest.fixture
-def verdicts(redis: Redis) -> Verdicts:
-    return Verdicts(redis)
+def estimates(redis: Redis) -> ConsensusEstimates:
+    return ConsensusEstimates(redis)
 
 
 @pytest.fixture
@@ -108,7 +109,9 @@ class AuditPublisher:
         Without `limit`, no more than `wanted` are asked.
         """
         names = [f"class {label}" for label in range(classes)]
-        dataset, _ = await self._resources.create(Dataset(class_names=names), str(uuid.uuid4()), b"")
+        dataset, _ = await self._resources.create(
+            NewResource(Dataset(class_names=names), str(uuid.uuid4()), b"")
+        )
         labeling = LabelingConfig(
             method=f"CONSENSUS_METHOD_{method.upper()}",
             max_annotators_per_region=limit or wanted,
@@ -116,7 +119,7 @@ class AuditPublisher:
         )
         config = AuditConfig(annotators_per_region=wanted, labeling=labeling)
         audit, _ = await self._resources.create(
-            Audit(dataset=dataset.name, config=config), str(uuid.uuid4()), b""
+            NewResource(Audit(dataset=dataset.name, config=config), str(uuid.uuid4()), b"")
         )
         running = {"state": JobState.JOB_STATE_RUNNING, "attempt": 1}
         await self._redis.hset(redis_keys.resource(audit.name), mapping=running)

@@ -1,4 +1,4 @@
-"""All commands, and the options before them."""
+"""All commands, and the options that come before a command."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import typer
 from defuse.cli import (
     audit,
     correct,
+    download,
     gate,
     jobs,
     label,
     label_report,
+    model_registry_gate,
     push,
-    registry_gate,
-    transfer,
     vae,
     verify_evidence,
 )
-from defuse.cli.session import Server
+from defuse.cli.connection import Server
 
 app = typer.Typer(
     name="defuse",
@@ -28,38 +28,40 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     epilog=(
-        "A token is taken from DEFUSE_TOKEN. "
-        "Exit codes: 0 done or PASS, 1 FAIL, 2 INCONCLUSIVE, 64 usage, 69 no server, 70 anything else."
+        "The environment variable DEFUSE_TOKEN holds the server's token. Exit codes: 0 done or PASS, 1 FAIL, "
+        "2 INCONCLUSIVE, 64 wrong usage, 69 no server, 70 any other error."
     ),
 )
 app.add_typer(push.app, name="push")
 app.add_typer(audit.app, name="audit")
 app.add_typer(vae.app, name="vae")
 app.add_typer(label.app, name="label")
-app.add_typer(registry_gate.mlflow, name="mlflow")
-app.add_typer(registry_gate.folder, name="folder")
+app.add_typer(model_registry_gate.mlflow, name="mlflow")
+app.add_typer(model_registry_gate.folder, name="folder")
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("label-report")(label_report.label_report)
 app.command("correct")(correct.correct)
 app.command("gate")(gate.gate)
 app.command("verify-evidence")(verify_evidence.verify_evidence)
-app.command("download")(transfer.download)
+app.command("download")(download.download)
 
 
 @app.callback()
 def server_options(
     context: typer.Context,
     address: Annotated[
-        str | None, typer.Option(help="host:port of the server; default DEFUSE_ADDRESS or 127.0.0.1:50151.")
+        str | None,
+        typer.Option(help="The server's host:port. By default DEFUSE_ADDRESS, or else 127.0.0.1:50151."),
     ] = None,
     tls_ca: Annotated[
-        Path | None, typer.Option(help="PEM file with the server's CA; default DEFUSE_TLS_CA.")
+        Path | None,
+        typer.Option(help="Use TLS and trust the CAs in this PEM file. By default DEFUSE_TLS_CA."),
     ] = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Use TLS with the CAs that gRPC brings.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="Use TLS and trust gRPC's own CAs.")] = False,
     timeout_s: Annotated[
-        float, typer.Option(min=0.001, help="How long to try to reach the server, in seconds.")
+        float, typer.Option(min=0.001, help="Seconds to keep trying when the server does not answer.")
     ] = 30.0,
 ) -> None:
-    """Keep the options that say where the server is."""
+    """Keep the options that describe the server."""
     context.obj = Server(address, tls_ca, tls, timeout_s)

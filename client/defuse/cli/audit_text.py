@@ -1,16 +1,17 @@
-"""Audits, misclassifications and regions for people."""
+"""Audits, misclassifications and regions as text."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from defuse.cli.output import people, share, span, when, write_facts, write_table
+from defuse._enum_name import enum_name
+from defuse.cli.figures import misread_per_million, share, share_with_interval, span, when
+from defuse.cli.output import stdout, write_facts, write_table
 from defuse.cli.progress import state_of
-from defuse.cli.saturation import write_saturation
+from defuse.cli.saturation_curve import write_saturation
 from defuse.messages import (
     Audit,
     CalibrationFigures,
-    Interval,
     JobState,
     Misclassification,
     Region,
@@ -21,26 +22,26 @@ from defuse.messages import (
 
 _STOPPED = {
     StopReason.STOP_REASON_SEEDS_EXHAUSTED: "every seed was searched",
-    StopReason.STOP_REASON_SATURATED: "no new regions came into sight",
-    StopReason.STOP_REASON_CANDIDATE_BUDGET: "the budget of candidates was spent",
-    StopReason.STOP_REASON_TIME_BUDGET: "the budget of time was spent",
+    StopReason.STOP_REASON_SATURATED: "no new regions were found",
+    StopReason.STOP_REASON_CANDIDATE_BUDGET: "the candidate budget was spent",
+    StopReason.STOP_REASON_TIME_BUDGET: "the time budget was spent",
 }
 
 
 def write_audit(audit: Audit) -> None:
-    """Write all that matters of one audit."""
+    """Write the state, the counts and the figures of an audit."""
     progress, preflight = audit.progress, audit.preflight
     running = audit.state == JobState.JOB_STATE_RUNNING
     stage = f"{progress.stage} {progress.done}/{progress.total} {progress.unit}"
     write_facts(
         [
             ("name", audit.name),
-            ("called", audit.display_name),
+            ("display name", audit.display_name),
             ("state", state_of(audit)),
             ("failure", audit.failure.message),
             ("stage", stage if running else ""),
             ("left in this stage", _remaining(audit) if running else ""),
-            ("before it", progress.queue_position or None),
+            ("before it in the queue", progress.queue_position or None),
             ("device", progress.device),
             ("readability", share(preflight.readability) if audit.HasField("preflight") else ""),
             ("seeds", audit.seed_count),
@@ -56,7 +57,7 @@ def write_audit(audit: Audit) -> None:
         + [("warning", f"{warning.reason}: {warning.message}") for warning in audit.warnings]
     )
     if audit.saturation:
-        people.print()
+        stdout.print()
         write_saturation(audit.saturation)
 
 
@@ -77,26 +78,22 @@ def _remaining(audit: Audit) -> str:
 def write_audits(audits: Sequence[Audit]) -> None:
     """Write a table of audits."""
     rows = [
-        (
-            audit.name,
-            audit.display_name,
-            state_of(audit),
-            audit.misclassification_count,
-            audit.region_count,
-            when(audit.times.create_time),
-        )
+        {
+            "audit": audit.name,
+            "display name": audit.display_name,
+            "state": state_of(audit),
+            "misclassifications": audit.misclassification_count,
+            "regions": audit.region_count,
+            "created": when(audit.times.create_time),
+        }
         for audit in audits
     ]
-    write_table(
-        ("audit", "called", "state", "misclassifications", "regions", "created"),
-        rows,
-        "There is no audit. Start one: defuse audit start --help",
-    )
+    write_table(rows, "There are no audits. Start one: defuse audit start --help")
 
 
 def write_misclassification(found: Misclassification) -> None:
-    """Write one line."""
-    people.print(
+    """Write one line about a misclassification."""
+    stdout.print(
         f"seed {found.seed_index}: label {found.seed_label}, predicted {found.predicted_class} "
         f"({share(found.confidence)}), perturbed by {found.delta_norm:.3f}, "
         f"agreement {share(found.agreement)}{_belief(found)}",
@@ -105,50 +102,36 @@ def write_misclassification(found: Misclassification) -> None:
 
 
 def _belief(found: Misclassification) -> str:
-    names = {number: name.removeprefix("SEARCH_METHOD_").lower() for name, number in SearchMethod.items()}
     belief = f", a bug with {share(found.bug_probability)}" if found.bug_probability else ""
-    return f"{belief}, by {names.get(found.method, found.method)}" if found.method else belief
+    return f"{belief}, by {enum_name(SearchMethod, found.method).lower()}" if found.method else belief
 
 
 def write_regions(regions: Sequence[Region]) -> None:
-    """Write a table of regions, those with the largest expected harm first."""
+    """Write a table of regions, those with the most misread inputs first."""
     rows = [
-        (
-            region.name,
-            RegionState.Name(region.state).removeprefix("REGION_STATE_"),
-            region.seed_label,
-            region.predicted_class,
-            region.label if region.HasField("label") else "",
-            "yes" if region.confirmed else "",
-            region.size,
-            _interval(region.misclassification_rate),
-            _harm(region.harm) if region.HasField("harm") else "",
-            share(region.bug_probability) if region.bug_probability else "",
-            _split(region),
-        )
+        {
+            "region": region.name,
+            "state": enum_name(RegionState, region.state),
+            "seeds": region.seed_label,
+            "predicted": region.predicted_class,
+            "label": region.label if region.HasField("label") else "",
+            "bug": "yes" if region.confirmed else "",
+            "size": region.size,
+            "misclassified": share_with_interval(region.misclassification_rate),
+            "misread inputs": misread_per_million(region.harm) if region.HasField("harm") else "",
+            "bug probability": share(region.bug_probability) if region.bug_probability else "",
+            "region split": _region_split(region),
+        }
         for region in sorted(regions, key=lambda region: -region.harm.value)
     ]
-    columns = (
-        "region",
-        "state",
-        "seeds",
-        "predicted",
-        "label",
-        "bug",
-        "size",
-        "misclassified",
-        "harm",
-        "bug probability",
-        "split",
-    )
-    write_table(columns, rows, "There is no region.")
+    write_table(rows, "There are no regions.")
     for region in regions:
         if region.unsplit_reason:
-            people.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
+            stdout.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
 
 
-def _split(region: Region) -> str:
-    """Which region it comes from (its number), which ones it was split into, or that this is to come."""
+def _region_split(region: Region) -> str:
+    """Return the numbers of the region it was split from and of those it was split into."""
     if region.state == RegionState.REGION_STATE_MIXED and not region.parts and not region.unsplit_reason:
         return "to come"
     into = ", ".join(_number(part) for part in region.parts)
@@ -158,12 +141,3 @@ def _split(region: Region) -> str:
 
 def _number(region: str) -> str:
     return region.rpartition("/")[2]
-
-
-def _interval(rate: Interval) -> str:
-    return f"{share(rate.value)} ({share(rate.lower)} to {share(rate.upper)})"
-
-
-def _harm(harm: Interval) -> str:
-    # Regions are small: a tenth of a per cent would show most as 0.
-    return f"{100 * harm.value:.2g}% ({100 * harm.lower:.2g}% to {100 * harm.upper:.2g}%)"

@@ -2,66 +2,38 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.output import Json, change, people, share, write_facts, write_json, write_table
+from defuse.cli.connection import connect, left_running
+from defuse.cli.figures import change, share
+from defuse.cli.output import Json, stdout, write, write_facts, write_table
 from defuse.cli.progress import job_bar, state_of
-from defuse.cli.session import connect, left_running
-from defuse.messages import Correction, CorrectionPoint
+from defuse.cli.settings import takes_settings
+from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 
 
-class CorrectionPresetName(StrEnum):
-    """A set of defaults."""
-
-    DEFAULT = "default"
-    PAPER = "paper"
-
-
+@takes_settings(CorrectionConfig)
 def correct(
     context: typer.Context,
-    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    preset: CorrectionPresetName = CorrectionPresetName.DEFAULT,
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
-    weight: Annotated[
-        list[float] | None,
-        typer.Option("--lambda", help="A weight of the regions' loss to try (repeat the option)."),
-    ] = None,
-    learning_rate: float = 0.0,
-    epochs: int = 0,
-    samples_per_region: int = 0,
+    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,
+    name: Annotated[str, typer.Option(help="The correction's name in lists. By default empty.")] = "",
     json: Json = False,
+    **settings: Any,
 ) -> None:
-    """Fine-tune an audit's classifier on its labeled regions, to a new classifier."""
+    """Fine-tune an audit's classifier on its labeled regions, and register the result as a new classifier."""
     with connect(context) as client:
-        correction = client.correct(
-            audit,
-            display_name=name,
-            wait=False,
-            preset=preset.value,
-            seed=seed,
-            device=device,
-            lambdas=weight or [],
-            learning_rate=learning_rate,
-            epochs=epochs,
-            samples_per_region=samples_per_region,
-        )
+        correction = client.correct(audit, display_name=name, wait=False, **settings)
         if wait:
             with left_running(correction.name), job_bar() as update:
                 client.wait(correction, on_update=update)
             correction = client.get_correction(correction)
-    if json:
-        write_json(correction)
-    else:
-        _write(correction)
+    write(correction, json, _write_text)
 
 
-def _write(correction: Correction) -> None:
+def _write_text(correction: Correction) -> None:
     write_facts(
         [
             ("name", correction.name),
@@ -73,32 +45,22 @@ def _write(correction: Correction) -> None:
         + [("warning", f"{warning.reason}: {warning.message}") for warning in correction.warnings]
     )
     if correction.curve:
-        people.print()
-        columns = (
-            "",
-            "lambda",
-            "learning rate",
-            "epochs",
-            "validation accuracy",
-            "worst class change",
-            "region accuracy",
-            "mined",
-        )
+        stdout.print()
         points = [_row("before", correction.baseline)]
         if correction.HasField("control"):
             points.append(_row("control", correction.control))
         points += [_row("chosen" if point.chosen else "", point) for point in correction.curve]
-        write_table(columns, points, "")
+        write_table(points)
 
 
-def _row(mark: str, point: CorrectionPoint) -> tuple[object, ...]:
-    return (
-        "diverged" if point.diverged else mark,
-        f"{getattr(point, 'lambda'):g}",
-        f"{point.learning_rate:g}",
-        point.epochs,
-        share(point.validation_accuracy),
-        "" if mark == "before" else change(point.worst_class_change),
-        share(point.region_accuracy),
-        point.mined_count or "",
-    )
+def _row(mark: str, point: CorrectionPoint) -> dict[str, object]:
+    return {
+        "": "diverged" if point.diverged else mark,
+        "lambda": f"{getattr(point, 'lambda'):g}",
+        "learning rate": f"{point.learning_rate:g}",
+        "epochs": point.epochs,
+        "validation accuracy": share(point.validation_accuracy),
+        "worst class change": "" if mark == "before" else change(point.worst_class_change),
+        "region accuracy": share(point.region_accuracy),
+        "mined": point.mined_count or "",
+    }

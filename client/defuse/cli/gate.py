@@ -1,82 +1,92 @@
-"""`defuse gate` says whether a classifier may be promoted in place of another."""
+"""`defuse gate` decides whether a classifier may be promoted in place of another."""
 
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from defuse.cli.connection import connect
 from defuse.cli.gate_files import GateFiles
-from defuse.cli.output import Json, errors, write_json
-from defuse.cli.progress import job_bar, state_of
-from defuse.cli.session import connect
+from defuse.cli.output import Json, stderr, write
+from defuse.cli.progress import job_bar
+from defuse.cli.settings import takes_settings
 from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
 from defuse.client import Client
-from defuse.errors import ArgumentError, CallFailed, FailedPrecondition, InvalidArgument, Job, Rejected
-from defuse.messages import Evaluation
-from defuse.registries.declaration import Declaration, classifier_of
-from defuse.registries.registry import OnnxFile
+from defuse.errors import ArgumentError, CallFailed, FailedPrecondition, InvalidArgument, Rejected
+from defuse.messages import Evaluation, EvaluationConfig
+from defuse.model_registries.declaration import Declaration, classifier_of
+from defuse.model_registries.registry import OnnxFile
 
 _PLACE = re.compile(r"line (\d+), column (\d+): ")
 
 
+@takes_settings(EvaluationConfig)
 def gate(
     context: typer.Context,
-    baseline: Annotated[str, typer.Option(help="classifiers/ID: the one that is in use.")],
+    baseline: Annotated[str, typer.Option(help="classifiers/ID of the classifier in use.")],
     candidate: Annotated[
         str,
         typer.Option(
             help="classifiers/ID, or an ONNX file, which is registered with the baseline's preprocessing."
         ),
     ],
-    audit: Annotated[str, typer.Option(help="audits/ID of the baseline.")] = "",
-    vae: Annotated[
+    audit: Annotated[
         str,
         typer.Option(
-            help="vaes/ID, where no audit is named: one is found or made. Default: the last audit's."
+            help="audits/ID of the baseline. By default an audit over --vae and --dataset is found or made."
         ),
     ] = "",
+    vae: Annotated[
+        str,
+        typer.Option(help="vaes/ID, instead of --audit. By default the VAE of the baseline's last audit."),
+    ] = "",
     dataset: Annotated[
-        str, typer.Option(help="datasets/ID, where no audit is named. Default: the last audit's.")
+        str,
+        typer.Option(
+            help="datasets/ID, instead of --audit. By default the dataset of the baseline's last audit."
+        ),
     ] = "",
     policy: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="YAML (docs/policy.md)."),
+        typer.Option(
+            exists=True, dir_okay=False, help="YAML file (docs/policy.md). By default the service's policy."
+        ),
     ] = None,
     junit: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write JUnit XML there, a case for each check.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write JUnit XML to this file, with a test case for each check."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the report there: .html or .md.")
+        Path | None, typer.Option(dir_okay=False, help="Write a report to this file, .html or .md.")
     ] = None,
     evidence: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the signed evidence there.")
+        Path | None, typer.Option(dir_okay=False, help="Write the signed evidence to this file.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the verdict.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
+    name: Annotated[str, typer.Option(help="The evaluation's name in lists. By default empty.")] = "",
     json: Json = False,
+    **settings: Any,
 ) -> int:
-    """Judge a candidate by a policy. Exits 0 on PASS, 1 on FAIL, 2 on INCONCLUSIVE; with --no-wait 0.
+    """Decide by a policy whether a candidate may be promoted.
 
-    The same command again takes the verdict that there is, as long as nothing that was judged has changed.
-    Files are written whatever the verdict is.
+    Exits with 0 on PASS, 1 on FAIL and 2 on INCONCLUSIVE; with --no-wait it exits with 0. The same command
+    again shows the same verdict, as long as none of its inputs has changed. Files are written whatever the
+    verdict is.
     """
     if (audit and (vae or dataset)) or bool(vae) != bool(dataset):
         raise ArgumentError(
-            "expected --audit, or both of --vae and --dataset, over which one is found or made, or none of "
-            "them: then it is over what the baseline was audited last"
+            "expected --audit, or --vae and --dataset together, or none of the three: then the VAE and the "
+            "dataset of the baseline's last audit are used"
         )
     files = GateFiles(junit, report, evidence)
     files.check(wait)
     file = _onnx_file(candidate)
-    with connect(context) as client, inputs_named(policy):
+    with connect(context) as client, refusals_as_wrong_usage(policy):
         evaluation = client.evaluate(
             baseline,
             _registered(client, file, baseline) if file else candidate,
@@ -85,43 +95,39 @@ def gate(
             dataset=dataset or None,
             policy=_text(policy) if policy else "",
             candidate_sha256=file.sha256 if file else "",
-            seed=seed,
-            device=device,
             display_name=name,
             wait=False,
+            **settings,
         )
         if wait:
-            evaluation = _judged(client, evaluation)
+            evaluation = _ended(client, evaluation)
             if file and OnnxFile.of(file.path).sha256 != evaluation.candidate_sha256:
-                raise ArgumentError(f"{file.path} changed while it was judged: gate it again")
-        if json:
-            write_json(evaluation)
-        else:
-            write_evaluation(evaluation)
+                raise ArgumentError(f"{file.path} changed while it was evaluated: gate it again")
+        write(evaluation, json, write_evaluation)
         if wait:
             files.write(client, evaluation)
-    # Only PASS promotes: a verdict that this client does not know is no PASS.
+    # Only PASS promotes: a verdict that this client does not know is not a PASS.
     return EXIT_CODES.get(evaluation.verdict, 70) if wait else 0
 
 
 @contextmanager
-def inputs_named(policy: Path | None) -> Generator[None]:
-    """Raise ArgumentError, wrong usage, where the service can't judge what it was given."""
+def refusals_as_wrong_usage(policy: Path | None) -> Generator[None]:
+    """Raise `ArgumentError`, wrong usage, if the service can't evaluate the inputs."""
     try:
         yield
     except Rejected as rejected:
-        raise ArgumentError(f"the candidate can't be judged: {rejected}") from rejected
+        raise ArgumentError(f"the candidate can't be evaluated: {rejected}") from rejected
     except (InvalidArgument, FailedPrecondition) as refused:
-        raise ArgumentError(_named(refused, policy)) from refused
+        raise ArgumentError(_with_places(refused, policy)) from refused
 
 
-def _named(refused: CallFailed, policy: Path | None) -> str:
-    """The refusal, each fault of the policy at its place in the file."""
+def _with_places(refused: CallFailed, policy: Path | None) -> str:
+    """Return the refusal, with each fault of the policy at its place in the file."""
     faults = [one for one in refused.field_violations if one.field.startswith("policy:")]
     if not policy or not faults:
         return f"{refused.reason_name}: {refused}"
     places = [_PLACE.sub(r"\1:\2: ", fault.description) for fault in faults]
-    return "\n".join([f"{policy} is no policy", *(f"  {policy}:{place}" for place in places)])
+    return "\n".join([f"the policy {policy} is wrong", *(f"  {policy}:{place}" for place in places)])
 
 
 def _onnx_file(candidate: str) -> OnnxFile | None:
@@ -129,12 +135,12 @@ def _onnx_file(candidate: str) -> OnnxFile | None:
         return None
     path = Path(candidate)
     if not path.is_file():
-        raise ArgumentError(f"expected classifiers/ID or an ONNX file as the candidate, got {candidate!r}")
+        raise ArgumentError(f"expected classifiers/ID or an ONNX file as --candidate, got {candidate!r}")
     return OnnxFile.of(path)
 
 
 def _registered(client: Client, file: OnnxFile, baseline: str) -> str:
-    """The classifier with the file's bytes, registered like the baseline where there is none."""
+    """Return the name of the classifier with the file's bytes, registered like the baseline if it is new."""
     flow = classifier_of(
         file,
         Declaration.of(client.get_classifier(baseline)),
@@ -148,38 +154,18 @@ def _text(policy: Path) -> str:
     try:
         return policy.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ArgumentError(f"expected {policy} to be UTF-8, got another encoding: {error.reason}") from error
+        raise ArgumentError(f"expected {policy} in UTF-8, got another encoding: {error.reason}") from error
 
 
-def _judged(client: Client, evaluation: Evaluation) -> Evaluation:
+def _ended(client: Client, evaluation: Evaluation) -> Evaluation:
     try:
-        with job_bar() as update:
-            client.wait(evaluation, on_update=_both(update, _stages()))
+        # A pipeline's log, without a bar, must show progress too.
+        with job_bar(log_stages=True) as update:
+            client.wait(evaluation, on_update=update)
     except KeyboardInterrupt:
-        errors.print(
-            f"{evaluation.name} runs on. The same command again takes its verdict. "
+        stderr.print(
+            f"{evaluation.name} keeps running. The same command again shows its verdict. "
             f"Watch it: defuse watch {evaluation.name}   Stop it: defuse cancel {evaluation.name}"
         )
         raise typer.Exit(70) from None
     return client.get_evaluation(evaluation)
-
-
-def _both(one: Callable[[Job], None], other: Callable[[Job], None]) -> Callable[[Job], None]:
-    def update(job: Job) -> None:
-        one(job)
-        other(job)
-
-    return update
-
-
-def _stages() -> Callable[[Job], None]:
-    """Says each new stage once, where there is no bar: a pipeline's log must show that it goes on."""
-    said: set[str] = set()
-
-    def update(job: Job) -> None:
-        line = f"{job.name} {state_of(job)} {job.progress.stage}".rstrip()
-        if not sys.stderr.isatty() and line not in said:
-            said.add(line)
-            errors.print(line, markup=False)
-
-    return update

@@ -1,4 +1,4 @@
-"""The files that `defuse gate` leaves: JUnit XML, a report, the signed evidence."""
+"""The files that `defuse gate` writes: JUnit XML, a report, the signed evidence."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from defuse.cli.output import errors
+from defuse.cli.output import stderr
 from defuse.client import Client
 from defuse.errors import ArgumentError, DefuseError
 from defuse.messages import Evaluation
@@ -15,30 +15,30 @@ _REPORTS = {".html": "html", ".htm": "html", ".md": "markdown", ".markdown": "ma
 
 
 class EvidenceMissing(DefuseError):
-    """The service has no such file of the evaluation."""
+    """The service has no such file for the evaluation."""
 
 
 @dataclass(frozen=True)
 class GateFiles:
-    """Where each is wanted; None: nowhere."""
+    """The path of each file; None means that it is not wanted."""
 
     junit: Path | None
     report: Path | None
     evidence: Path | None
 
     def check(self, wait: bool) -> None:
-        """Find out before anything is judged what could not be written. Raises ArgumentError."""
+        """Raise `ArgumentError`, before anything is evaluated, for a file that could not be written."""
         for path in filter(None, (self.junit, self.report, self.evidence)):
             if not wait:
-                raise ArgumentError(f"{path} is written when the verdict is there: leave out --no-wait")
+                raise ArgumentError(f"expected to wait for the verdict to write {path}: leave out --no-wait")
             folder = path.parent
             if not folder.is_dir() or not os.access(folder, os.W_OK) or path.is_dir():
-                raise ArgumentError(f"expected to write {path}, but {folder} is no folder to write to")
+                raise ArgumentError(f"expected to write {path}, but {folder} is no writable folder")
         if self.report and self.report.suffix.lower() not in _REPORTS:
             raise ArgumentError(f"expected --report to end in .html or .md, got {self.report.name}")
 
     def write(self, client: Client, evaluation: Evaluation) -> None:
-        """Download them. Raises EvidenceMissing, having written the others."""
+        """Download the files. Raises `EvidenceMissing` after it has written those that there are."""
         wanted = {"junit": self.junit, "envelope": self.evidence}
         if self.report:
             wanted[_REPORTS[self.report.suffix.lower()]] = self.report
@@ -47,11 +47,11 @@ class GateFiles:
             artifact: str = getattr(evaluation.evidence, field)
             if path and artifact:
                 client.download(artifact, path)
-                errors.print(f"written: {path}", markup=False)
+                stderr.print(f"written: {path}", markup=False)
             elif path:
                 missing.append(f"{path} ({field})")
         if missing:
             raise EvidenceMissing(
-                f"{evaluation.name} has nothing for {', '.join(missing)}. Evidence is signed where the "
-                "worker has a key, DEFUSE_SIGNING_KEY"
+                f"expected files of {evaluation.name} for {', '.join(missing)}, found none. The worker signs "
+                "evidence if it has a key in DEFUSE_SIGNING_KEY"
             )

@@ -1,4 +1,4 @@
-"""`defuse watch` and `defuse cancel`, for audits, corrections, evaluations and trainings alike."""
+"""`defuse watch` and `defuse cancel`, for audits, corrections, evaluations and VAE trainings."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from typing import Annotated
 import typer
 
 from defuse._jobs import ended_well
-from defuse.cli.output import Json, people, write_json
+from defuse.cli.connection import connect, left_running
+from defuse.cli.output import Json, stdout, write, write_json
 from defuse.cli.progress import job_bar, state_of
-from defuse.cli.session import connect, left_running
 from defuse.client import Client
 from defuse.errors import Job
 
 JobName = Annotated[
     str,
-    typer.Argument(metavar="NAME", help="audits/ID, corrections/ID, evaluations/ID or vaeTrainings/ID"),
+    typer.Argument(metavar="NAME", help="audits/ID, corrections/ID, evaluations/ID or vaeTrainings/ID."),
 ]
 
 
 def watch(context: typer.Context, name: JobName, json: Json = False) -> None:
-    """Follow a job until it ends. Ctrl-C leaves it running."""
+    """Follow a job until it ends. Ctrl-C ends the watch and leaves the job running."""
     with connect(context) as client:
         job = follow(client, name, json)
     if not json:
-        people.print(f"{job.name} {state_of(job)}")
+        _write_state(job)
 
 
 def cancel(context: typer.Context, name: JobName, json: Json = False) -> None:
-    """Stop a job."""
+    """Ask a job to stop."""
     with connect(context) as client:
-        job = client.cancel(name)
-    if json:
-        write_json(job)
-    else:
-        people.print(f"{job.name} {state_of(job)}")
+        write(client.cancel(name), json, _write_state)
+
+
+def _write_state(job: Job) -> None:
+    stdout.print(f"{job.name} {state_of(job)}")
 
 
 def follow(client: Client, name: str, json: bool) -> Job:
-    """Watch a job to its end, with a bar or as JSON lines, and return it. Raises as `Client.wait` does."""
+    """Watch a job with a bar, or as lines of JSON, and return it. Raises what `Client.wait` raises."""
     last: Job | None = None
     with left_running(name), job_bar() as update:
         for last in client.watch(name):

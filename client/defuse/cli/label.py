@@ -5,40 +5,55 @@ from __future__ import annotations
 import getpass
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from defuse.cli import label_files
-from defuse.cli.default_command import DEFAULT, DefaultCommandGroup
+from defuse.cli.connection import connect
 from defuse.cli.label_files import AuditName
 from defuse.cli.label_session import LabelSession
 from defuse.cli.leases import HeldLeases
-from defuse.cli.output import Json, people
-from defuse.cli.session import connect
+from defuse.cli.output import Json, stdout
+
+
+class _AnnotateByDefault(TyperGroup):
+    """Takes `defuse label AUDIT` for `defuse label annotate AUDIT`, which people type most."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put `annotate` before arguments that do not begin with a command."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["annotate", *args]
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
-    cls=DefaultCommandGroup,
-    help=f"Say what an audit's regions show. `defuse label AUDIT` is `defuse label {DEFAULT} AUDIT`.",
+    cls=_AnnotateByDefault,
+    help="Label an audit's regions. `defuse label AUDIT` is short for `defuse label annotate AUDIT`.",
 )
 app.command("export")(label_files.export)
 app.command("import")(label_files.import_)
 
 
-@app.command(DEFAULT)
+@app.command()
 def annotate(
     context: typer.Context,
     audit: AuditName,
-    annotator: Annotated[str, typer.Option(help="Who labels; default: your user name.")] = "",
+    annotator: Annotated[
+        str, typer.Option(help="The name that your answers get. By default your user name.")
+    ] = "",
     lease_s: Annotated[
-        float, typer.Option(min=3, max=3600, help="How long a region stays yours without a sign from here.")
+        float,
+        typer.Option(min=3, max=3600, help="Seconds that a region stays yours if this command is cut off."),
     ] = 300.0,
     sheets: Annotated[
-        Path | None, typer.Option(help="Folder for the pictures; default: one that is removed at the end.")
+        Path | None,
+        typer.Option(help="Folder for the pictures. By default a temporary one, removed at the end."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Label an audit's regions here, in the terminal: one answer fixes a whole region."""
+    """Label an audit's regions in the terminal. One answer labels a whole region."""
     with tempfile.TemporaryDirectory(prefix="defuse-") as scratch, connect(context) as client:
         folder = sheets or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -49,7 +64,7 @@ def annotate(
             session.run()
         progress = client.get_labeling_progress(audit)
     if not json:
-        people.print(
-            f"{session.answer_count} answered. Of {progress.region_count} regions {progress.labeled_count} "
-            f"have a label, {progress.confirmed_count} of them are bugs."
+        stdout.print(
+            f"{session.answer_count} answered. {progress.labeled_count} of {progress.region_count} regions "
+            f"have a label; {progress.confirmed_count} of them are bugs."
         )

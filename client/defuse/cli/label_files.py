@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from defuse.cli.output import Json, errors, people, write_json
-from defuse.cli.session import connect
+from defuse._enum_name import enum_name
+from defuse.cli.connection import connect
+from defuse.cli.output import Json, stderr, stdout, write, write_json
 from defuse.client import Client
 from defuse.messages import ImportLabelsResponse, ImportProblemReason
 
-AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID")]
-
-
-class FormatName(StrEnum):
-    """The form of a file."""
-
-    LABEL_STUDIO = "label-studio"
-    CSV = "csv"
-
-
+AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 _Format = Annotated[
-    FormatName | None,
-    typer.Option("--format", help="Default: by the file's name, .json (Label Studio) or .csv."),
+    Literal["label-studio", "csv"] | None,
+    typer.Option(
+        "--format", help="The file's format. By default its name decides: .json (Label Studio) or .csv."
+    ),
 ]
 
 
@@ -35,21 +28,33 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", dir_okay=False, help="The file to write.")],
     format_: _Format = None,
     image_base_url: Annotated[
-        str, typer.Option(help="Name pictures URL/SHA256.png, instead of putting them into the file.")
+        str,
+        typer.Option(
+            help="Refer to pictures as URL/SHA256.png. By default a Label Studio file holds them, and a "
+            "CSV file names their artifacts."
+        ),
     ] = "",
     pictures: Annotated[
         Path | None,
-        typer.Option(file_okay=False, help="Folder to write the pictures to, as that URL is to serve them."),
+        typer.Option(
+            file_okay=False,
+            help="Also write the pictures to this folder, for the server at --image-base-url. By default "
+            "none are written.",
+        ),
     ] = None,
     include_closed: Annotated[
-        bool, typer.Option("--all", help="Also the regions that want no more answers.")
+        bool, typer.Option("--all", help="Include regions that need no more answers.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Write an audit's regions as tasks for Label Studio or a spreadsheet."""
     with connect(context) as client:
         header = client.export_label_tasks(
-            audit, out, format=_named(format_), image_base_url=image_base_url, include_closed=include_closed
+            audit,
+            out,
+            format=format_,
+            image_base_url=image_base_url,
+            include_closed=include_closed,
         )
         if pictures is not None:
             _write_pictures(client, audit, pictures)
@@ -60,50 +65,46 @@ def export(
         path = "" if config is None else str(config)
         write_json({"task_count": header.task_count, "path": str(out), "labeling_config_path": path})
     else:
-        beside = "" if config is None else f"; the project's labeling configuration is {config}"
-        people.print(f"{header.task_count} tasks in {out}{beside}", markup=False)
+        beside = "" if config is None else f"; the project's labeling configuration is in {config}"
+        stdout.print(f"{header.task_count} tasks in {out}{beside}", markup=False)
 
 
 def import_(
     context: typer.Context,
     audit: AuditName,
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="Label Studio's export `JSON`, or a CSV file.")
+        Path,
+        typer.Argument(exists=True, dir_okay=False, help="Label Studio's export in `JSON`, or a CSV file."),
     ],
     format_: _Format = None,
-    annotator: Annotated[str, typer.Option(help="Who answered where a row of CSV doesn't say.")] = "",
+    annotator: Annotated[
+        str, typer.Option(help="The author of CSV rows that name none. By default such rows are not counted.")
+    ] = "",
     json: Json = False,
 ) -> None:
-    """Take answers back from Label Studio or a spreadsheet; the same file again changes nothing."""
+    """Import answers from Label Studio or a spreadsheet. Importing a file twice changes nothing."""
     with connect(context) as client:
-        result = client.import_labels(audit, file, format=_named(format_), annotator=annotator)
-    if json:
-        write_json(result)
-    else:
-        _write_result(result)
+        result = client.import_labels(audit, file, format=format_, annotator=annotator)
+    write(result, json, _write_text)
 
 
-def _write_result(result: ImportLabelsResponse) -> None:
+def _write_text(result: ImportLabelsResponse) -> None:
     for problem in result.problems:
-        reason = ImportProblemReason.Name(problem.reason).removeprefix("IMPORT_PROBLEM_REASON_")
+        reason = enum_name(ImportProblemReason, problem.reason)
         place = " ".join(part for part in (problem.region, problem.annotator) if part)
-        errors.print(f"{problem.row}: {reason} {place}: {problem.message}", markup=False)
+        stderr.print(f"{problem.row}: {reason} {place}: {problem.message}", markup=False)
     if result.problem_count > len(result.problems):
-        errors.print(f"... and {result.problem_count - len(result.problems)} more")
-    people.print(
-        f"{result.imported_count} counted, {result.known_count} known from before, "
+        stderr.print(f"... and {result.problem_count - len(result.problems)} more")
+    stdout.print(
+        f"{result.imported_count} counted, {result.known_count} counted before, "
         f"{result.unanswered_count} unanswered, {result.problem_count} not counted."
     )
 
 
 def _write_pictures(client: Client, audit: str, folder: Path) -> None:
-    """Write the pictures of all tasks, by the names that an export gives them; those that are there stay."""
+    """Write the pictures of all tasks, named as in an export, unless they are there already."""
     folder.mkdir(parents=True, exist_ok=True)
     for task in client.list_tasks(audit):
         picture = folder / f"{task.sheet.artifact.removeprefix('artifacts/')}.png"
         if not picture.exists():
             client.download(task.sheet.artifact, picture)
-
-
-def _named(format_: FormatName | None) -> str | None:
-    return None if format_ is None else format_.value.replace("-", "_")

@@ -1,4 +1,4 @@
-"""`defuse label-report`: how far an audit's labels can be trusted."""
+"""`defuse label-report`: whether an audit's labels can be trusted."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from defuse.cli.output import Json, people, seconds, share, write_facts, write_json, write_table
-from defuse.cli.session import connect
+from defuse.cli.connection import connect
+from defuse.cli.figures import seconds, share
+from defuse.cli.output import Json, stdout, write, write_facts, write_table
 from defuse.messages import AnnotatorRecord, LabelingReport
 
 
 def label_report(
     context: typer.Context,
-    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID")],
+    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")],
     json: Json = False,
 ) -> None:
-    """Show annotators' agreement, each annotator's record, and what was skipped."""
+    """Show how far annotators agree, each annotator's record, and what they skipped."""
     with connect(context) as client:
-        report = client.get_labeling_report(audit)
-    if json:
-        write_json(report)
-    else:
-        _write(report)
+        write(client.get_labeling_report(audit), json, _write_text)
 
 
-def _write(report: LabelingReport) -> None:
+def _write_text(report: LabelingReport) -> None:
     progress = report.progress
     alpha = f"{report.alpha:.3f}" if report.HasField("alpha") else "unknown"
     write_facts(
@@ -38,25 +35,28 @@ def _write(report: LabelingReport) -> None:
             ("set aside", progress.set_aside_count),
         ]
     )
-    people.print()
-    columns = ("annotator", "answers", "can't tell", "with the consensus", "gold right", "skips", "median")
-    write_table(columns, [_row(record) for record in report.annotators], "Nobody has answered.")
+    stdout.print()
+    write_table([_row(record) for record in report.annotators], "Nobody has answered yet.")
     if report.skips:
-        people.print()
-        skips = [(skip.region, escape(skip.annotator), escape(skip.reason)) for skip in report.skips]
-        write_table(("skipped", "by", "because"), skips, "")
+        stdout.print()
+        write_table(
+            [
+                {"skipped": skip.region, "by": escape(skip.annotator), "because": escape(skip.reason)}
+                for skip in report.skips
+            ]
+        )
 
 
-def _row(record: AnnotatorRecord) -> tuple[object, ...]:
-    return (
-        escape(record.annotator),
-        record.answer_count,
-        record.cannot_tell_count,
-        _part(record.agreed_count, record.compared_count),
-        _part(record.gold_right_count, record.gold_count),
-        record.skip_count,
-        seconds(record.median_answer_s),
-    )
+def _row(record: AnnotatorRecord) -> dict[str, object]:
+    return {
+        "annotator": escape(record.annotator),
+        "answers": record.answer_count,
+        "can't tell": record.cannot_tell_count,
+        "with the consensus": _part(record.agreed_count, record.compared_count),
+        "gold right": _part(record.gold_right_count, record.gold_count),
+        "skips": record.skip_count,
+        "median time": seconds(record.median_answer_s),
+    }
 
 
 def _part(count: int, total: int) -> str:

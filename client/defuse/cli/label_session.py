@@ -1,4 +1,4 @@
-"""One annotator at one terminal, region after region."""
+"""The dialogue with one annotator in the terminal, region after region."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from defuse._enum_name import enum_name
 from defuse.cli.leases import HeldLeases
-from defuse.cli.output import errors, write_json
-from defuse.cli.picture import draw
+from defuse.cli.output import stderr, write_json
+from defuse.cli.terminal_picture import draw
 from defuse.client import Client
 from defuse.errors import FailedPrecondition, NotFound
 from defuse.messages import LabelTask, RegionState
@@ -18,7 +19,7 @@ VERDICTS = {"m": "mixed", "i": "invalid", "?": "cannot_tell"}
 
 @dataclass
 class LabelSession:
-    """One annotator at one terminal."""
+    """The dialogue with one annotator."""
 
     client: Client
     leases: HeldLeases
@@ -39,9 +40,9 @@ class LabelSession:
                 if not self._ask(task):
                     return
             except (EOFError, KeyboardInterrupt):
-                errors.print()
+                stderr.print()
                 return
-        errors.print("No region is left for you.")
+        stderr.print("There are no more regions for you.")
 
     def _next(self) -> LabelTask | None:
         if self.set_back and not self.just_undone:
@@ -56,86 +57,80 @@ class LabelSession:
     def _ask(self, task: LabelTask) -> bool:
         self._show(task)
         while True:
-            answer = errors.input(
+            answer = stderr.input(
                 "class, m mixed, i invalid, ? cannot tell, s [why] skip, u undo, q quit: "
             ).strip()
-            match answer:
-                case "q":
-                    return False
-                case "u":
-                    if self._undo():
-                        self.set_back.append(task)
-                        self.just_undone = True
-                        return True
-                case "s":
-                    self._skip(task, "")
+            parsed = parse_answer(answer, task.class_names)
+            if answer == "q":
+                return False
+            if answer == "u":
+                if self._undo():
+                    self.set_back.append(task)
+                    self.just_undone = True
                     return True
-                case _:
-                    parsed = parse_answer(answer, task.class_names)
-                    if parsed is not None:
-                        self._submit(task, parsed)
-                        return True
-                    letter, _, reason = answer.partition(" ")
-                    if letter == "s":
-                        self._skip(task, reason.strip())
-                        return True
-                    errors.print(f"{answer!r} is none of the classes and none of the letters.", markup=False)
+            elif parsed is not None and answer != "s":
+                self._submit(task, parsed)
+                return True
+            elif answer.split(" ")[0] == "s":
+                self._skip(task, answer[1:].strip())
+                return True
+            else:
+                stderr.print(f"{answer!r} is none of the classes and none of the letters.", markup=False)
 
     def _show(self, task: LabelTask) -> None:
         sheet = self.folder / f"{task.region.replace('/', '-')}.png"
         self.client.download(task.sheet.artifact, sheet)
-        errors.print()
-        draw(errors, sheet)
-        errors.print(f"{task.region}: {task.sheet.count} samples in {sheet}", markup=False)
+        stderr.print()
+        draw(stderr, sheet)
+        stderr.print(f"{task.region}: {task.sheet.count} samples in {sheet}", markup=False)
         names = "  ".join(f"{number} {name}" for number, name in enumerate(task.class_names))
-        errors.print(names, markup=False)
+        stderr.print(names, markup=False)
 
     def _submit(self, task: LabelTask, answer: int | str) -> None:
         try:
             result = self.client.submit_label(task, answer)
         except FailedPrecondition as error:
-            errors.print(f"Not taken: {error.message}", markup=False)
+            stderr.print(f"Not counted: {error.message}", markup=False)
             self.leases.drop(task)
             return
         self.leases.drop(task)
         self.answered.append(task)
         self.answer_count += 1
-        state = RegionState.Name(result.state)
         if self.json:
-            write_json({"region": task.region, "answer": answer, "state": state})
+            write_json({"region": task.region, "answer": answer, "state": RegionState.Name(result.state)})
         else:
-            label = state.removeprefix("REGION_STATE_")
-            errors.print(f"{label}, {result.answer_count} of {result.wanted_count} answers")
+            state = enum_name(RegionState, result.state)
+            stderr.print(f"{state}, {result.answer_count} of {result.wanted_count} answers")
 
     def _skip(self, task: LabelTask, reason: str) -> None:
-        """Leave it to others; it does not come here again."""
+        """Leave a task to others; this annotator does not get it again."""
         self.leases.drop(task)
         try:
             self.client.skip_task(task, reason)
         except FailedPrecondition as error:
-            errors.print(f"Not skipped: {error.message}", markup=False)
+            stderr.print(f"Not skipped: {error.message}", markup=False)
 
     def _undo(self) -> bool:
         if not self.answered:
-            errors.print("There is nothing to undo.")
+            stderr.print("There is nothing to undo.")
             return False
         task = self.answered[-1]
         try:
             self.client.undo_label(task.region, self.annotator)
         except (FailedPrecondition, NotFound) as error:
-            errors.print(f"Not undone: {error.message}", markup=False)
+            stderr.print(f"Not undone: {error.message}", markup=False)
             return False
         self.answered.pop()
         self.answer_count -= 1
-        errors.print(f"Took back the answer to {task.region}.", markup=False)
+        stderr.print(f"Took back the answer to {task.region}.", markup=False)
         return True
 
 
 def parse_answer(text: str, class_names: Sequence[str]) -> int | str | None:
-    """Return a class's number, a verdict's name, or None. A class's own name goes before a letter."""
+    """Return a class's number, a verdict's name, or None. A class's name takes precedence over a letter."""
     names = [name.lower() for name in class_names]
     lowered = text.lower()
-    # Names first: classes of digits may be named by numbers that are not their labels.
+    # Names first: a class of digits may be named by a number that is not its label.
     if lowered in names:
         return names.index(lowered)
     if text in VERDICTS:

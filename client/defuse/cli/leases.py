@@ -1,10 +1,9 @@
-"""Keeps an annotator's leases alive while they think."""
+"""Extends an annotator's leases while they think."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 from defuse.client import Client
@@ -13,7 +12,7 @@ from defuse.messages import LabelTask
 
 
 class HeldLeases:
-    """Leased tasks, extended from a thread of its own; what is still held at the end is given back."""
+    """Leased tasks, which a thread extends. At the end, those that are still held are given back."""
 
     def __init__(self, client: Client, lease_s: float) -> None:
         self._client = client
@@ -27,26 +26,24 @@ class HeldLeases:
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         self._thread.join()
         for task in list(self._held.values()):
             self.give_back(task)
 
     def hold(self, task: LabelTask) -> None:
-        """Keep this task's lease alive from now on."""
+        """Extend this task's lease from now on."""
         with self._lock:
             self._held[task.region] = task
 
     def drop(self, task: LabelTask) -> None:
-        """Stop keeping it alive: it is answered, or lost."""
+        """Stop extending this task's lease: it is answered, or lost."""
         with self._lock:
             self._held.pop(task.region, None)
 
     def give_back(self, task: LabelTask) -> None:
-        """Let others have it. Where that can't be said to the server, the lease runs out by itself."""
+        """Let others have this task. If the server can't be reached, the lease runs out by itself."""
         self.drop(task)
         with suppress(DefuseError):
             self._client.release_task(task, timeout_s=2)
@@ -64,5 +61,5 @@ class HeldLeases:
         except (FailedPrecondition, NotFound):
             self.drop(task)
         except DefuseError:
-            # The answer will say so, if the lease is lost by then; the next round may still save it.
+            # The next round may still save the lease. If not, submitting the answer says that it is lost.
             return

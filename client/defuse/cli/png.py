@@ -1,4 +1,4 @@
-"""Reads the PNG files that contact sheets are: 8 bits, grey or RGB, not interlaced. No more than that."""
+"""Reads the only kind of PNG that contact sheets have: 8 bits, grey or RGB, not interlaced."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from itertools import pairwise
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3}
 PIXELS_MAX = 16_000_000
-"""A picture with more is none of ours, and would take long to read."""
+"""Contact sheets have fewer, and more would take long to read."""
 
 
 class NotReadable(Exception):
-    """The file is no PNG of this kind, or broken; the message says what it is instead."""
+    """The file is not a PNG of this kind, or it is broken; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +28,26 @@ class Picture:
 
 
 def read_png(data: bytes) -> Picture:
-    """Return the picture; raises NotReadable."""
+    """Return the picture. Raises `NotReadable`."""
     if not data.startswith(_SIGNATURE):
-        raise NotReadable("no PNG")
+        raise NotReadable("expected a PNG, got another file")
     try:
         chunks = _chunks(data)
         width, height, depth, colour, compression, method, interlace = struct.unpack(
             ">IIBBBBB", chunks.get(b"IHDR", b"")
         )
     except struct.error:
-        raise NotReadable("a broken PNG") from None
+        raise NotReadable("the PNG is broken") from None
     channels = _CHANNELS.get(colour)
     if channels is None or (depth, compression, method, interlace) != (8, 0, 0, 0):
-        raise NotReadable("a PNG of another kind than 8-bit grey or RGB")
+        raise NotReadable("expected a PNG of 8-bit grey or RGB, got another kind")
     if not 0 < width * height <= PIXELS_MAX:
-        raise NotReadable(f"a PNG of {width} x {height} pixels")
+        raise NotReadable(f"expected at most {PIXELS_MAX} pixels, got {width} x {height}")
     return Picture(width, height, channels, _rows(chunks.get(b"IDAT", b""), width, height, channels))
 
 
 def _chunks(data: bytes) -> dict[bytes, bytes]:
-    """Return the chunks' contents by type, those of one type joined."""
+    """Return the content of the chunks by their type; chunks of one type are joined."""
     chunks: dict[bytes, bytes] = {}
     position = len(_SIGNATURE)
     while position < len(data) and b"IEND" not in chunks:
@@ -64,9 +64,9 @@ def _rows(packed: bytes, width: int, height: int, channels: int) -> list[bytes]:
         # Bounded: a small file may unpack to any size.
         raw = unpacker.decompress(packed, stride * height)
     except zlib.error:
-        raise NotReadable("a broken PNG") from None
+        raise NotReadable("the PNG is broken") from None
     if len(raw) != stride * height:
-        raise NotReadable("a PNG that is cut off")
+        raise NotReadable("expected a whole PNG, got one that is cut off")
     rows = [bytes(width * channels)]
     for start in range(0, len(raw), stride):
         line = bytearray(raw[start + 1 : start + stride])
@@ -75,7 +75,7 @@ def _rows(packed: bytes, width: int, height: int, channels: int) -> list[bytes]:
 
 
 def _unfiltered(filter_type: int, line: bytearray, above: bytes, step: int) -> bytes:
-    """Undo a row's filter (PNG specification, section 9); `step` bytes before lies the pixel to the left."""
+    """Undo a row's filter (PNG specification, section 9); the pixel to the left is `step` bytes before."""
     match filter_type:
         case 0:
             pass
@@ -93,7 +93,7 @@ def _unfiltered(filter_type: int, line: bytearray, above: bytes, step: int) -> b
                 left, corner = (line[i - step], above[i - step]) if i >= step else (0, 0)
                 line[i] = (line[i] + _paeth(left, up, corner)) & 255
         case _:
-            raise NotReadable("a broken PNG")
+            raise NotReadable("the PNG is broken")
     return bytes(line)
 
 
@@ -106,7 +106,7 @@ def _paeth(left: int, up: int, corner: int) -> int:
 
 
 def shrunk(picture: Picture, width: int) -> Picture:
-    """Return the picture at most `width` pixels wide, each the mean of those that it stands for."""
+    """Return the picture at most `width` pixels wide; each pixel is the mean of those that it replaces."""
     if width >= picture.width:
         return picture
     height = max(1, round(picture.height * width / picture.width))

@@ -1,4 +1,4 @@
-"""Progress bars, on stderr, and only where somebody looks at it."""
+"""Progress bars on stderr, shown only at a terminal."""
 
 from __future__ import annotations
 
@@ -18,27 +18,22 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from defuse._enum_name import enum_name
 from defuse._transfer import TransferProgress
-from defuse.cli.output import errors, seconds, span
+from defuse.cli.figures import seconds, span
+from defuse.cli.output import stderr
 from defuse.errors import Job
 from defuse.v1.models_pb2 import JobState
 
 
 @contextmanager
 def transfer_bars() -> Generator[Callable[[TransferProgress], None]]:
-    """Show a bar for each file; the value is an `on_progress`."""
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
+    """Show a bar for each file. Yields an `on_progress` for the client's methods."""
     if not sys.stderr.isatty():
         yield lambda transfer: None
         return
     tasks: dict[Path, TaskID] = {}
-    with _bars(*columns) as progress:
+    with _bars(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
 
         def update(transfer: TransferProgress) -> None:
             if transfer.path not in tasks:
@@ -49,13 +44,15 @@ def transfer_bars() -> Generator[Callable[[TransferProgress], None]]:
 
 
 @contextmanager
-def job_bar() -> Generator[Callable[[Job], None]]:
-    """Show how far a job is; the value is an `on_update`."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
+def job_bar(*, log_stages: bool = False) -> Generator[Callable[[Job], None]]:
+    """Show the progress of a job. Yields an `on_update` for the client's methods.
+
+    With `log_stages` and without a terminal, a line is written for each new stage.
+    """
     if not sys.stderr.isatty():
-        yield lambda job: None
+        yield _stage_writer() if log_stages else lambda job: None
         return
-    with _bars(*columns) as progress:
+    with _bars(TextColumn("{task.fields[figures]}")) as progress:
         task = progress.add_task("", total=None, figures="")
 
         def update(job: Job) -> None:
@@ -70,21 +67,33 @@ def job_bar() -> Generator[Callable[[Job], None]]:
         yield update
 
 
+def _stage_writer() -> Callable[[Job], None]:
+    written: set[str] = set()
+
+    def update(job: Job) -> None:
+        line = f"{job.name} {state_of(job)} {job.progress.stage}".rstrip()
+        if line not in written:
+            written.add(line)
+            stderr.print(line, markup=False)
+
+    return update
+
+
 def _bars(*columns: ProgressColumn) -> Progress:
-    # Left to itself, rich writes what goes to stdout above the bar: to stderr.
-    return Progress(*columns, console=errors, redirect_stdout=False)
+    # By default rich moves what goes to stdout above the bar, that is to stderr.
+    first = (TextColumn("{task.description}"), BarColumn())
+    return Progress(*first, *columns, console=stderr, redirect_stdout=False)
 
 
 def state_of(job: Job) -> str:
-    """Return the state's name without its prefix; a number for one that this client does not know."""
-    number = int(job.state)
-    return JobState.Name(job.state).removeprefix("JOB_STATE_") if number in JobState.values() else str(number)
+    """Return the name of a job's state, such as `RUNNING`."""
+    return enum_name(JobState, job.state)
 
 
 def _figures(job: Job) -> str:
     progress = job.progress
     if progress.queue_position:
-        return f"{progress.queue_position} before it"
+        return f"{progress.queue_position} before it in the queue"
     parts: list[str] = []
     if progress.total:
         parts.append(f"{progress.done}/{progress.total} {progress.unit}")
@@ -93,5 +102,5 @@ def _figures(job: Job) -> str:
     if progress.HasField("estimated_remaining"):
         parts.append(f"{span(progress.estimated_remaining)} left in this stage")
     if progress.heartbeat_age.seconds > 10:
-        parts.append(f"no sign of life for {seconds(progress.heartbeat_age.seconds)}")
+        parts.append(f"last heartbeat {seconds(progress.heartbeat_age.seconds)} ago")
     return ", ".join(parts)

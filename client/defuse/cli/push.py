@@ -1,77 +1,58 @@
-"""`defuse push`: upload a model or a dataset, register it, and wait until it is inspected."""
+"""`defuse push`: upload a model or a dataset, register it, and wait for its inspection."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
 from google.protobuf.message import Message
 
+from defuse.cli.connection import connect
 from defuse.cli.output import Json, write_facts, write_json
 from defuse.cli.progress import transfer_bars
-from defuse.cli.session import connect
 from defuse.messages import Dataset, ImageShape
 
 app = typer.Typer(help="Upload and register models and datasets.", no_args_is_help=True)
 
-File = Annotated[Path, typer.Argument(exists=True, dir_okay=False, readable=True)]
-SecondFile = Annotated[
-    Path | None,
-    typer.Argument(
-        exists=True, dir_okay=False, readable=True, help="Left out where the first file holds both halves."
-    ),
+
+ModelLayout = Literal["nchw", "nhwc", "flat"]
+OutputKind = Literal["logits", "probabilities"]
+
+Title = Annotated[str, typer.Option("--name", help="The name in lists. By default empty.")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the inspection has ended.")]
+Layout = Annotated[
+    ModelLayout, typer.Option(help="How the model's input holds an image; N is the batch, C the channels.")
 ]
-Title = Annotated[str, typer.Option("--name", help="What to call it in lists.")]
-Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is inspected.")]
-Scale = Annotated[float | None, typer.Option(help="The model takes (image * scale - mean) / std.")]
-Mean = Annotated[list[float] | None, typer.Option(help="One value, or one a channel (repeat the option).")]
-Std = Annotated[list[float] | None, typer.Option(help="One value, or one a channel (repeat the option).")]
+Scale = Annotated[
+    float | None, typer.Option(help="The model gets (image * scale - mean) / std. By default 1.")
+]
+Mean = Annotated[
+    list[float] | None, typer.Option(help="One value, or one per channel (repeat the option). By default 0.")
+]
+Std = Annotated[
+    list[float] | None, typer.Option(help="One value, or one per channel (repeat the option). By default 1.")
+]
 
 
-class ModelLayout(StrEnum):
-    """How a model's input holds an image."""
-
-    NCHW = "nchw"
-    NHWC = "nhwc"
-    FLAT = "flat"
-
-
-class DatasetLayout(StrEnum):
-    """How a dataset holds its images."""
-
-    NCHW = "nchw"
-    NHWC = "nhwc"
-
-
-class Outputs(StrEnum):
-    """What a classifier's output is."""
-
-    LOGITS = "logits"
-    PROBABILITIES = "probabilities"
-
-
-class Spread(StrEnum):
-    """What an encoder gives beside mu."""
-
-    LOGVAR = "logvar"
-    SIGMA = "sigma"
-    NONE = "none"
+def _file(help_text: str) -> Any:
+    return typer.Argument(exists=True, dir_okay=False, readable=True, help=help_text)
 
 
 @app.command()
 def classifier(
     context: typer.Context,
-    path: File,
-    layout: ModelLayout = ModelLayout.NCHW,
+    path: Annotated[Path, _file("The ONNX file, with its weights inside.")],
+    layout: Layout = "nchw",
     scale: Scale = None,
     mean: Mean = None,
     std: Std = None,
-    output_kind: Outputs = Outputs.LOGITS,
+    output_kind: Annotated[
+        OutputKind, typer.Option(help="What the model's output holds for each class.")
+    ] = "logits",
     output: Annotated[
-        str, typer.Option(help="Which of the model's outputs holds the scores, where several could.")
+        str, typer.Option(help="Name of the output with the scores. Needed only if several could hold them.")
     ] = "",
     name: Title = "",
     wait: Wait = True,
@@ -100,28 +81,39 @@ def classifier(
 @app.command()
 def vae(
     context: typer.Context,
-    encoder: File,
-    decoder: SecondFile = None,
-    layout: ModelLayout = ModelLayout.NCHW,
+    encoder: Annotated[Path, _file("The encoder's ONNX file, or one file that holds both halves.")],
+    decoder: Annotated[
+        Path | None, _file("The decoder's ONNX file. Leave it out if the first file holds both halves.")
+    ] = None,
+    layout: Layout = "nchw",
     scale: Scale = None,
     mean: Mean = None,
     std: Std = None,
-    mu: Annotated[str, typer.Option(help="The encoder's output mu.")] = "",
-    spread: Annotated[str, typer.Option(help="The encoder's output logvar or sigma.")] = "",
+    mu: Annotated[
+        str,
+        typer.Option(
+            help="Name of the encoder's output mu. By default tensors are found by their names and shapes."
+        ),
+    ] = "",
+    spread: Annotated[str, typer.Option(help="Name of the encoder's output logvar or sigma.")] = "",
     spread_kind: Annotated[
-        Spread | None, typer.Option(help="What that output is; default: told by its name or its values.")
+        Literal["logvar", "sigma", "none"] | None,
+        typer.Option(help="What the output --spread holds. By default found by its name or its values."),
     ] = None,
     code: Annotated[
-        str, typer.Option(help="The decoder's input; of one file, where the decoding half starts.")
+        str,
+        typer.Option(
+            help="Name of the decoder's input, or in one file of the tensor where the decoder starts."
+        ),
     ] = "",
-    image: Annotated[str, typer.Option(help="The decoder's output.")] = "",
+    image: Annotated[str, typer.Option(help="Name of the decoder's output.")] = "",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
 ) -> None:
     """Push a VAE: an ONNX encoder (image to mu, logvar or sigma) and an ONNX decoder (z to image).
 
-    One file may hold both halves. Tensors need to be named only where their names and shapes do not tell.
+    One file may hold both halves. Name tensors only if the inspection can't tell which is which.
     """
     with connect(context) as client, transfer_bars() as on_progress:
         pushed = client.push_vae(
@@ -155,16 +147,20 @@ def vae(
 @app.command()
 def dataset(
     context: typer.Context,
-    path: File,
+    path: Annotated[Path, _file("The .npz file.")],
     class_name: Annotated[
-        list[str] | None, typer.Option(help="Name of the next class, in order (repeat the option).")
+        list[str] | None,
+        typer.Option(help="Name of the next class (repeat the option, in order). By default their numbers."),
     ] = None,
-    layout: DatasetLayout = DatasetLayout.NCHW,
+    layout: Annotated[
+        Literal["nchw", "nhwc"],
+        typer.Option(help="How the dataset holds images; N is the number, C the channels."),
+    ] = "nchw",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
 ) -> None:
-    """Push a dataset: an .npz with x_train, y_train, x_validation, y_validation, x_test, y_test."""
+    """Push a dataset: an .npz file with x_train, y_train, x_validation, y_validation, x_test and y_test."""
     with connect(context) as client, transfer_bars() as on_progress:
         pushed = client.push_dataset(
             path,

@@ -3,53 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.output import Json, people, share, write_facts, write_json, write_table
+from defuse.cli.connection import connect, left_running
+from defuse.cli.figures import share
+from defuse.cli.output import Json, stdout, write_facts, write_json, write_table
 from defuse.cli.progress import job_bar, state_of
-from defuse.cli.session import connect, left_running
+from defuse.cli.settings import takes_settings
 from defuse.client import Client
-from defuse.messages import VaeTraining
+from defuse.messages import VaeTraining, VaeTrainingConfig
 
-app = typer.Typer(help="Make the VAE that an audit searches.", no_args_is_help=True)
+app = typer.Typer(help="Train the VAE that an audit searches.", no_args_is_help=True)
 
 _Sheets = Annotated[
-    Path, typer.Option("--sheets", file_okay=False, help="Folder for the pictures of what the VAE makes.")
+    Path,
+    typer.Option("--sheets", file_okay=False, help="Folder for the pictures that show what the VAE makes."),
 ]
 _SHEETS = Path("vae-sheets")
 
 
 @app.command()
+@takes_settings(VaeTrainingConfig)
 def train(
     context: typer.Context,
-    dataset: Annotated[str, typer.Option(help="datasets/ID")],
-    classifier: Annotated[str, typer.Option(help="classifiers/ID: who must be able to read what it makes.")],
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it is done.")] = True,
-    name: Annotated[str, typer.Option(help="What to call it in lists.")] = "",
-    seed: int = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N; default: the server's.")] = "",
-    latent_size: Annotated[
-        list[int] | None,
-        typer.Option(help="A latent size to choose from (repeat the option); default: by the data."),
-    ] = None,
-    budget_s: Annotated[float, typer.Option(help="Seconds that it may take; default 480.")] = 0.0,
+    dataset: Annotated[str, typer.Option(help="datasets/ID of the images to learn.")],
+    classifier: Annotated[str, typer.Option(help="classifiers/ID. It must read what the VAE makes.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the training has ended.")] = True,
+    name: Annotated[str, typer.Option(help="The training's name in lists. By default empty.")] = "",
     sheets: _Sheets = _SHEETS,
     json: Json = False,
+    **settings: Any,
 ) -> None:
     """Train a VAE that the classifier can read, and register it."""
     with connect(context) as client:
-        training = client.train_vae(
-            classifier,
-            dataset,
-            display_name=name,
-            wait=False,
-            seed=seed,
-            device=device,
-            latent_sizes=latent_size or [],
-            budget_s=budget_s,
-        )
+        training = client.train_vae(classifier, dataset, display_name=name, wait=False, **settings)
         if wait:
             with left_running(training.name), job_bar() as update:
                 client.wait(training, on_update=update)
@@ -60,11 +49,11 @@ def train(
 @app.command()
 def show(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="TRAINING", help="vaeTrainings/ID")],
+    name: Annotated[str, typer.Argument(metavar="TRAINING", help="vaeTrainings/ID.")],
     sheets: _Sheets = _SHEETS,
     json: Json = False,
 ) -> None:
-    """Show a training as it stands: what was tried, and pictures of what came out."""
+    """Show a training as it stands: what it tried, and pictures of what the VAE makes."""
     with connect(context) as client:
         _show(client, client.get_vae_training(name), sheets, json)
 
@@ -86,35 +75,25 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
         + [("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings]
     )
     if training.points:
-        people.print()
-        columns = (
-            "",
-            "latent size",
-            "feature weight",
-            "KL weight",
-            "readability",
-            "pixel error",
-            "KL",
-            "steps",
-        )
+        stdout.print()
         rows = [
-            (
-                "chosen" if point.chosen else "",
-                point.latent_size,
-                f"{point.feature_weight:g}",
-                f"{point.kl_weight:g}",
-                share(point.readability),
-                f"{point.reconstruction_mse:.4f}",
-                f"{point.kl:.1f} nats",
-                point.steps,
-            )
+            {
+                "": "chosen" if point.chosen else "",
+                "latent size": point.latent_size,
+                "feature weight": f"{point.feature_weight:g}",
+                "KL weight": f"{point.kl_weight:g}",
+                "readability": share(point.readability),
+                "pixel error": f"{point.reconstruction_mse:.4f}",
+                "KL": f"{point.kl:.1f} nats",
+                "steps": point.steps,
+            }
             for point in training.points
         ]
-        write_table(columns, rows, "")
+        write_table(rows)
 
 
 def _saved(client: Client, training: VaeTraining, folder: Path) -> list[Path]:
-    """Save the sheets that there are; return their paths."""
+    """Save the sheets if the training has made them, and return their paths."""
     made = training.name.partition("/")[2]
     sheets = {
         f"{made}-reconstructions.png": training.reconstruction_sheet.artifact,

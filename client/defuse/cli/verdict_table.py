@@ -1,4 +1,4 @@
-"""An evaluation's verdict for people: what failed, by how much, and what would make it pass."""
+"""An evaluation's verdict as text: what failed, by how much, and what would make it pass."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from itertools import groupby
 from rich.table import Table
 from rich.text import Text
 
-from defuse.cli.output import people, share, write_facts
+from defuse._enum_name import enum_name
+from defuse.cli.figures import share
+from defuse.cli.output import stdout, write_facts
 from defuse.messages import Check, Evaluation, Verdict
 
 EXIT_CODES = {Verdict.VERDICT_PASS: 0, Verdict.VERDICT_FAIL: 1, Verdict.VERDICT_INCONCLUSIVE: 2}
 EXPLAINED_MAX = 20
-"""Checks that are explained one by one; the reports explain all."""
+"""How many checks are explained one by one; the reports explain all of them."""
 _UNFOLDED_MAX = 3
-"""So many passing checks of one name are shown one by one."""
+"""How many passing checks of one name are shown one by one."""
 _COLUMNS = ("verdict", "check", "of", "value", "interval", "bound", "misses by")
 _STYLES = {Verdict.VERDICT_PASS: "green", Verdict.VERDICT_FAIL: "bold red"}
 _ORDER = {Verdict.VERDICT_FAIL: 0, Verdict.VERDICT_PASS: 2}
 
 
 def write_evaluation(evaluation: Evaluation) -> None:
-    """Write the checks, those that do not pass first and explained, and what was judged."""
+    """Write the checks and what was evaluated. Checks that do not pass come first and are explained."""
     if evaluation.checks:
         _write_checks(evaluation)
-        people.print()
+        stdout.print()
     accuracy = f"{share(evaluation.test_accuracy_before)} to {share(evaluation.test_accuracy_after)}"
     write_facts(
         [
@@ -37,18 +39,12 @@ def write_evaluation(evaluation: Evaluation) -> None:
             ("test accuracy", accuracy if evaluation.checks else ""),
         ]
         + [("warning", printable(f"{one.reason}: {one.message}")) for one in evaluation.warnings]
-        + [("verdict", verdict_name(evaluation.verdict) if evaluation.checks else "")]
+        + [("verdict", enum_name(Verdict, evaluation.verdict) if evaluation.checks else "")]
     )
 
 
-def verdict_name(verdict: Verdict) -> str:
-    """`PASS` of VERDICT_PASS; a number for one that this client does not know."""
-    number = int(verdict)
-    return Verdict.Name(verdict).removeprefix("VERDICT_") if number in Verdict.values() else str(number)
-
-
 def printable(text: str) -> str:
-    """The text in one line, without what moves a terminal's cursor: names come from elsewhere."""
+    """Return the text in one line and without control characters: names come from other people."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
@@ -62,34 +58,38 @@ def _write_checks(evaluation: Evaluation) -> None:
         _add(table, check.verdict, _cells(check, evaluation))
     for cells in _passing(evaluation):
         _add(table, Verdict.VERDICT_PASS, cells)
-    people.print(table)
+    stdout.print(table)
     for check in against[:EXPLAINED_MAX]:
         _explain(check, evaluation)
     if len(against) > EXPLAINED_MAX:
-        people.print(f"\n{len(against) - EXPLAINED_MAX} more do not pass; --report writes them all")
+        stdout.print(
+            f"\n{len(against) - EXPLAINED_MAX} more checks do not pass; --report explains all of them"
+        )
 
 
 def _explain(check: Check, evaluation: Evaluation) -> None:
     about = f"{check.check}, {_subject(check, evaluation)}" if check.subject else check.check
-    people.print()
-    people.print(_said(f"{verdict_name(check.verdict)} {about}", _STYLES.get(check.verdict, "bold yellow")))
+    stdout.print()
+    stdout.print(
+        _as_text(f"{enum_name(Verdict, check.verdict)} {about}", _STYLES.get(check.verdict, "bold yellow"))
+    )
     for lead, text in (("", check.explanation), ("To pass: ", check.remedy)):
         if text:
-            people.print(_said(f"  {lead}{text}"))
+            stdout.print(_as_text(f"  {lead}{text}"))
 
 
 def _add(table: Table, verdict: Verdict, cells: Sequence[str]) -> None:
     style = _STYLES.get(verdict, "bold yellow")
-    table.add_row(_said(verdict_name(verdict), style), *(_said(cell) for cell in cells))
+    table.add_row(_as_text(enum_name(Verdict, verdict), style), *(_as_text(cell) for cell in cells))
 
 
-def _said(text: str, style: str = "") -> Text:
-    # A Text, as brackets in a name are no markup.
+def _as_text(text: str, style: str = "") -> Text:
+    # A Text, because brackets in a name are not markup.
     return Text(printable(text), style)
 
 
 def _passing(evaluation: Evaluation) -> list[Sequence[str]]:
-    """Rows of the checks that pass; many of one name are one."""
+    """Return the rows of the checks that pass; many checks of one name share a row."""
     passed = [check for check in evaluation.checks if check.verdict == Verdict.VERDICT_PASS]
     rows: list[Sequence[str]] = []
     for name, group in groupby(passed, key=lambda check: check.check):
@@ -118,7 +118,7 @@ def _cells(check: Check, evaluation: Evaluation) -> Sequence[str]:
 
 
 def _subject(check: Check, evaluation: Evaluation) -> str:
-    """A region by its number, its label and what the baseline reads there; anything else as it is."""
+    """Return a region as its number, its label and the baseline's prediction; anything else as it is."""
     found = next((region for region in evaluation.regions if region.region == check.subject), None)
     if found is None:
         return check.subject

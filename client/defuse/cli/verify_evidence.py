@@ -1,4 +1,4 @@
-"""`defuse verify-evidence`: whether a verdict is the operator's, and about this model. Needs no service."""
+"""`defuse verify-evidence`: check who signed a verdict and which model it is about. Needs no service."""
 
 from __future__ import annotations
 
@@ -8,22 +8,31 @@ from typing import Annotated
 
 import typer
 
+from defuse._enum_name import enum_name
 from defuse.cli.output import Json, write_facts, write_json
-from defuse.cli.verdict_table import EXIT_CODES, verdict_name
+from defuse.cli.verdict_table import EXIT_CODES
 from defuse.evidence import Verified, verify
+from defuse.messages import Verdict
 
-_CODES = {verdict_name(verdict): code for verdict, code in EXIT_CODES.items()}
+_CODES = {enum_name(Verdict, verdict): code for verdict, code in EXIT_CODES.items()}
 
 
 def verify_evidence(
     evidence: Annotated[
         Path,
         typer.Argument(
-            metavar="EVIDENCE", exists=True, dir_okay=False, readable=True, help="The signed envelope (JSON)."
+            metavar="EVIDENCE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The signed evidence, a JSON file.",
         ),
     ],
     key: Annotated[
-        Path, typer.Option(exists=True, dir_okay=False, readable=True, help="The operator's public key, PEM.")
+        Path,
+        typer.Option(
+            exists=True, dir_okay=False, readable=True, help="The operator's public key, a PEM file."
+        ),
     ],
     model: Annotated[
         Path | None,
@@ -31,19 +40,24 @@ def verify_evidence(
             exists=True,
             dir_okay=False,
             readable=True,
-            help="The candidate's file: it must be what was judged.",
+            help="Check that the evidence is about this ONNX file. By default the model is not checked.",
         ),
     ] = None,
-    policy_sha256: Annotated[str, typer.Option(help="The digest of the policy that must have judged.")] = "",
+    policy_sha256: Annotated[
+        str,
+        typer.Option(
+            help="Check that the policy has this SHA-256 (hexadecimal). By default the policy is not checked."
+        ),
+    ] = "",
     require_pass: Annotated[
-        bool, typer.Option("--require-pass", help="Exit 1 where the verdict is FAIL, 2 where INCONCLUSIVE.")
+        bool, typer.Option("--require-pass", help="Exit with 1 on FAIL and 2 on INCONCLUSIVE.")
     ] = False,
     json: Json = False,
 ) -> int:
     """Check an evaluation's evidence without the service.
 
-    Exits 0 where signature, types and digests are right, whatever the verdict (see --require-pass), and 70
-    where anything is not.
+    Exits with 0 if signature, types and digests are right, whatever the verdict, and with 70 if they are not.
+    Use --require-pass to exit by the verdict.
     """
     verified = verify(
         evidence.read_bytes(),
@@ -60,13 +74,14 @@ def verify_evidence(
 
 def _write(verified: Verified, model: Path | None) -> None:
     document = verified.document
+    same = f", the same as {model}" if model else ""
     checks = [(check["verdict"], check["check"], check["subject"]) for check in document.get("checks", [])]
     against = [" ".join(filter(None, check)) for check in checks if check[0] != "PASS"]
     write_facts(
         [
             ("verified", f"signed by the key {verified.key_id}"),
             ("verdict", verified.verdict),
-            ("candidate", f"sha256 {verified.candidate_sha256}" + (f", as {model} is" if model else "")),
+            ("candidate", f"sha256 {verified.candidate_sha256}{same}"),
             ("baseline", f"sha256 {document['baseline']['sha256']}"),
             ("policy", f"sha256 {document['policy']['sha256']}"),
             ("evaluation", document["evaluation"]["name"]),

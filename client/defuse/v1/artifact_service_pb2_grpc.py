@@ -26,11 +26,11 @@ if _version_not_supported:
 
 
 class ArtifactServiceStub(object):
-    """ArtifactService moves bytes: models, datasets, contact sheets. Artifacts are content-addressed: the name is the
-    SHA-256 of the bytes, and uploading the same bytes twice stores them once.
+    """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
+    SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (a token is needed and missing or wrong) and
-    UNAVAILABLE (the server stops, or can't reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
+    stops, or cannot reach its Redis or store; try again).
     """
 
     def __init__(self, channel):
@@ -62,17 +62,17 @@ class ArtifactServiceStub(object):
 
 
 class ArtifactServiceServicer(object):
-    """ArtifactService moves bytes: models, datasets, contact sheets. Artifacts are content-addressed: the name is the
-    SHA-256 of the bytes, and uploading the same bytes twice stores them once.
+    """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
+    SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (a token is needed and missing or wrong) and
-    UNAVAILABLE (the server stops, or can't reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
+    stops, or cannot reach its Redis or store; try again).
     """
 
     def Upload(self, request_iterator, context):
-        """Uploads bytes. The first message of the stream is a header, all others are data of at most 1 MiB (64 KiB is
-        a good size). To resume a broken upload: GetUpload, then Upload with the same header and `offset` at
-        `committed_bytes`. The answer comes when all bytes are there and their digest is right.
+        """Uploads bytes. The first message of the stream is a header. All others are data of at most 1 MiB each (64 KiB is a
+        good size). The answer comes when all bytes are there and the digest is right. To resume a broken upload, call
+        GetUpload, then Upload with the same header and `offset` set to `committed_bytes`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, TOO_LARGE, SIZE_MISMATCH), FAILED_PRECONDITION (OFFSET_MISMATCH),
         DATA_LOSS (DIGEST_MISMATCH).
@@ -82,14 +82,14 @@ class ArtifactServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetUpload(self, request, context):
-        """Says how far an upload is. Errors: NOT_FOUND.
+        """Reports how much of an upload is stored. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Download(self, request, context):
-        """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (offset beyond the end).
+        """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (the offset is beyond the end).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,11 +134,11 @@ def add_ArtifactServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ArtifactService(object):
-    """ArtifactService moves bytes: models, datasets, contact sheets. Artifacts are content-addressed: the name is the
-    SHA-256 of the bytes, and uploading the same bytes twice stores them once.
+    """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
+    SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (a token is needed and missing or wrong) and
-    UNAVAILABLE (the server stops, or can't reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
+    stops, or cannot reach its Redis or store; try again).
     """
 
     @staticmethod

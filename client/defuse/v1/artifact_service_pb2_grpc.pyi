@@ -27,11 +27,11 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ArtifactServiceStub:
-    """ArtifactService moves bytes: models, datasets, contact sheets. Artifacts are content-addressed: the name is the
-    SHA-256 of the bytes, and uploading the same bytes twice stores them once.
+    """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
+    SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (a token is needed and missing or wrong) and
-    UNAVAILABLE (the server stops, or can't reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
+    stops, or cannot reach its Redis or store; try again).
     """
 
     @_typing.overload
@@ -39,51 +39,51 @@ class ArtifactServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ArtifactServiceAsyncStub: ...
     Upload: _grpc.StreamUnaryMultiCallable[_artifact_service_pb2.UploadRequest, _artifact_service_pb2.Artifact]
-    """Uploads bytes. The first message of the stream is a header, all others are data of at most 1 MiB (64 KiB is
-    a good size). To resume a broken upload: GetUpload, then Upload with the same header and `offset` at
-    `committed_bytes`. The answer comes when all bytes are there and their digest is right.
+    """Uploads bytes. The first message of the stream is a header. All others are data of at most 1 MiB each (64 KiB is a
+    good size). The answer comes when all bytes are there and the digest is right. To resume a broken upload, call
+    GetUpload, then Upload with the same header and `offset` set to `committed_bytes`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, TOO_LARGE, SIZE_MISMATCH), FAILED_PRECONDITION (OFFSET_MISMATCH),
     DATA_LOSS (DIGEST_MISMATCH).
     """
     GetUpload: _grpc.UnaryUnaryMultiCallable[_artifact_service_pb2.GetUploadRequest, _artifact_service_pb2.Upload]
-    """Says how far an upload is. Errors: NOT_FOUND."""
+    """Reports how much of an upload is stored. Errors: NOT_FOUND."""
     Download: _grpc.UnaryStreamMultiCallable[_artifact_service_pb2.DownloadRequest, _artifact_service_pb2.DownloadResponse]
-    """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (offset beyond the end)."""
+    """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (the offset is beyond the end)."""
     GetArtifact: _grpc.UnaryUnaryMultiCallable[_artifact_service_pb2.GetArtifactRequest, _artifact_service_pb2.Artifact]
     """Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class ArtifactServiceAsyncStub(ArtifactServiceStub):
-    """ArtifactService moves bytes: models, datasets, contact sheets. Artifacts are content-addressed: the name is the
-    SHA-256 of the bytes, and uploading the same bytes twice stores them once.
+    """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
+    SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (a token is needed and missing or wrong) and
-    UNAVAILABLE (the server stops, or can't reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
+    stops, or cannot reach its Redis or store; try again).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Upload: _aio.StreamUnaryMultiCallable[_artifact_service_pb2.UploadRequest, _artifact_service_pb2.Artifact]  # type: ignore[assignment]
-    """Uploads bytes. The first message of the stream is a header, all others are data of at most 1 MiB (64 KiB is
-    a good size). To resume a broken upload: GetUpload, then Upload with the same header and `offset` at
-    `committed_bytes`. The answer comes when all bytes are there and their digest is right.
+    """Uploads bytes. The first message of the stream is a header. All others are data of at most 1 MiB each (64 KiB is a
+    good size). The answer comes when all bytes are there and the digest is right. To resume a broken upload, call
+    GetUpload, then Upload with the same header and `offset` set to `committed_bytes`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, TOO_LARGE, SIZE_MISMATCH), FAILED_PRECONDITION (OFFSET_MISMATCH),
     DATA_LOSS (DIGEST_MISMATCH).
     """
     GetUpload: _aio.UnaryUnaryMultiCallable[_artifact_service_pb2.GetUploadRequest, _artifact_service_pb2.Upload]  # type: ignore[assignment]
-    """Says how far an upload is. Errors: NOT_FOUND."""
+    """Reports how much of an upload is stored. Errors: NOT_FOUND."""
     Download: _aio.UnaryStreamMultiCallable[_artifact_service_pb2.DownloadRequest, _artifact_service_pb2.DownloadResponse]  # type: ignore[assignment]
-    """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (offset beyond the end)."""
+    """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (the offset is beyond the end)."""
     GetArtifact: _aio.UnaryUnaryMultiCallable[_artifact_service_pb2.GetArtifactRequest, _artifact_service_pb2.Artifact]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
 
 class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
-    """ArtifactService moves bytes: models, datasets, contact sheets. Artifacts are content-addressed: the name is the
-    SHA-256 of the bytes, and uploading the same bytes twice stores them once.
+    """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
+    SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (a token is needed and missing or wrong) and
-    UNAVAILABLE (the server stops, or can't reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
+    stops, or cannot reach its Redis or store; try again).
     """
 
     @_abc_1.abstractmethod
@@ -92,9 +92,9 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_artifact_service_pb2.UploadRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_artifact_service_pb2.Artifact, _abc.Awaitable[_artifact_service_pb2.Artifact]]:
-        """Uploads bytes. The first message of the stream is a header, all others are data of at most 1 MiB (64 KiB is
-        a good size). To resume a broken upload: GetUpload, then Upload with the same header and `offset` at
-        `committed_bytes`. The answer comes when all bytes are there and their digest is right.
+        """Uploads bytes. The first message of the stream is a header. All others are data of at most 1 MiB each (64 KiB is a
+        good size). The answer comes when all bytes are there and the digest is right. To resume a broken upload, call
+        GetUpload, then Upload with the same header and `offset` set to `committed_bytes`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, TOO_LARGE, SIZE_MISMATCH), FAILED_PRECONDITION (OFFSET_MISMATCH),
         DATA_LOSS (DIGEST_MISMATCH).
@@ -106,7 +106,7 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _artifact_service_pb2.GetUploadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_artifact_service_pb2.Upload, _abc.Awaitable[_artifact_service_pb2.Upload]]:
-        """Says how far an upload is. Errors: NOT_FOUND."""
+        """Reports how much of an upload is stored. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def Download(
@@ -114,7 +114,7 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _artifact_service_pb2.DownloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_artifact_service_pb2.DownloadResponse], _abc.AsyncIterator[_artifact_service_pb2.DownloadResponse]]:
-        """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (offset beyond the end)."""
+        """Streams an artifact's bytes from an offset. Errors: NOT_FOUND, INVALID_ARGUMENT (the offset is beyond the end)."""
 
     @_abc_1.abstractmethod
     def GetArtifact(

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class AuditServiceStub(object):
-    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong, and
-    groups them into regions, each of them one suspected bug.
+    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
+    them into regions, each of them one suspected bug.
     """
 
     def __init__(self, channel):
@@ -94,14 +94,14 @@ class AuditServiceStub(object):
 
 
 class AuditServiceServicer(object):
-    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong, and
-    groups them into regions, each of them one suspected bug.
+    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
+    them into regions, each of them one suspected bug.
     """
 
     def CreateAudit(self, request, context):
-        """Starts an audit; answers at once with state QUEUED. Idempotent by `request_id`.
+        """Starts an audit and returns it at once, in state QUEUED. Idempotent by `request_id`.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, vae or dataset),
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, VAE or dataset),
         FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -116,16 +116,16 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListAudits(self, request, context):
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """Lists audits, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchAudit(self, request, context):
-        """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-        last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
-        does not change is sent again every 15 seconds, so that the connection stays open.
+        """Streams the audit's present state, then every change. The stream ends after a final state. To resume, pass the last
+        message's cursor: the next message comes when the audit differs from what that message showed. An unchanged audit
+        is sent again every 15 seconds, to keep the connection open.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
@@ -134,10 +134,8 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def CancelAudit(self, request, context):
-        """Asks a running or queued audit to stop; the computation ends within two seconds. An audit that has ended is
-        answered as it is.
-
-        Errors: NOT_FOUND.
+        """Asks a queued or running audit to stop; the computation ends within two seconds. An audit that has ended is
+        returned unchanged. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,24 +152,23 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamMisclassifications(self, request, context):
-        """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-        sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+        """Streams misclassifications as they are found, many in one message. The stream ends when the audit has ended and
+        everything is sent. Every message carries a cursor. Resuming from it misses nothing and repeats nothing. While
         nothing is found, a message without misclassifications comes every 15 seconds.
 
-        Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
-        cursor.
+        Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN), UNAVAILABLE (the server is stopping; resume from the last
+        cursor).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamRegions(self, request, context):
-        """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
-        are sent. Cursors as in StreamMisclassifications.
+        """Streams regions as they are found, in the order of their numbers. The stream ends and resumes like
+        StreamMisclassifications.
 
-        Regions that MIXED ones are split into may come later: read again from the last cursor.
-
-        Errors: as StreamMisclassifications.
+        A region split may add regions later: resume from the last cursor to read them. Errors: as
+        StreamMisclassifications.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +182,7 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListRegions(self, request, context):
-        """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+        """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
         INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -193,9 +190,8 @@ class AuditServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetRegionSplit(self, request, context):
-        """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
-
-        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
+        """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
+        NOT_FOUND (the audit, or none of its regions has been MIXED yet).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -268,8 +264,8 @@ def add_AuditServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AuditService(object):
-    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong, and
-    groups them into regions, each of them one suspected bug.
+    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
+    them into regions, each of them one suspected bug.
     """
 
     @staticmethod

@@ -27,8 +27,8 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong, and
-    groups them into regions, each of them one suspected bug.
+    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
+    them into regions, each of them one suspected bug.
     """
 
     @_typing.overload
@@ -36,27 +36,25 @@ class AuditServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AuditServiceAsyncStub: ...
     CreateAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.CreateAuditRequest, _audit_service_pb2.Audit]
-    """Starts an audit; answers at once with state QUEUED. Idempotent by `request_id`.
+    """Starts an audit and returns it at once, in state QUEUED. Idempotent by `request_id`.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, vae or dataset),
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, VAE or dataset),
     FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
     """
     GetAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetAuditRequest, _audit_service_pb2.Audit]
     """Errors: NOT_FOUND."""
     ListAudits: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditsRequest, _audit_service_pb2.ListAuditsResponse]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Lists audits, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
     WatchAudit: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.WatchAuditRequest, _audit_service_pb2.WatchAuditResponse]
-    """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-    last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
-    does not change is sent again every 15 seconds, so that the connection stays open.
+    """Streams the audit's present state, then every change. The stream ends after a final state. To resume, pass the last
+    message's cursor: the next message comes when the audit differs from what that message showed. An unchanged audit
+    is sent again every 15 seconds, to keep the connection open.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
     """
     CancelAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.CancelAuditRequest, _audit_service_pb2.Audit]
-    """Asks a running or queued audit to stop; the computation ends within two seconds. An audit that has ended is
-    answered as it is.
-
-    Errors: NOT_FOUND.
+    """Asks a queued or running audit to stop; the computation ends within two seconds. An audit that has ended is
+    returned unchanged. Errors: NOT_FOUND.
     """
     DeleteAudit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.DeleteAuditRequest, _audit_service_pb2.DeleteAuditResponse]
     """Deletes an audit with its regions and labels.
@@ -65,62 +63,58 @@ class AuditServiceStub:
     evaluation refers to it).
     """
     StreamMisclassifications: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.StreamMisclassificationsRequest, _audit_service_pb2.StreamMisclassificationsResponse]
-    """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-    sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+    """Streams misclassifications as they are found, many in one message. The stream ends when the audit has ended and
+    everything is sent. Every message carries a cursor. Resuming from it misses nothing and repeats nothing. While
     nothing is found, a message without misclassifications comes every 15 seconds.
 
-    Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
-    cursor.
+    Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN), UNAVAILABLE (the server is stopping; resume from the last
+    cursor).
     """
     StreamRegions: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.StreamRegionsRequest, _audit_service_pb2.StreamRegionsResponse]
-    """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
-    are sent. Cursors as in StreamMisclassifications.
+    """Streams regions as they are found, in the order of their numbers. The stream ends and resumes like
+    StreamMisclassifications.
 
-    Regions that MIXED ones are split into may come later: read again from the last cursor.
-
-    Errors: as StreamMisclassifications.
+    A region split may add regions later: resume from the last cursor to read them. Errors: as
+    StreamMisclassifications.
     """
     GetRegion: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionRequest, _audit_service_pb2.Region]
     """Errors: NOT_FOUND."""
     ListRegions: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListRegionsRequest, _audit_service_pb2.ListRegionsResponse]
-    """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+    """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
     INVALID_FIELD).
     """
     GetRegionSplit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionSplitRequest, _audit_service_pb2.RegionSplit]
-    """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
-
-    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
+    """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
+    NOT_FOUND (the audit, or none of its regions has been MIXED yet).
     """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong, and
-    groups them into regions, each of them one suspected bug.
+    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
+    them into regions, each of them one suspected bug.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateAudit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.CreateAuditRequest, _audit_service_pb2.Audit]  # type: ignore[assignment]
-    """Starts an audit; answers at once with state QUEUED. Idempotent by `request_id`.
+    """Starts an audit and returns it at once, in state QUEUED. Idempotent by `request_id`.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, vae or dataset),
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, VAE or dataset),
     FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
     """
     GetAudit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetAuditRequest, _audit_service_pb2.Audit]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListAudits: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditsRequest, _audit_service_pb2.ListAuditsResponse]  # type: ignore[assignment]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Lists audits, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
     WatchAudit: _aio.UnaryStreamMultiCallable[_audit_service_pb2.WatchAuditRequest, _audit_service_pb2.WatchAuditResponse]  # type: ignore[assignment]
-    """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-    last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
-    does not change is sent again every 15 seconds, so that the connection stays open.
+    """Streams the audit's present state, then every change. The stream ends after a final state. To resume, pass the last
+    message's cursor: the next message comes when the audit differs from what that message showed. An unchanged audit
+    is sent again every 15 seconds, to keep the connection open.
 
     Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
     """
     CancelAudit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.CancelAuditRequest, _audit_service_pb2.Audit]  # type: ignore[assignment]
-    """Asks a running or queued audit to stop; the computation ends within two seconds. An audit that has ended is
-    answered as it is.
-
-    Errors: NOT_FOUND.
+    """Asks a queued or running audit to stop; the computation ends within two seconds. An audit that has ended is
+    returned unchanged. Errors: NOT_FOUND.
     """
     DeleteAudit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.DeleteAuditRequest, _audit_service_pb2.DeleteAuditResponse]  # type: ignore[assignment]
     """Deletes an audit with its regions and labels.
@@ -129,36 +123,34 @@ class AuditServiceAsyncStub(AuditServiceStub):
     evaluation refers to it).
     """
     StreamMisclassifications: _aio.UnaryStreamMultiCallable[_audit_service_pb2.StreamMisclassificationsRequest, _audit_service_pb2.StreamMisclassificationsResponse]  # type: ignore[assignment]
-    """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-    sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+    """Streams misclassifications as they are found, many in one message. The stream ends when the audit has ended and
+    everything is sent. Every message carries a cursor. Resuming from it misses nothing and repeats nothing. While
     nothing is found, a message without misclassifications comes every 15 seconds.
 
-    Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
-    cursor.
+    Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN), UNAVAILABLE (the server is stopping; resume from the last
+    cursor).
     """
     StreamRegions: _aio.UnaryStreamMultiCallable[_audit_service_pb2.StreamRegionsRequest, _audit_service_pb2.StreamRegionsResponse]  # type: ignore[assignment]
-    """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
-    are sent. Cursors as in StreamMisclassifications.
+    """Streams regions as they are found, in the order of their numbers. The stream ends and resumes like
+    StreamMisclassifications.
 
-    Regions that MIXED ones are split into may come later: read again from the last cursor.
-
-    Errors: as StreamMisclassifications.
+    A region split may add regions later: resume from the last cursor to read them. Errors: as
+    StreamMisclassifications.
     """
     GetRegion: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionRequest, _audit_service_pb2.Region]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListRegions: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListRegionsRequest, _audit_service_pb2.ListRegionsResponse]  # type: ignore[assignment]
-    """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+    """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
     INVALID_FIELD).
     """
     GetRegionSplit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionSplitRequest, _audit_service_pb2.RegionSplit]  # type: ignore[assignment]
-    """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
-
-    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
+    """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
+    NOT_FOUND (the audit, or none of its regions has been MIXED yet).
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong, and
-    groups them into regions, each of them one suspected bug.
+    """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
+    them into regions, each of them one suspected bug.
     """
 
     @_abc_1.abstractmethod
@@ -167,9 +159,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.CreateAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.Audit, _abc.Awaitable[_audit_service_pb2.Audit]]:
-        """Starts an audit; answers at once with state QUEUED. Idempotent by `request_id`.
+        """Starts an audit and returns it at once, in state QUEUED. Idempotent by `request_id`.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, vae or dataset),
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier, VAE or dataset),
         FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
         """
 
@@ -187,7 +179,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListAuditsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListAuditsResponse, _abc.Awaitable[_audit_service_pb2.ListAuditsResponse]]:
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+        """Lists audits, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
 
     @_abc_1.abstractmethod
     def WatchAudit(
@@ -195,9 +187,9 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.WatchAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.WatchAuditResponse], _abc.AsyncIterator[_audit_service_pb2.WatchAuditResponse]]:
-        """Streams the audit whenever it changes, the present state first; ends after a final state. To resume, pass the
-        last message's cursor: the next message comes when the audit differs from what that one showed. An audit that
-        does not change is sent again every 15 seconds, so that the connection stays open.
+        """Streams the audit's present state, then every change. The stream ends after a final state. To resume, pass the last
+        message's cursor: the next message comes when the audit differs from what that message showed. An unchanged audit
+        is sent again every 15 seconds, to keep the connection open.
 
         Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
@@ -208,10 +200,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.CancelAuditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.Audit, _abc.Awaitable[_audit_service_pb2.Audit]]:
-        """Asks a running or queued audit to stop; the computation ends within two seconds. An audit that has ended is
-        answered as it is.
-
-        Errors: NOT_FOUND.
+        """Asks a queued or running audit to stop; the computation ends within two seconds. An audit that has ended is
+        returned unchanged. Errors: NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -232,12 +222,12 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.StreamMisclassificationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.StreamMisclassificationsResponse], _abc.AsyncIterator[_audit_service_pb2.StreamMisclassificationsResponse]]:
-        """Streams misclassifications as they are found, many a message, and ends when the audit has ended and all are
-        sent. Every message carries a cursor; reading again from a cursor misses nothing and repeats nothing. While
+        """Streams misclassifications as they are found, many in one message. The stream ends when the audit has ended and
+        everything is sent. Every message carries a cursor. Resuming from it misses nothing and repeats nothing. While
         nothing is found, a message without misclassifications comes every 15 seconds.
 
-        Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN). UNAVAILABLE: the server stops; resume from the last
-        cursor.
+        Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN), UNAVAILABLE (the server is stopping; resume from the last
+        cursor).
         """
 
     @_abc_1.abstractmethod
@@ -246,12 +236,11 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.StreamRegionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.StreamRegionsResponse], _abc.AsyncIterator[_audit_service_pb2.StreamRegionsResponse]]:
-        """Streams regions as they are found, in the order of their numbers, and ends when the audit has ended and all
-        are sent. Cursors as in StreamMisclassifications.
+        """Streams regions as they are found, in the order of their numbers. The stream ends and resumes like
+        StreamMisclassifications.
 
-        Regions that MIXED ones are split into may come later: read again from the last cursor.
-
-        Errors: as StreamMisclassifications.
+        A region split may add regions later: resume from the last cursor to read them. Errors: as
+        StreamMisclassifications.
         """
 
     @_abc_1.abstractmethod
@@ -268,7 +257,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.ListRegionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListRegionsResponse, _abc.Awaitable[_audit_service_pb2.ListRegionsResponse]]:
-        """In the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+        """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
         INVALID_FIELD).
         """
 
@@ -278,9 +267,8 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_service_pb2.GetRegionSplitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.RegionSplit, _abc.Awaitable[_audit_service_pb2.RegionSplit]]:
-        """How the latest split of an audit's MIXED regions stands. The service starts splits by itself.
-
-        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit, or no region of it was MIXED yet).
+        """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
+        NOT_FOUND (the audit, or none of its regions has been MIXED yet).
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

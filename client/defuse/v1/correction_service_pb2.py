@@ -23,37 +23,52 @@ _sym_db = _symbol_database.Default()
 
 
 from defuse.v1 import models_pb2 as defuse_dot_v1_dot_models__pb2
+from defuse.v1 import setting_pb2 as defuse_dot_v1_dot_setting__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"defuse/v1/correction_service.proto\x12\tdefuse.v1\x1a\x16\x64\x65\x66use/v1/models.proto\"\xb1\x01\n\x10\x43orrectionConfig\x12\x0c\n\x04seed\x18\x01 \x01(\x03\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\x12\x0f\n\x07lambdas\x18\x03 \x03(\x01\x12\x15\n\rlearning_rate\x18\x04 \x01(\x01\x12\x0e\n\x06\x65pochs\x18\x05 \x01(\x05\x12\x1a\n\x12samples_per_region\x18\x06 \x01(\x05\x12+\n\x06preset\x18\x07 \x01(\x0e\x32\x1b.defuse.v1.CorrectionPreset\"\xe8\x01\n\x0f\x43orrectionPoint\x12\x0e\n\x06lambda\x18\x01 \x01(\x01\x12\x15\n\rlearning_rate\x18\x02 \x01(\x01\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\x1b\n\x13validation_accuracy\x18\x04 \x01(\x01\x12\x17\n\x0fregion_accuracy\x18\x05 \x01(\x01\x12\x15\n\rtraining_loss\x18\x06 \x01(\x01\x12\x10\n\x08\x64iverged\x18\x07 \x01(\x08\x12\x0e\n\x06\x63hosen\x18\x08 \x01(\x08\x12\x1a\n\x12worst_class_change\x18\t \x01(\x01\x12\x13\n\x0bmined_count\x18\n \x01(\x03\"\xda\x04\n\nCorrection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.defuse.v1.Failure\x12%\n\x08progress\x18\x05 \x01(\x0b\x32\x13.defuse.v1.Progress\x12\r\n\x05\x61udit\x18\x06 \x01(\t\x12+\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x1b.defuse.v1.CorrectionConfig\x12\x18\n\x10label_set_digest\x18\x08 \x01(\t\x12\x1c\n\x14labeled_region_count\x18\t \x01(\x05\x12\x1e\n\x16\x63onfirmed_region_count\x18\n \x01(\x05\x12,\n\x08\x62\x61seline\x18\x0b \x01(\x0b\x32\x1a.defuse.v1.CorrectionPoint\x12)\n\x05\x63urve\x18\x0c \x03(\x0b\x32\x1a.defuse.v1.CorrectionPoint\x12\x1c\n\x14\x63orrected_classifier\x18\r \x01(\t\x12\x1c\n\x14parity_max_abs_error\x18\x0e \x01(\x01\x12$\n\x08warnings\x18\x0f \x03(\x0b\x32\x12.defuse.v1.Warning\x12\"\n\x05times\x18\x10 \x01(\x0b\x32\x13.defuse.v1.JobTimes\x12+\n\x07\x63ontrol\x18\x11 \x01(\x0b\x32\x1a.defuse.v1.CorrectionPoint\x12\x18\n\x10regions_artifact\x18\x12 \x01(\t\"\x7f\n\x17\x43reateCorrectionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x61udit\x18\x03 \x01(\t\x12+\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x1b.defuse.v1.CorrectionConfig\"$\n\x14GetCorrectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"c\n\x16ListCorrectionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\"^\n\x17ListCorrectionsResponse\x12*\n\x0b\x63orrections\x18\x01 \x03(\x0b\x32\x15.defuse.v1.Correction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x16WatchCorrectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x17WatchCorrectionResponse\x12)\n\ncorrection\x18\x01 \x01(\x0b\x32\x15.defuse.v1.Correction\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\'\n\x17\x43\x61ncelCorrectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*q\n\x10\x43orrectionPreset\x12!\n\x1d\x43ORRECTION_PRESET_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ORRECTION_PRESET_DEFAULT\x10\x01\x12\x1b\n\x17\x43ORRECTION_PRESET_PAPER\x10\x02\x32\xb0\x03\n\x11\x43orrectionService\x12M\n\x10\x43reateCorrection\x12\".defuse.v1.CreateCorrectionRequest\x1a\x15.defuse.v1.Correction\x12G\n\rGetCorrection\x12\x1f.defuse.v1.GetCorrectionRequest\x1a\x15.defuse.v1.Correction\x12X\n\x0fListCorrections\x12!.defuse.v1.ListCorrectionsRequest\x1a\".defuse.v1.ListCorrectionsResponse\x12Z\n\x0fWatchCorrection\x12!.defuse.v1.WatchCorrectionRequest\x1a\".defuse.v1.WatchCorrectionResponse0\x01\x12M\n\x10\x43\x61ncelCorrection\x12\".defuse.v1.CancelCorrectionRequest\x1a\x15.defuse.v1.Correctionb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"defuse/v1/correction_service.proto\x12\tdefuse.v1\x1a\x16\x64\x65\x66use/v1/models.proto\x1a\x17\x64\x65\x66use/v1/setting.proto\"\xd8\x05\n\x10\x43orrectionConfig\x12\x41\n\x04seed\x18\x01 \x01(\x03\x42\x33\xba\xbe\x18/\n\x1aStarts the random streams.\x12\x08\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00\x00\x00\x00\x12Y\n\x06\x64\x65vice\x18\x02 \x01(\tBI\xba\xbe\x18\x45\n5The device that the job runs on: auto, cpu or cuda:N.*\x0cthe server\'s\x12\x7f\n\x07lambdas\x18\x03 \x03(\x01\x42n\xba\xbe\x18j\n0The weights of the regions\' loss that are tried.\x12\x18\x9a\x99\x99\x99\x99\x99\xb9?333333\xd3?\x00\x00\x00\x00\x00\x00\xf0?\x1a\x08{\x14\xaeG\xe1z\x84?9\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x80\x84.AH\x14\x12j\n\rlearning_rate\x18\x04 \x01(\x01\x42S\xba\xbe\x18O\n\'How far a step of the fine-tuning goes.\x12\x08{\x14\xaeG\xe1z\x84?\x1a\x08\xfc\xa9\xf1\xd2MbP?9\x00\x00\x00\x00\x00\x00\x00\x00\x41\x00\x00\x00\x00\x00\x00Y@\x12X\n\x06\x65pochs\x18\x05 \x01(\x05\x42H\xba\xbe\x18\x44\n\x1cPasses over the train split.\x12\x08\x00\x00\x00\x00\x00\x00\xf0?\x1a\x08\x00\x00\x00\x00\x00\x00.@1\x00\x00\x00\x00\x00\x00\xf0?A\x00\x00\x00\x00\x00@\x8f@\x12u\n\x12samples_per_region\x18\x06 \x01(\x05\x42Y\xba\xbe\x18U\n7How many samples of each region are drawn for training.\x12\x08\x00\x00\x00\x00\x00\x00i@1\x00\x00\x00\x00\x00\x00\xf0?A\x00\x00\x00\x00\x00\x88\xc3@\x12h\n\x06preset\x18\x07 \x01(\x0e\x32\x1b.defuse.v1.CorrectionPresetB;\xba\xbe\x18\x37\n+Chooses the defaults of the other settings.\x12\x08\x00\x00\x00\x00\x00\x00\xf0?\"\xe8\x01\n\x0f\x43orrectionPoint\x12\x0e\n\x06lambda\x18\x01 \x01(\x01\x12\x15\n\rlearning_rate\x18\x02 \x01(\x01\x12\x0e\n\x06\x65pochs\x18\x03 \x01(\x05\x12\x1b\n\x13validation_accuracy\x18\x04 \x01(\x01\x12\x17\n\x0fregion_accuracy\x18\x05 \x01(\x01\x12\x15\n\rtraining_loss\x18\x06 \x01(\x01\x12\x10\n\x08\x64iverged\x18\x07 \x01(\x08\x12\x0e\n\x06\x63hosen\x18\x08 \x01(\x08\x12\x1a\n\x12worst_class_change\x18\t \x01(\x01\x12\x13\n\x0bmined_count\x18\n \x01(\x03\"\xda\x04\n\nCorrection\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.defuse.v1.Failure\x12%\n\x08progress\x18\x05 \x01(\x0b\x32\x13.defuse.v1.Progress\x12\r\n\x05\x61udit\x18\x06 \x01(\t\x12+\n\x06\x63onfig\x18\x07 \x01(\x0b\x32\x1b.defuse.v1.CorrectionConfig\x12\x18\n\x10label_set_digest\x18\x08 \x01(\t\x12\x1c\n\x14labeled_region_count\x18\t \x01(\x05\x12\x1e\n\x16\x63onfirmed_region_count\x18\n \x01(\x05\x12,\n\x08\x62\x61seline\x18\x0b \x01(\x0b\x32\x1a.defuse.v1.CorrectionPoint\x12)\n\x05\x63urve\x18\x0c \x03(\x0b\x32\x1a.defuse.v1.CorrectionPoint\x12\x1c\n\x14\x63orrected_classifier\x18\r \x01(\t\x12\x1c\n\x14parity_max_abs_error\x18\x0e \x01(\x01\x12$\n\x08warnings\x18\x0f \x03(\x0b\x32\x12.defuse.v1.Warning\x12\"\n\x05times\x18\x10 \x01(\x0b\x32\x13.defuse.v1.JobTimes\x12+\n\x07\x63ontrol\x18\x11 \x01(\x0b\x32\x1a.defuse.v1.CorrectionPoint\x12\x18\n\x10regions_artifact\x18\x12 \x01(\t\"\x7f\n\x17\x43reateCorrectionRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\r\n\x05\x61udit\x18\x03 \x01(\t\x12+\n\x06\x63onfig\x18\x04 \x01(\x0b\x32\x1b.defuse.v1.CorrectionConfig\"$\n\x14GetCorrectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"c\n\x16ListCorrectionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\"^\n\x17ListCorrectionsResponse\x12*\n\x0b\x63orrections\x18\x01 \x03(\x0b\x32\x15.defuse.v1.Correction\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x16WatchCorrectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x17WatchCorrectionResponse\x12)\n\ncorrection\x18\x01 \x01(\x0b\x32\x15.defuse.v1.Correction\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\'\n\x17\x43\x61ncelCorrectionRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*q\n\x10\x43orrectionPreset\x12!\n\x1d\x43ORRECTION_PRESET_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ORRECTION_PRESET_DEFAULT\x10\x01\x12\x1b\n\x17\x43ORRECTION_PRESET_PAPER\x10\x02\x32\xb0\x03\n\x11\x43orrectionService\x12M\n\x10\x43reateCorrection\x12\".defuse.v1.CreateCorrectionRequest\x1a\x15.defuse.v1.Correction\x12G\n\rGetCorrection\x12\x1f.defuse.v1.GetCorrectionRequest\x1a\x15.defuse.v1.Correction\x12X\n\x0fListCorrections\x12!.defuse.v1.ListCorrectionsRequest\x1a\".defuse.v1.ListCorrectionsResponse\x12Z\n\x0fWatchCorrection\x12!.defuse.v1.WatchCorrectionRequest\x1a\".defuse.v1.WatchCorrectionResponse0\x01\x12M\n\x10\x43\x61ncelCorrection\x12\".defuse.v1.CancelCorrectionRequest\x1a\x15.defuse.v1.Correctionb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'defuse.v1.correction_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CORRECTIONPRESET']._serialized_start=1640
-  _globals['_CORRECTIONPRESET']._serialized_end=1753
-  _globals['_CORRECTIONCONFIG']._serialized_start=74
-  _globals['_CORRECTIONCONFIG']._serialized_end=251
-  _globals['_CORRECTIONPOINT']._serialized_start=254
-  _globals['_CORRECTIONPOINT']._serialized_end=486
-  _globals['_CORRECTION']._serialized_start=489
-  _globals['_CORRECTION']._serialized_end=1091
-  _globals['_CREATECORRECTIONREQUEST']._serialized_start=1093
-  _globals['_CREATECORRECTIONREQUEST']._serialized_end=1220
-  _globals['_GETCORRECTIONREQUEST']._serialized_start=1222
-  _globals['_GETCORRECTIONREQUEST']._serialized_end=1258
-  _globals['_LISTCORRECTIONSREQUEST']._serialized_start=1260
-  _globals['_LISTCORRECTIONSREQUEST']._serialized_end=1359
-  _globals['_LISTCORRECTIONSRESPONSE']._serialized_start=1361
-  _globals['_LISTCORRECTIONSRESPONSE']._serialized_end=1455
-  _globals['_WATCHCORRECTIONREQUEST']._serialized_start=1457
-  _globals['_WATCHCORRECTIONREQUEST']._serialized_end=1511
-  _globals['_WATCHCORRECTIONRESPONSE']._serialized_start=1513
-  _globals['_WATCHCORRECTIONRESPONSE']._serialized_end=1597
-  _globals['_CANCELCORRECTIONREQUEST']._serialized_start=1599
-  _globals['_CANCELCORRECTIONREQUEST']._serialized_end=1638
-  _globals['_CORRECTIONSERVICE']._serialized_start=1756
-  _globals['_CORRECTIONSERVICE']._serialized_end=2188
+  _globals['_CORRECTIONCONFIG'].fields_by_name['seed']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['seed']._serialized_options = b'\272\276\030/\n\032Starts the random streams.\022\010\000\000\000\000\000\000\000\0001\000\000\000\000\000\000\000\000'
+  _globals['_CORRECTIONCONFIG'].fields_by_name['device']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['device']._serialized_options = b'\272\276\030E\n5The device that the job runs on: auto, cpu or cuda:N.*\014the server\'s'
+  _globals['_CORRECTIONCONFIG'].fields_by_name['lambdas']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['lambdas']._serialized_options = b'\272\276\030j\n0The weights of the regions\' loss that are tried.\022\030\232\231\231\231\231\231\271?333333\323?\000\000\000\000\000\000\360?\032\010{\024\256G\341z\204?9\000\000\000\000\000\000\000\000A\000\000\000\000\200\204.AH\024'
+  _globals['_CORRECTIONCONFIG'].fields_by_name['learning_rate']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['learning_rate']._serialized_options = b'\272\276\030O\n\'How far a step of the fine-tuning goes.\022\010{\024\256G\341z\204?\032\010\374\251\361\322MbP?9\000\000\000\000\000\000\000\000A\000\000\000\000\000\000Y@'
+  _globals['_CORRECTIONCONFIG'].fields_by_name['epochs']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['epochs']._serialized_options = b'\272\276\030D\n\034Passes over the train split.\022\010\000\000\000\000\000\000\360?\032\010\000\000\000\000\000\000.@1\000\000\000\000\000\000\360?A\000\000\000\000\000@\217@'
+  _globals['_CORRECTIONCONFIG'].fields_by_name['samples_per_region']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['samples_per_region']._serialized_options = b'\272\276\030U\n7How many samples of each region are drawn for training.\022\010\000\000\000\000\000\000i@1\000\000\000\000\000\000\360?A\000\000\000\000\000\210\303@'
+  _globals['_CORRECTIONCONFIG'].fields_by_name['preset']._loaded_options = None
+  _globals['_CORRECTIONCONFIG'].fields_by_name['preset']._serialized_options = b'\272\276\0307\n+Chooses the defaults of the other settings.\022\010\000\000\000\000\000\000\360?'
+  _globals['_CORRECTIONPRESET']._serialized_start=2216
+  _globals['_CORRECTIONPRESET']._serialized_end=2329
+  _globals['_CORRECTIONCONFIG']._serialized_start=99
+  _globals['_CORRECTIONCONFIG']._serialized_end=827
+  _globals['_CORRECTIONPOINT']._serialized_start=830
+  _globals['_CORRECTIONPOINT']._serialized_end=1062
+  _globals['_CORRECTION']._serialized_start=1065
+  _globals['_CORRECTION']._serialized_end=1667
+  _globals['_CREATECORRECTIONREQUEST']._serialized_start=1669
+  _globals['_CREATECORRECTIONREQUEST']._serialized_end=1796
+  _globals['_GETCORRECTIONREQUEST']._serialized_start=1798
+  _globals['_GETCORRECTIONREQUEST']._serialized_end=1834
+  _globals['_LISTCORRECTIONSREQUEST']._serialized_start=1836
+  _globals['_LISTCORRECTIONSREQUEST']._serialized_end=1935
+  _globals['_LISTCORRECTIONSRESPONSE']._serialized_start=1937
+  _globals['_LISTCORRECTIONSRESPONSE']._serialized_end=2031
+  _globals['_WATCHCORRECTIONREQUEST']._serialized_start=2033
+  _globals['_WATCHCORRECTIONREQUEST']._serialized_end=2087
+  _globals['_WATCHCORRECTIONRESPONSE']._serialized_start=2089
+  _globals['_WATCHCORRECTIONRESPONSE']._serialized_end=2173
+  _globals['_CANCELCORRECTIONREQUEST']._serialized_start=2175
+  _globals['_CANCELCORRECTIONREQUEST']._serialized_end=2214
+  _globals['_CORRECTIONSERVICE']._serialized_start=2332
+  _globals['_CORRECTIONSERVICE']._serialized_end=2764
 # @@protoc_insertion_point(module_scope)

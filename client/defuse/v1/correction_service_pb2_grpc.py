@@ -28,8 +28,8 @@ if _version_not_supported:
 class CorrectionServiceStub(object):
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
 
-    The corrected model is the original ONNX graph (same topology, names, opset) with other weights, registered as
-    a new classifier with its lineage. It is not promoted: ask PromotionService.
+    The corrected model is the original ONNX graph with other weights: topology, names and opset stay the same. It is
+    registered as a new classifier with its lineage. It is not promoted: ask PromotionService.
     """
 
     def __init__(self, channel):
@@ -68,12 +68,12 @@ class CorrectionServiceStub(object):
 class CorrectionServiceServicer(object):
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
 
-    The corrected model is the original ONNX graph (same topology, names, opset) with other weights, registered as
-    a new classifier with its lineage. It is not promoted: ask PromotionService.
+    The corrected model is the original ONNX graph with other weights: topology, names and opset stay the same. It is
+    registered as a new classifier with its lineage. It is not promoted: ask PromotionService.
     """
 
     def CreateCorrection(self, request, context):
-        """Starts a correction of the audit's classifier with the labels as they are now; later labels don't reach it.
+        """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
         Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION
@@ -91,21 +91,21 @@ class CorrectionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListCorrections(self, request, context):
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """Lists corrections, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchCorrection(self, request, context):
-        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+        """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelCorrection(self, request, context):
-        """As AuditService.CancelAudit. Errors: NOT_FOUND.
+        """Like AuditService.CancelAudit. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,8 +150,8 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
 class CorrectionService(object):
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
 
-    The corrected model is the original ONNX graph (same topology, names, opset) with other weights, registered as
-    a new classifier with its lineage. It is not promoted: ask PromotionService.
+    The corrected model is the original ONNX graph with other weights: topology, names and opset stay the same. It is
+    registered as a new classifier with its lineage. It is not promoted: ask PromotionService.
     """
 
     @staticmethod

@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class CorrectionServiceStub:
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
 
-    The corrected model is the original ONNX graph (same topology, names, opset) with other weights, registered as
-    a new classifier with its lineage. It is not promoted: ask PromotionService.
+    The corrected model is the original ONNX graph with other weights: topology, names and opset stay the same. It is
+    registered as a new classifier with its lineage. It is not promoted: ask PromotionService.
     """
 
     @_typing.overload
@@ -38,7 +38,7 @@ class CorrectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CorrectionServiceAsyncStub: ...
     CreateCorrection: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.CreateCorrectionRequest, _correction_service_pb2.Correction]
-    """Starts a correction of the audit's classifier with the labels as they are now; later labels don't reach it.
+    """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
     Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION
@@ -47,23 +47,23 @@ class CorrectionServiceStub:
     GetCorrection: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.GetCorrectionRequest, _correction_service_pb2.Correction]
     """Errors: NOT_FOUND."""
     ListCorrections: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.ListCorrectionsRequest, _correction_service_pb2.ListCorrectionsResponse]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Lists corrections, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
     WatchCorrection: _grpc.UnaryStreamMultiCallable[_correction_service_pb2.WatchCorrectionRequest, _correction_service_pb2.WatchCorrectionResponse]
-    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelCorrection: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.CancelCorrectionRequest, _correction_service_pb2.Correction]
-    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+    """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
 
 @_typing.type_check_only
 class CorrectionServiceAsyncStub(CorrectionServiceStub):
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
 
-    The corrected model is the original ONNX graph (same topology, names, opset) with other weights, registered as
-    a new classifier with its lineage. It is not promoted: ask PromotionService.
+    The corrected model is the original ONNX graph with other weights: topology, names and opset stay the same. It is
+    registered as a new classifier with its lineage. It is not promoted: ask PromotionService.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCorrection: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.CreateCorrectionRequest, _correction_service_pb2.Correction]  # type: ignore[assignment]
-    """Starts a correction of the audit's classifier with the labels as they are now; later labels don't reach it.
+    """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
     Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION
@@ -72,17 +72,17 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
     GetCorrection: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.GetCorrectionRequest, _correction_service_pb2.Correction]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListCorrections: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.ListCorrectionsRequest, _correction_service_pb2.ListCorrectionsResponse]  # type: ignore[assignment]
-    """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+    """Lists corrections, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
     WatchCorrection: _aio.UnaryStreamMultiCallable[_correction_service_pb2.WatchCorrectionRequest, _correction_service_pb2.WatchCorrectionResponse]  # type: ignore[assignment]
-    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelCorrection: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.CancelCorrectionRequest, _correction_service_pb2.Correction]  # type: ignore[assignment]
-    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+    """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
 
 class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
 
-    The corrected model is the original ONNX graph (same topology, names, opset) with other weights, registered as
-    a new classifier with its lineage. It is not promoted: ask PromotionService.
+    The corrected model is the original ONNX graph with other weights: topology, names and opset stay the same. It is
+    registered as a new classifier with its lineage. It is not promoted: ask PromotionService.
     """
 
     @_abc_1.abstractmethod
@@ -91,7 +91,7 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _correction_service_pb2.CreateCorrectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_correction_service_pb2.Correction, _abc.Awaitable[_correction_service_pb2.Correction]]:
-        """Starts a correction of the audit's classifier with the labels as they are now; later labels don't reach it.
+        """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
         Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION
@@ -112,7 +112,7 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _correction_service_pb2.ListCorrectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_correction_service_pb2.ListCorrectionsResponse, _abc.Awaitable[_correction_service_pb2.ListCorrectionsResponse]]:
-        """Newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
+        """Lists corrections, newest first. Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD)."""
 
     @_abc_1.abstractmethod
     def WatchCorrection(
@@ -120,7 +120,7 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _correction_service_pb2.WatchCorrectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_correction_service_pb2.WatchCorrectionResponse], _abc.AsyncIterator[_correction_service_pb2.WatchCorrectionResponse]]:
-        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+        """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
 
     @_abc_1.abstractmethod
     def CancelCorrection(
@@ -128,6 +128,6 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _correction_service_pb2.CancelCorrectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_correction_service_pb2.Correction, _abc.Awaitable[_correction_service_pb2.Correction]]:
-        """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+        """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
 
 def add_CorrectionServiceServicer_to_server(servicer: CorrectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

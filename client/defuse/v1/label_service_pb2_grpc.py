@@ -28,9 +28,9 @@ if _version_not_supported:
 class LabelServiceStub(object):
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
 
-    A task is leased: it carries a token, and until the lease ends nobody else gets that place. Every write shows
-    the token, so that an annotator who was away too long can't overwrite another's answer. Annotators are blind: a
-    task carries neither the classifier's prediction nor the seed's label.
+    A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
+    token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
+    neither the classifier's prediction nor the seed's label.
     """
 
     def __init__(self, channel):
@@ -99,15 +99,15 @@ class LabelServiceStub(object):
 class LabelServiceServicer(object):
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
 
-    A task is leased: it carries a token, and until the lease ends nobody else gets that place. Every write shows
-    the token, so that an annotator who was away too long can't overwrite another's answer. Annotators are blind: a
-    task carries neither the classifier's prediction nor the seed's label.
+    A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
+    token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
+    neither the classifier's prediction nor the seed's label.
     """
 
     def LeaseLabelTasks(self, request, context):
-        """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
-        Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
-        there is nothing left for this annotator.
+        """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+        If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
+        nothing is left for this annotator.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
         """
@@ -116,26 +116,25 @@ class LabelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ExtendLease(self, request, context):
-        """Prolongs a lease from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+        """Extends a lease, counted from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitLabel(self, request, context):
-        """Gives the annotator's answer and ends the lease. The same answer with the same token again is answered like
-        the first.
+        """Submits the annotator's answer and ends the lease. Repeating it with the same token returns the first response.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION
-        (LEASE_LOST).
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UndoLabel(self, request, context):
-        """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-        it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
+        """Takes the annotator's answer back while the region has no consensus. It works later, too, if the annotator's vote
+        alone made the consensus and no correction or region split used it. Then the region can be leased again, also by
+        the same annotator.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
         (REGION_CLOSED).
@@ -152,19 +151,16 @@ class LabelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def SkipLabelTask(self, request, context):
-        """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
-        again is answered like the first.
-
-        Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+        """Gives a task back for good: others get it, this annotator does not. Repeating it with the same token returns the
+        first response. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListLabelTasks(self, request, context):
-        """Lists the tasks of an audit as they stand, for dashboards; without tokens.
-
-        Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
+        """Lists the tasks of an audit as they stand, without tokens, for dashboards. Errors: INVALID_ARGUMENT
+        (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -178,18 +174,16 @@ class LabelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetLabelingReport(self, request, context):
-        """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
-        For those who run audits; annotators should not see it.
-
-        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+        """Reports how far the answers can be trusted: the annotators' agreement, each annotator's record, and the skipped
+        tasks with their reasons. Annotators should not see it. Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportLabelTasks(self, request, context):
-        """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
-        header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+        """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is
+        a header; the data of the others is the file. No task carries the classifier's prediction, the seed's label or
         anybody's answer.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
@@ -199,14 +193,13 @@ class LabelServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ImportLabels(self, request_iterator, context):
-        """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
-        are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
-        its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
-        since, so a call that broke may be repeated.
+        """Imports a file of answers. The first message is a header; the data of the others is the file. The votes are counted
+        by the queue's rules once the whole file has been read. A vote that cannot be counted is reported with its reason.
+        You can repeat a call that broke: every annotation is counted once, even if it was undone since.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
-        more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
-        counted anything.
+        more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). After any of
+        these, nothing has been counted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,9 +274,9 @@ def add_LabelServiceServicer_to_server(servicer, server):
 class LabelService(object):
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
 
-    A task is leased: it carries a token, and until the lease ends nobody else gets that place. Every write shows
-    the token, so that an annotator who was away too long can't overwrite another's answer. Annotators are blind: a
-    task carries neither the classifier's prediction nor the seed's label.
+    A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
+    token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
+    neither the classifier's prediction nor the seed's label.
     """
 
     @staticmethod

@@ -29,9 +29,9 @@ GRPC_VERSION: str
 class LabelServiceStub:
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
 
-    A task is leased: it carries a token, and until the lease ends nobody else gets that place. Every write shows
-    the token, so that an annotator who was away too long can't overwrite another's answer. Annotators are blind: a
-    task carries neither the classifier's prediction nor the seed's label.
+    A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
+    token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
+    neither the classifier's prediction nor the seed's label.
     """
 
     @_typing.overload
@@ -39,24 +39,23 @@ class LabelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabelServiceAsyncStub: ...
     LeaseLabelTasks: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.LeaseLabelTasksRequest, _label_service_pb2.LeaseLabelTasksResponse]
-    """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
-    Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
-    there is nothing left for this annotator.
+    """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+    If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
+    nothing is left for this annotator.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
     """
     ExtendLease: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.ExtendLeaseRequest, _label_service_pb2.ExtendLeaseResponse]
-    """Prolongs a lease from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
+    """Extends a lease, counted from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
     SubmitLabel: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.SubmitLabelRequest, _label_service_pb2.SubmitLabelResponse]
-    """Gives the annotator's answer and ends the lease. The same answer with the same token again is answered like
-    the first.
+    """Submits the annotator's answer and ends the lease. Repeating it with the same token returns the first response.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION
-    (LEASE_LOST).
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION (LEASE_LOST).
     """
     UndoLabel: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.UndoLabelRequest, _label_service_pb2.UndoLabelResponse]
-    """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-    it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
+    """Takes the annotator's answer back while the region has no consensus. It works later, too, if the annotator's vote
+    alone made the consensus and no correction or region split used it. Then the region can be leased again, also by
+    the same annotator.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
     (REGION_CLOSED).
@@ -64,71 +63,64 @@ class LabelServiceStub:
     ReleaseLabelTask: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.ReleaseLabelTaskRequest, _label_service_pb2.ReleaseLabelTaskResponse]
     """Gives a task back unanswered. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
     SkipLabelTask: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.SkipLabelTaskRequest, _label_service_pb2.SkipLabelTaskResponse]
-    """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
-    again is answered like the first.
-
-    Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+    """Gives a task back for good: others get it, this annotator does not. Repeating it with the same token returns the
+    first response. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
     """
     ListLabelTasks: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.ListLabelTasksRequest, _label_service_pb2.ListLabelTasksResponse]
-    """Lists the tasks of an audit as they stand, for dashboards; without tokens.
-
-    Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
+    """Lists the tasks of an audit as they stand, without tokens, for dashboards. Errors: INVALID_ARGUMENT
+    (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
     """
     GetLabelingProgress: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingProgressRequest, _label_service_pb2.LabelingProgress]
     """Errors: NOT_FOUND (the audit)."""
     GetLabelingReport: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingReportRequest, _label_service_pb2.LabelingReport]
-    """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
-    For those who run audits; annotators should not see it.
-
-    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+    """Reports how far the answers can be trusted: the annotators' agreement, each annotator's record, and the skipped
+    tasks with their reasons. Annotators should not see it. Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
     """
     ExportLabelTasks: _grpc.UnaryStreamMultiCallable[_label_service_pb2.ExportLabelTasksRequest, _label_service_pb2.ExportLabelTasksResponse]
-    """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
-    header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+    """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is
+    a header; the data of the others is the file. No task carries the classifier's prediction, the seed's label or
     anybody's answer.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
     """
     ImportLabels: _grpc.StreamUnaryMultiCallable[_label_service_pb2.ImportLabelsRequest, _label_service_pb2.ImportLabelsResponse]
-    """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
-    are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
-    its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
-    since, so a call that broke may be repeated.
+    """Imports a file of answers. The first message is a header; the data of the others is the file. The votes are counted
+    by the queue's rules once the whole file has been read. A vote that cannot be counted is reported with its reason.
+    You can repeat a call that broke: every annotation is counted once, even if it was undone since.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
-    more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
-    counted anything.
+    more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). After any of
+    these, nothing has been counted.
     """
 
 @_typing.type_check_only
 class LabelServiceAsyncStub(LabelServiceStub):
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
 
-    A task is leased: it carries a token, and until the lease ends nobody else gets that place. Every write shows
-    the token, so that an annotator who was away too long can't overwrite another's answer. Annotators are blind: a
-    task carries neither the classifier's prediction nor the seed's label.
+    A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
+    token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
+    neither the classifier's prediction nor the seed's label.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LeaseLabelTasks: _aio.UnaryUnaryMultiCallable[_label_service_pb2.LeaseLabelTasksRequest, _label_service_pb2.LeaseLabelTasksResponse]  # type: ignore[assignment]
-    """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
-    Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
-    there is nothing left for this annotator.
+    """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+    If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
+    nothing is left for this annotator.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
     """
     ExtendLease: _aio.UnaryUnaryMultiCallable[_label_service_pb2.ExtendLeaseRequest, _label_service_pb2.ExtendLeaseResponse]  # type: ignore[assignment]
-    """Prolongs a lease from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
+    """Extends a lease, counted from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
     SubmitLabel: _aio.UnaryUnaryMultiCallable[_label_service_pb2.SubmitLabelRequest, _label_service_pb2.SubmitLabelResponse]  # type: ignore[assignment]
-    """Gives the annotator's answer and ends the lease. The same answer with the same token again is answered like
-    the first.
+    """Submits the annotator's answer and ends the lease. Repeating it with the same token returns the first response.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION
-    (LEASE_LOST).
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION (LEASE_LOST).
     """
     UndoLabel: _aio.UnaryUnaryMultiCallable[_label_service_pb2.UndoLabelRequest, _label_service_pb2.UndoLabelResponse]  # type: ignore[assignment]
-    """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-    it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
+    """Takes the annotator's answer back while the region has no consensus. It works later, too, if the annotator's vote
+    alone made the consensus and no correction or region split used it. Then the region can be leased again, also by
+    the same annotator.
 
     Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
     (REGION_CLOSED).
@@ -136,48 +128,42 @@ class LabelServiceAsyncStub(LabelServiceStub):
     ReleaseLabelTask: _aio.UnaryUnaryMultiCallable[_label_service_pb2.ReleaseLabelTaskRequest, _label_service_pb2.ReleaseLabelTaskResponse]  # type: ignore[assignment]
     """Gives a task back unanswered. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
     SkipLabelTask: _aio.UnaryUnaryMultiCallable[_label_service_pb2.SkipLabelTaskRequest, _label_service_pb2.SkipLabelTaskResponse]  # type: ignore[assignment]
-    """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
-    again is answered like the first.
-
-    Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+    """Gives a task back for good: others get it, this annotator does not. Repeating it with the same token returns the
+    first response. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
     """
     ListLabelTasks: _aio.UnaryUnaryMultiCallable[_label_service_pb2.ListLabelTasksRequest, _label_service_pb2.ListLabelTasksResponse]  # type: ignore[assignment]
-    """Lists the tasks of an audit as they stand, for dashboards; without tokens.
-
-    Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
+    """Lists the tasks of an audit as they stand, without tokens, for dashboards. Errors: INVALID_ARGUMENT
+    (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
     """
     GetLabelingProgress: _aio.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingProgressRequest, _label_service_pb2.LabelingProgress]  # type: ignore[assignment]
     """Errors: NOT_FOUND (the audit)."""
     GetLabelingReport: _aio.UnaryUnaryMultiCallable[_label_service_pb2.GetLabelingReportRequest, _label_service_pb2.LabelingReport]  # type: ignore[assignment]
-    """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
-    For those who run audits; annotators should not see it.
-
-    Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+    """Reports how far the answers can be trusted: the annotators' agreement, each annotator's record, and the skipped
+    tasks with their reasons. Annotators should not see it. Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
     """
     ExportLabelTasks: _aio.UnaryStreamMultiCallable[_label_service_pb2.ExportLabelTasksRequest, _label_service_pb2.ExportLabelTasksResponse]  # type: ignore[assignment]
-    """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
-    header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+    """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is
+    a header; the data of the others is the file. No task carries the classifier's prediction, the seed's label or
     anybody's answer.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
     """
     ImportLabels: _aio.StreamUnaryMultiCallable[_label_service_pb2.ImportLabelsRequest, _label_service_pb2.ImportLabelsResponse]  # type: ignore[assignment]
-    """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
-    are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
-    its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
-    since, so a call that broke may be repeated.
+    """Imports a file of answers. The first message is a header; the data of the others is the file. The votes are counted
+    by the queue's rules once the whole file has been read. A vote that cannot be counted is reported with its reason.
+    You can repeat a call that broke: every annotation is counted once, even if it was undone since.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
-    more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
-    counted anything.
+    more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). After any of
+    these, nothing has been counted.
     """
 
 class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
     """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
 
-    A task is leased: it carries a token, and until the lease ends nobody else gets that place. Every write shows
-    the token, so that an annotator who was away too long can't overwrite another's answer. Annotators are blind: a
-    task carries neither the classifier's prediction nor the seed's label.
+    A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
+    token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
+    neither the classifier's prediction nor the seed's label.
     """
 
     @_abc_1.abstractmethod
@@ -186,9 +172,9 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.LeaseLabelTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.LeaseLabelTasksResponse, _abc.Awaitable[_label_service_pb2.LeaseLabelTasksResponse]]:
-        """Leases up to `max_tasks` tasks of an audit, those with the largest expected harm first. Nobody gets a region twice.
-        Where the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are such. Answers with no tasks when
-        there is nothing left for this annotator.
+        """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+        If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
+        nothing is left for this annotator.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit).
         """
@@ -199,7 +185,7 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.ExtendLeaseRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.ExtendLeaseResponse, _abc.Awaitable[_label_service_pb2.ExtendLeaseResponse]]:
-        """Prolongs a lease from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
+        """Extends a lease, counted from now. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST)."""
 
     @_abc_1.abstractmethod
     def SubmitLabel(
@@ -207,11 +193,9 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.SubmitLabelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.SubmitLabelResponse, _abc.Awaitable[_label_service_pb2.SubmitLabelResponse]]:
-        """Gives the annotator's answer and ends the lease. The same answer with the same token again is answered like
-        the first.
+        """Submits the annotator's answer and ends the lease. Repeating it with the same token returns the first response.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION
-        (LEASE_LOST).
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, LABEL_UNKNOWN), NOT_FOUND (the region), FAILED_PRECONDITION (LEASE_LOST).
         """
 
     @_abc_1.abstractmethod
@@ -220,8 +204,9 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.UndoLabelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.UndoLabelResponse, _abc.Awaitable[_label_service_pb2.UndoLabelResponse]]:
-        """Takes the annotator's answer back while the region has no consensus, or when the annotator's vote alone made
-        it and neither a correction nor a split used it. The region then may be leased again, to the same annotator too.
+        """Takes the annotator's answer back while the region has no consensus. It works later, too, if the annotator's vote
+        alone made the consensus and no correction or region split used it. Then the region can be leased again, also by
+        the same annotator.
 
         Errors: INVALID_ARGUMENT, NOT_FOUND (the region, or an answer of this annotator to it), FAILED_PRECONDITION
         (REGION_CLOSED).
@@ -241,10 +226,8 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.SkipLabelTaskRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.SkipLabelTaskResponse, _abc.Awaitable[_label_service_pb2.SkipLabelTaskResponse]]:
-        """Gives a task back for good: this annotator does not get it again, others do. The same skip with the same token
-        again is answered like the first.
-
-        Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
+        """Gives a task back for good: others get it, this annotator does not. Repeating it with the same token returns the
+        first response. Errors: INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION (LEASE_LOST).
         """
 
     @_abc_1.abstractmethod
@@ -253,9 +236,8 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.ListLabelTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.ListLabelTasksResponse, _abc.Awaitable[_label_service_pb2.ListLabelTasksResponse]]:
-        """Lists the tasks of an audit as they stand, for dashboards; without tokens.
-
-        Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
+        """Lists the tasks of an audit as they stand, without tokens, for dashboards. Errors: INVALID_ARGUMENT
+        (PAGE_TOKEN_INVALID, INVALID_FIELD), NOT_FOUND (the audit).
         """
 
     @_abc_1.abstractmethod
@@ -272,10 +254,8 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.GetLabelingReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.LabelingReport, _abc.Awaitable[_label_service_pb2.LabelingReport]]:
-        """How far the answers can be trusted: the annotators' agreement, each annotator's record, what was skipped and why.
-        For those who run audits; annotators should not see it.
-
-        Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
+        """Reports how far the answers can be trusted: the annotators' agreement, each annotator's record, and the skipped
+        tasks with their reasons. Annotators should not see it. Errors: INVALID_ARGUMENT, NOT_FOUND (the audit).
         """
 
     @_abc_1.abstractmethod
@@ -284,8 +264,8 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.ExportLabelTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_label_service_pb2.ExportLabelTasksResponse], _abc.AsyncIterator[_label_service_pb2.ExportLabelTasksResponse]]:
-        """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is the
-        header; the others, put together, are the file. No task carries the classifier's prediction, the seed's label or
+        """Writes an audit's regions as a file of tasks for another tool, in the order of their numbers. The first message is
+        a header; the data of the others is the file. No task carries the classifier's prediction, the seed's label or
         anybody's answer.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD), NOT_FOUND (the audit, or a picture that the store has lost).
@@ -297,14 +277,13 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_label_service_pb2.ImportLabelsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.ImportLabelsResponse, _abc.Awaitable[_label_service_pb2.ImportLabelsResponse]]:
-        """Takes a file of answers back. The first message is the header; the others, put together, are the file. The votes
-        are counted by the queue's rules once the whole file has been read; those that can't be are reported, each with
-        its reason. The same file again changes nothing: an annotation is counted once, also where it was undone
-        since, so a call that broke may be repeated.
+        """Imports a file of answers. The first message is a header; the data of the others is the file. The votes are counted
+        by the queue's rules once the whole file has been read. A vote that cannot be counted is reported with its reason.
+        You can repeat a call that broke: every annotation is counted once, even if it was undone since.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD; IMPORT_UNREADABLE: the file as a whole is not of this format; TOO_LARGE:
-        more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). None of these has
-        counted anything.
+        more than 1 GiB, 16 MiB for CSV, 32 MiB in one task, or 100,000 answers), NOT_FOUND (the audit). After any of
+        these, nothing has been counted.
         """
 
 def add_LabelServiceServicer_to_server(servicer: LabelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -23,47 +23,52 @@ _sym_db = _symbol_database.Default()
 
 
 from defuse.v1 import models_pb2 as defuse_dot_v1_dot_models__pb2
+from defuse.v1 import setting_pb2 as defuse_dot_v1_dot_setting__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!defuse/v1/promotion_service.proto\x12\tdefuse.v1\x1a\x16\x64\x65\x66use/v1/models.proto\"\xc8\x01\n\x05\x43heck\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12#\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.defuse.v1.Verdict\x12\r\n\x05value\x18\x04 \x01(\x01\x12\r\n\x05\x62ound\x18\x05 \x01(\x01\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\t\x12%\n\x08interval\x18\x07 \x01(\x0b\x32\x13.defuse.v1.Interval\x12\x10\n\x08\x61t_least\x18\x08 \x01(\x08\x12\x0e\n\x06remedy\x18\t \x01(\t\"\x87\x01\n\rClassAccuracy\x12\r\n\x05label\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x17\n\x0f\x61\x63\x63uracy_before\x18\x03 \x01(\x01\x12\x16\n\x0e\x61\x63\x63uracy_after\x18\x04 \x01(\x01\x12\x12\n\nlost_count\x18\x05 \x01(\x03\x12\x14\n\x0cgained_count\x18\x06 \x01(\x03\"\x9d\x01\n\x0eRegionAccuracy\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\x05\x12\x17\n\x0fpredicted_class\x18\x03 \x01(\x05\x12\x11\n\tconfirmed\x18\x04 \x01(\x08\x12\x17\n\x0f\x61\x63\x63uracy_before\x18\x05 \x01(\x01\x12\x16\n\x0e\x61\x63\x63uracy_after\x18\x06 \x01(\x01\x12\x0f\n\x07samples\x18\x07 \x01(\x03\"\xaa\x02\n\x0cSecondSearch\x12\x12\n\nseed_count\x18\x01 \x01(\x03\x12\x19\n\x11\x63\x61ndidates_before\x18\x02 \x01(\x03\x12\x18\n\x10\x63\x61ndidates_after\x18\x03 \x01(\x03\x12!\n\x19misclassifications_before\x18\x04 \x01(\x03\x12 \n\x18misclassifications_after\x18\x05 \x01(\x03\x12\x1e\n\x16seed_candidates_before\x18\x06 \x03(\x05\x12\x1d\n\x15seed_candidates_after\x18\x07 \x03(\x05\x12&\n\x1eseed_misclassifications_before\x18\x08 \x03(\x05\x12%\n\x1dseed_misclassifications_after\x18\t \x03(\x05\"\xa6\x01\n\x0fLabelingFigures\x12\x14\n\x0cregion_count\x18\x01 \x01(\x05\x12\x17\n\x0funlabeled_count\x18\x02 \x01(\x05\x12\x1c\n\x14unlabeled_harm_share\x18\x03 \x01(\x01\x12\x11\n\tunlabeled\x18\x04 \x03(\t\x12\x12\n\x05\x61lpha\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\roverlap_count\x18\x06 \x01(\x05\x42\x08\n\x06_alpha\"\\\n\x08\x45vidence\x12\x0f\n\x07verdict\x18\x01 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\t\x12\r\n\x05junit\x18\x03 \x01(\t\x12\x10\n\x08markdown\x18\x04 \x01(\t\x12\x0c\n\x04html\x18\x05 \x01(\t\"\xe1\x07\n\nEvaluation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.defuse.v1.Failure\x12%\n\x08progress\x18\x05 \x01(\x0b\x32\x13.defuse.v1.Progress\x12\x10\n\x08\x62\x61seline\x18\x06 \x01(\t\x12\x11\n\tcandidate\x18\x07 \x01(\t\x12\r\n\x05\x61udit\x18\x08 \x01(\t\x12+\n\x06\x63onfig\x18\t \x01(\x0b\x32\x1b.defuse.v1.EvaluationConfig\x12\x17\n\x0f\x62\x61seline_sha256\x18\n \x01(\t\x12\x18\n\x10\x63\x61ndidate_sha256\x18\x0b \x01(\t\x12\x16\n\x0e\x64\x61taset_sha256\x18\x0c \x01(\t\x12\x18\n\x10label_set_digest\x18\r \x01(\t\x12#\n\x07verdict\x18\x0f \x01(\x0e\x32\x12.defuse.v1.Verdict\x12 \n\x06\x63hecks\x18\x10 \x03(\x0b\x32\x10.defuse.v1.Check\x12\x1c\n\x14test_accuracy_before\x18\x11 \x01(\x01\x12\x1b\n\x13test_accuracy_after\x18\x12 \x01(\x01\x12\x11\n\ttest_size\x18\x13 \x01(\x03\x12)\n\x07\x63lasses\x18\x14 \x03(\x0b\x32\x18.defuse.v1.ClassAccuracy\x12*\n\x07regions\x18\x15 \x03(\x0b\x32\x19.defuse.v1.RegionAccuracy\x12.\n\rsecond_search\x18\x16 \x01(\x0b\x32\x17.defuse.v1.SecondSearch\x12$\n\x08warnings\x18\x17 \x03(\x0b\x32\x12.defuse.v1.Warning\x12\"\n\x05times\x18\x18 \x01(\x0b\x32\x13.defuse.v1.JobTimes\x12\x18\n\x10regions_artifact\x18\x19 \x01(\t\x12\x0e\n\x06policy\x18\x1a \x01(\t\x12\x15\n\rpolicy_sha256\x18\x1b \x01(\t\x12\x16\n\x0e\x65ncoder_sha256\x18\x1c \x01(\t\x12\x16\n\x0e\x64\x65\x63oder_sha256\x18\x1d \x01(\t\x12\x14\n\x0c\x63ode_version\x18\x1e \x01(\t\x12\x14\n\x0cinput_digest\x18\x1f \x01(\t\x12,\n\x08labeling\x18  \x01(\x0b\x32\x1a.defuse.v1.LabelingFigures\x12%\n\x08\x65vidence\x18! \x01(\x0b\x32\x13.defuse.v1.Evidence\x12\x15\n\raudit_created\x18\" \x01(\x08J\x04\x08\x0e\x10\x0fR\x04rule\"0\n\x10\x45valuationConfig\x12\x0c\n\x04seed\x18\x01 \x01(\x03\x12\x0e\n\x06\x64\x65vice\x18\x02 \x01(\t\"\xec\x01\n\x17\x43reateEvaluationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61seline\x18\x03 \x01(\t\x12\x11\n\tcandidate\x18\x04 \x01(\t\x12\r\n\x05\x61udit\x18\x05 \x01(\t\x12+\n\x06\x63onfig\x18\x06 \x01(\x0b\x32\x1b.defuse.v1.EvaluationConfig\x12\x0e\n\x06policy\x18\x07 \x01(\t\x12\x0b\n\x03vae\x18\x08 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\t \x01(\t\x12\x18\n\x10\x63\x61ndidate_sha256\x18\n \x01(\t\"$\n\x14GetEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"c\n\x16ListEvaluationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\"^\n\x17ListEvaluationsResponse\x12*\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32\x15.defuse.v1.Evaluation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x16WatchEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x17WatchEvaluationResponse\x12)\n\nevaluation\x18\x01 \x01(\x0b\x32\x15.defuse.v1.Evaluation\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\'\n\x17\x43\x61ncelEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_PASS\x10\x01\x12\x10\n\x0cVERDICT_FAIL\x10\x02\x12\x18\n\x14VERDICT_INCONCLUSIVE\x10\x03\x32\xaf\x03\n\x10PromotionService\x12M\n\x10\x43reateEvaluation\x12\".defuse.v1.CreateEvaluationRequest\x1a\x15.defuse.v1.Evaluation\x12G\n\rGetEvaluation\x12\x1f.defuse.v1.GetEvaluationRequest\x1a\x15.defuse.v1.Evaluation\x12X\n\x0fListEvaluations\x12!.defuse.v1.ListEvaluationsRequest\x1a\".defuse.v1.ListEvaluationsResponse\x12Z\n\x0fWatchEvaluation\x12!.defuse.v1.WatchEvaluationRequest\x1a\".defuse.v1.WatchEvaluationResponse0\x01\x12M\n\x10\x43\x61ncelEvaluation\x12\".defuse.v1.CancelEvaluationRequest\x1a\x15.defuse.v1.Evaluationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!defuse/v1/promotion_service.proto\x12\tdefuse.v1\x1a\x16\x64\x65\x66use/v1/models.proto\x1a\x17\x64\x65\x66use/v1/setting.proto\"\xc8\x01\n\x05\x43heck\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12#\n\x07verdict\x18\x03 \x01(\x0e\x32\x12.defuse.v1.Verdict\x12\r\n\x05value\x18\x04 \x01(\x01\x12\r\n\x05\x62ound\x18\x05 \x01(\x01\x12\x13\n\x0b\x65xplanation\x18\x06 \x01(\t\x12%\n\x08interval\x18\x07 \x01(\x0b\x32\x13.defuse.v1.Interval\x12\x10\n\x08\x61t_least\x18\x08 \x01(\x08\x12\x0e\n\x06remedy\x18\t \x01(\t\"\x87\x01\n\rClassAccuracy\x12\r\n\x05label\x18\x01 \x01(\x05\x12\x0c\n\x04size\x18\x02 \x01(\x03\x12\x17\n\x0f\x61\x63\x63uracy_before\x18\x03 \x01(\x01\x12\x16\n\x0e\x61\x63\x63uracy_after\x18\x04 \x01(\x01\x12\x12\n\nlost_count\x18\x05 \x01(\x03\x12\x14\n\x0cgained_count\x18\x06 \x01(\x03\"\x9d\x01\n\x0eRegionAccuracy\x12\x0e\n\x06region\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\x05\x12\x17\n\x0fpredicted_class\x18\x03 \x01(\x05\x12\x11\n\tconfirmed\x18\x04 \x01(\x08\x12\x17\n\x0f\x61\x63\x63uracy_before\x18\x05 \x01(\x01\x12\x16\n\x0e\x61\x63\x63uracy_after\x18\x06 \x01(\x01\x12\x0f\n\x07samples\x18\x07 \x01(\x03\"\xaa\x02\n\x0cSecondSearch\x12\x12\n\nseed_count\x18\x01 \x01(\x03\x12\x19\n\x11\x63\x61ndidates_before\x18\x02 \x01(\x03\x12\x18\n\x10\x63\x61ndidates_after\x18\x03 \x01(\x03\x12!\n\x19misclassifications_before\x18\x04 \x01(\x03\x12 \n\x18misclassifications_after\x18\x05 \x01(\x03\x12\x1e\n\x16seed_candidates_before\x18\x06 \x03(\x05\x12\x1d\n\x15seed_candidates_after\x18\x07 \x03(\x05\x12&\n\x1eseed_misclassifications_before\x18\x08 \x03(\x05\x12%\n\x1dseed_misclassifications_after\x18\t \x03(\x05\"\xa6\x01\n\x0fLabelingFigures\x12\x14\n\x0cregion_count\x18\x01 \x01(\x05\x12\x17\n\x0funlabeled_count\x18\x02 \x01(\x05\x12\x1c\n\x14unlabeled_harm_share\x18\x03 \x01(\x01\x12\x11\n\tunlabeled\x18\x04 \x03(\t\x12\x12\n\x05\x61lpha\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x15\n\roverlap_count\x18\x06 \x01(\x05\x42\x08\n\x06_alpha\"\\\n\x08\x45vidence\x12\x0f\n\x07verdict\x18\x01 \x01(\t\x12\x10\n\x08\x65nvelope\x18\x02 \x01(\t\x12\r\n\x05junit\x18\x03 \x01(\t\x12\x10\n\x08markdown\x18\x04 \x01(\t\x12\x0c\n\x04html\x18\x05 \x01(\t\"\xe1\x07\n\nEvaluation\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\x12#\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x12.defuse.v1.Failure\x12%\n\x08progress\x18\x05 \x01(\x0b\x32\x13.defuse.v1.Progress\x12\x10\n\x08\x62\x61seline\x18\x06 \x01(\t\x12\x11\n\tcandidate\x18\x07 \x01(\t\x12\r\n\x05\x61udit\x18\x08 \x01(\t\x12+\n\x06\x63onfig\x18\t \x01(\x0b\x32\x1b.defuse.v1.EvaluationConfig\x12\x17\n\x0f\x62\x61seline_sha256\x18\n \x01(\t\x12\x18\n\x10\x63\x61ndidate_sha256\x18\x0b \x01(\t\x12\x16\n\x0e\x64\x61taset_sha256\x18\x0c \x01(\t\x12\x18\n\x10label_set_digest\x18\r \x01(\t\x12#\n\x07verdict\x18\x0f \x01(\x0e\x32\x12.defuse.v1.Verdict\x12 \n\x06\x63hecks\x18\x10 \x03(\x0b\x32\x10.defuse.v1.Check\x12\x1c\n\x14test_accuracy_before\x18\x11 \x01(\x01\x12\x1b\n\x13test_accuracy_after\x18\x12 \x01(\x01\x12\x11\n\ttest_size\x18\x13 \x01(\x03\x12)\n\x07\x63lasses\x18\x14 \x03(\x0b\x32\x18.defuse.v1.ClassAccuracy\x12*\n\x07regions\x18\x15 \x03(\x0b\x32\x19.defuse.v1.RegionAccuracy\x12.\n\rsecond_search\x18\x16 \x01(\x0b\x32\x17.defuse.v1.SecondSearch\x12$\n\x08warnings\x18\x17 \x03(\x0b\x32\x12.defuse.v1.Warning\x12\"\n\x05times\x18\x18 \x01(\x0b\x32\x13.defuse.v1.JobTimes\x12\x18\n\x10regions_artifact\x18\x19 \x01(\t\x12\x0e\n\x06policy\x18\x1a \x01(\t\x12\x15\n\rpolicy_sha256\x18\x1b \x01(\t\x12\x16\n\x0e\x65ncoder_sha256\x18\x1c \x01(\t\x12\x16\n\x0e\x64\x65\x63oder_sha256\x18\x1d \x01(\t\x12\x14\n\x0c\x63ode_version\x18\x1e \x01(\t\x12\x14\n\x0cinput_digest\x18\x1f \x01(\t\x12,\n\x08labeling\x18  \x01(\x0b\x32\x1a.defuse.v1.LabelingFigures\x12%\n\x08\x65vidence\x18! \x01(\x0b\x32\x13.defuse.v1.Evidence\x12\x15\n\raudit_created\x18\" \x01(\x08J\x04\x08\x0e\x10\x0fR\x04rule\"\xb0\x01\n\x10\x45valuationConfig\x12\x41\n\x04seed\x18\x01 \x01(\x03\x42\x33\xba\xbe\x18/\n\x1aStarts the random streams.\x12\x08\x00\x00\x00\x00\x00\x00\x00\x00\x31\x00\x00\x00\x00\x00\x00\x00\x00\x12Y\n\x06\x64\x65vice\x18\x02 \x01(\tBI\xba\xbe\x18\x45\n5The device that the job runs on: auto, cpu or cuda:N.*\x0cthe server\'s\"\xec\x01\n\x17\x43reateEvaluationRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x10\n\x08\x62\x61seline\x18\x03 \x01(\t\x12\x11\n\tcandidate\x18\x04 \x01(\t\x12\r\n\x05\x61udit\x18\x05 \x01(\t\x12+\n\x06\x63onfig\x18\x06 \x01(\x0b\x32\x1b.defuse.v1.EvaluationConfig\x12\x0e\n\x06policy\x18\x07 \x01(\t\x12\x0b\n\x03vae\x18\x08 \x01(\t\x12\x0f\n\x07\x64\x61taset\x18\t \x01(\t\x12\x18\n\x10\x63\x61ndidate_sha256\x18\n \x01(\t\"$\n\x14GetEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"c\n\x16ListEvaluationsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\"\n\x05state\x18\x03 \x01(\x0e\x32\x13.defuse.v1.JobState\"^\n\x17ListEvaluationsResponse\x12*\n\x0b\x65valuations\x18\x01 \x03(\x0b\x32\x15.defuse.v1.Evaluation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"6\n\x16WatchEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x17WatchEvaluationResponse\x12)\n\nevaluation\x18\x01 \x01(\x0b\x32\x15.defuse.v1.Evaluation\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\'\n\x17\x43\x61ncelEvaluationRequest\x12\x0c\n\x04name\x18\x01 \x01(\t*`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_PASS\x10\x01\x12\x10\n\x0cVERDICT_FAIL\x10\x02\x12\x18\n\x14VERDICT_INCONCLUSIVE\x10\x03\x32\xaf\x03\n\x10PromotionService\x12M\n\x10\x43reateEvaluation\x12\".defuse.v1.CreateEvaluationRequest\x1a\x15.defuse.v1.Evaluation\x12G\n\rGetEvaluation\x12\x1f.defuse.v1.GetEvaluationRequest\x1a\x15.defuse.v1.Evaluation\x12X\n\x0fListEvaluations\x12!.defuse.v1.ListEvaluationsRequest\x1a\".defuse.v1.ListEvaluationsResponse\x12Z\n\x0fWatchEvaluation\x12!.defuse.v1.WatchEvaluationRequest\x1a\".defuse.v1.WatchEvaluationResponse0\x01\x12M\n\x10\x43\x61ncelEvaluation\x12\".defuse.v1.CancelEvaluationRequest\x1a\x15.defuse.v1.Evaluationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'defuse.v1.promotion_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERDICT']._serialized_start=2840
-  _globals['_VERDICT']._serialized_end=2936
-  _globals['_CHECK']._serialized_start=73
-  _globals['_CHECK']._serialized_end=273
-  _globals['_CLASSACCURACY']._serialized_start=276
-  _globals['_CLASSACCURACY']._serialized_end=411
-  _globals['_REGIONACCURACY']._serialized_start=414
-  _globals['_REGIONACCURACY']._serialized_end=571
-  _globals['_SECONDSEARCH']._serialized_start=574
-  _globals['_SECONDSEARCH']._serialized_end=872
-  _globals['_LABELINGFIGURES']._serialized_start=875
-  _globals['_LABELINGFIGURES']._serialized_end=1041
-  _globals['_EVIDENCE']._serialized_start=1043
-  _globals['_EVIDENCE']._serialized_end=1135
-  _globals['_EVALUATION']._serialized_start=1138
-  _globals['_EVALUATION']._serialized_end=2131
-  _globals['_EVALUATIONCONFIG']._serialized_start=2133
-  _globals['_EVALUATIONCONFIG']._serialized_end=2181
-  _globals['_CREATEEVALUATIONREQUEST']._serialized_start=2184
-  _globals['_CREATEEVALUATIONREQUEST']._serialized_end=2420
-  _globals['_GETEVALUATIONREQUEST']._serialized_start=2422
-  _globals['_GETEVALUATIONREQUEST']._serialized_end=2458
-  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=2460
-  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=2559
-  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=2561
-  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=2655
-  _globals['_WATCHEVALUATIONREQUEST']._serialized_start=2657
-  _globals['_WATCHEVALUATIONREQUEST']._serialized_end=2711
-  _globals['_WATCHEVALUATIONRESPONSE']._serialized_start=2713
-  _globals['_WATCHEVALUATIONRESPONSE']._serialized_end=2797
-  _globals['_CANCELEVALUATIONREQUEST']._serialized_start=2799
-  _globals['_CANCELEVALUATIONREQUEST']._serialized_end=2838
-  _globals['_PROMOTIONSERVICE']._serialized_start=2939
-  _globals['_PROMOTIONSERVICE']._serialized_end=3370
+  _globals['_EVALUATIONCONFIG'].fields_by_name['seed']._loaded_options = None
+  _globals['_EVALUATIONCONFIG'].fields_by_name['seed']._serialized_options = b'\272\276\030/\n\032Starts the random streams.\022\010\000\000\000\000\000\000\000\0001\000\000\000\000\000\000\000\000'
+  _globals['_EVALUATIONCONFIG'].fields_by_name['device']._loaded_options = None
+  _globals['_EVALUATIONCONFIG'].fields_by_name['device']._serialized_options = b'\272\276\030E\n5The device that the job runs on: auto, cpu or cuda:N.*\014the server\'s'
+  _globals['_VERDICT']._serialized_start=2994
+  _globals['_VERDICT']._serialized_end=3090
+  _globals['_CHECK']._serialized_start=98
+  _globals['_CHECK']._serialized_end=298
+  _globals['_CLASSACCURACY']._serialized_start=301
+  _globals['_CLASSACCURACY']._serialized_end=436
+  _globals['_REGIONACCURACY']._serialized_start=439
+  _globals['_REGIONACCURACY']._serialized_end=596
+  _globals['_SECONDSEARCH']._serialized_start=599
+  _globals['_SECONDSEARCH']._serialized_end=897
+  _globals['_LABELINGFIGURES']._serialized_start=900
+  _globals['_LABELINGFIGURES']._serialized_end=1066
+  _globals['_EVIDENCE']._serialized_start=1068
+  _globals['_EVIDENCE']._serialized_end=1160
+  _globals['_EVALUATION']._serialized_start=1163
+  _globals['_EVALUATION']._serialized_end=2156
+  _globals['_EVALUATIONCONFIG']._serialized_start=2159
+  _globals['_EVALUATIONCONFIG']._serialized_end=2335
+  _globals['_CREATEEVALUATIONREQUEST']._serialized_start=2338
+  _globals['_CREATEEVALUATIONREQUEST']._serialized_end=2574
+  _globals['_GETEVALUATIONREQUEST']._serialized_start=2576
+  _globals['_GETEVALUATIONREQUEST']._serialized_end=2612
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_start=2614
+  _globals['_LISTEVALUATIONSREQUEST']._serialized_end=2713
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_start=2715
+  _globals['_LISTEVALUATIONSRESPONSE']._serialized_end=2809
+  _globals['_WATCHEVALUATIONREQUEST']._serialized_start=2811
+  _globals['_WATCHEVALUATIONREQUEST']._serialized_end=2865
+  _globals['_WATCHEVALUATIONRESPONSE']._serialized_start=2867
+  _globals['_WATCHEVALUATIONRESPONSE']._serialized_end=2951
+  _globals['_CANCELEVALUATIONREQUEST']._serialized_start=2953
+  _globals['_CANCELEVALUATIONREQUEST']._serialized_end=2992
+  _globals['_PROMOTIONSERVICE']._serialized_start=3093
+  _globals['_PROMOTIONSERVICE']._serialized_end=3524
 # @@protoc_insertion_point(module_scope)

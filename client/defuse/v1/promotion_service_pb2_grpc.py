@@ -67,20 +67,22 @@ class PromotionServiceServicer(object):
     """
 
     def CreateEvaluation(self, request, context):
-        """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
-        retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
-        candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-        valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
-        with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
-        queue. An audit that fails or is cancelled fails those that wait for it.
+        """Starts an evaluation of a candidate against a baseline by a policy. The candidate may come from Defuse or from
+        elsewhere.
 
-        Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-        succeeded or is under way, it is the answer, also to calls at the same time.
+        If you name an audit of the baseline, the candidate is held to its regions and their labels, as they are now. If
+        you name none, the newest audit of the baseline over the VAE and the dataset is used, if the policy still accepts
+        it. Audits match by bytes, not by names. If none is valid, one is made with the policy's budget. The evaluation
+        waits for it, QUEUED in the stage `audit` without a place in the queue. It fails if the audit fails or is
+        cancelled.
+
+        Idempotent by `request_id` and by content: if an evaluation with the same `input_digest` has succeeded or is under
+        way, that one is returned, also to concurrent calls.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
         NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
-        candidate and baseline differ in classes or image shape, or the audit is of another classifier;
-        CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
+        candidate and baseline differ in classes or image shape, or the audit is of another classifier; CANDIDATE_CHANGED:
+        the candidate's bytes do not match `candidate_sha256`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -94,23 +96,23 @@ class PromotionServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListEvaluations(self, request, context):
-        """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
-        (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """Lists evaluations, newest first, without their checks, classes, regions and seeds; GetEvaluation returns those.
+        Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchEvaluation(self, request, context):
-        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+        """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelEvaluation(self, request, context):
-        """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
-        for it, and the next evaluation finds it. Errors: NOT_FOUND.
+        """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
+        others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,32 +34,34 @@ class PromotionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PromotionServiceAsyncStub: ...
     CreateEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.CreateEvaluationRequest, _promotion_service_pb2.Evaluation]
-    """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
-    retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
-    candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-    valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
-    with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
-    queue. An audit that fails or is cancelled fails those that wait for it.
+    """Starts an evaluation of a candidate against a baseline by a policy. The candidate may come from Defuse or from
+    elsewhere.
 
-    Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-    succeeded or is under way, it is the answer, also to calls at the same time.
+    If you name an audit of the baseline, the candidate is held to its regions and their labels, as they are now. If
+    you name none, the newest audit of the baseline over the VAE and the dataset is used, if the policy still accepts
+    it. Audits match by bytes, not by names. If none is valid, one is made with the policy's budget. The evaluation
+    waits for it, QUEUED in the stage `audit` without a place in the queue. It fails if the audit fails or is
+    cancelled.
+
+    Idempotent by `request_id` and by content: if an evaluation with the same `input_digest` has succeeded or is under
+    way, that one is returned, also to concurrent calls.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
     NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
-    candidate and baseline differ in classes or image shape, or the audit is of another classifier;
-    CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
+    candidate and baseline differ in classes or image shape, or the audit is of another classifier; CANDIDATE_CHANGED:
+    the candidate's bytes do not match `candidate_sha256`).
     """
     GetEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]
     """Errors: NOT_FOUND."""
     ListEvaluations: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.ListEvaluationsRequest, _promotion_service_pb2.ListEvaluationsResponse]
-    """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
-    (PAGE_TOKEN_INVALID, INVALID_FIELD).
+    """Lists evaluations, newest first, without their checks, classes, regions and seeds; GetEvaluation returns those.
+    Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
     WatchEvaluation: _grpc.UnaryStreamMultiCallable[_promotion_service_pb2.WatchEvaluationRequest, _promotion_service_pb2.WatchEvaluationResponse]
-    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]
-    """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
-    for it, and the next evaluation finds it. Errors: NOT_FOUND.
+    """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
+    others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
     """
 
 @_typing.type_check_only
@@ -68,32 +70,34 @@ class PromotionServiceAsyncStub(PromotionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.CreateEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
-    """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
-    retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
-    candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-    valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
-    with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
-    queue. An audit that fails or is cancelled fails those that wait for it.
+    """Starts an evaluation of a candidate against a baseline by a policy. The candidate may come from Defuse or from
+    elsewhere.
 
-    Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-    succeeded or is under way, it is the answer, also to calls at the same time.
+    If you name an audit of the baseline, the candidate is held to its regions and their labels, as they are now. If
+    you name none, the newest audit of the baseline over the VAE and the dataset is used, if the policy still accepts
+    it. Audits match by bytes, not by names. If none is valid, one is made with the policy's budget. The evaluation
+    waits for it, QUEUED in the stage `audit` without a place in the queue. It fails if the audit fails or is
+    cancelled.
+
+    Idempotent by `request_id` and by content: if an evaluation with the same `input_digest` has succeeded or is under
+    way, that one is returned, also to concurrent calls.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
     NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
-    candidate and baseline differ in classes or image shape, or the audit is of another classifier;
-    CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
+    candidate and baseline differ in classes or image shape, or the audit is of another classifier; CANDIDATE_CHANGED:
+    the candidate's bytes do not match `candidate_sha256`).
     """
     GetEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.GetEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListEvaluations: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.ListEvaluationsRequest, _promotion_service_pb2.ListEvaluationsResponse]  # type: ignore[assignment]
-    """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
-    (PAGE_TOKEN_INVALID, INVALID_FIELD).
+    """Lists evaluations, newest first, without their checks, classes, regions and seeds; GetEvaluation returns those.
+    Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
     WatchEvaluation: _aio.UnaryStreamMultiCallable[_promotion_service_pb2.WatchEvaluationRequest, _promotion_service_pb2.WatchEvaluationResponse]  # type: ignore[assignment]
-    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
-    """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
-    for it, and the next evaluation finds it. Errors: NOT_FOUND.
+    """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
+    others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
     """
 
 class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -105,20 +109,22 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.CreateEvaluationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.Evaluation, _abc.Awaitable[_promotion_service_pb2.Evaluation]]:
-        """Starts an evaluation of a candidate against a baseline by a policy. Any candidate will do: corrected by Defuse or
-        retrained elsewhere. With an audit of the baseline its regions and their labels, as they are now, are what the
-        candidate is held to. Without one, the newest audit of the baseline over the VAE and the dataset that is still
-        valid under the policy is taken, whatever names the same bytes are registered under; where there is none, one is made
-        with the policy's budget, and the evaluation waits for it: QUEUED, with the stage `audit` and without a place in the
-        queue. An audit that fails or is cancelled fails those that wait for it.
+        """Starts an evaluation of a candidate against a baseline by a policy. The candidate may come from Defuse or from
+        elsewhere.
 
-        Idempotent by `request_id`, and beyond that by what is judged: where an evaluation with the same `input_digest` has
-        succeeded or is under way, it is the answer, also to calls at the same time.
+        If you name an audit of the baseline, the candidate is held to its regions and their labels, as they are now. If
+        you name none, the newest audit of the baseline over the VAE and the dataset is used, if the policy still accepts
+        it. Audits match by bytes, not by names. If none is valid, one is made with the policy's budget. The evaluation
+        waits for it, QUEUED in the stage `audit` without a place in the queue. It fails if the audit fails or is
+        cancelled.
+
+        Idempotent by `request_id` and by content: if an evaluation with the same `input_digest` has succeeded or is under
+        way, that one is returned, also to concurrent calls.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
         NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
-        candidate and baseline differ in classes or image shape, or the audit is of another classifier;
-        CANDIDATE_CHANGED: the candidate's bytes are not those of `candidate_sha256`).
+        candidate and baseline differ in classes or image shape, or the audit is of another classifier; CANDIDATE_CHANGED:
+        the candidate's bytes do not match `candidate_sha256`).
         """
 
     @_abc_1.abstractmethod
@@ -135,8 +141,8 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.ListEvaluationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.ListEvaluationsResponse, _abc.Awaitable[_promotion_service_pb2.ListEvaluationsResponse]]:
-        """Newest first, without their checks, classes, regions and seeds: GetEvaluation has those. Errors: INVALID_ARGUMENT
-        (PAGE_TOKEN_INVALID, INVALID_FIELD).
+        """Lists evaluations, newest first, without their checks, classes, regions and seeds; GetEvaluation returns those.
+        Errors: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
         """
 
     @_abc_1.abstractmethod
@@ -145,7 +151,7 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.WatchEvaluationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_promotion_service_pb2.WatchEvaluationResponse], _abc.AsyncIterator[_promotion_service_pb2.WatchEvaluationResponse]]:
-        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+        """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
 
     @_abc_1.abstractmethod
     def CancelEvaluation(
@@ -153,8 +159,8 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _promotion_service_pb2.CancelEvaluationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_promotion_service_pb2.Evaluation, _abc.Awaitable[_promotion_service_pb2.Evaluation]]:
-        """As AuditService.CancelAudit. One that waits for its audit is CANCELLED at once; the audit goes on, for others may wait
-        for it, and the next evaluation finds it. Errors: NOT_FOUND.
+        """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
+        others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
         """
 
 def add_PromotionServiceServicer_to_server(servicer: PromotionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

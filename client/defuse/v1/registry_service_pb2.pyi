@@ -1,6 +1,7 @@
 import datetime
 
 from defuse.v1 import models_pb2 as _models_pb2
+from defuse.v1 import setting_pb2 as _setting_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper

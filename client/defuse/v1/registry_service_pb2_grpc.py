@@ -26,13 +26,13 @@ if _version_not_supported:
 
 
 class RegistryServiceStub(object):
-    """RegistryService knows classifiers, VAEs and datasets.
+    """RegistryService registers classifiers, VAEs and datasets.
 
-    Registering answers at once with state INSPECTING: the file is opened in a process of its own, where it can do
-    no harm. Poll Get until the state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
+    state is READY or REJECTED (`failure` says why).
 
-    Register calls are idempotent by `request_id`: the same id and body answers with the resource that the first
-    call made; the same id and another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
+    with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
 
     Lists are ordered newest first. Errors of all Lists: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
@@ -131,13 +131,13 @@ class RegistryServiceStub(object):
 
 
 class RegistryServiceServicer(object):
-    """RegistryService knows classifiers, VAEs and datasets.
+    """RegistryService registers classifiers, VAEs and datasets.
 
-    Registering answers at once with state INSPECTING: the file is opened in a process of its own, where it can do
-    no harm. Poll Get until the state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
+    state is READY or REJECTED (`failure` says why).
 
-    Register calls are idempotent by `request_id`: the same id and body answers with the resource that the first
-    call made; the same id and another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
+    with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
 
     Lists are ordered newest first. Errors of all Lists: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
@@ -163,8 +163,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteClassifier(self, request, context):
-        """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to
-        it).
+        """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,11 +197,11 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def TrainVae(self, request, context):
-        """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
-        once with state QUEUED. Idempotent by `request_id`.
+        """Trains a VAE whose reconstructions the classifier can read, and registers it, for users who have none. Returns at
+        once, in state QUEUED. Idempotent by `request_id`.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
-        FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset), FAILED_PRECONDITION
+        (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -222,14 +221,14 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WatchVaeTraining(self, request, context):
-        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+        """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelVaeTraining(self, request, context):
-        """As AuditService.CancelAudit. Errors: NOT_FOUND.
+        """Like AuditService.CancelAudit. Errors: NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -359,13 +358,13 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RegistryService(object):
-    """RegistryService knows classifiers, VAEs and datasets.
+    """RegistryService registers classifiers, VAEs and datasets.
 
-    Registering answers at once with state INSPECTING: the file is opened in a process of its own, where it can do
-    no harm. Poll Get until the state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
+    state is READY or REJECTED (`failure` says why).
 
-    Register calls are idempotent by `request_id`: the same id and body answers with the resource that the first
-    call made; the same id and another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
+    with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
 
     Lists are ordered newest first. Errors of all Lists: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """

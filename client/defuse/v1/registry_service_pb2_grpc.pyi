@@ -27,13 +27,13 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class RegistryServiceStub:
-    """RegistryService knows classifiers, VAEs and datasets.
+    """RegistryService registers classifiers, VAEs and datasets.
 
-    Registering answers at once with state INSPECTING: the file is opened in a process of its own, where it can do
-    no harm. Poll Get until the state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
+    state is READY or REJECTED (`failure` says why).
 
-    Register calls are idempotent by `request_id`: the same id and body answers with the resource that the first
-    call made; the same id and another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
+    with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
 
     Lists are ordered newest first. Errors of all Lists: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
@@ -48,9 +48,7 @@ class RegistryServiceStub:
     """Errors: NOT_FOUND."""
     ListClassifiers: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListClassifiersRequest, _registry_service_pb2.ListClassifiersResponse]
     DeleteClassifier: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteClassifierRequest, _registry_service_pb2.DeleteClassifierResponse]
-    """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to
-    it).
-    """
+    """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
     RegisterVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterVaeRequest, _registry_service_pb2.Vae]
     """Errors: as RegisterClassifier."""
     GetVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeRequest, _registry_service_pb2.Vae]
@@ -59,19 +57,19 @@ class RegistryServiceStub:
     DeleteVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeRequest, _registry_service_pb2.DeleteVaeResponse]
     """Errors: as DeleteClassifier."""
     TrainVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.TrainVaeRequest, _registry_service_pb2.VaeTraining]
-    """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
-    once with state QUEUED. Idempotent by `request_id`.
+    """Trains a VAE whose reconstructions the classifier can read, and registers it, for users who have none. Returns at
+    once, in state QUEUED. Idempotent by `request_id`.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
-    FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset), FAILED_PRECONDITION
+    (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
     """
     GetVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeTrainingRequest, _registry_service_pb2.VaeTraining]
     """Errors: NOT_FOUND."""
     ListVaeTrainings: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaeTrainingsRequest, _registry_service_pb2.ListVaeTrainingsResponse]
     WatchVaeTraining: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchVaeTrainingRequest, _registry_service_pb2.WatchVaeTrainingResponse]
-    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]
-    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+    """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
     RegisterDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]
     """Errors: as RegisterClassifier."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]
@@ -82,13 +80,13 @@ class RegistryServiceStub:
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
-    """RegistryService knows classifiers, VAEs and datasets.
+    """RegistryService registers classifiers, VAEs and datasets.
 
-    Registering answers at once with state INSPECTING: the file is opened in a process of its own, where it can do
-    no harm. Poll Get until the state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
+    state is READY or REJECTED (`failure` says why).
 
-    Register calls are idempotent by `request_id`: the same id and body answers with the resource that the first
-    call made; the same id and another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
+    with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
 
     Lists are ordered newest first. Errors of all Lists: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
@@ -100,9 +98,7 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Errors: NOT_FOUND."""
     ListClassifiers: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListClassifiersRequest, _registry_service_pb2.ListClassifiersResponse]  # type: ignore[assignment]
     DeleteClassifier: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteClassifierRequest, _registry_service_pb2.DeleteClassifierResponse]  # type: ignore[assignment]
-    """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to
-    it).
-    """
+    """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
     RegisterVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterVaeRequest, _registry_service_pb2.Vae]  # type: ignore[assignment]
     """Errors: as RegisterClassifier."""
     GetVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeRequest, _registry_service_pb2.Vae]  # type: ignore[assignment]
@@ -111,19 +107,19 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     DeleteVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeRequest, _registry_service_pb2.DeleteVaeResponse]  # type: ignore[assignment]
     """Errors: as DeleteClassifier."""
     TrainVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.TrainVaeRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
-    """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
-    once with state QUEUED. Idempotent by `request_id`.
+    """Trains a VAE whose reconstructions the classifier can read, and registers it, for users who have none. Returns at
+    once, in state QUEUED. Idempotent by `request_id`.
 
-    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
-    FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+    Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset), FAILED_PRECONDITION
+    (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
     """
     GetVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeTrainingRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListVaeTrainings: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaeTrainingsRequest, _registry_service_pb2.ListVaeTrainingsResponse]  # type: ignore[assignment]
     WatchVaeTraining: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchVaeTrainingRequest, _registry_service_pb2.WatchVaeTrainingResponse]  # type: ignore[assignment]
-    """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+    """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
-    """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+    """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
     RegisterDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
     """Errors: as RegisterClassifier."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
@@ -133,13 +129,13 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Errors: as DeleteClassifier."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
-    """RegistryService knows classifiers, VAEs and datasets.
+    """RegistryService registers classifiers, VAEs and datasets.
 
-    Registering answers at once with state INSPECTING: the file is opened in a process of its own, where it can do
-    no harm. Poll Get until the state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
+    state is READY or REJECTED (`failure` says why).
 
-    Register calls are idempotent by `request_id`: the same id and body answers with the resource that the first
-    call made; the same id and another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
+    Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
+    with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
 
     Lists are ordered newest first. Errors of all Lists: INVALID_ARGUMENT (PAGE_TOKEN_INVALID, INVALID_FIELD).
     """
@@ -173,9 +169,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeleteClassifierRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeleteClassifierResponse, _abc.Awaitable[_registry_service_pb2.DeleteClassifierResponse]]:
-        """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to
-        it).
-        """
+        """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
 
     @_abc_1.abstractmethod
     def RegisterVae(
@@ -214,11 +208,11 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.TrainVaeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.VaeTraining, _abc.Awaitable[_registry_service_pb2.VaeTraining]]:
-        """Trains a VAE whose reconstructions the classifier can read, for users who have none, and registers it; answers at
-        once with state QUEUED. Idempotent by `request_id`.
+        """Trains a VAE whose reconstructions the classifier can read, and registers it, for users who have none. Returns at
+        once, in state QUEUED. Idempotent by `request_id`.
 
-        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset),
-        FAILED_PRECONDITION (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
+        Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (classifier or dataset), FAILED_PRECONDITION
+        (WRONG_STATE: one of them is not READY; RESOURCES_MISMATCHED).
         """
 
     @_abc_1.abstractmethod
@@ -242,7 +236,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.WatchVaeTrainingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchVaeTrainingResponse], _abc.AsyncIterator[_registry_service_pb2.WatchVaeTrainingResponse]]:
-        """As AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
+        """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
 
     @_abc_1.abstractmethod
     def CancelVaeTraining(
@@ -250,7 +244,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.CancelVaeTrainingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.VaeTraining, _abc.Awaitable[_registry_service_pb2.VaeTraining]]:
-        """As AuditService.CancelAudit. Errors: NOT_FOUND."""
+        """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def RegisterDataset(

@@ -2,93 +2,65 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Final
 
-from defuse.v1.artifact_service_pb2 import (
-    Artifact,
-    DownloadRequest,
-    DownloadResponse,
-    GetArtifactRequest,
-    GetUploadRequest,
-    Upload,
-    UploadRequest,
-)
+from defuse.v1 import artifact_service_pb2 as pb
 
 from defuse_server import names
+from defuse_server.api.client_streams import data_of, read_header
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest
 from defuse_server.store.uploads import PART_BYTES, Uploads
 
-DATA_BYTES: Final = 1024 * 1024
-"""Most data in one message of an upload."""
 _DOWNLOAD_BYTES = 256 * 1024
 
 
 class ArtifactService:
-    """Moves bytes; see artifact_service.proto."""
+    """Uploads and downloads bytes; see artifact_service.proto."""
 
     def __init__(self, backend: Backend) -> None:
         self._store = backend.store
         self._uploads = backend.uploads
 
-    async def upload(self, requests: AsyncIterator[UploadRequest]) -> Artifact:
-        """Keeps what comes, in parts, and answers when it is whole."""
-        header = (await _first(requests)).header
+    async def upload(self, requests: AsyncIterator[pb.UploadRequest]) -> pb.Artifact:
+        """Keep the data in parts, and answer with the artifact once it is complete."""
+        header: pb.UploadHeader = await read_header(requests)
         upload = await self._uploads.begin(header)
         if not upload.artifact:
             await _receive(self._uploads, upload, requests)
         return await self._uploads.finish(header.upload)
 
-    async def get_upload(self, request: GetUploadRequest) -> Upload:
-        """How far an upload is."""
+    async def get_upload(self, request: pb.GetUploadRequest) -> pb.Upload:
+        """Return how far an upload is."""
         return await self._uploads.get(request.name)
 
-    async def download(self, request: DownloadRequest, write: Write) -> None:
-        """The bytes from an offset on."""
+    async def download(self, request: pb.DownloadRequest, write: Write) -> None:
+        """Stream the bytes from an offset on."""
         artifact = await self._store.stat(names.artifact_sha256(request.name))
         if not 0 <= request.offset <= artifact.size_bytes:
             raise InvalidRequest([("offset", f"expected 0 to {artifact.size_bytes}, got {request.offset}")])
         offset = request.offset
         while data := await self._store.read(artifact.sha256, offset, _DOWNLOAD_BYTES):
-            await write(DownloadResponse(data=data, offset=offset))
+            await write(pb.DownloadResponse(data=data, offset=offset))
             offset += len(data)
 
-    async def get_artifact(self, request: GetArtifactRequest) -> Artifact:
-        """Whether the bytes are there, and how many."""
+    async def get_artifact(self, request: pb.GetArtifactRequest) -> pb.Artifact:
+        """Return the artifact. Raises `NotFound`."""
         artifact = await self._store.stat(names.artifact_sha256(request.name))
-        return Artifact(name=artifact.name, sha256=artifact.sha256, size_bytes=artifact.size_bytes)
+        return pb.Artifact(name=artifact.name, sha256=artifact.sha256, size_bytes=artifact.size_bytes)
 
 
-async def _first(requests: AsyncIterator[UploadRequest]) -> UploadRequest:
-    async for request in requests:
-        if request.WhichOneof("content") == "header":
-            return request
-        break
-    raise InvalidRequest([("header", "expected a header as the first message of the stream")])
-
-
-async def _receive(uploads: Uploads, upload: Upload, requests: AsyncIterator[UploadRequest]) -> None:
-    """Appends the stream's data in parts; what came before a stream breaks is kept as well."""
+async def _receive(uploads: Uploads, upload: pb.Upload, requests: AsyncIterator[pb.UploadRequest]) -> None:
+    """Append the stream's data in parts. If the stream breaks, the data received so far is kept."""
     part, offset = bytearray(), upload.committed_bytes
     try:
         async for request in requests:
-            part += _data(request)
+            part += data_of(request)
             if len(part) >= PART_BYTES or offset + len(part) > upload.size_bytes:
                 data, part = bytes(part), bytearray()
                 await uploads.append(upload.name, offset, data)
                 offset += len(data)
     finally:
         if part:
-            # Shielded: the stream of a client that went away is cancelled, more than once.
+            # Shielded: if the client goes away, its stream is cancelled, and more than once.
             await asyncio.shield(uploads.append(upload.name, offset, bytes(part)))
-
-
-def _data(request: UploadRequest) -> bytes:
-    if request.WhichOneof("content") != "data":
-        raise InvalidRequest([("data", "expected data in every message after the first")])
-    if len(request.data) > DATA_BYTES:
-        raise InvalidRequest(
-            [("data", f"expected at most {DATA_BYTES} bytes in a message, got {len(request.data)}")]
-        )
-    return request.data

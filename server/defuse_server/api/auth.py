@@ -1,6 +1,4 @@
-"""Who may call: everyone who shows the token, and for the health service everyone."""
-
-from __future__ import annotations
+"""Authenticates calls: a caller shows the server's token. The health service is open to everyone."""
 
 import hmac
 from collections.abc import Awaitable, Callable
@@ -17,18 +15,18 @@ _Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHan
 
 
 class BearerAuth(grpc.aio.ServerInterceptor):
-    """Refuses calls without `authorization: Bearer TOKEN`, before their handler sees a byte."""
+    """Refuses calls without `authorization: Bearer TOKEN` before their handler sees a byte."""
 
     def __init__(self, token: SecretStr) -> None:
         self._expected = token.get_secret_value().encode()
 
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
-        """Hands the call on, or answers it with UNAUTHENTICATED."""
+    ) -> "grpc.RpcMethodHandler[Any, Any] | None":
+        """Continue the call, or answer it with UNAUTHENTICATED."""
         if handler_call_details.method.startswith(_OPEN_PREFIX) or self._admits(handler_call_details):
             return await continuation(handler_call_details)
-        # This kind of handler fits a call of any kind, as it reads no request.
+        # This handler reads no request, so it fits a call of any kind.
         return grpc.stream_stream_rpc_method_handler(_refuse)
 
     def _admits(self, details: grpc.HandlerCallDetails) -> bool:
@@ -43,6 +41,6 @@ class BearerAuth(grpc.aio.ServerInterceptor):
 
 async def _refuse(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
     status = errors.rpc_status(
-        Unauthenticated("expected metadata `authorization: Bearer TOKEN` with this server's token")
+        Unauthenticated("expected the metadata `authorization: Bearer TOKEN` with this server's token")
     )
     await context.abort(grpc.StatusCode.UNAUTHENTICATED, status.message, errors.trailers(status))

@@ -1,6 +1,6 @@
-"""Whether a classifier, a VAE and a dataset fit together, as far as their inspections tell.
+"""Checks that a classifier, a VAE and a dataset fit together, as far as their inspections show.
 
-Each function raises Mismatched, unless it says otherwise, with what was expected, what came, and what to do.
+Each function raises `Mismatched` unless it names another error.
 """
 
 from math import prod
@@ -15,7 +15,7 @@ from defuse_server.names import artifact_sha256
 
 
 def audit_fits(classifier: Classifier, vae: Vae, dataset: Dataset) -> None:
-    """The three may be audited together."""
+    """Check that the three can be audited together."""
     classifier_fits(classifier, dataset)
     if vae.HasField("image_shape"):
         _same_shape("VAE", vae.name, vae.image_shape, dataset)
@@ -23,7 +23,7 @@ def audit_fits(classifier: Classifier, vae: Vae, dataset: Dataset) -> None:
 
 
 def classifier_fits(classifier: Classifier, dataset: Dataset) -> None:
-    """The classifier takes the dataset's images and knows its classes."""
+    """Check that the classifier takes the dataset's images and has its classes."""
     _classes_fit(classifier, dataset)
     if classifier.HasField("image_shape"):
         _same_shape("classifier", classifier.name, classifier.image_shape, dataset)
@@ -33,7 +33,7 @@ def classifier_fits(classifier: Classifier, dataset: Dataset) -> None:
 
 
 def candidate_fits(baseline: Classifier, candidate: Classifier, dataset: Dataset) -> None:
-    """The candidate may be compared with the baseline on the dataset."""
+    """Check that the candidate can be compared with the baseline on the dataset."""
     if candidate.class_count != baseline.class_count:
         raise Mismatched(
             f"candidate {candidate.name} has {candidate.class_count} classes, baseline {baseline.name} has "
@@ -47,7 +47,7 @@ def candidate_fits(baseline: Classifier, candidate: Classifier, dataset: Dataset
 
 
 def audit_is_of(audit: Audit, audited: Classifier, baseline: Classifier) -> None:
-    """The audit searched the baseline: the same bytes, read the same way, under whatever name."""
+    """Check that the audit searched the baseline: the same bytes, read in the same way."""
     if _as_job_input(audited) != _as_job_input(baseline):
         raise Mismatched(
             f"{audit.name} is an audit of {audit.classifier}, the baseline is {baseline.name}: "
@@ -57,22 +57,22 @@ def audit_is_of(audit: Audit, audited: Classifier, baseline: Classifier) -> None
 
 
 def same_bytes(candidate: Classifier, sha256: str) -> None:
-    """The candidate is registered with the bytes that the caller means; raises CandidateChanged."""
+    """Check that the candidate is registered with these bytes. Raises `CandidateChanged`."""
     registered = artifact_sha256(candidate.artifact)
     if registered != sha256:
         raise CandidateChanged(
             f"candidate {candidate.name} is registered with the SHA-256 {registered}, expected {sha256}: the "
-            "file changed since; register the one that shall be promoted, and evaluate that",
+            "file has changed; register the file that you want to promote, and evaluate that",
             figures={"expected": sha256, "registered": registered},
         )
 
 
 def check_differentiable(classifier: Classifier) -> None:
-    """The classifier can be fine-tuned; raises NotDifferentiable with the operations that prevent it."""
+    """Check that the classifier can be fine-tuned. Raises `NotDifferentiable` with the operations."""
     if not classifier.differentiable:
         operations = ", ".join(classifier.undifferentiable_operations)
         raise NotDifferentiable(
-            f"{classifier.name} can't be corrected: its operations {operations} have no gradient; retrain it "
+            f"{classifier.name} can't be corrected: its operations {operations} have no gradient. Retrain it "
             "elsewhere on the regions' samples, and evaluate the result",
             figures={"operations": operations},
         )
@@ -80,8 +80,8 @@ def check_differentiable(classifier: Classifier) -> None:
 
 def _classes_fit(classifier: Classifier, dataset: Dataset) -> None:
     names = len(dataset.class_names)
-    # A dataset without declared names is named by number up to its largest label: a class that has no item
-    # there is then no contradiction.
+    # A dataset without class names is numbered up to its largest label. The classifier may have more classes,
+    # of which the dataset has no item.
     numbered = list(dataset.class_names) == [str(label) for label in range(names)]
     if names == classifier.class_count or (numbered and names < classifier.class_count):
         return
@@ -125,7 +125,7 @@ def _preprocessing_fits(kind: str, name: str, value: Preprocessing, shape: Image
 
 
 def _as_job_input(classifier: Classifier) -> JobInputs:
-    """The classifier's bytes, and all else that decides what it says of an image."""
+    """Return the classifier's bytes, and everything else that its predictions depend on."""
     inputs = JobInputs()
     inputs.classifier("classifier", classifier)
     return inputs

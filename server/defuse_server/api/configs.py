@@ -1,165 +1,82 @@
-"""The ranges of what jobs and models are configured with, as the contract's comments state them."""
+"""Whether the configs of jobs and of models hold what the contract allows."""
 
 import math
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, cast
 
-from defuse.v1.audit_service_pb2 import (
-    AuditConfig,
-    ConsensusMethod,
-    LabelingConfig,
-    Preset,
-    SearchMethod,
-)
-from defuse.v1.correction_service_pb2 import CorrectionConfig, CorrectionPreset
+from defuse.settings import is_allowed, range_text, setting_of
+from defuse.v1.audit_service_pb2 import AuditConfig, Preset, SearchMethod
 from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
-from defuse.v1.promotion_service_pb2 import EvaluationConfig
-from defuse.v1.registry_service_pb2 import VaeTrainingConfig
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
 
 from defuse_server import validation
-from defuse_server.labels.labeling_rule import ANNOTATORS, LIMIT_MAX
+from defuse_server.labels.labeling_rule import ANNOTATORS
 from defuse_server.validation import Violations
 
-LAMBDAS_MAX: Final = 20
-LATENT_SIZES_MAX: Final = 8
-LATENT_SIZE_RANGE: Final = (1, 4096)
-BUDGET_RANGE_S: Final = (10.0, 86_400.0)
-_DEFAULT_PRESET_ONLY = ("noise_scale", "neighbours", "agreement_threshold", "belief_threshold")
+
+def job_config(found: Violations, config: Message, path: str = "config") -> None:
+    """Note each field of a job's config that its Setting (proto/defuse/v1/setting.proto) does not allow."""
+    paper = isinstance(config, AuditConfig) and config.preset == Preset.PRESET_PAPER
+    for field in cast("Sequence[FieldDescriptor]", config.DESCRIPTOR.fields):
+        at, value = f"{path}.{field.name}", getattr(config, field.name)
+        if field.message_type:
+            job_config(found, value, at)
+        elif field.name == "device":
+            validation.device(found, at, value)
+        else:
+            # A number that is 0 is left to its default.
+            values = value if setting_of(field).most_values else [value] if value else []
+            fault = _fault(field, values, paper)
+            found.require(fault is None, at, fault or "")
 
 
 def audit_config(found: Violations, config: AuditConfig) -> None:
-    """Of CreateAudit."""
-    _run(found, config)
-    validation.member(found, "config.preset", config.preset, Preset)
-    found.require(config.max_seeds >= 0, "config.max_seeds", f"expected at least 0, got {config.max_seeds}")
-    for field, high in (
-        ("candidates_per_seed", 10_000),
-        ("kept_per_seed", 1000),
-        ("neighbours", 1000),
-        ("annotators_per_region", 15),
-    ):
-        validation.between(found, f"config.{field}", getattr(config, field), 1, high)
-    validation.share(found, "config.noise_scale", config.noise_scale, high=10.0)
-    validation.share(found, "config.agreement_threshold", config.agreement_threshold)
-    validation.share(found, "config.tau", config.tau)
-    validation.share(found, "config.belief_threshold", config.belief_threshold)
-    _budget(found, config)
-    _methods(found, config)
-    _labeling(found, config.labeling, config.annotators_per_region or ANNOTATORS)
-    if config.preset == Preset.PRESET_PAPER:
-        for field in _DEFAULT_PRESET_ONLY:
-            found.require(not getattr(config, field), f"config.{field}", "PRESET_PAPER does not have it")
-
-
-def _labeling(found: Violations, labeling: LabelingConfig, wanted: int) -> None:
-    validation.member(found, "config.labeling.method", labeling.method, ConsensusMethod)
-    validation.between(
-        found,
-        "config.labeling.max_annotators_per_region",
-        labeling.max_annotators_per_region,
-        wanted,
-        LIMIT_MAX,
-    )
+    """Note what `job_config` notes, and what does not go together in an audit."""
+    job_config(found, config)
     found.require(
-        0 <= labeling.gold_rate <= 0.5,
-        "config.labeling.gold_rate",
-        f"expected 0 to 0.5 (0 for no gold tasks), got {labeling.gold_rate}",
-    )
-
-
-def _budget(found: Violations, config: AuditConfig) -> None:
-    found.require(
-        config.max_candidates >= 0,
-        "config.max_candidates",
-        f"expected at least 1 (0 for no limit), got {config.max_candidates}",
-    )
-    found.require(
-        config.budget_s >= 0 and math.isfinite(config.budget_s),
-        "config.budget_s",
-        f"expected a finite number of seconds above 0 (0 for no limit), got {config.budget_s}",
-    )
-    found.require(
-        config.patience_shards >= -1,
-        "config.patience_shards",
-        f"expected at least 1 (0 for the default, -1 for never), got {config.patience_shards}",
-    )
-
-
-def _methods(found: Violations, config: AuditConfig) -> None:
-    for method in config.methods:
-        validation.member(found, "config.methods", method, SearchMethod)
-    named = [SearchMethod.Name(method) for method in config.methods if method in SearchMethod.values()]
-    found.require(
-        SearchMethod.SEARCH_METHOD_UNSPECIFIED not in config.methods,
+        config.preset == Preset.PRESET_PAPER or SearchMethod.SEARCH_METHOD_PAPER not in config.methods,
         "config.methods",
-        "SEARCH_METHOD_UNSPECIFIED is no method; leave the list empty for the preset's",
+        "SEARCH_METHOD_PAPER takes PRESET_PAPER",
     )
+    wanted = config.annotators_per_region or ANNOTATORS
+    limit = config.labeling.max_annotators_per_region
     found.require(
-        len(set(named)) == len(named), "config.methods", f"expected each once, got {', '.join(named)}"
+        not 0 < limit < wanted,
+        "config.labeling.max_annotators_per_region",
+        f"expected at least annotators_per_region, which is {wanted}, got {limit}",
     )
-    of_paper = SearchMethod.SEARCH_METHOD_PAPER in config.methods
-    if config.preset == Preset.PRESET_PAPER:
-        others = set(config.methods) - {SearchMethod.SEARCH_METHOD_PAPER}
-        found.require(
-            not others,
-            "config.methods",
-            f"PRESET_PAPER has SEARCH_METHOD_PAPER alone, got {', '.join(named)}",
-        )
-    else:
-        found.require(not of_paper, "config.methods", "SEARCH_METHOD_PAPER takes PRESET_PAPER")
 
 
-def correction_config(found: Violations, config: CorrectionConfig) -> None:
-    """Of CreateCorrection."""
-    _run(found, config)
-    validation.member(found, "config.preset", config.preset, CorrectionPreset)
-    found.require(
-        len(config.lambdas) <= LAMBDAS_MAX,
-        "config.lambdas",
-        f"expected at most {LAMBDAS_MAX}, got {len(config.lambdas)}",
-    )
-    found.require(
-        all(value > 0 and math.isfinite(value) for value in config.lambdas),
-        "config.lambdas",
-        "expected finite numbers above 0",
-    )
-    found.require(
-        config.learning_rate >= 0 and math.isfinite(config.learning_rate),
-        "config.learning_rate",
-        f"expected a finite number above 0 (0 for the default), got {config.learning_rate}",
-    )
-    validation.between(found, "config.epochs", config.epochs, 1, 1000)
-    validation.between(found, "config.samples_per_region", config.samples_per_region, 1, 10_000)
+def _fault(field: FieldDescriptor, values: Sequence[Any], paper: bool) -> str | None:
+    setting = setting_of(field)
+    if paper and setting.fixed_by_paper and values and list(values) != list(setting.paper_default):
+        return "PRESET_PAPER fixes it: leave it out"
+    if field.enum_type:
+        return _enum_fault(field.enum_type, values)
+    if len(values) > max(1, setting.most_values):
+        return f"expected at most {setting.most_values} values, got {len(values)}"
+    wrong = [value for value in values if not is_allowed(setting, value)]
+    if not wrong:
+        return None
+    takes_zero = setting.most_values or is_allowed(setting, 0)
+    zero = "" if takes_zero else f" (0 for {setting.default_text or 'the default'})"
+    return f"expected {range_text(setting)}{zero}, got {wrong[0]}"
 
 
-def evaluation_config(found: Violations, config: EvaluationConfig) -> None:
-    """Of CreateEvaluation."""
-    _run(found, config)
-
-
-def vae_training_config(found: Violations, config: VaeTrainingConfig) -> None:
-    """Of TrainVae."""
-    _run(found, config)
-    found.require(
-        len(config.latent_sizes) <= LATENT_SIZES_MAX,
-        "config.latent_sizes",
-        f"expected at most {LATENT_SIZES_MAX}, got {len(config.latent_sizes)}",
-    )
-    low, high = LATENT_SIZE_RANGE
-    found.require(
-        all(low <= size <= high for size in config.latent_sizes),
-        "config.latent_sizes",
-        f"expected numbers in {low}..{high}",
-    )
-    shortest_s, longest_s = BUDGET_RANGE_S
-    found.require(
-        config.budget_s == 0 or shortest_s <= config.budget_s <= longest_s,
-        "config.budget_s",
-        f"expected {shortest_s:g} to {longest_s:g} seconds (0 for the default), got {config.budget_s}",
-    )
+def _enum_fault(enum: EnumDescriptor, values: Sequence[int]) -> str | None:
+    known = enum.values_by_number
+    wrong = [value for value in values if not value or value not in known]
+    if wrong:
+        names = ", ".join(value.name for number, value in known.items() if number)
+        return f"expected one of {names}, got {wrong[0]}"
+    if len(set(values)) < len(values):
+        return f"expected each once, got {', '.join(known[value].name for value in values)}"
+    return None
 
 
 def preprocessing(found: Violations, value: Preprocessing) -> None:
-    """Of RegisterClassifier and RegisterVae."""
+    """Note what is wrong with the preprocessing of a model."""
     validation.member(found, "preprocessing.layout", value.layout, Layout)
     found.require(
         value.scale >= 0 and math.isfinite(value.scale),
@@ -181,12 +98,5 @@ def preprocessing(found: Violations, value: Preprocessing) -> None:
 
 
 def output_kind(found: Violations, value: int) -> None:
-    """Of RegisterClassifier."""
+    """Note an output kind that the contract does not know."""
     validation.member(found, "output_kind", value, OutputKind)
-
-
-def _run(
-    found: Violations, config: AuditConfig | CorrectionConfig | EvaluationConfig | VaeTrainingConfig
-) -> None:
-    found.require(config.seed >= 0, "config.seed", f"expected at least 0, got {config.seed}")
-    validation.device(found, "config.device", config.device)

@@ -1,4 +1,4 @@
-"""An error as a gRPC status, with the details that travel with it."""
+"""Turns an error into a gRPC status with its details."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ from defuse_server.error_codes import CODES
 from defuse_server.errors import DefuseError
 
 DOMAIN: Final = "defuse.dev"
-# Larger trailers break clients and proxies. Counted as sent: details in base64, the message percent-encoded.
+# Larger trailers break clients and proxies. Counted as sent: details in Base64, the message percent-encoded.
 TRAILER_BYTES: Final = 4096
 RETRY_DELAY_S: Final = 1
 _FRAMING_BYTES = 256
@@ -21,7 +21,7 @@ _PREFIX = "ERROR_REASON_"
 
 
 def rpc_status(error: DefuseError) -> status_pb2.Status:
-    """The `google.rpc.Status` of an error; the trailers that it makes stay below TRAILER_BYTES."""
+    """Return the `google.rpc.Status` of an error. Its trailers stay below TRAILER_BYTES."""
     text = _clipped(error.message, _MESSAGE_BYTES)
     budget = (TRAILER_BYTES - _FRAMING_BYTES - _percent_encoded_bytes(text)) * 3 // 4
     status = status_pb2.Status(code=CODES[error.reason].value[0], message=text)
@@ -33,7 +33,7 @@ def rpc_status(error: DefuseError) -> status_pb2.Status:
 
 
 def trailers(status: status_pb2.Status) -> tuple[tuple[str, bytes], ...]:
-    """The trailing metadata in which gRPC libraries look for a `google.rpc.Status`."""
+    """Return the trailing metadata in which gRPC libraries look for a `google.rpc.Status`."""
     return (("grpc-status-details-bin", status.SerializeToString()),)
 
 
@@ -52,7 +52,7 @@ def _details(error: DefuseError) -> list[message.Message]:
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.seconds = RETRY_DELAY_S
         details.append(retry)
-    # Last, as it alone gives way where the room ends.
+    # Last, because it is the one that is shortened if the details grow too large.
     if error.fields:
         request = error_details_pb2.BadRequest()
         for field, description in error.fields:
@@ -64,12 +64,12 @@ def _details(error: DefuseError) -> list[message.Message]:
 
 
 def _fitted(detail: message.Message, budget: int) -> message.Message:
-    """Drops entries from the end until the detail fits."""
+    """Drop entries from the end until the detail fits."""
     if isinstance(detail, error_details_pb2.BadRequest):
         while detail.ByteSize() > budget and detail.field_violations:
             detail.field_violations.pop()
     if isinstance(detail, error_details_pb2.ErrorInfo):
-        # Half the room at most: the named fields are worth more to a caller than the figures.
+        # Half of the budget at most: the fields that follow are worth more to a caller than the figures.
         for key in reversed(list(detail.metadata)):
             if detail.ByteSize() <= budget // 2:
                 break

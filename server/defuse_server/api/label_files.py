@@ -1,40 +1,32 @@
-"""LabelService's files: tasks that go to other tools, and answers that come from there."""
+"""LabelService's files: exports tasks for other tools, and imports the answers from there."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from defuse.v1.label_service_pb2 import (
-    ExportLabelTasksRequest,
-    ExportLabelTasksResponse,
-    ImportLabelsHeader,
-    ImportLabelsRequest,
-    ImportLabelsResponse,
-    LabelFormat,
-)
+from defuse.v1 import label_service_pb2 as pb
 
 from defuse_server import validation
+from defuse_server.api.client_streams import data_of, read_header
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
-from defuse_server.errors import InvalidRequest, TooLarge
-from defuse_server.label_files.answers import Answers, Reader
-from defuse_server.label_files.count import count
+from defuse_server.errors import TooLarge
+from defuse_server.label_files.csv_file import CsvReader
 from defuse_server.label_files.export import export as export_tasks
+from defuse_server.label_files.file_answers import Answers, Reader
+from defuse_server.label_files.import_answers import import_answers
 from defuse_server.label_files.label_studio import LabelStudioReader
-from defuse_server.label_files.spreadsheet import SpreadsheetReader
 from defuse_server.validation import ANNOTATOR_CHARACTERS, Violations
 
 FILE_BYTES: Final = 1024**3
-"""Largest file of answers that is taken."""
-DATA_BYTES: Final = 1024 * 1024
-"""Most data in one message of an import."""
+"""Largest file of answers that an import takes."""
 _EXPORT_BYTES = 256 * 1024
 _URL_CHARACTERS = 1000
 _URL_STARTS = ("http://", "https://", "s3://", "gs://", "/")
 
 
-async def export(backend: Backend, request: ExportLabelTasksRequest, write: Write) -> None:
-    """Writes the header and then the file; see label_service.proto."""
+async def export(backend: Backend, request: pb.ExportLabelTasksRequest, write: Write) -> None:
+    """Write the header and then the file; see label_service.proto."""
     violations = Violations()
     validation.name(violations, "audit", request.audit, "audits")
     _format(violations, request.format)
@@ -49,13 +41,13 @@ async def export(backend: Backend, request: ExportLabelTasksRequest, write: Writ
     exported = await export_tasks(
         backend, request.audit, request.format, base, include_closed=request.include_closed
     )
-    await write(ExportLabelTasksResponse(header=exported.header))
+    await write(pb.ExportLabelTasksResponse(header=exported.header))
     async for data in _in_messages(exported.pieces):
-        await write(ExportLabelTasksResponse(data=data))
+        await write(pb.ExportLabelTasksResponse(data=data))
 
 
 async def _in_messages(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Hands out the same bytes in pieces of one size: rows are small, and pictures large."""
+    """Yield the same bytes in pieces of one size: rows are small, and pictures are large."""
     held = bytearray()
     async for piece in pieces:
         held += piece
@@ -65,53 +57,42 @@ async def _in_messages(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield bytes(held)
 
 
-async def take_back(backend: Backend, requests: AsyncIterator[ImportLabelsRequest]) -> ImportLabelsResponse:
-    """Reads the whole file, and only then counts; see label_service.proto."""
+async def import_labels(
+    backend: Backend, requests: AsyncIterator[pb.ImportLabelsRequest]
+) -> pb.ImportLabelsResponse:
+    """Read the whole file, then count its answers; see label_service.proto."""
     header = await _header(requests)
-    # Before the bytes come: who names an audit that is not there need not send them all.
+    # Checked before the bytes come: a client with a wrong name need not send them all.
     await backend.resources.get(header.audit)
-    return await count(backend, header.audit, await _answers(header, requests))
+    return await import_answers(backend, header.audit, await _answers(header, requests))
 
 
-async def _header(requests: AsyncIterator[ImportLabelsRequest]) -> ImportLabelsHeader:
-    async for request in requests:
-        if request.WhichOneof("content") != "header":
-            break
-        header, violations = request.header, Violations()
-        validation.name(violations, "header.audit", header.audit, "audits")
-        _format(violations, header.format, "header.")
-        validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
-        violations.check()
-        return header
-    raise InvalidRequest([("header", "expected a header as the first message of the stream")])
+async def _header(requests: AsyncIterator[pb.ImportLabelsRequest]) -> pb.ImportLabelsHeader:
+    header: pb.ImportLabelsHeader = await read_header(requests)
+    violations = Violations()
+    validation.name(violations, "header.audit", header.audit, "audits")
+    _format(violations, header.format, "header.")
+    validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
+    violations.check()
+    return header
 
 
-async def _answers(header: ImportLabelsHeader, requests: AsyncIterator[ImportLabelsRequest]) -> Answers:
-    is_csv = header.format == LabelFormat.LABEL_FORMAT_CSV
-    reader: Reader = SpreadsheetReader(header.annotator) if is_csv else LabelStudioReader()
+async def _answers(header: pb.ImportLabelsHeader, requests: AsyncIterator[pb.ImportLabelsRequest]) -> Answers:
+    is_csv = header.format == pb.LabelFormat.LABEL_FORMAT_CSV
+    reader: Reader = CsvReader(header.annotator) if is_csv else LabelStudioReader()
     size_bytes = 0
     async for request in requests:
-        data = _data(request)
+        data = data_of(request)
         size_bytes += len(data)
         if size_bytes > FILE_BYTES:
             raise TooLarge(f"expected at most {FILE_BYTES} bytes, got more: import the file in parts")
-        # On a thread: a task with a large picture takes long enough to be felt by others.
+        # On a thread: a task with a large picture would hold up other calls.
         await asyncio.to_thread(reader.feed, data)
     return await asyncio.to_thread(reader.finish)
 
 
-def _data(request: ImportLabelsRequest) -> bytes:
-    if request.WhichOneof("content") != "data":
-        raise InvalidRequest([("data", "expected data in every message after the first")])
-    if len(request.data) > DATA_BYTES:
-        raise InvalidRequest(
-            [("data", f"expected at most {DATA_BYTES} bytes in a message, got {len(request.data)}")]
-        )
-    return request.data
-
-
-def _format(violations: Violations, value: LabelFormat, prefix: str = "") -> None:
-    known = (LabelFormat.LABEL_FORMAT_LABEL_STUDIO, LabelFormat.LABEL_FORMAT_CSV)
+def _format(violations: Violations, value: pb.LabelFormat, prefix: str = "") -> None:
+    known = (pb.LabelFormat.LABEL_FORMAT_LABEL_STUDIO, pb.LabelFormat.LABEL_FORMAT_CSV)
     violations.require(
         value in known,
         f"{prefix}format",

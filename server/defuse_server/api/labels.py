@@ -3,32 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
+from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import RegionState
-from defuse.v1.label_service_pb2 import (
-    ExportLabelTasksRequest,
-    ExtendLeaseRequest,
-    ExtendLeaseResponse,
-    GetLabelingProgressRequest,
-    GetLabelingReportRequest,
-    ImportLabelsRequest,
-    ImportLabelsResponse,
-    LabelAnswer,
-    LabelingProgress,
-    LabelingReport,
-    LabelVerdict,
-    LeaseLabelTasksRequest,
-    LeaseLabelTasksResponse,
-    ListLabelTasksRequest,
-    ListLabelTasksResponse,
-    ReleaseLabelTaskRequest,
-    ReleaseLabelTaskResponse,
-    SkipLabelTaskRequest,
-    SkipLabelTaskResponse,
-    SubmitLabelRequest,
-    SubmitLabelResponse,
-    UndoLabelRequest,
-    UndoLabelResponse,
-)
 
 from defuse_server import names, validation
 from defuse_server.api import label_files
@@ -40,15 +16,15 @@ TASKS_MAX: Final = 100
 
 
 class LabelService:
-    """Hands regions to annotators and collects their answers; see label_service.proto."""
+    """Leases label tasks to annotators and collects their answers; see label_service.proto."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._labels = backend.labels
         self._labeling = backend.labeling
 
-    async def lease_label_tasks(self, request: LeaseLabelTasksRequest) -> LeaseLabelTasksResponse:
-        """Leases tasks, those with the largest harm first."""
+    async def lease_label_tasks(self, request: pb.LeaseLabelTasksRequest) -> pb.LeaseLabelTasksResponse:
+        """Lease tasks, the largest harm first."""
         violations = Violations()
         validation.name(violations, "audit", request.audit, "audits")
         validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
@@ -56,78 +32,83 @@ class LabelService:
         lease_s = validation.lease_s(violations, request)
         violations.check()
         tasks = await self._labels.lease(request.audit, request.annotator, request.max_tasks or 1, lease_s)
-        return LeaseLabelTasksResponse(tasks=tasks)
+        return pb.LeaseLabelTasksResponse(tasks=tasks)
 
-    async def extend_lease(self, request: ExtendLeaseRequest) -> ExtendLeaseResponse:
-        """Prolongs a lease from now."""
+    async def extend_lease(self, request: pb.ExtendLeaseRequest) -> pb.ExtendLeaseResponse:
+        """Extend a lease from now."""
         violations = _leased(request)
         lease_s = validation.lease_s(violations, request)
         violations.check()
-        response = ExtendLeaseResponse()
+        response = pb.ExtendLeaseResponse()
         response.lease_expire_time.FromDatetime(
             await self._labels.extend(request.region, request.lease_token, lease_s)
         )
         return response
 
-    async def submit_label(self, request: SubmitLabelRequest) -> SubmitLabelResponse:
-        """Counts an annotator's answer."""
+    async def submit_label(self, request: pb.SubmitLabelRequest) -> pb.SubmitLabelResponse:
+        """Count an annotator's answer."""
         violations = _leased(request)
         _check_answer(violations, request.answer)
         validation.text(violations, "note", request.note, NOTE_CHARACTERS)
         violations.check()
         return await self._labels.submit(request.region, request.lease_token, request.answer, request.note)
 
-    async def undo_label(self, request: UndoLabelRequest) -> UndoLabelResponse:
-        """Takes an annotator's answer back."""
+    async def undo_label(self, request: pb.UndoLabelRequest) -> pb.UndoLabelResponse:
+        """Take an annotator's answer back."""
         violations = Violations()
         validation.region_name(violations, "region", request.region)
         validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
         violations.check()
-        return UndoLabelResponse(state=await self._labels.undo(request.region, request.annotator))
+        return pb.UndoLabelResponse(state=await self._labels.undo(request.region, request.annotator))
 
-    async def release_label_task(self, request: ReleaseLabelTaskRequest) -> ReleaseLabelTaskResponse:
-        """Gives a task back unanswered."""
+    async def release_label_task(self, request: pb.ReleaseLabelTaskRequest) -> pb.ReleaseLabelTaskResponse:
+        """Give a task back unanswered."""
         _leased(request).check()
-        return ReleaseLabelTaskResponse(state=await self._labels.release(request.region, request.lease_token))
+        return pb.ReleaseLabelTaskResponse(
+            state=await self._labels.release(request.region, request.lease_token)
+        )
 
-    async def skip_label_task(self, request: SkipLabelTaskRequest) -> SkipLabelTaskResponse:
-        """Gives a task back for good."""
+    async def skip_label_task(self, request: pb.SkipLabelTaskRequest) -> pb.SkipLabelTaskResponse:
+        """Give a task back for good."""
         violations = _leased(request)
         validation.text(violations, "reason", request.reason, NOTE_CHARACTERS)
         violations.check()
         state = await self._labels.skip(request.region, request.lease_token, request.reason)
-        return SkipLabelTaskResponse(state=state)
+        return pb.SkipLabelTaskResponse(state=state)
 
-    async def list_label_tasks(self, request: ListLabelTasksRequest) -> ListLabelTasksResponse:
-        """A page of an audit's tasks, without tokens."""
+    async def list_label_tasks(self, request: pb.ListLabelTasksRequest) -> pb.ListLabelTasksResponse:
+        """Return a page of an audit's tasks, without lease tokens."""
         names.audit_id(request.audit, "audit")
         validation.check_state(request.state, RegionState)
         tasks, token = await self._labeling.list(
             request.audit, request.page_size, request.page_token, request.state
         )
-        return ListLabelTasksResponse(tasks=tasks, next_page_token=token)
+        return pb.ListLabelTasksResponse(tasks=tasks, next_page_token=token)
 
-    async def get_labeling_progress(self, request: GetLabelingProgressRequest) -> LabelingProgress:
-        """Counts an audit's regions by state."""
+    async def get_labeling_progress(self, request: pb.GetLabelingProgressRequest) -> pb.LabelingProgress:
+        """Count an audit's regions by state."""
         names.audit_id(request.audit, "audit")
         return await self._labeling.progress(request.audit)
 
-    async def get_labeling_report(self, request: GetLabelingReportRequest) -> LabelingReport:
-        """Agreement, annotators' records and skips."""
+    async def get_labeling_report(self, request: pb.GetLabelingReportRequest) -> pb.LabelingReport:
+        """Return the annotators' agreement, records and skips."""
         names.audit_id(request.audit, "audit")
         return await self._labeling.report(request.audit)
 
-    async def export_label_tasks(self, request: ExportLabelTasksRequest, write: Write) -> None:
-        """An audit's tasks as a file for another tool."""
+    async def export_label_tasks(self, request: pb.ExportLabelTasksRequest, write: Write) -> None:
+        """Stream an audit's tasks as a file for another tool."""
         await label_files.export(self._backend, request, write)
 
-    async def import_labels(self, requests: AsyncIterator[ImportLabelsRequest]) -> ImportLabelsResponse:
-        """Counts the answers of a file."""
-        return await label_files.take_back(self._backend, requests)
+    async def import_labels(self, requests: AsyncIterator[pb.ImportLabelsRequest]) -> pb.ImportLabelsResponse:
+        """Count the answers of a file."""
+        return await label_files.import_labels(self._backend, requests)
 
 
 def _leased(
-    request: ExtendLeaseRequest | SubmitLabelRequest | ReleaseLabelTaskRequest | SkipLabelTaskRequest,
+    request: pb.ExtendLeaseRequest
+    | pb.SubmitLabelRequest
+    | pb.ReleaseLabelTaskRequest
+    | pb.SkipLabelTaskRequest,
 ) -> Violations:
     violations = Violations()
     validation.region_name(violations, "region", request.region)
@@ -135,11 +116,13 @@ def _leased(
     return violations
 
 
-def _check_answer(violations: Violations, answer: LabelAnswer) -> None:
+def _check_answer(violations: Violations, answer: pb.LabelAnswer) -> None:
     kind = answer.WhichOneof("answer")
     violations.require(kind is not None, "answer", "expected a label or a verdict, got neither")
     if kind == "verdict":
-        validation.member(violations, "answer.verdict", answer.verdict, LabelVerdict)
+        validation.member(violations, "answer.verdict", answer.verdict, pb.LabelVerdict)
         violations.require(
-            answer.verdict != LabelVerdict.LABEL_VERDICT_UNSPECIFIED, "answer.verdict", "expected a verdict"
+            answer.verdict != pb.LabelVerdict.LABEL_VERDICT_UNSPECIFIED,
+            "answer.verdict",
+            "expected a verdict",
         )

@@ -2,20 +2,19 @@
 
 The object has one method for each RPC, in snake case:
 
-- `async def get_audit(self, request) -> Audit`
-- `async def watch_audit(self, request, write) -> None`, which awaits `write(message)` for each message;
+- `async def create_audit(self, request) -> Audit`
+- `async def stream_regions(self, request, write) -> None`, which awaits `write(message)` for each message;
   bytes are sent as they are
 - `async def upload(self, requests) -> Artifact`, with an async iterator
 
-Everything between the wire and these methods is here: decoding, errors, and the end of open streams when the
-server stops.
+RPCs that all resources have alike come from `resource_rpcs`. This module does everything between the wire and
+these methods: it decodes requests, answers errors, and ends open streams when the server stops.
 """
-
-from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -30,26 +29,35 @@ from defuse_server.host.cancellation import cancel_and_wait
 
 Write = Callable[[Message | bytes], Awaitable[None]]
 Context = grpc.aio.ServicerContext[Any, Any]
-_Method = Callable[..., Coroutine[Any, Any, Any]]
+Method = Callable[..., Coroutine[Any, Any, Any]]
 
 
 def service_handler(
-    service: ServiceDescriptor, implementation: object, stopping: asyncio.Event
+    service: ServiceDescriptor,
+    implementation: object,
+    stopping: asyncio.Event,
+    shared: Mapping[str, Method] = MappingProxyType({}),
 ) -> grpc.GenericRpcHandler:
-    """The handlers of all RPCs of `service`. Raises AttributeError where one is not implemented.
+    """Return the handlers of all RPCs of `service`: those in `shared`, else the methods of `implementation`.
 
-    Streams that only end with their job are ended with UNAVAILABLE once `stopping` is set.
+    Once `stopping` is set, streams that would only end with their job end with UNAVAILABLE.
+
+    Raises `AttributeError` if an RPC is not implemented.
     """
     handlers = {
-        method.name: _handler(method, getattr(implementation, _snake_case(method.name)), stopping)
+        method.name: _handler(
+            method,
+            shared.get(method.name) or getattr(implementation, snake_case(method.name)),
+            stopping,
+        )
         for method in service.methods
     }
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
 
 def _handler(
-    method: MethodDescriptor, behaviour: _Method, stopping: asyncio.Event
-) -> grpc.RpcMethodHandler[Any, Any]:
+    method: MethodDescriptor, behaviour: Method, stopping: asyncio.Event
+) -> "grpc.RpcMethodHandler[Any, Any]":
     request_class = message_factory.GetMessageClass(method.input_type)
 
     async def unary_unary(data: bytes, context: Context) -> Message:
@@ -66,7 +74,7 @@ def _handler(
         endless = method.name.startswith(("Watch", "Stream"))
         await _guarded((lambda: _until(stopping, work())) if endless else work, context)
 
-    # Requests are decoded inside the guard, so that bytes that are no such message are the caller's error.
+    # Requests are decoded inside the guard: bytes that are no such message are the caller's error.
     if method.client_streaming:
         return grpc.stream_unary_rpc_method_handler(stream_unary, None, _encoded)
     if method.server_streaming:
@@ -84,13 +92,13 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context) -> Any:
 
 
 async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Awaits `work`, and ends it when `stopping` is set first."""
+    """Await `work`, or end it once `stopping` is set."""
     stream = asyncio.ensure_future(work)
     stop = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({stream, stop}, return_when=asyncio.FIRST_COMPLETED)
         if not stream.done():
-            raise BackendUnavailable("the server stops; resume from the last cursor")
+            raise BackendUnavailable("the server is stopping: resume from the last cursor")
         stream.result()
     finally:
         await cancel_and_wait(stream, stop)
@@ -101,7 +109,7 @@ def _decoded(request_class: type[Message], data: bytes) -> Message:
     try:
         request.ParseFromString(data)
     except DecodeError:
-        description = f"the request's bytes are no {request_class.DESCRIPTOR.full_name}"
+        description = f"expected a {request_class.DESCRIPTOR.full_name}, got other bytes"
         raise InvalidRequest([("", description)]) from None
     return request
 
@@ -110,5 +118,6 @@ def _encoded(response: Message | bytes) -> bytes:
     return response if isinstance(response, bytes) else response.SerializeToString()
 
 
-def _snake_case(name: str) -> str:
+def snake_case(name: str) -> str:
+    """Return `GetAudit` as `get_audit`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()

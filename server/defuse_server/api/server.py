@@ -29,6 +29,7 @@ from defuse_server.api.corrections import CorrectionService
 from defuse_server.api.labels import LabelService
 from defuse_server.api.promotions import PromotionService
 from defuse_server.api.registry import RegistryService
+from defuse_server.api.resource_rpcs import resource_methods
 from defuse_server.api.rpc import service_handler
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable
@@ -37,13 +38,13 @@ from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
 
 GRACE_S: Final = 10.0
-"""What calls under way get to finish when the server stops."""
+"""Calls under way have this long to finish when the server stops."""
 _NOTICE_S = 0.2
 _PROBE_S = 2.0
 _SWEEP_S = 3600.0
 
 OPTIONS: Final = [
-    # Without it two servers share a port in silence, and each gets half of the calls.
+    # Without this two servers silently share a port, and each gets half of the calls.
     ("grpc.so_reuseport", 0),
     ("grpc.keepalive_permit_without_calls", 1),
     # Clients that wait ping every 30 s. By default a server allows one ping in five minutes.
@@ -67,8 +68,9 @@ _log = structlog.get_logger(__name__)
 class ApiServer:
     """The API on its address, for as long as the context lasts.
 
-    Leaving drains: health says NOT_SERVING, streams that only end with their job get UNAVAILABLE (their
-    clients resume by cursor), other calls have GRACE_S seconds to finish.
+    Leaving the context drains the server. The health service answers NOT_SERVING, streams that only end with
+    their job end with UNAVAILABLE (their clients resume by cursor), and other calls have GRACE_S seconds to
+    finish.
     """
 
     def __init__(
@@ -104,18 +106,18 @@ class ApiServer:
         for chore in self._chores:
             chore.cancel()
         await self._health.enter_graceful_shutdown()
-        # Those who watch the health hear of it before their stream ends.
+        # Health watchers get the answer before their stream ends.
         await asyncio.sleep(_NOTICE_S)
         self._stopping.set()
         await self._server.stop(self._grace_s)
 
     def _add(self, service: ServiceDescriptor, implementation: object) -> str:
-        handler = service_handler(service, implementation, self._stopping)
+        handler = service_handler(service, implementation, self._stopping, resource_methods(self._backend))
         self._server.add_generic_rpc_handlers([handler])
         return service.full_name
 
     async def _probe(self) -> None:
-        """Keeps the health as it is: a server without its Redis can't serve."""
+        """Answer NOT_SERVING while Redis can't be reached."""
         serving = True
         while True:
             await asyncio.sleep(_PROBE_S)
@@ -129,7 +131,7 @@ class ApiServer:
                 await self._show_health(serving=serving)
 
     async def _sweep(self) -> None:
-        """Removes what uploads left that nobody finished."""
+        """Remove the parts of uploads that nobody finished."""
         while True:
             await asyncio.sleep(_SWEEP_S)
             with contextlib.suppress(BackendUnavailable, *UNREACHABLE):
@@ -147,7 +149,7 @@ def _service_of(file: FileDescriptor) -> ServiceDescriptor:
 
 
 def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:
-    """Bind the server to the address; returns the port. Raises OSError where it can't be had."""
+    """Bind the server to the address and return the port. Raises `OSError` if it can't."""
     try:
         if settings.tls_cert is None or settings.tls_key is None:
             return server.add_insecure_port(settings.address)
@@ -155,5 +157,5 @@ def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:
         return server.add_secure_port(settings.address, grpc.ssl_server_credentials([pair]))
     except RuntimeError as error:
         raise OSError(
-            f"can't listen on {settings.address}: is it in use, or the certificate no PEM?"
+            f"can't listen on {settings.address}: is the address in use, or is the certificate not in PEM?"
         ) from error

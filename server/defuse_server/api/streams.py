@@ -1,4 +1,4 @@
-"""What an audit finds, streamed from a cursor on while it runs, and until it has ended."""
+"""Streams what an audit finds, from a cursor on, until the audit has ended."""
 
 import asyncio
 import re
@@ -9,9 +9,9 @@ from google.protobuf.message import Message
 
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
-from defuse_server.errors import CursorUnknown
 from defuse_server.findings.chunk_messages import chunk_messages
 from defuse_server.findings.chunks import Chunk
+from defuse_server.records.watching import cursor_unknown
 
 _CHUNKS_LISTED = 100
 _REGIONS_SENT = 50
@@ -21,10 +21,10 @@ _CURSOR = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 async def misclassifications(backend: Backend, audit: str, cursor: str, write: Write) -> None:
     """Send the messages of an audit's chunks as the worker made them; see AuditService.
 
-    While nothing is found, a message with the last cursor alone keeps the connection open.
+    While nothing is found, a message with only the last cursor keeps the connection open. At most one block
+    of one chunk is in memory, because `write` waits for the reader.
 
-    Raises NotFound, CursorUnknown. What is held at most is one block of one chunk: `write` waits for the
-    reader.
+    Raises `NotFound`, `CursorUnknown`.
     """
     shard, skipped = await _opened(backend, audit, cursor)
     sender = _Sender(write, backend.resources.watch_silence_s)
@@ -38,14 +38,14 @@ async def misclassifications(backend: Backend, audit: str, cursor: str, write: W
 
 
 async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> None:
-    """Send an audit's regions, with their labels as they are when they are sent; see AuditService.
+    """Send an audit's regions with their present labels; see AuditService.
 
-    Raises NotFound, CursorUnknown.
+    Raises `NotFound`, `CursorUnknown`.
     """
     sealer, purpose = backend.resources.sealer, f"stream-regions:{audit}"
     position = await sealer.open(purpose, cursor) if cursor else "0"
     if position is None:
-        raise _unknown()
+        raise cursor_unknown()
     first = int(position)
     sender = _Sender(write, backend.resources.watch_silence_s)
     async with aclosing(backend.resources.watch(audit, "")) as changes:
@@ -58,7 +58,7 @@ async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> No
 
 
 class _Sender:
-    """Writes a stream's messages, and knows when it last did."""
+    """Writes a stream's messages and remembers when it wrote the last one."""
 
     def __init__(self, write: Write, silence_s: float) -> None:
         self._write = write
@@ -76,7 +76,7 @@ class _Sender:
 
 
 async def _send(backend: Backend, chunk: Chunk, skipped: int, write: Write) -> str:
-    """Send a chunk's messages behind the first `skipped`, and return the cursor of the last; empty: none."""
+    """Send a chunk's messages after the first `skipped`. Returns the cursor of the last one, or empty."""
     number = 0
     async with aclosing(chunk_messages(backend.store, chunk)) as messages:
         async for message in messages:
@@ -84,22 +84,16 @@ async def _send(backend: Backend, chunk: Chunk, skipped: int, write: Write) -> s
             if number > skipped:
                 await write(message)
     if number < skipped:
-        raise _unknown()
+        raise cursor_unknown()
     return f"{chunk.shard}.{number - 1}" if number else ""
 
 
 async def _opened(backend: Backend, audit: str, cursor: str) -> tuple[int, int]:
-    """The shard to go on with, and how many of its messages were read before."""
+    """Return the shard to go on with, and how many of its messages were read before."""
     await backend.resources.get(audit)
     if not cursor:
         return 0, 0
     match = _CURSOR.fullmatch(cursor)
     if match is None or not await backend.chunks.list(audit, int(match[1]), 1):
-        raise _unknown()
+        raise cursor_unknown()
     return int(match[1]), int(match[2]) + 1
-
-
-def _unknown() -> CursorUnknown:
-    return CursorUnknown(
-        "the cursor was never handed out for this stream: pass the last message's, or leave it empty"
-    )

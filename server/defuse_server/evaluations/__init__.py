@@ -1,1 +1,1 @@
-"""Evaluations before they are judged: which audit they stand on, what is frozen, and what they wait for."""
+"""Evaluations before the gate decides: their audit, their frozen inputs, and the wait for an audit."""

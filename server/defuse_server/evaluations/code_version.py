@@ -1,6 +1,4 @@
-"""Which code judges: the distribution's version, and a digest of the sources that a verdict depends on."""
-
-from __future__ import annotations
+"""The code version of a verdict: the distribution's version, and a digest of the sources that decide."""
 
 import hashlib
 from functools import cache
@@ -15,9 +13,9 @@ _DIGITS: Final = 12
 
 @cache
 def own_code_version() -> str:
-    """As "0.1.0+3f9a1c2b7d44"; empty where the engine is not installed beside this code.
+    """Return a version such as "0.1.0+3f9a1c2b7d44", or an empty text if the engine is not installed.
 
-    The sources are read, never imported: this process must not load the engine.
+    The sources are read and never imported: this process must not load the engine.
     """
     engine = find_spec("defuse_engine")
     if engine is None or not engine.submodule_search_locations:
@@ -27,7 +25,7 @@ def own_code_version() -> str:
     for name, sources in (("engine", Path(folder)), ("gate", Path(__file__).parents[1] / "gate")):
         for file in sorted(sources.rglob("*.py")):
             path = f"{name}/{file.relative_to(sources).as_posix()}"
-            # Of fixed length each, so that no two sets of files digest alike.
+            # Each part has a fixed length, so no two sets of files have the same digest.
             digest.update(hashlib.sha256(path.encode()).digest())
             digest.update(hashlib.sha256(file.read_bytes()).digest())
     return f"{_distribution_version()}+{digest.hexdigest()[:_DIGITS]}"
@@ -37,5 +35,5 @@ def _distribution_version() -> str:
     try:
         return version(_DISTRIBUTION)
     except PackageNotFoundError:
-        # Run from a folder of sources; their digest tells them apart.
+        # Running from a folder of sources: their digest identifies them.
         return "0"

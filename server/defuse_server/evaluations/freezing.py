@@ -1,20 +1,18 @@
-"""What an evaluation stands on, written into its record once: it is judged by that, whatever comes later."""
-
-from __future__ import annotations
+"""Freezes the inputs of an evaluation into its record: later changes do not affect its verdict."""
 
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server.backend import Backend
 from defuse_server.evaluations import frozen_labels
-from defuse_server.evaluations.inputs import Compared, input_digest
-from defuse_server.evaluations.worker_identity import announced
+from defuse_server.evaluations.input_digest import Compared, input_digest
+from defuse_server.evaluations.worker_identity import read_worker_identity
 from defuse_server.gate.policy import Policy
 from defuse_server.names import artifact_sha256
 
 
 def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) -> None:
-    """Names and bytes of what is compared, and the policy."""
+    """Fill in the names and digests of what is compared, and the policy."""
     evaluation.baseline = compared.baseline.name
     evaluation.candidate = compared.candidate.name
     evaluation.baseline_sha256 = artifact_sha256(compared.baseline.artifact)
@@ -29,12 +27,12 @@ def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) ->
 
 
 async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit) -> None:
-    """The labels of the audit, which has SUCCEEDED, as they are now, and the digest of all that is judged."""
-    labels, evaluation_figures = await frozen_labels.for_evaluation(backend, audit.name)
+    """Fill in the present labels of an audit that has SUCCEEDED, and the digest of all inputs."""
+    labels, labeling_figures = await frozen_labels.for_evaluation(backend, audit.name)
     evaluation.audit = audit.name
     evaluation.label_set_digest = labels.digest
     evaluation.regions_artifact = labels.regions_artifact
-    evaluation.labeling.CopyFrom(evaluation_figures)
-    workers = await announced(backend.redis)
+    evaluation.labeling.CopyFrom(labeling_figures)
+    workers = await read_worker_identity(backend.redis)
     evaluation.code_version = workers.code_version
     evaluation.input_digest = input_digest(evaluation, compared, audit, workers.signing_key_id)

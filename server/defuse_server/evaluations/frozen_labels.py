@@ -1,4 +1,4 @@
-"""The labels of an audit's regions, frozen for a correction or an evaluation."""
+"""Freezes the labels of an audit's regions for a correction or an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,29 +16,29 @@ from defuse_server.names import parse_region_name
 
 @dataclass(frozen=True)
 class FrozenLabels:
-    """A set of labels that is in the store under its digest, and what it holds."""
+    """A set of labels that is stored under its digest."""
 
     digest: str
     regions_artifact: str
-    """The regions that the labels are of."""
+    """The file of the regions that the labels belong to."""
     labeled_region_count: int
     confirmed_region_count: int
 
 
 async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
-    """Freeze the labels: those that were used can't be undone any more. Raises NoConfirmedBug."""
-    # Asked first: a request that is refused must not close regions.
+    """Freeze the labels, so that their answers can't be undone. Raises `NoConfirmedBug`."""
+    # Checked first: a refused request must not close regions.
     if (await backend.labeling.progress(audit)).confirmed_count == 0:
         raise NoConfirmedBug(
-            f"no region of {audit} has a label that differs from the classifier's prediction: label its "
-            "regions, or there is nothing to correct"
+            f"no region of {audit} has a label that differs from the classifier's prediction: label more "
+            "regions; without such a label there is nothing to correct"
         )
     labels = await backend.labeling.freeze(audit)
     return await _kept(backend, audit, labels, await backend.regions.all(audit))
 
 
 async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, LabelingFigures]:
-    """Keep the labels as they are now, and how far they go; annotators may go on."""
+    """Store the present labels, and return their figures. Annotators may go on."""
     regions = await backend.regions.all(audit)
     labels = {_number(region): region for region in regions}
     report = await backend.labeling.report(audit)
@@ -49,12 +49,12 @@ async def _kept(
     backend: Backend, audit: str, labels: Mapping[int, LabelOfRegion], regions: Sequence[Region]
 ) -> FrozenLabels:
     digest, pairs = label_set.freeze(labels)
-    # Kept before the record that names the digest is made.
+    # Stored before the record that names the digest is created.
     await label_set.keep(backend.store, pairs)
     predicted = {_number(region): region.predicted_class for region in regions}
     return FrozenLabels(
         digest=digest,
-        # Read behind the labels: regions only ever join, so it has all that were labeled by then.
+        # Read after the labels: regions are never removed, so the file has every labeled one.
         regions_artifact=await backend.regions.artifact(audit),
         labeled_region_count=len(pairs),
         confirmed_region_count=sum(predicted[number] != label for number, label in pairs),

@@ -1,1 +1,1 @@
-"""What an evaluation leaves behind: its verdict as JSON, a signed statement of it, JUnit XML, and reports."""
+"""The evidence of an evaluation: its verdict as JSON, a signed statement, JUnit XML and reports."""

@@ -1,6 +1,4 @@
-"""JSON whose bytes follow from its content alone."""
-
-from __future__ import annotations
+"""Canonical JSON: the same content gives the same bytes."""
 
 import json
 import math
@@ -12,29 +10,26 @@ from google.protobuf.message import Message
 
 
 def canonical(document: Any) -> bytes:
-    """UTF-8, keys sorted, no spaces; numbers as Python writes them."""
+    """Return JSON in UTF-8 with sorted keys and no spaces. Numbers are written as in Python."""
     return json.dumps(
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     ).encode()
 
 
 def fields(message: Message) -> dict[str, Any]:
-    """A message's fields under the contract's names; numbers are numbers, enum values their short names.
+    """Return a message's fields under the contract's names, with enum values as short names.
 
-    Unlike protobuf's own JSON, which writes 64-bit integers as text. Fields without presence are there even
-    where they are zero or empty; NaN and infinity are null, as JSON has neither.
+    64-bit integers stay numbers; protobuf's own JSON writes them as text. Fields without presence are
+    included even if they are zero or empty. NaN and infinity become null, as JSON has neither.
     """
     found: dict[str, Any] = {}
     for field in cast("Any", message.DESCRIPTOR).fields:
         if field.has_presence and not message.HasField(field.name):
             continue
         value = getattr(message, field.name)
-        found[field.name] = [_plain(field, one) for one in value] if _repeats(field) else _plain(field, value)
+        repeats = bool(field.is_repeated)
+        found[field.name] = [_plain(field, one) for one in value] if repeats else _plain(field, value)
     return found
-
-
-def _repeats(field: Any) -> bool:
-    return bool(field.is_repeated)
 
 
 def _plain(field: FieldDescriptor, value: Any) -> Any:
@@ -48,10 +43,10 @@ def _plain(field: FieldDescriptor, value: Any) -> Any:
 
 
 def enum_name(enum: Any, number: int) -> str:
-    """`PASS` of VERDICT_PASS; the number as text where the contract has no name for it."""
+    """Return `PASS` for VERDICT_PASS, or the number as text if the contract has no name for it."""
     values: Mapping[int, Any] = enum.values_by_number
     if number not in values:
         return str(number)
-    # The first value is the type's own name with `UNSPECIFIED`: what stands before that is the prefix.
+    # The first value is the prefix and `UNSPECIFIED`.
     prefix = enum.values[0].name.removesuffix("UNSPECIFIED")
     return values[number].name.removeprefix(prefix)

@@ -1,6 +1,4 @@
-"""The checks as JUnit XML, which every CI shows: INCONCLUSIVE is an error there, as it must not let pass."""
-
-from __future__ import annotations
+"""The checks as JUnit XML, which every CI shows. INCONCLUSIVE is an error there, so it lets nothing pass."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -8,18 +6,18 @@ from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
-from defuse_server.evidence.statement import test_name
+from defuse_server.evidence.statement import qualified_name
 
 
 def junit_xml(verdict: Mapping[str, Any]) -> bytes:
-    """A test suite with a case for each check, and every digest among its properties."""
+    """Return a test suite with a case for each check, and every digest among its properties."""
     suite = TestSuite(f"defuse {_text(verdict['evaluation']['name'])}")
     for name, value in _properties(verdict).items():
         suite.add_property(name, _text(value))
     for check in verdict["checks"]:
         suite.add_testcase(_case(check))
     if verdict["verdict"] not in ("PASS", "FAIL") and not suite.errors:
-        # A verdict that no check explains must not let pass either.
+        # A verdict that no check explains must not let the candidate pass, either.
         suite.add_testcase(_verdict_case(verdict["verdict"]))
     xml = JUnitXml("defuse")
     xml.add_testsuite(suite)
@@ -28,7 +26,7 @@ def junit_xml(verdict: Mapping[str, Any]) -> bytes:
 
 
 def _case(check: Mapping[str, Any]) -> TestCase:
-    case = TestCase(_text(test_name(check)), classname="defuse")
+    case = TestCase(_text(qualified_name(check)), classname="defuse")
     said = "\n".join(_text(text) for text in (check["explanation"], check["remedy"]) if text)
     if check["verdict"] == "PASS":
         case.system_out = said
@@ -64,7 +62,7 @@ def _properties(verdict: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(text: str) -> str:
-    """What XML can hold: it has no control characters, not even escaped."""
+    """Replace characters that XML can't hold, not even escaped."""
     return (
         "".join(
             character

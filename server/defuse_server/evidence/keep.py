@@ -1,6 +1,4 @@
-"""Writes an evaluation's evidence into the artifact store."""
-
-from __future__ import annotations
+"""Stores the evidence of an evaluation."""
 
 import asyncio
 import json
@@ -15,7 +13,7 @@ from defuse_server.evidence.materials import Materials, gather
 from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import markdown_report
 from defuse_server.evidence.statement import envelope
-from defuse_server.evidence.verdict import verdict_json
+from defuse_server.evidence.verdict_file import verdict_json
 
 if TYPE_CHECKING:
     from defuse_server.evidence.signing_key import Signer
@@ -26,22 +24,22 @@ UNSIGNED: Final = models_pb2.Warning(
 )
 
 
-async def keep(backend: Backend, evaluation: Evaluation, signer: Signer | None) -> None:
-    """Store all five files of a judged evaluation, and name them in its `evidence`.
+async def keep(backend: Backend, evaluation: Evaluation, signer: "Signer | None") -> None:
+    """Store all five files of an evaluation that has a verdict, and name them in its `evidence`.
 
-    The same evaluation gives the same bytes again, but for signatures that take random numbers (ECDSA, RSA).
+    The same evaluation gives the same bytes again, except for signatures with random numbers (ECDSA, RSA).
     """
     if signer is None:
         evaluation.warnings.append(UNSIGNED)
     materials = await gather(backend, evaluation)
-    # Not on the loop: it gives the job's signs of life meanwhile.
+    # On a thread: the loop sends the job's heartbeats meanwhile.
     files = await asyncio.to_thread(_files, materials, signer)
     names = {field: (await backend.store.put_bytes(content)).name for field, content in files.items()}
     evaluation.evidence.CopyFrom(Evidence(**names))
 
 
-def _files(materials: Materials, signer: Signer | None) -> dict[str, bytes]:
-    """Contents by the fields of Evidence."""
+def _files(materials: Materials, signer: "Signer | None") -> dict[str, bytes]:
+    """Return the contents by the fields of Evidence."""
     verdict = verdict_json(materials)
     document = json.loads(verdict)
     return {

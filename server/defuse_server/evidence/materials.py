@@ -1,6 +1,4 @@
-"""What the evidence is made of: the evaluation, and what its audit found."""
-
-from __future__ import annotations
+"""Gathers what the evidence is made from: the evaluation, and what its audit found."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,13 +16,13 @@ from defuse_server.store.artifacts import ArtifactStore
 
 PICTURES_SHOWN: Final = 60
 PICTURES_BYTES: Final = 12 << 20
-"""All pictures of one report together: people send it around."""
+"""Limit for all pictures of one report, because people send it by mail."""
 _REGIONS_READ: Final = 500
 
 
 @dataclass(frozen=True)
 class Materials:
-    """All that the evidence says comes from here; what may still change of a record is not looked at."""
+    """Everything that the evidence says. Parts of a record that may still change are not used."""
 
     evaluation: Evaluation
     audit: Audit
@@ -32,15 +30,15 @@ class Materials:
     baseline: Classifier
     candidate: Classifier
     correction: Correction | None
-    """That made the candidate; None where Defuse did not make it."""
+    """The correction that made the candidate, or None if Defuse did not make it."""
     regions: tuple[Region, ...]
-    """Those of the frozen labels, the largest expected harm first."""
+    """The regions that the frozen labels belong to, the largest harm first."""
     pictures: Mapping[str, bytes]
     """PNG files of the first regions' samples, by the region's name."""
 
 
 async def gather(backend: Backend, evaluation: Evaluation) -> Materials:
-    """Read them. Raises NotFound where the audit, the dataset or a classifier is gone."""
+    """Gather the materials. Raises `NotFound` if the audit, the dataset or a classifier is gone."""
     audit = await backend.resources.fetch(Audit, evaluation.audit)
     candidate = await backend.resources.fetch(Classifier, evaluation.candidate)
     regions = await _regions(backend, evaluation)
@@ -69,7 +67,7 @@ async def _regions(backend: Backend, evaluation: Evaluation) -> tuple[Region, ..
     while page := await backend.regions.range(evaluation.audit, len(found), _REGIONS_READ):
         found += page
     if evaluation.HasField("labeling"):
-        # Regions only ever join, behind those that were there: what came since was not judged.
+        # New regions join at the end; those that came since are not part of this evaluation.
         del found[evaluation.labeling.region_count :]
     return tuple(sorted(found, key=lambda region: -region.harm.value))
 
@@ -77,7 +75,7 @@ async def _regions(backend: Backend, evaluation: Evaluation) -> tuple[Region, ..
 async def _pictures(
     store: ArtifactStore, evaluation: Evaluation, regions: tuple[Region, ...]
 ) -> dict[str, bytes]:
-    """Labeled regions first: theirs is the before and after."""
+    """Return pictures, those of labeled regions first: they have an accuracy before and after."""
     labeled = {entry.region for entry in evaluation.regions}
     pictures: dict[str, bytes] = {}
     left_bytes = PICTURES_BYTES

@@ -1,9 +1,7 @@
-"""The operator's key, which signs evidence: read once, at the start of a worker.
+"""The operator's key, which signs evidence. A worker reads it once, when it starts.
 
-securesystemslib and cryptography are imported where they are used: processes without a key do without them.
+securesystemslib and cryptography are imported where they are used: processes without a key need neither.
 """
-
-from __future__ import annotations
 
 import os
 import stat
@@ -21,11 +19,11 @@ PUBLIC_SUFFIX: Final = ".pub"
 
 
 class SigningKeyUnusable(Exception):
-    """The key that the settings name can't sign; says what was expected, what came and what to do."""
+    """The key that the settings name can't sign."""
 
 
-def load(path: Path) -> Signer:
-    """Read a private key: PEM, without passphrase; Ed25519, ECDSA or RSA. Raises SigningKeyUnusable."""
+def load(path: Path) -> "Signer":
+    """Read a private key: Ed25519, ECDSA or RSA in PEM, without passphrase. Raises `SigningKeyUnusable`."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
@@ -35,21 +33,21 @@ def load(path: Path) -> Signer:
     except OSError as error:
         raise _unusable(path, f"it can't be read: {error.strerror}") from error
     except TypeError:
-        # Not chained, here and below: no word of what is in the file shall get into a log.
+        # Not chained, here and below: nothing of the file's content may get into a log.
         raise _unusable(path, "it has a passphrase") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise _unusable(path, "it is none") from None
+        raise _unusable(path, "it is not one") from None
 
 
 def is_open_to_others(path: Path) -> bool:
-    """Whether others than the file's owner and group may read it."""
+    """Tell whether others than the file's owner and group may read it."""
     return bool(path.stat().st_mode & stat.S_IROTH)
 
 
 def make(path: Path) -> str:
-    """Make an Ed25519 key pair, `path` (mode 0600) and `path`.pub, both PEM; return its key id.
+    """Make an Ed25519 key pair, `path` (mode 0600) and `path`.pub, both in PEM. Returns its key id.
 
-    Raises FileExistsError where one of the two is there already, OSError.
+    Raises `FileExistsError` if one of the files exists, `OSError`.
     """
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
     from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
@@ -64,7 +62,7 @@ def make(path: Path) -> str:
 
 
 def public_path(path: Path) -> Path:
-    """Where `make` puts the public key."""
+    """Return where `make` writes the public key."""
     return path.with_name(path.name + PUBLIC_SUFFIX)
 
 
@@ -77,7 +75,7 @@ def _public_pem(key: object) -> bytes:
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:
-    """Write a file that is not there yet: whole, with its mode from the first byte on, or not at all."""
+    """Write a new file completely or not at all, with its mode from the first byte on."""
     descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -85,7 +83,7 @@ def _write_new(path: Path, content: bytes, mode: int) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(part, mode)
-        # A link, unlike a rename, does not replace what is there.
+        # Unlike a rename, a link does not replace an existing file.
         os.link(part, path)
     except FileExistsError:
         raise FileExistsError(17, "exists already, and is never overwritten", str(path)) from None

@@ -4,8 +4,6 @@ https://github.com/in-toto/attestation/blob/main/spec/predicates/test-result.md,
 https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +18,8 @@ PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
-def envelope(verdict: bytes, signer: Signer) -> bytes:
-    """The signed envelope, as JSON, of the statement about a `verdict.verdict_json`."""
+def envelope(verdict: bytes, signer: "Signer") -> bytes:
+    """Return the signed envelope of the statement about a `verdict_file.verdict_json`, as JSON."""
     from securesystemslib.dsse import Envelope
 
     signed = Envelope(canonical(statement(json.loads(verdict))), PAYLOAD_TYPE, {})
@@ -30,7 +28,7 @@ def envelope(verdict: bytes, signer: Signer) -> bytes:
 
 
 def statement(verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """The statement. Only PASS is PASSED: who reads nothing but `result` must not promote INCONCLUSIVE."""
+    """Return the statement. Only PASS is PASSED, so that nobody promotes INCONCLUSIVE by `result` alone."""
     candidate, checks = verdict["candidate"], verdict["checks"]
     return {
         "_type": STATEMENT_TYPE,
@@ -39,21 +37,23 @@ def statement(verdict: Mapping[str, Any]) -> dict[str, Any]:
         "predicate": {
             "result": "PASSED" if verdict["verdict"] == "PASS" else "FAILED",
             "configuration": _configuration(verdict),
-            "passedTests": [test_name(check) for check in checks if check["verdict"] == "PASS"],
-            "warnedTests": [test_name(check) for check in checks if check["verdict"] not in ("PASS", "FAIL")],
-            "failedTests": [test_name(check) for check in checks if check["verdict"] == "FAIL"],
+            "passedTests": [qualified_name(check) for check in checks if check["verdict"] == "PASS"],
+            "warnedTests": [
+                qualified_name(check) for check in checks if check["verdict"] not in ("PASS", "FAIL")
+            ],
+            "failedTests": [qualified_name(check) for check in checks if check["verdict"] == "FAIL"],
             "defuse_verdict": verdict,
         },
     }
 
 
-def test_name(check: Mapping[str, Any]) -> str:
-    """`region_accuracy[audits/.../regions/3]`: the check, and what it is about."""
+def qualified_name(check: Mapping[str, Any]) -> str:
+    """Return the check and its subject, such as `region_accuracy[audits/.../regions/3]`."""
     return f"{check['check']}[{check['subject']}]" if check["subject"] else check["check"]
 
 
 def _configuration(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """All that the test ran with; of what is not known there is no descriptor."""
+    """Return descriptors of everything that the test ran with and whose digest is known."""
     vae, audit = verdict["vae"], verdict["audit"]
     digests = (
         ("policy", "", verdict["policy"]["sha256"]),

@@ -1,1 +1,1 @@
-"""What an audit publishes: chunks of misclassifications, and regions with their parts."""
+"""The findings of audits: chunks of misclassifications, and regions with their parts."""

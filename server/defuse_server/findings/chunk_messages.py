@@ -1,6 +1,6 @@
-"""Reads the messages of a transcoded chunk as the bytes that clients get.
+"""Reads the messages of a transcoded chunk as the bytes that clients receive.
 
-A chunk is a sequence of messages, each behind its length as a varint.
+A chunk is a sequence of messages, each preceded by its length as a varint.
 """
 
 from collections.abc import AsyncGenerator
@@ -9,7 +9,7 @@ from defuse_server.findings.chunks import Chunk
 from defuse_server.store.artifacts import ArtifactStore
 
 READ_BYTES = 1024 * 1024
-"""Read at once; what is held at most is this and one message."""
+"""Bytes to read at once. At most this much and one message are in memory."""
 
 _VARINT_BYTES = 5
 
@@ -31,12 +31,12 @@ async def chunk_messages(store: ArtifactStore, chunk: Chunk) -> AsyncGenerator[b
 
 
 def _length(buffer: bytes) -> tuple[int, int]:
-    """The length of the message that the buffer begins with, and where it starts; 0 where more is needed."""
+    """Return the length and the start of the buffer's first message, or zeros if more bytes are needed."""
     length = 0
     for position, byte in enumerate(buffer[:_VARINT_BYTES]):
         length |= (byte & 0x7F) << (7 * position)
         if byte < 0x80:
             return length, position + 1
     if len(buffer) >= _VARINT_BYTES:
-        raise ValueError("expected a message behind its length, got a length of more than 32 bits")
+        raise ValueError("expected a message after its length, got a length of more than 32 bits")
     return 0, 0

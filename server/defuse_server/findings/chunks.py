@@ -1,4 +1,4 @@
-"""The chunks of audits: references to the misclassifications that a shard found."""
+"""The chunks of audits: references to the misclassifications that each shard found."""
 
 import builtins
 import json
@@ -15,7 +15,7 @@ from defuse_server.host.redis_client import Script
 
 @dataclass(frozen=True)
 class Chunk:
-    """A finished shard of the search: its transcoded misclassifications are an artifact."""
+    """A finished shard of the search. Its transcoded misclassifications are an artifact."""
 
     shard: int
     sha256: str
@@ -23,7 +23,7 @@ class Chunk:
     records: int
     candidates: int
     arrays_sha256: str
-    """The engine's own file of the shard, an artifact too: a job that is resumed starts from these."""
+    """Digest of the engine's own file of the shard, from which a resumed job starts."""
 
 
 class Chunks:
@@ -34,9 +34,9 @@ class Chunks:
         self._append = Script(redis, Path(__file__).with_name("append_chunk.lua"))
 
     async def append(self, audit: str, chunk: Chunk, attempt: int) -> bool:
-        """Publish a chunk; False where that shard is published already (its counts are counted once).
+        """Publish a chunk. Returns False if that shard is already published.
 
-        Raises Fenced where `attempt` no longer has the job, ValueError where the shard before is missing.
+        Raises `Fenced` if `attempt` no longer has the job, `ValueError` if the previous shard is missing.
         """
         reference = asdict(chunk)
         del reference["shard"]
@@ -55,7 +55,7 @@ class Chunks:
         if outcome == b"fenced":
             raise Fenced(audit, attempt)
         if outcome == b"gap":
-            raise ValueError(f"{audit}: chunk {chunk.shard} came before the one in front of it")
+            raise ValueError(f"{audit}: expected chunk {chunk.shard - 1} before chunk {chunk.shard}")
         return outcome == b"published"
 
     async def list(self, audit: str, first_shard: int = 0, limit: int = 1000) -> builtins.list[Chunk]:

@@ -1,8 +1,8 @@
-"""The splits of MIXED regions: begun when regions wait, one at a time for each audit, published in one step.
+"""Region splits: take the MIXED regions of an audit apart, one region split at a time for each audit.
 
-A region waits in the set `LABEL_MIXED` until its outcome is published: whatever dies on the way, the next
-attempt finds it there, and it leaves the set in the step in which its parts appear. So no region is lost, and
-none is split twice.
+A region waits in the set `LABEL_MIXED` until its outcome is published, and leaves the set in the same step as
+its parts appear. If a process dies on the way, the next attempt finds the region in the set. So no region is
+lost, and none is split twice.
 """
 
 import json
@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced
 from defuse_server.host.redis_client import Script
-from defuse_server.names import audit_of_split, parse_region_name, region_name, split_name
+from defuse_server.names import audit_of_region_split, parse_region_name, region_name, region_split_name
 from defuse_server.records.record import JOB_RECORD
 
 _FOLDER = Path(__file__).parent
@@ -30,42 +30,42 @@ _NO_SUCCESS_REASON = (
 
 
 @dataclass(frozen=True)
-class SplitOutcome:
-    """What became of a MIXED region: the numbers of its parts, or why it has none."""
+class RegionSplitOutcome:
+    """The outcome for a MIXED region: the numbers of its parts, or the reason why it has none."""
 
     parts: tuple[int, ...] = ()
     reason: str = ""
 
     @classmethod
-    def from_json(cls, text: bytes) -> "SplitOutcome":
+    def from_json(cls, text: bytes) -> "RegionSplitOutcome":
         """Read what `to_json` wrote."""
         fields = json.loads(text)
         return cls(tuple(fields["parts"]), fields["reason"])
 
     def to_json(self) -> str:
-        """Return the text that is kept."""
+        """Return the outcome as JSON."""
         return json.dumps(asdict(self))
 
 
-class Splits:
-    """The splits of all audits; `split` is the name of one, `audits/{id}/split`."""
+class RegionSplits:
+    """The region splits of all audits. `split` is the name of one, `audits/{id}/split`."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._begin = Script(redis, _FOLDER / "begin_splits.lua")
-        self._take = Script(redis, JOB_RECORD, _FOLDER / "take_splits.lua")
-        self._publish = Script(redis, JOB_RECORD, _FOLDER / "publish_splits.lua")
+        self._begin = Script(redis, _FOLDER / "begin_region_splits.lua")
+        self._take = Script(redis, JOB_RECORD, _FOLDER / "take_region_splits.lua")
+        self._publish = Script(redis, JOB_RECORD, _FOLDER / "publish_region_splits.lua")
 
     async def begin(self) -> list[str]:
-        """Make records, QUEUED, of the splits that are due; return their names, to be submitted.
+        """Create QUEUED records of the region splits that are due. Returns their names; submit these as jobs.
 
-        An audit's next split waits until the one before has ended, and until the audit has SUCCEEDED. Regions
-        of an audit that FAILED or was CANCELLED stay whole, and say so.
+        An audit's region split is due once the audit has SUCCEEDED and the previous one has ended. Regions of
+        an audit that FAILED or was CANCELLED are not split, and their outcome says so.
         """
         waiting = await self._waiting()
         begun: list[str] = []
         for audit, regions in waiting.items():
-            split = split_name(audit)
+            split = region_split_name(audit)
             outcome = await self._begin(
                 [
                     redis_keys.resource(audit),
@@ -73,7 +73,7 @@ class Splits:
                     redis_keys.QUEUE,
                     redis_keys.SEQUENCE,
                     redis_keys.LABEL_MIXED,
-                    redis_keys.splits(audit),
+                    redis_keys.region_splits(audit),
                     redis_keys.label_frozen(audit),
                 ],
                 [
@@ -83,7 +83,7 @@ class Splits:
                     _UNFINISHED,
                     JobState.JOB_STATE_SUCCEEDED,
                     _WITHOUT_SUCCESS,
-                    SplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
+                    RegionSplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
                     redis_keys.CHANGED,
                     audit,
                     *_with_numbers(regions),
@@ -94,8 +94,8 @@ class Splits:
         return begun
 
     async def take(self, split: str, attempt: int) -> list[int]:
-        """Return the numbers of the regions that wait; their answers now stay. Raises Fenced."""
-        audit = audit_of_split(split)
+        """Return the numbers of the regions that wait. From now on their answers stay. Raises `Fenced`."""
+        audit = audit_of_region_split(split)
         regions = (await self._waiting()).get(audit, [])
         taken = await self._take(
             [redis_keys.resource(split), redis_keys.LABEL_MIXED, redis_keys.label_frozen(audit)],
@@ -109,15 +109,15 @@ class Splits:
         self,
         split: str,
         attempt: int,
-        outcomes: Mapping[int, SplitOutcome],
+        outcomes: Mapping[int, RegionSplitOutcome],
         parts: Sequence[Region] = (),
         regions_artifact: str = "",
     ) -> None:
-        """Publish in one step what became of regions, with their parts and the file that has all regions.
+        """Publish in one step the outcomes, the parts, and the file that holds all regions.
 
-        Without parts that file stays as it is. Raises Fenced.
+        Without parts, that file stays as it is. Raises `Fenced`.
         """
-        audit = audit_of_split(split)
+        audit = audit_of_region_split(split)
         published: list[str | bytes | int] = []
         for part in parts:
             published += [_number(part.name), part.SerializeToString(), part.predicted_class]
@@ -130,7 +130,7 @@ class Splits:
                 redis_keys.resource(audit),
                 redis_keys.regions(audit),
                 redis_keys.predictions(audit),
-                redis_keys.splits(audit),
+                redis_keys.region_splits(audit),
                 redis_keys.LABEL_MIXED,
             ],
             [split, audit, attempt, _UNFINISHED, regions_artifact, len(outcomes), *done, *published],
@@ -139,7 +139,7 @@ class Splits:
             raise Fenced(split, attempt)
 
     async def _waiting(self) -> dict[str, list[str]]:
-        """The names of the regions that wait, by audit."""
+        """Return the names of the regions that wait, by audit."""
         members = cast("set[bytes]", await cast("Any", self._redis.smembers(redis_keys.LABEL_MIXED)))
         waiting: dict[str, list[str]] = {}
         for name in sorted(member.decode() for member in members):
@@ -152,5 +152,5 @@ def _number(region: str) -> int:
 
 
 def _with_numbers(regions: Sequence[str]) -> list[str | int]:
-    """Name and number of each, by turns."""
+    """Return the name and the number of each region, by turns."""
     return [entry for name in regions for entry in (name, _number(name))]

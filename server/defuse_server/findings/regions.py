@@ -1,4 +1,4 @@
-"""The regions of audits, with their labels."""
+"""The regions of audits with their labels."""
 
 import builtins
 from collections.abc import Callable, Iterable
@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced, NotFound
-from defuse_server.findings.region_splits import SplitOutcome
+from defuse_server.findings.region_splits import RegionSplitOutcome
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.region_label import NOT_OPENED, RegionLabel
@@ -19,7 +19,7 @@ from defuse_server.records.paging import checked_page_size, opened_page_token
 from defuse_server.records.sealed import Sealer
 
 REGIONS_ARTIFACT = "regions_artifact"
-"""Field of an audit's hash (redis_keys)."""
+"""Field of an audit's hash; see redis_keys."""
 
 _READ_BATCH = 200
 
@@ -34,10 +34,10 @@ class Regions:
         self._publish = Script(redis, Path(__file__).with_name("publish_region.lua"))
 
     async def publish(self, audit: str, region: Region, attempt: int) -> bool:
-        """Publish a region (its name has the number); False where that number is published already.
+        """Publish a region under the number in its name. Returns False if that number is already published.
 
-        Annotators see it once `LabelQueue.open` has its number. Raises Fenced where `attempt` no longer has
-        the job.
+        Annotators see the region once `LabelQueue.open` has its number. Raises `Fenced` if `attempt` no
+        longer has the job.
         """
         _, number = parse_region_name(region.name)
         outcome = await self._publish(
@@ -56,7 +56,7 @@ class Regions:
         return outcome == b"published"
 
     async def get(self, name: str) -> Region:
-        """Return a region with its label; raises InvalidRequest, NotFound."""
+        """Return a region with its label. Raises `InvalidRequest`, `NotFound`."""
         audit, number = parse_region_name(name)
         regions = await self.range(audit, number, 1)
         if not regions:
@@ -64,31 +64,32 @@ class Regions:
         return regions[0]
 
     async def count(self, audit: str) -> int:
-        """Return how many regions are published."""
+        """Return the number of published regions."""
         return int(await cast("Any", self._redis.hlen(redis_keys.regions(audit))))
 
     async def artifact(self, audit: str) -> str:
-        """Return the name of the file of all regions, which is there for no regions too; raises NotFound."""
+        """Return the name of the file of all regions, which may hold none. Raises `NotFound`."""
         name = await cast("Any", self._redis.hget(redis_keys.resource(audit), REGIONS_ARTIFACT))
         if name is None:
             raise NotFound(f"{audit}'s file of regions")
         return name.decode()
 
     async def range(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
-        """Return up to `limit` regions from number `first` on, with their labels, in order."""
+        """Return up to `limit` regions from number `first` on with their labels, in order."""
         regions = await self._read(audit, first, limit)
-        return _labeled(regions, await self._labeling.labels(audit), await self._splits(audit))
+        return _labeled(regions, await self._labeling.labels(audit), await self._region_splits(audit))
 
     async def all(self, audit: str) -> builtins.list[Region]:
-        """Return all regions with their labels, in order; one reading of the labels for all of them."""
+        """Return all regions with their labels, in order. The labels are read once, for all regions."""
         return await self._find(audit, 0, None, lambda region: True)
 
     async def list(
         self, audit: str, page_size: int, page_token: str, *, state: int = 0, confirmed_only: bool = False
     ) -> tuple[builtins.list[Region], str]:
-        """Return a page in the order of the numbers, and the token of the next (empty: this was the last).
+        """Return a page in the order of the numbers, and the token of the next page (empty: the last page).
 
-        `state` is a RegionState; 0: all. Raises InvalidRequest, NotFound (the audit), PageTokenInvalid.
+        `state` is a RegionState; 0 lists all. Raises `InvalidRequest`, `NotFound` (the audit),
+        `PageTokenInvalid`.
         """
         size = checked_page_size(page_size)
         purpose = f"regions:{audit}:{state}:{confirmed_only}"
@@ -100,7 +101,7 @@ class Regions:
         def wanted(region: Region) -> bool:
             return state in (0, region.state) and (region.confirmed or not confirmed_only)
 
-        # One more than asked for: it tells whether there is a next page.
+        # One more than asked for tells whether there is a next page.
         found = await self._find(audit, first, size + 1, wanted)
         if len(found) <= size:
             return found, ""
@@ -110,19 +111,19 @@ class Regions:
     async def _find(
         self, audit: str, first: int, count: int | None, wanted: Callable[[Region], bool]
     ) -> builtins.list[Region]:
-        labels, splits = await self._labeling.labels(audit), await self._splits(audit)
+        labels, region_splits = await self._labeling.labels(audit), await self._region_splits(audit)
         found: list[Region] = []
         while count is None or len(found) < count:
-            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, splits)
+            regions = _labeled(await self._read(audit, first, _READ_BATCH), labels, region_splits)
             found += [region for region in regions if wanted(region)]
             if len(regions) < _READ_BATCH:
                 break
             first += _READ_BATCH
         return found[:count]
 
-    async def _splits(self, audit: str) -> dict[int, SplitOutcome]:
-        fields = await cast("Any", self._redis.hgetall(redis_keys.splits(audit)))
-        return {int(number): SplitOutcome.from_json(outcome) for number, outcome in fields.items()}
+    async def _region_splits(self, audit: str) -> dict[int, RegionSplitOutcome]:
+        fields = await cast("Any", self._redis.hgetall(redis_keys.region_splits(audit)))
+        return {int(number): RegionSplitOutcome.from_json(outcome) for number, outcome in fields.items()}
 
     async def _read(self, audit: str, first: int, limit: int) -> builtins.list[Region]:
         fields = [str(number) for number in range(first, first + limit)]
@@ -131,9 +132,9 @@ class Regions:
 
 
 def _labeled(
-    regions: Iterable[Region], labels: dict[int, RegionLabel], splits: dict[int, SplitOutcome]
+    regions: Iterable[Region], labels: dict[int, RegionLabel], region_splits: dict[int, RegionSplitOutcome]
 ) -> list[Region]:
-    """Set of regions of one audit what became of them since they were found, and return them."""
+    """Add labels and region splits to regions of one audit, and return the regions."""
     regions = list(regions)
     for region in regions:
         audit, number = parse_region_name(region.name)
@@ -143,7 +144,7 @@ def _labeled(
             region.label = label.label
         region.confirmed = label.confirms(region.predicted_class)
         region.agreement = label.agreement
-        if split := splits.get(number):
+        if split := region_splits.get(number):
             region.parts.extend(region_name(audit, part) for part in split.parts)
             region.unsplit_reason = split.reason
     return regions

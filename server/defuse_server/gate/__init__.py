@@ -1,1 +1,1 @@
-"""The promotion gate: judges the figures of an evaluation."""
+"""The promotion gate: decides by an evaluation's figures whether a candidate may be promoted."""

@@ -1,1 +1,1 @@
-"""What a process needs of its machine: settings, log, addresses, signals, Redis, an embedded Valkey."""
+"""A process and its machine: settings, log, addresses, signals, Redis, an embedded Valkey."""

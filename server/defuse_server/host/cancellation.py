@@ -1,4 +1,4 @@
-"""Cancels tasks for certain."""
+"""Cancels tasks reliably."""
 
 import asyncio
 from typing import Any
@@ -7,10 +7,10 @@ _AGAIN_S = 0.2
 
 
 async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait until they have ended, whatever they ended with.
+    """Cancel tasks and wait until they have ended. Their errors are ignored.
 
-    One cancellation is not enough: on Python 3.11, `asyncio.wait_for` swallows one that comes as its
-    awaitable ends, and the Redis client waits with it at every command.
+    One cancellation is not enough: on Python 3.11, `asyncio.wait_for` swallows a cancellation that comes as
+    its awaitable ends, and the Redis client uses it for every command.
     """
     pending = {task for task in tasks if not task.done()}
     while pending:
@@ -19,5 +19,5 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
         _, pending = await asyncio.wait(pending, timeout=_AGAIN_S)
     for task in tasks:
         if not task.cancelled():
-            # Looked at, so that asyncio doesn't report it as never retrieved.
+            # Retrieved, or asyncio would report it as never retrieved.
             task.exception()

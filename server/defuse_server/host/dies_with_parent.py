@@ -1,7 +1,7 @@
-"""Becomes another program that gets SIGTERM when its parent dies, however that dies.
+"""Becomes another program that gets SIGTERM when its parent dies in any way.
 
-Run as `python -I -S dies_with_parent.py PARENT_PID PROGRAM ARGUMENT...`: a program instead of a `preexec_fn`,
-since a process with threads must not run Python between fork and exec.
+Run it as `python -I -S dies_with_parent.py PARENT_PID PROGRAM ARGUMENT...`. It is a program and not a
+`preexec_fn` because a process with threads must not run Python between fork and exec.
 """
 
 import ctypes
@@ -18,7 +18,7 @@ def main() -> None:
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
     if os.getppid() != parent:
-        # It died before the signal was asked for.
+        # The parent died before the signal was asked for.
         sys.exit(1)
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 - no shell is wanted
 

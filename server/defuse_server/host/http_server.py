@@ -1,4 +1,4 @@
-"""An HTTP server: uvicorn in the loop of the process, on a socket that is bound before it is announced."""
+"""An HTTP server: uvicorn in the event loop of the process."""
 
 import asyncio
 import contextlib
@@ -20,20 +20,20 @@ _BACKLOG: Final = 2048
 class _Uvicorn(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:
-        """Leaves the signals to the process, which drains its servers in order."""
+        """Leave signals to the process, which drains its servers in order."""
         yield
 
 
 class HttpServer:
-    """An application on an address, for as long as the context lasts; `url` says where.
+    """An application on an address, for as long as the context lasts. `url` is where it listens.
 
-    `what` and `option` are for the error where the address can't be had. With TLS where the settings have it.
+    It uses TLS if the settings have a certificate. `what` and `option` appear in errors about the address.
     """
 
     def __init__(self, app: Starlette, settings: Settings, address: str, *, what: str, option: str) -> None:
         config = uvicorn.Config(
             app,
-            # Addresses of pictures are made of leases: they belong into no log.
+            # Addresses of pictures contain leases, which must not get into a log.
             access_log=False,
             log_config=None,
             lifespan="off",
@@ -52,7 +52,7 @@ class HttpServer:
         self.url = ""
 
     async def __aenter__(self) -> "HttpServer":
-        # What is wrong with the certificate shows here, and not in the task.
+        # Loaded here, so that a bad certificate raises here and not in the task.
         self._server.config.load()
         bound = self._bound()
         host = self._address.rpartition(":")[0]
@@ -70,7 +70,7 @@ class HttpServer:
             await cancel_and_wait(self._serving)
 
     def _bound(self) -> socket.socket:
-        """A listening socket; raises OSError where the address can't be had."""
+        """Return a listening socket. Raises `OSError` if it can't listen on the address."""
         host, _, port = self._address.rpartition(":")
         bare = host.strip("[]")
         try:
@@ -78,9 +78,9 @@ class HttpServer:
             bound = socket.create_server((bare, int(port)), family=family, backlog=_BACKLOG)
         except (OSError, ValueError, OverflowError) as error:
             raise OSError(
-                f"{self._what} can't listen on {self._address}: {error}. Set another {self._option}, "
-                "host:port; port 0 takes a free one"
+                f"{self._what} can't listen on {self._address}: {error}. Set another {self._option} as "
+                "host:port; port 0 takes a free port"
             ) from error
-        # Connections inherit it. Without it a body waits 40 ms for the client to acknowledge the head.
+        # Connections inherit this. Without it, a body waits 40 ms until the client acknowledges the head.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return bound

@@ -1,4 +1,4 @@
-"""Where a server may listen, and with what credentials."""
+"""Checks that a server listens safely: beyond loopback, only with TLS and a token."""
 
 import ipaddress
 
@@ -6,17 +6,17 @@ from defuse_server.host.settings import Settings
 
 
 class UnsafeListen(Exception):
-    """The settings would open the API to a network without protection, or contradict each other."""
+    """The settings would open a server to the network without protection, or contradict each other."""
 
 
 def check(settings: Settings, address: str | None = None, *, signed: bool = False) -> None:
-    """Raises UnsafeListen for half a TLS setting, and beyond loopback for a lack of TLS or of a token.
+    """Raise `UnsafeListen` if TLS is half set, or if an address beyond loopback lacks TLS or a token.
 
-    `address` is the API's, unless another is given. What listens only to `signed` requests needs no token.
+    `address` is the API's by default. A server that accepts only `signed` requests needs no token.
     """
     address = address or settings.address
     if (settings.tls_cert is None) != (settings.tls_key is None):
-        raise UnsafeListen("TLS needs both --tls-cert and --tls-key, got one of them")
+        raise UnsafeListen("expected both --tls-cert and --tls-key for TLS, got one of them")
     missing = [
         option
         for option, value in (
@@ -27,13 +27,13 @@ def check(settings: Settings, address: str | None = None, *, signed: bool = Fals
     ]
     if missing and not is_loopback(address):
         raise UnsafeListen(
-            f"{address} can be reached from other machines: that needs TLS and a token; missing: "
+            f"{address} can be reached from other machines, which needs TLS and a token; missing: "
             f"{', '.join(missing)}. Set them, or listen on 127.0.0.1"
         )
 
 
 def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches `host:port`; a name other than localhost counts as reachable."""
+    """Tell whether only this machine reaches `host:port`. Names other than localhost count as reachable."""
     if address.startswith("unix:"):
         return True
     host = address.rpartition(":")[0].strip("[]")

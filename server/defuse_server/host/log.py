@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, on standard error."""
+"""Logs one JSON object per line to standard error."""
 
 import logging
 import sys
@@ -9,7 +9,7 @@ import structlog
 def configure(level: str) -> None:
     """Send all log lines from `level` up (`debug`, `info`, `warning`, `error`) to standard error as JSON.
 
-    Lines of the standard library's loggers (grpc, docket, redis) go the same way.
+    Lines from the standard library's loggers (grpc, docket, redis) go there, too.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -10,15 +10,15 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import BusyLoadingError, ConnectionError, TimeoutError  # noqa: A004 - redis names them so
 
 UNREACHABLE = (ConnectionError, TimeoutError, BusyLoadingError)
-"""What a command raises where Redis can't be reached; the API answers these with BackendUnavailable."""
+"""Errors of a command if Redis can't be reached. The API answers them with `BackendUnavailable`."""
 
 _CONNECT_TIMEOUT_S = 5
 _COMMAND_TIMEOUT_S = 10
 
 
 def connect(url: str) -> Redis:
-    """Return a client (a pool of connections) of the Redis at `url`; it connects at its first command."""
-    # A restart of Redis shows as a broken connection: short retries hide it where it takes under a second.
+    """Return a client of the Redis at `url`, a pool of connections. It connects at its first command."""
+    # Short retries hide a restart of Redis that takes less than a second.
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries=4)
     return Redis.from_url(
         url,
@@ -35,10 +35,10 @@ class Script:
     """A Lua script of the package, run atomically by Redis."""
 
     def __init__(self, redis: Redis, *files: Path) -> None:
-        """Make one script of several files, in their order: what they share comes first."""
+        """Make one script of several files, in their order."""
         text = "\n".join(file.read_text(encoding="utf-8") for file in files)
         self._script: AsyncScript = redis.register_script(text)
 
     async def __call__(self, keys: list[str], args: list[str | bytes | int]) -> Any:
-        """Run the script; bytes come back as bytes, tables as lists, nil as None."""
+        """Run the script. Tables come back as lists, nil as None."""
         return await cast("Any", self._script(keys=cast("Any", keys), args=cast("Any", args)))

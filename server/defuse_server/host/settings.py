@@ -1,4 +1,4 @@
-"""What an operator can set, by environment variables `DEFUSE_*` or by the command line."""
+"""The operator's settings, from environment variables `DEFUSE_*` or the command line."""
 
 from pathlib import Path
 from typing import Literal
@@ -10,49 +10,52 @@ GIBIBYTE = 1024**3
 
 
 class Settings(BaseSettings):
-    """The service's settings; a field `lease_s` is read from `DEFUSE_LEASE_S`."""
+    """The service's settings. The field `lease_s`, for example, is read from `DEFUSE_LEASE_S`."""
 
-    model_config = SettingsConfigDict(env_prefix="DEFUSE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="DEFUSE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
 
     address: str = "127.0.0.1:50151"
-    """Where the API listens, host:port. Beyond loopback it needs TLS and a token."""
+    """Address of the API, host:port. Port 0 takes a free port. Beyond loopback it needs TLS and a token."""
     web_address: str = "127.0.0.1:50180"
-    """Where the pages are served, host:port. Beyond loopback they need TLS and a token."""
+    """Address of the pages, host:port. Port 0 takes a free port. Beyond loopback it needs TLS and a token."""
     web_lease_s: float = Field(default=120.0, ge=1, le=3600)
-    """A task whose label page has given no sign of life for so long goes to another annotator."""
+    """A label task goes to another annotator if its page is silent for this long, in seconds."""
     mlflow_webhook_address: str = "127.0.0.1:50190"
-    """Where MLflow's webhooks are received, host:port. Beyond loopback it needs TLS."""
+    """Address that receives MLflow's webhooks, host:port. Port 0 takes a free port. Beyond loopback it needs
+    TLS."""
     mlflow_webhook_secret: SecretStr | None = None
-    """What MLflow signs its webhooks with."""
+    """The secret with which MLflow signs its webhooks."""
     mlflow_tracking_uri: str | None = None
-    """The MLflow server whose versions are gated."""
+    """URI of the MLflow server whose model versions are gated."""
     token: SecretStr | None = None
-    """What clients show as bearer token; none: no authentication."""
+    """Bearer token that clients must show. Without one there is no authentication."""
     tls_cert: Path | None = None
-    """Certificate chain, PEM."""
+    """File of the certificate chain, in PEM."""
     tls_key: Path | None = None
-    """Private key of the certificate, PEM."""
+    """File of the certificate's private key, in PEM."""
     redis_url: str | None = None
-    """Redis >= 7 or Valkey; none: `defuse-server up` starts its own Valkey in `state_dir`."""
+    """URL of a Redis >= 7 or Valkey, redis://... Without one, `up` and `mlflow-webhook` start a Valkey."""
     store_url: str = "out/defuse/store"
-    """Artifact store: a folder, or a URL that fsspec knows (s3://, gs://)."""
+    """Artifact store: a folder, or a URL that fsspec knows (s3://..., gs://...)."""
     state_dir: Path = Path("out/defuse")
-    """Folder of the embedded Valkey and of the jobs' work folders."""
+    """Folder for the embedded Valkey and for running jobs."""
     signing_key: Path | None = None
-    """Private key (PEM) that signs evidence; for workers alone. Without one `up` makes one in `state_dir`."""
+    """File of the private key, in PEM, with which workers sign evidence. Without one, `up` makes one."""
     device: str = "auto"
-    """Where jobs that don't say run: `auto`, `cpu` or `cuda:N`."""
+    """Device of jobs that name none: auto, cpu or cuda:N."""
     threads: int = Field(default=0, ge=0)
-    """Threads of one job; 0: all cores."""
+    """Threads of one job; 0 uses all cores."""
     max_upload_bytes: int = Field(default=8 * GIBIBYTE, ge=1)
-    """Largest upload that is taken."""
+    """Largest upload that the server takes, in bytes."""
     job_memory_bytes: int = Field(default=8 * GIBIBYTE, ge=GIBIBYTE)
-    """Memory that one job may use."""
+    """Memory that one job may use, in bytes."""
     job_cpu_s: int = Field(default=24 * 3600, ge=1)
-    """CPU time that one job may use, over all its threads."""
+    """CPU time that one job may use over all its threads, in seconds."""
     lease_s: float = Field(default=10.0, gt=0)
-    """A job whose worker has given no sign of life for so long goes to another."""
+    """A job goes to another worker if its worker is silent for this long, in seconds."""
     upload_ttl_s: int = Field(default=7 * 24 * 3600, ge=60)
-    """Parts of an upload that got nothing for so long are removed."""
+    """An upload that receives nothing for this long is removed, in seconds."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe log lines that are written."""
+    """Level of the least severe log lines that are written."""

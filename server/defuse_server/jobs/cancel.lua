@@ -1,6 +1,8 @@
--- KEYS: the resource (hash), then sorted sets of names: QUEUE, and where else it may wait
+-- Cancels a job, or asks its worker to stop it.
+--
+-- KEYS: the resource (hash), then the sorted sets of names in which it may wait: QUEUE, ...
 -- ARGV: name, states QUEUED, RUNNING, CANCELLING, CANCELLED
--- Answers the state after it: 0 where there is no such resource; a final state stays as it is.
+-- Returns the state afterwards, or 0 if there is no such resource. A final state stays as it is.
 
 local state = number_of('state')
 if state == tonumber(ARGV[2]) then

@@ -1,6 +1,4 @@
-"""Why a job ends without a result, as its owner reads it. What only operators may see goes to the log."""
-
-from __future__ import annotations
+"""The failures of jobs, as their owners read them. Details for operators go to the log."""
 
 import uuid
 
@@ -14,23 +12,23 @@ _log = structlog.get_logger(__name__)
 
 
 def of_error(error: DefuseError) -> Failure:
-    """What the job needed and the service could not give, such as a resource that is gone."""
+    """Return the failure for something that the job needed, such as a resource that is gone."""
     return Failure(reason=error.reason, message=error.message, figures=error.figures)
 
 
 def unexpected(error: Exception) -> Failure:
-    """A fault of the service."""
+    """Return the failure for a fault of the service, and log the error."""
     incident = uuid.uuid4().hex
     _log.error("job.failed", incident=incident, exc_info=error)
     return Failure(
         reason=reasons.ERROR_REASON_INTERNAL,
-        message=f"unexpected error; the worker's log has it under incident {incident}",
+        message=f"unexpected error: the worker's log has it under incident {incident}",
         figures={"incident": incident},
     )
 
 
 def worker_died(deaths: int, last: Progress) -> Failure:
-    """Every attempt ended with its worker's death; `last` is what the last of them said."""
+    """Return the failure for a job whose workers died `deaths` times. `last` is the last progress."""
     where = (
         f"in stage {last.stage} at {last.done} of {last.total} {last.unit}" if last.stage else "at its start"
     )

@@ -1,46 +1,30 @@
-"""The `inputs` of a job.json (docs/job-folder.md), made of the records of what a job works on."""
-
-from __future__ import annotations
+"""The `inputs` of a job.json (docs/job-folder.md), made from the records that a job works on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from defuse.v1.models_pb2 import (
-    LAYOUT_FLAT,
-    LAYOUT_NHWC,
-    OUTPUT_KIND_PROBABILITIES,
-    Preprocessing,
-)
-from defuse.v1.registry_service_pb2 import (
-    VAE_SPREAD_LOGVAR,
-    VAE_SPREAD_NONE,
-    VAE_SPREAD_SIGMA,
-    Classifier,
-    Dataset,
-    Vae,
-    VaeSpread,
-    VaeTensors,
-)
+from defuse.v1 import models_pb2 as models
+from defuse.v1 import registry_service_pb2 as registry
 
-SPREAD_KINDS: Mapping[VaeSpread, str] = {
-    VAE_SPREAD_LOGVAR: "logvar",
-    VAE_SPREAD_SIGMA: "sigma",
-    VAE_SPREAD_NONE: "none",
+SPREAD_KINDS: Mapping[registry.VaeSpread, str] = {
+    registry.VAE_SPREAD_LOGVAR: "logvar",
+    registry.VAE_SPREAD_SIGMA: "sigma",
+    registry.VAE_SPREAD_NONE: "none",
 }
 
 
 @dataclass
 class JobInputs:
-    """The `inputs` of a job.json, and which artifact each of its files is."""
+    """The `inputs` of a job.json, and the artifacts of its files."""
 
     entries: dict[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
     files: dict[str, str] = field(default_factory=lambda: cast("dict[str, str]", {}))
     """Path in the job folder -> `artifacts/{sha256}`."""
 
-    def classifier(self, entry: str, classifier: Classifier) -> None:
+    def classifier(self, entry: str, classifier: registry.Classifier) -> None:
         """Add a classifier as `classifier` or `candidate`."""
-        probabilities = classifier.output_kind == OUTPUT_KIND_PROBABILITIES
+        probabilities = classifier.output_kind == models.OUTPUT_KIND_PROBABILITIES
         self.entries[entry] = {
             "file": self._file(f"{entry}.onnx", classifier.artifact),
             "preprocessing": preprocessing_json(classifier.preprocessing),
@@ -48,8 +32,8 @@ class JobInputs:
             **({"output": classifier.output_name} if classifier.output_name else {}),
         }
 
-    def vae(self, vae: Vae) -> None:
-        """Add the VAE: its two files, or the one that holds both halves."""
+    def vae(self, vae: registry.Vae) -> None:
+        """Add the VAE: its two files, or the one file that holds both halves."""
         self.entries["vae"] = {
             "encoder": self._file("encoder.onnx", vae.encoder_artifact),
             "preprocessing": preprocessing_json(vae.preprocessing),
@@ -60,10 +44,10 @@ class JobInputs:
         if tensors:
             self.entries["vae"]["tensors"] = tensors
 
-    def dataset(self, dataset: Dataset) -> None:
+    def dataset(self, dataset: registry.Dataset) -> None:
         """Add the dataset."""
         entry: dict[str, Any] = {"file": self._file("dataset.npz", dataset.artifact)}
-        if dataset.layout == LAYOUT_NHWC:
+        if dataset.layout == models.LAYOUT_NHWC:
             entry["layout"] = "NHWC"
         if dataset.class_names:
             entry["class_names"] = list(dataset.class_names)
@@ -74,7 +58,7 @@ class JobInputs:
         self.entries["regions"] = {"file": self._file("regions.npz", artifact)}
 
     def misclassifications(self, chunks: Mapping[int, str]) -> None:
-        """Add an audit's chunk files: shard -> artifact, in shard order."""
+        """Add an audit's chunk files, given as shard -> artifact in shard order."""
         files = [self._file(f"misclassifications-{shard:05d}.npz", name) for shard, name in chunks.items()]
         self.entries["misclassifications"] = {"files": files}
 
@@ -84,9 +68,9 @@ class JobInputs:
         return path
 
 
-def preprocessing_json(preprocessing: Preprocessing) -> dict[str, Any]:
-    """A preprocessing as job.json has it; what is unset takes its default."""
-    layout = {LAYOUT_NHWC: "NHWC", LAYOUT_FLAT: "FLAT"}.get(preprocessing.layout, "NCHW")
+def preprocessing_json(preprocessing: models.Preprocessing) -> dict[str, Any]:
+    """Return a preprocessing for job.json, with defaults for unset fields."""
+    layout = {models.LAYOUT_NHWC: "NHWC", models.LAYOUT_FLAT: "FLAT"}.get(preprocessing.layout, "NCHW")
     return {
         "layout": layout,
         "scale": preprocessing.scale or 1.0,
@@ -95,8 +79,8 @@ def preprocessing_json(preprocessing: Preprocessing) -> dict[str, Any]:
     }
 
 
-def tensors_json(tensors: VaeTensors) -> dict[str, str]:
-    """Names of a VAE's tensors as job.json has them; what is left to be found is left out."""
+def tensors_json(tensors: registry.VaeTensors) -> dict[str, str]:
+    """Return the names of a VAE's tensors for job.json. Names that the engine must find are left out."""
     names = {"mu": tensors.mu, "spread": tensors.spread, "code": tensors.code, "image": tensors.image}
     kind = SPREAD_KINDS.get(tensors.spread_kind, "")
     return {key: value for key, value in {**names, "spread_kind": kind}.items() if value}

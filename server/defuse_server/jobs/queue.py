@@ -1,23 +1,15 @@
-"""The queue of jobs: audits, corrections, evaluations, trainings, and the inspections of what is registered.
+"""The queue of jobs: audits, corrections, evaluations, trainings, and inspections of registered resources.
 
-pydocket carries names from here to a worker, nothing else: its state expires and its arguments are pickles.
-The record is the truth, so whatever the queue loses is put back by `recover`. This module is all that the API
-needs of the jobs, and imports no numpy.
+pydocket carries only names to the workers, because its state expires and its arguments are pickled. The
+records are the truth: `recover` puts back what the queue has lost.
 """
-
-from __future__ import annotations
 
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
-from defuse.v1.models_pb2 import (
-    JOB_STATE_CANCELLED,
-    JOB_STATE_CANCELLING,
-    JOB_STATE_QUEUED,
-    JOB_STATE_RUNNING,
-)
+from defuse.v1 import models_pb2 as models
 from docket import Docket
 from redis.asyncio import Redis
 
@@ -29,64 +21,70 @@ from defuse_server.records.resources import Resources
 
 DOCKET_NAME = redis_keys.PREFIX + "docket"
 TASK = "run_job"
-"""What workers register the function under that runs one job, given its name."""
+"""Name under which workers register the function that runs a job."""
 
 _TAKEN = (b"scheduled", b"queued", b"running")
-"""States of pydocket's run in which a worker has the name, or will get it."""
+"""States of pydocket's run in which a worker has the job, or will get it."""
 
 
 def open_docket(redis_url: str) -> Docket:
-    """The docket of this service, to be entered as an async context; workers register `TASK` with it."""
+    """Return the docket of this service. Enter it as an async context; workers register `TASK` with it."""
     docket = Docket(DOCKET_NAME, redis_url, execution_ttl=timedelta(minutes=15))
     docket.register(_run_job, names=[TASK])
     return docket
 
 
 async def _run_job(name: str) -> None:
-    """Stands for the worker's function where jobs are only submitted."""
+    """Take the place of the worker's function in processes that only submit jobs."""
     raise AssertionError(f"{name} was given to a process that runs no jobs")
 
 
 class Jobs:
-    """Submits jobs by the name of their record, and cancels them."""
+    """Submits and cancels jobs by the names of their records."""
 
     def __init__(self, redis: Redis, resources: Resources, docket: Docket):
         self._redis = redis
         self._resources = resources
         self.docket = docket
-        """Where workers register their function."""
+        """Workers register their function here."""
         self._cancel = Script(redis, JOB_RECORD, Path(__file__).with_name("cancel.lua"))
 
     async def submit(self, name: str) -> None:
-        """Enqueue the job of a record; without effect where it is queued or runs already."""
+        """Queue the job of a record. Does nothing if it is queued or runs already."""
         await self.docket.add(TASK, key=name)(name)
 
     async def hand_on(self, name: str) -> None:
-        """Enqueue a job that this process still has: it stops, and another worker shall go on at once."""
+        """Queue a job that this process still has, so that another worker goes on with it at once."""
         await self.docket.replace(TASK, when=datetime.now(UTC), key=name)(name)
 
     async def cancel(self, name: str) -> Resource:
         """Ask a job to stop, and return it as Get shows it then.
 
-        A queued job is CANCELLED at once; a running one is CANCELLING until its worker, which looks at the
-        record about twice a second, has ended its engine. A job that has ended stays as it is. Raises
-        `NotFound`.
+        A queued job is CANCELLED at once. A running job is CANCELLING until its worker has stopped the
+        engine; workers look at the record about twice a second. A job that has ended stays as it is.
+
+        Raises `NotFound`.
         """
         keys = [redis_keys.resource(name), redis_keys.QUEUE, redis_keys.AWAITING_AUDIT]
-        states = [JOB_STATE_QUEUED, JOB_STATE_RUNNING, JOB_STATE_CANCELLING, JOB_STATE_CANCELLED]
+        states = [
+            models.JOB_STATE_QUEUED,
+            models.JOB_STATE_RUNNING,
+            models.JOB_STATE_CANCELLING,
+            models.JOB_STATE_CANCELLED,
+        ]
         if await self._cancel(keys, [name, *states]) == 0:
             raise NotFound(name)
         job = await self._resources.get(name)
-        if job.state == JOB_STATE_CANCELLED:
-            # A running job is not cancelled through the queue: its record tells its worker, and outlives it.
+        if job.state == models.JOB_STATE_CANCELLED:
+            # A running job is not cancelled through the queue: its worker sees the state in the record.
             await self.docket.cancel(name)
         return job
 
     async def recover(self) -> int:
-        """Put back what has a record but no place in the queue, and return how much that was.
+        """Queue the jobs that have a record but no place in the queue, and return their number.
 
-        Such are left by a crash between the record and its enqueuing, and by a queue that lost its state.
-        Workers call this now and then; it costs three reads where nothing is lost.
+        Jobs lose their place if a process dies before it queues them, or if the queue loses its state.
+        Workers call this regularly. It costs three reads if nothing is lost.
         """
         waiting = cast("list[bytes]", await self._redis.zrange(redis_keys.QUEUE, 0, -1))
         running = await cast("Awaitable[set[bytes]]", self._redis.smembers(redis_keys.RUNNING))

@@ -1,1 +1,1 @@
-"""Tasks and answers as files of others' tools: Label Studio's JSON, and CSV for spreadsheets."""
+"""Tasks and answers as files for other tools: Label Studio's JSON, and CSV for spreadsheets."""

@@ -1,25 +1,24 @@
-"""An audit's regions as a file of tasks, picture by picture."""
+"""Exports an audit's regions as a file of tasks."""
 
 import base64
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from defuse.v1.audit_service_pb2 import Region, RegionState
+from defuse.v1.audit_service_pb2 import Region
 from defuse.v1.label_service_pb2 import ExportLabelTasksHeader, LabelFormat
 
 from defuse_server.backend import Backend
-from defuse_server.label_files import label_studio, spreadsheet
-from defuse_server.label_files.choices import Choices, choices_of
-from defuse_server.labels.region_label import NOT_OPENED
+from defuse_server.label_files import csv_file, label_studio
+from defuse_server.label_files.answer_words import Choices, choices_of
+from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES
 from defuse_server.names import artifact_sha256, parse_region_name
 
-_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 _READ_BATCH = 100
 
 
 @dataclass(frozen=True)
 class LabelExport:
-    """A file of tasks that can be written: its header is known, its bytes are made as they are asked for."""
+    """A file of tasks. Its bytes are made as they are read."""
 
     header: ExportLabelTasksHeader
     pieces: AsyncIterator[bytes]
@@ -28,13 +27,13 @@ class LabelExport:
 async def export(
     backend: Backend, audit: str, format_: LabelFormat, image_base_url: str, *, include_closed: bool
 ) -> LabelExport:
-    """Export the regions that want answers, or all; raises NotFound (the audit, later a picture)."""
+    """Export the open regions, or all. Raises `NotFound` (the audit; while reading, a picture)."""
     choices = await choices_of(backend, audit)
     labels = await backend.labeling.labels(audit)
     numbers = [
         number
         for number in range(await backend.regions.count(audit))
-        if include_closed or labels.get(number, NOT_OPENED).state in _OPEN
+        if include_closed or labels.get(number, NOT_OPENED).state in OPEN_STATES
     ]
     header, regions = ExportLabelTasksHeader(task_count=len(numbers)), _regions(backend, audit, numbers)
     if format_ == LabelFormat.LABEL_FORMAT_CSV:
@@ -55,10 +54,10 @@ async def _regions(backend: Backend, audit: str, numbers: list[int]) -> AsyncIte
 async def _table(
     regions: AsyncIterator[Region], image: Callable[[Region], str], choices: Choices
 ) -> AsyncIterator[bytes]:
-    # The mark tells spreadsheets that it is UTF-8.
-    yield ("\ufeff" + spreadsheet.header()).encode()
+    # The byte order mark tells spreadsheets that the file is in UTF-8.
+    yield ("\ufeff" + csv_file.header()).encode()
     async for region in regions:
-        yield spreadsheet.task(region, image(region), choices).encode()
+        yield csv_file.task(region, image(region), choices).encode()
 
 
 async def _list(

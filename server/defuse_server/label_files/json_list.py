@@ -1,4 +1,4 @@
-"""A list of JSON objects that comes in pieces: no more of it is held than one object."""
+"""Reads a list of JSON objects in pieces, and holds at most one object in memory."""
 
 import json
 from typing import Any, Final
@@ -6,12 +6,12 @@ from typing import Any, Final
 from defuse_server.errors import ImportUnreadable, TooLarge
 
 OBJECT_CHARACTERS: Final = 32 * 1024 * 1024
-"""Most characters of one object."""
+"""Most characters in one object."""
 _SPACE = " \t\r\n"
 
 
 class JsonList:
-    """Hands out the list's objects as they become whole."""
+    """Returns the list's objects as they become complete."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
@@ -23,14 +23,14 @@ class JsonList:
         self._fault = ""
 
     def feed(self, text: str) -> list[dict[str, Any]]:
-        """Return the objects that end within `text`. Raises ImportUnreadable, TooLarge."""
+        """Return the objects that end within `text`. Raises `ImportUnreadable`, `TooLarge`."""
         self._parts.append(text)
         self._size += len(text)
-        # An object that was cut off is tried again at twice its size: each character is read twice at most.
+        # An incomplete object is tried again at twice its size, so each character is read at most twice.
         return self._take() if self._size >= self._needed else []
 
     def finish(self) -> list[dict[str, Any]]:
-        """Return what is left; raises ImportUnreadable where the list has no end."""
+        """Return the remaining objects. Raises `ImportUnreadable` if the list has no end."""
         objects = self._take()
         if self._expected != "":
             fault = self._fault or "the file ends within it"
@@ -57,7 +57,7 @@ class JsonList:
         return objects
 
     def _step(self, text: str, position: int) -> tuple[int, dict[str, Any] | None]:
-        """Go over one mark, or one object where one is whole."""
+        """Read one mark, or one complete object."""
         character = text[position]
         if character == "{" and "{" in self._expected:
             return self._object(text, position)
@@ -73,9 +73,9 @@ class JsonList:
         try:
             value, end = json.JSONDecoder().raw_decode(text, position)
         except RecursionError:
-            raise ImportUnreadable(f"task {self._count + 1} is nested too deep") from None
+            raise ImportUnreadable(f"task {self._count + 1} is nested too deeply") from None
         except ValueError as error:
-            # Of a wrong object and one that is cut off alike; which it is shows at the end.
+            # The object is wrong or incomplete; which of the two shows at the end.
             self._fault = str(error)
             return position, None
         self._count += 1

@@ -1,4 +1,4 @@
-"""Label Studio's files: the labeling configuration, tasks, and its export `JSON`."""
+"""Label Studio's files: the labeling configuration, the tasks, and the export as JSON."""
 
 import codecs
 import json
@@ -9,8 +9,8 @@ from xml.sax.saxutils import quoteattr
 from defuse.v1.audit_service_pb2 import Region
 
 from defuse_server.errors import ImportUnreadable
-from defuse_server.label_files.answers import Answers, FileAnswer
-from defuse_server.label_files.choices import Choices
+from defuse_server.label_files.answer_words import Choices
+from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 from defuse_server.label_files.json_list import JsonList
 
@@ -19,7 +19,7 @@ _VERDICT_KEYS = {"mixed": "m", "invalid": "i", "cannot_tell": "c"}
 
 
 def labeling_config(choices: Choices) -> str:
-    """Return the XML of a project that takes the tasks; digits are the keys of the first ten classes."""
+    """Return the labeling configuration of a project. Digits are the keys of the first ten classes."""
     lines = [_choice(word, choices.vote(word) or "") for word in choices.words]
     return "\n".join(
         [
@@ -42,7 +42,7 @@ def _choice(word: str, vote: str) -> str:
 
 
 def task(region: Region, image: str) -> str:
-    """Return a region's task as JSON; `image` is a URL or a data URI."""
+    """Return a region's task as JSON. `image` is a URL or a data URI."""
     data = {
         _IMAGE: image,
         "region": region.name,
@@ -53,7 +53,7 @@ def task(region: Region, image: str) -> str:
 
 
 class LabelStudioReader:
-    """Reads the export `JSON`: a list of tasks, each with the annotations of all who answered."""
+    """Reads the export as JSON: a list of tasks, each with the annotations of all annotators."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
@@ -62,12 +62,12 @@ class LabelStudioReader:
         self._row = 0
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes; raises ImportUnreadable, TooLarge."""
+        """Read the next bytes. Raises `ImportUnreadable`, `TooLarge`."""
         for task in self._list.feed(self._decoded(data)):
             self._read(task)
 
     def finish(self) -> Answers:
-        """Return what the file says; raises ImportUnreadable, TooLarge."""
+        """Return the answers. Raises `ImportUnreadable`, `TooLarge`."""
         text = self._decoded(b"", final=True)
         for task in [*self._list.feed(text), *self._list.finish()]:
             self._read(task)
@@ -118,12 +118,12 @@ class LabelStudioReader:
 
 
 def _is_cancelled(annotation: Any) -> bool:
-    """Whether the annotator skipped the task."""
+    """Tell whether the annotator skipped the task."""
     return isinstance(annotation, dict) and bool(cast("dict[str, Any]", annotation).get("was_cancelled"))
 
 
 def _identity(task: dict[str, Any], annotation: dict[str, Any]) -> str:
-    """What stays the same over exports: the annotation's UUID, or else its number in its project."""
+    """Return an id that is the same in every export: the annotation's UUID, or its number in the project."""
     if isinstance(unique := annotation.get("unique_id"), str) and unique:
         return f"label-studio/{unique}"
     number = annotation.get("id")
@@ -131,7 +131,7 @@ def _identity(task: dict[str, Any], annotation: dict[str, Any]) -> str:
 
 
 def _annotator(completed_by: Any) -> str:
-    """Return the e-mail address, or a name made of the user's number."""
+    """Return the user's e-mail address, or a name with the user's number."""
     number = completed_by
     if isinstance(completed_by, dict):
         user = cast("dict[str, Any]", completed_by)
@@ -142,7 +142,7 @@ def _annotator(completed_by: Any) -> str:
 
 
 def _texts(results: list[Any], control: str, kind: str) -> Iterator[str]:
-    """Hand out what the annotator gave in the control of this name."""
+    """Yield the annotator's inputs in the control of this name."""
     for result in results:
         if isinstance(result, dict) and result.get("from_name") == control:
             value: Any = result.get("value")

@@ -1,1 +1,1 @@
-"""Labels: tasks for annotators, their leases, and the consensus of their answers."""
+"""Labels: tasks for annotators, leases, and the consensus of the answers."""

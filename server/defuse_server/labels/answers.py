@@ -1,4 +1,4 @@
-"""Annotators' answers: as the votes that the scripts count, and as they are kept in a task."""
+"""Annotators' answers, as the votes that the scripts count and as a task keeps them."""
 
 import datetime
 import json
@@ -20,7 +20,7 @@ _VERDICTS = {
 
 @dataclass(frozen=True)
 class KeptAnswer:
-    """An answer as it counts; times are Redis times in ms, `lease_ms` 0 where it was imported."""
+    """An answer that counts. Times are Redis times in ms; `lease_ms` is 0 for an imported answer."""
 
     annotator: str
     vote: str
@@ -30,12 +30,12 @@ class KeptAnswer:
 
     @property
     def time(self) -> datetime.datetime:
-        """When it was given, in UTC."""
+        """Time of the answer, in UTC."""
         return datetime.datetime.fromtimestamp(self.time_ms / 1000, datetime.UTC)
 
     @property
     def abstains(self) -> bool:
-        """Whether it is no vote."""
+        """Tell whether the answer is no vote."""
         return self.vote == CANNOT_TELL
 
 
@@ -50,7 +50,7 @@ class KeptSkip:
 
 @dataclass(frozen=True)
 class KeptTask:
-    """A task with all that was answered; `gold` is the known vote of a gold task, None of a region."""
+    """A task with all its answers. `gold` is the known vote of a gold task, and None for a region."""
 
     number: int
     version: int
@@ -80,9 +80,9 @@ class KeptTask:
 
 
 def vote_of(answer: LabelAnswer, class_count: int) -> str:
-    """Return the vote: a class as decimal number, `mixed`, `invalid` or `cannot_tell`.
+    """Return the vote: a class as a decimal number, `mixed`, `invalid` or `cannot_tell`.
 
-    Raises InvalidRequest where the answer is empty, LabelUnknown where the label is none of 0..class_count-1.
+    Raises `InvalidRequest` if the answer is empty, `LabelUnknown` if the label is not in 0..class_count-1.
     """
     if answer.WhichOneof("answer") == "label":
         if not 0 <= answer.label < class_count:
@@ -99,6 +99,6 @@ def vote_of(answer: LabelAnswer, class_count: int) -> str:
 
 
 def answer_of(vote: str) -> LabelAnswer:
-    """Return the answer that has this vote."""
+    """Return the answer of this vote."""
     verdict = next((verdict for verdict, name in _VERDICTS.items() if name == vote), None)
     return LabelAnswer(label=int(vote)) if verdict is None else LabelAnswer(verdict=verdict)

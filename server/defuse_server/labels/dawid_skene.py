@@ -1,11 +1,9 @@
-"""What annotators' votes say once their habits of error are known.
+"""Estimates the truth behind annotators' votes, together with each annotator's habits of error.
 
 A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm",
 Journal of the Royal Statistical Society C 28(1), 1979. Each annotator has a confusion matrix, the probability
 of each vote given the truth; the EM algorithm estimates it together with the truths.
 """
-
-from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,17 +13,16 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 EXPECTED_ACCURACY: Final = 0.7
-"""What is thought of an annotator before anything is known of them: better than chance, so that the
-categories can't change places."""
+"""Prior accuracy of an annotator. It is better than chance, or the categories could change places."""
 PRIOR_VOTES: Final = 2.0
-"""How many votes for each category that thought is worth."""
+"""The prior counts as this many votes for each category."""
 ITERATIONS_MAX: Final = 200
 TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True)
 class Votes:
-    """One entry a vote; who can't tell gives none. Items, annotators and categories count from 0."""
+    """One entry for each vote, none for an abstention. Items, annotators and categories count from 0."""
 
     items: Int64[np.ndarray, " votes"]
     annotators: Int64[np.ndarray, " votes"]
@@ -37,7 +34,7 @@ class Votes:
 
 @dataclass(frozen=True)
 class Estimate:
-    """`posteriors` sum to 1 for each item; `confusions[j, k]` is how annotator j votes where it is k."""
+    """`posteriors` sum to 1 for each item. `confusions[j, k]` is how annotator j votes if the truth is k."""
 
     posteriors: Float64[np.ndarray, "items categories"]
     confusions: Float64[np.ndarray, "annotators categories categories"]
@@ -45,10 +42,10 @@ class Estimate:
 
 
 def dawid_skene(votes: Votes, known: Mapping[int, int]) -> Estimate:
-    """Estimate the items' categories; `known` are the categories of items that are not to be estimated.
+    """Estimate the items' categories. `known` holds the categories of items that need no estimate.
 
-    Starts from the shares of the votes. Both the confusions and the shares of the categories are smoothed:
-    without it a vote that an annotator never gave before would be impossible.
+    The iteration starts from the shares of the votes. The confusions and the shares of the categories are
+    smoothed: otherwise a vote that an annotator never gave before would be impossible.
     """
     posteriors = _fixed(_shares(votes), known)
     confusions = _confusions(votes, posteriors)
@@ -86,7 +83,7 @@ def _confusions(
     prior = np.full((categories, categories), other)
     np.fill_diagonal(prior, EXPECTED_ACCURACY)
     counts = np.tile(PRIOR_VOTES * prior, (votes.annotator_count, 1, 1))
-    # [annotator, vote, truth], so that each vote adds a row.
+    # Indexed as [annotator, vote, truth]: each vote adds a row.
     np.add.at(counts.swapaxes(1, 2), (votes.annotators, votes.categories), posteriors[votes.items])
     return counts / counts.sum(axis=2, keepdims=True)
 

@@ -1,4 +1,4 @@
--- Prolongs a lease from now.
+-- Extends a lease from now.
 --
 -- ARGV  1 region number   2 token   3 duration in ms
 -- Returns {outcome, end in ms}: extended, missing, lost.

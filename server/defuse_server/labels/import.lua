@@ -1,10 +1,10 @@
--- Counts a vote that was given in another tool, once for each annotation.
+-- Counts a vote from another tool, once for each annotation.
 --
 -- KEYS  as all; the last: hash, annotation -> "number:vote" of those that were counted
 -- ARGV  1 region number   2 annotation   3 annotator   4 vote   5 note
--- Returns counted; known (this annotation was, and stays so when its answer is taken back); changed (it was, with
--- another vote or region, and that answer stands); missing (the region); answered (by this annotator); closed (it is
--- decided); full (no place is free, and that may change).
+-- Returns counted; known (this annotation was counted, even if its answer was taken back since); changed (it was counted
+-- with another vote or region, and that answer stays); missing (the region); answered (by this annotator); closed (the
+-- region is decided); full (no place is free for now).
 
 local IMPORTS = KEYS[#KEYS]
 local number, annotation, annotator, vote, note = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
@@ -19,12 +19,12 @@ end
 local task = read_task(number)
 if not task or task.gold then return 'missing' end
 if position(task.answers, 'annotator', annotator) then return 'answered' end
--- The annotator's own place is the one that this vote takes.
+-- The vote takes the annotator's own place, if there is one.
 local own = position(task.leases, 'annotator', annotator)
 if own then
   end_lease(number, task, own)
 else
-  local state, wanted = standing(task)
+  local state, wanted = labeling_state(task)
   if state >= LABELED then return 'closed' end
   if #task.answers + #task.leases >= wanted then return 'full' end
 end
@@ -35,7 +35,7 @@ table.insert(task.answers, answer)
 outdate(task)
 remember(annotator, number, true)
 redis.call('SADD', SEEN, number .. ':' .. annotator)
-local state, wanted = standing(task)
+local state, wanted = labeling_state(task)
 answer.reply = {state, #task.answers, wanted}
 write_task(number, task)
 redis.call('HSET', IMPORTS, annotation, counted)

@@ -1,10 +1,8 @@
-"""The labels that a correction or an evaluation uses, frozen at its creation.
+"""The labels that a correction or an evaluation uses, frozen when it is created.
 
-The frozen set is canonical JSON, and its SHA-256 is the record's `label_set_digest`. So it is kept as an
-artifact: its content address *is* the digest, and a job reads back exactly what was frozen or nothing at all.
+The frozen set is canonical JSON, stored as an artifact. Its SHA-256 is the record's `label_set_digest`, so a
+job reads exactly what was frozen, or nothing.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
@@ -17,7 +15,7 @@ from defuse_server.store.artifacts import ArtifactStore
 
 
 class LabelOfRegion(Protocol):
-    """What the consensus says of one region; `label` counts only in the state LABELED."""
+    """The consensus on one region. `label` counts only in the state LABELED."""
 
     @property
     def state(self) -> int: ...  # noqa: D102
@@ -26,7 +24,7 @@ class LabelOfRegion(Protocol):
 
 
 def freeze(labels: Mapping[int, LabelOfRegion]) -> tuple[str, list[tuple[int, int]]]:
-    """Digest (lower-case hexadecimal SHA-256) and the pairs (region number, label), sorted by region.
+    """Return the digest (SHA-256 in hexadecimal) and the pairs of region number and label, by number.
 
     Regions without a class label (unlabeled, mixed, invalid, set aside) are left out.
     """
@@ -39,24 +37,24 @@ def freeze(labels: Mapping[int, LabelOfRegion]) -> tuple[str, list[tuple[int, in
 
 
 def canonical_json(pairs: list[tuple[int, int]]) -> bytes:
-    """The bytes that are digested: `[[0,3],[2,7]]`, no spaces."""
+    """Return the bytes that are digested: `[[0,3],[2,7]]`, without spaces."""
     return json.dumps(pairs, separators=(",", ":")).encode()
 
 
 async def keep(store: ArtifactStore, pairs: list[tuple[int, int]]) -> None:
-    """Store a frozen set. Do so before the record that names its digest is created; idempotent."""
+    """Store a frozen set. Call this before you create the record that names its digest."""
     await store.put_bytes(canonical_json(pairs))
 
 
 async def load(store: ArtifactStore, digest: str) -> list[tuple[int, int]]:
-    """The frozen set with this digest.
+    """Return the frozen set with this digest.
 
-    Raises `NotFound` where `keep` was never called, `DigestMismatch` where its bytes have changed.
+    Raises `NotFound` if it was never stored, `DigestMismatch` if its bytes have changed.
     """
     content = await store.read_whole(digest)
     return [(int(region), int(label)) for region, label in json.loads(content)]
 
 
 async def labels_json(store: ArtifactStore, digest: str) -> list[dict[str, Any]]:
-    """The frozen set as a job.json has it; raises `NotFound`, `DigestMismatch`."""
+    """Return the frozen set for a job.json. Raises `NotFound`, `DigestMismatch`."""
     return [{"region": region, "label": label} for region, label in await load(store, digest)]

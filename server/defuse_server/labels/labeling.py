@@ -1,4 +1,4 @@
-"""What came of label tasks: where the regions stand, with which answers, and how far those can be trusted."""
+"""The results of label tasks: states of regions, answers, and how far these can be trusted."""
 
 import builtins
 import datetime
@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
-from defuse.v1.label_service_pb2 import LabelAnswer, LabelingProgress, LabelingReport, LabelTask
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask, answer_of
+from defuse_server.labels.labeling_report import labeling_report
 from defuse_server.labels.region_label import NOT_OPENED, RegionLabel, read_states
-from defuse_server.labels.report import labeling_report
 from defuse_server.labels.task_contents import class_names_of, published
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.records.paging import checked_page_size, opened_page_token
@@ -31,13 +31,13 @@ class Answered:
     """A task that an annotator answered, and how."""
 
     region: str
-    answer: LabelAnswer
+    answer: pb.LabelAnswer
     note: str
     time: datetime.datetime
 
 
 class Labeling:
-    """How far the labeling of all audits is. Reading states first takes back the leases that have ended."""
+    """The labeling of all audits. Reading states also takes back the leases that have ended."""
 
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
@@ -45,30 +45,30 @@ class Labeling:
         self._states = Script(redis, _FOLDER / "tasks.lua", _FOLDER / "states.lua")
 
     async def labels(self, audit: str) -> dict[int, RegionLabel]:
-        """Return where the labeling of each region stands."""
+        """Return the labeling state of each region."""
         return await self._read_states(audit, "")
 
     async def freeze(self, audit: str) -> dict[int, RegionLabel]:
-        """As `labels`, and in the same step marks the decided ones as used: they can't be undone any more."""
+        """Do as `labels`, and in the same step mark the decided regions as used: no answer can be undone."""
         return await self._read_states(audit, "freeze")
 
     async def tasks(self, audit: str) -> builtins.list[KeptTask]:
-        """Return all tasks with their answers, gold ones too, in the order of their numbers."""
+        """Return all tasks with their answers, including gold tasks, in the order of their numbers."""
         fields = await cast("Any", self._redis.hgetall(redis_keys.label_tasks(audit)))
         return [
             KeptTask.from_json(number, fields[str(number).encode()]) for number in sorted(map(int, fields))
         ]
 
-    async def progress(self, audit: str) -> LabelingProgress:
-        """Count the regions by state; raises NotFound (the audit)."""
+    async def progress(self, audit: str) -> pb.LabelingProgress:
+        """Count the regions by state. Raises `NotFound` (the audit)."""
         await self._resources.get(audit)
         labels = await self.labels(audit)
         predictions = await self._predictions(audit)
-        # Published and not yet opened ones are unlabeled, too.
-        standing = [labels.get(number, NOT_OPENED) for number in labels.keys() | predictions.keys()]
-        states = [label.state for label in standing]
-        return LabelingProgress(
-            region_count=len(standing),
+        # Regions that are published and not yet open are unlabeled, too.
+        known = [labels.get(number, NOT_OPENED) for number in labels.keys() | predictions.keys()]
+        states = [label.state for label in known]
+        return pb.LabelingProgress(
+            region_count=len(known),
             unlabeled_count=states.count(RegionState.REGION_STATE_UNLABELED),
             leased_count=states.count(RegionState.REGION_STATE_LEASED),
             labeled_count=states.count(RegionState.REGION_STATE_LABELED),
@@ -78,17 +78,17 @@ class Labeling:
             confirmed_count=sum(label.confirms(predictions[number]) for number, label in labels.items()),
         )
 
-    async def report(self, audit: str) -> LabelingReport:
-        """Say how far the answers can be trusted; raises NotFound (the audit)."""
+    async def report(self, audit: str) -> pb.LabelingReport:
+        """Return how far the answers can be trusted. Raises `NotFound` (the audit)."""
         progress = await self.progress(audit)
         return labeling_report(audit, await self.tasks(audit), await self.labels(audit), progress)
 
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0
-    ) -> tuple[builtins.list[LabelTask], str]:
-        """Return a page of tasks without tokens, in the order of the regions, and the next page's token.
+    ) -> tuple[builtins.list[pb.LabelTask], str]:
+        """Return a page of tasks in the order of the regions, without lease tokens, and the next page token.
 
-        Raises InvalidRequest, NotFound (the audit), PageTokenInvalid.
+        Raises `InvalidRequest`, `NotFound` (the audit), `PageTokenInvalid`.
         """
         size = checked_page_size(page_size)
         purpose = f"label-tasks:{audit}:{state}"
@@ -99,7 +99,7 @@ class Labeling:
         numbers = sorted(n for n, label in labels.items() if n >= first and state in (0, label.state))
         regions = await published(self._redis, audit, numbers[:size])
         tasks = [
-            LabelTask(
+            pb.LabelTask(
                 region=region.name,
                 sheet=region.sheet,
                 class_names=class_names,
@@ -114,23 +114,20 @@ class Labeling:
         return tasks, await self._resources.sealer.seal(purpose, str(numbers[size]))
 
     async def history(self, audit: str, annotator: str, limit: int = 20) -> builtins.list[Answered]:
-        """Return the last tasks that an annotator answered and did not take back, the last one first."""
+        """Return the last tasks that an annotator answered and did not take back, the latest first."""
         text = await cast("Any", self._redis.hget(redis_keys.label_history(audit), annotator))
         numbers = [int(number) for number in json.loads(text or "[]")][: -limit - 1 : -1]
         answered: builtins.list[Answered] = []
         for task in await self._tasks_of(audit, numbers):
             answer = next((one for one in task.answers if one.annotator == annotator), None)
-            # Taken back between the two reads otherwise.
+            # None if the answer was taken back between the two reads.
             if answer is not None:
                 name = region_name(audit, task.number)
                 answered.append(Answered(name, answer_of(answer.vote), answer.note, answer.time))
         return answered
 
-    async def shown(self, region: str) -> Region:
-        """Return the sheets of a task, of a gold one too: its name, `sheet` and `nearest_sheet`, no more.
-
-        Raises NotFound.
-        """
+    async def sheets(self, region: str) -> Region:
+        """Return only the name, `sheet` and `nearest_sheet` of a task or gold task. Raises `NotFound`."""
         audit, number = parse_region_name(region, "region")
         (found,) = await published(self._redis, audit, [number])
         if not found.HasField("sheet"):
@@ -138,7 +135,7 @@ class Labeling:
         return Region(name=found.name, sheet=found.sheet, nearest_sheet=found.nearest_sheet)
 
     async def mixed(self) -> set[str]:
-        """Return the names of the regions, of all audits, that wait to be split."""
+        """Return the names of the regions that wait to be split, of all audits."""
         return {name.decode() for name in await cast("Any", self._redis.smembers(redis_keys.LABEL_MIXED))}
 
     async def _read_states(self, audit: str, mode: str) -> dict[int, RegionLabel]:

@@ -1,6 +1,4 @@
-"""How far an audit's labels go: what a gate wants to know of them, beside the labels."""
-
-from __future__ import annotations
+"""Figures about an audit's labels that a gate checks."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,14 +7,15 @@ from defuse.v1.audit_service_pb2 import Region, RegionState
 from defuse.v1.label_service_pb2 import LabelingReport
 from defuse.v1.promotion_service_pb2 import LabelingFigures
 
+from defuse_server.labels.region_label import OPEN_STATES
+
 UNLABELED_NAMED: Final = 10
-_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
 def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> LabelingFigures:
-    """The figures of an audit's regions, all of them, with their states.
+    """Return the figures of all of an audit's regions.
 
-    A region that was split is left out: its parts stand for it.
+    A region that was split is left out, and its parts count in its place.
     """
     regions = [region for region in regions if not region.parts]
     unlabeled = [region for region in regions if _is_unsettled(region)]
@@ -36,13 +35,13 @@ def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> Label
 def _is_unsettled(region: Region) -> bool:
     if region.state == RegionState.REGION_STATE_MIXED:
         return not region.unsplit_reason
-    return region.state in _OPEN
+    return region.state in OPEN_STATES
 
 
 def _harm_share(few: Sequence[Region], regions: Sequence[Region]) -> float:
-    """The share of the expected harm that is that of `few`, 0..1."""
+    """Return the share of all regions' harm that `few` of them hold, 0..1."""
     total = sum(region.harm.value for region in regions)
     if total <= 0:
-        # No region's harm could be estimated: each counts alike.
+        # No region's harm could be estimated, so all regions count alike.
         return len(few) / len(regions) if regions else 0.0
     return sum(region.harm.value for region in few) / total

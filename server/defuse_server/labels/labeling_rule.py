@@ -1,20 +1,20 @@
-"""How an audit's answers become labels, with every default of its `LabelingConfig`."""
+"""The rule by which an audit's answers become labels, with the defaults of `LabelingConfig`."""
 
 from dataclasses import dataclass
 from typing import Final
 
+from defuse.settings import default_of, field_of
 from defuse.v1.audit_service_pb2 import AuditConfig, ConsensusMethod
 
-ANNOTATORS: Final = 3
-"""Annotators that a region wants, where an audit does not say."""
+ANNOTATORS: Final[int] = default_of(field_of(AuditConfig, "annotators_per_region"))
+"""Annotators per region by default."""
 MORE_ANNOTATORS: Final = 2
-"""So many more are asked where they don't agree."""
-LIMIT_MAX: Final = 30
+"""If they don't agree, this many more are asked."""
 
 
 @dataclass(frozen=True)
 class LabelingRule:
-    """What the label scripts are told of an audit."""
+    """An audit's rule, as the label scripts need it."""
 
     method: ConsensusMethod
     wanted: int
@@ -23,12 +23,12 @@ class LabelingRule:
 
     @property
     def method_name(self) -> str:
-        """As the scripts name it."""
+        """The name of the method in the scripts."""
         return ConsensusMethod.Name(self.method).removeprefix("CONSENSUS_METHOD_").lower()
 
 
 def labeling_rule(config: AuditConfig, wanted: int = 0) -> LabelingRule:
-    """Return the rule of an audit; `wanted` annotators where given, else as many as the config says."""
+    """Return the rule of an audit. `wanted` replaces the config's number of annotators."""
     labeling = config.labeling
     wanted = wanted or config.annotators_per_region or ANNOTATORS
     return LabelingRule(
@@ -40,7 +40,7 @@ def labeling_rule(config: AuditConfig, wanted: int = 0) -> LabelingRule:
 
 
 def fill_in(config: AuditConfig) -> None:
-    """Set what is left to defaults."""
+    """Set the defaults in fields that are unset."""
     rule = labeling_rule(config)
     config.annotators_per_region = rule.wanted
     config.labeling.method = rule.method

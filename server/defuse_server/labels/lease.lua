@@ -1,14 +1,14 @@
--- Leases tasks to an annotator, those with the largest harm first, never one that they have had. Gold tasks are mixed in.
+-- Leases tasks to an annotator, the largest harm first, and none that they have had. Gold tasks are mixed in.
 --
 -- ARGV  1 annotator   2 duration in ms   3 share of gold tasks
---       4... a token and a random number in [0, 1), as often as tasks are wanted at most
+--       4... a token and a random number in [0, 1) for each task that is wanted at most
 -- Returns a list of {number, token, end in ms, state, answers, wanted}.
 
 local annotator, gold_rate = ARGV[1], tonumber(ARGV[3])
 local most = (#ARGV - 3) / 2
 local leased = {}
 
--- Those of some numbers for which SEEN has an entry of the annotator (1), or has none (0).
+-- Returns the numbers for which SEEN has an entry of the annotator (wanted: 1), or has none (wanted: 0).
 local function among(numbers, prefix, wanted)
   local found = {}
   for first = 1, #numbers, 500 do
@@ -23,7 +23,7 @@ local function among(numbers, prefix, wanted)
   return found
 end
 
--- `instead`: of a gold task, the number of the region that it comes in the place of, if there is one.
+-- `instead` is the number of the region in whose place a gold task comes, if there is one.
 local function hand_out(number, instead)
   local task, token = read_task(number), ARGV[4 + 2 * #leased]
   local expire_ms = now_ms + tonumber(ARGV[2])
@@ -38,7 +38,7 @@ local function hand_out(number, instead)
   redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator)
   write_task(number, task)
   local shown = task.gold and in_disguise(task, lease, {}, {lease}) or task
-  local _, wanted = standing(shown)
+  local _, wanted = labeling_state(shown)
   table.insert(leased, {number, token, expire_ms, LEASED, #shown.answers, wanted})
 end
 
@@ -49,7 +49,7 @@ for _, number in ipairs(among(golds, 'again:', 1)) do
 end
 golds = among(golds, '', 0)
 local next_region = 1
--- No new gold task comes where no region is left.
+-- A new gold task comes only while a region is left.
 while #leased < most and regions[next_region] do
   local draw = tonumber(ARGV[5 + 2 * #leased])
   if draw < gold_rate and #golds > 0 then

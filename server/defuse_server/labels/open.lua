@@ -1,9 +1,9 @@
--- Makes the tasks of regions that are not there yet.
+-- Makes the tasks of regions that have none yet.
 --
 -- ARGV  1 how many answers are wanted   2 how many at most   3 method   4... region number and harm, by turns
 -- Returns opened, or missing: the audit.
 
--- Asked here: tasks of an audit that was deleted meanwhile would stay for ever.
+-- Checked here: tasks of an audit that was deleted meanwhile would stay for ever.
 if redis.call('EXISTS', KEYS[11]) == 0 then return 'missing' end
 for i = 4, #ARGV, 2 do
   if redis.call('HEXISTS', TASKS, ARGV[i]) == 0 then

@@ -1,9 +1,9 @@
--- Makes the gold tasks that are not there yet.
+-- Makes the gold tasks that don't exist yet.
 --
 -- ARGV  1 how many answers a region wants   2 how many at most   3 method   4... number, known vote and body, by turns
 -- Returns opened, or missing: the audit.
 
--- Asked here: tasks of an audit that was deleted meanwhile would stay for ever.
+-- Checked here: tasks of an audit that was deleted meanwhile would stay for ever.
 if redis.call('EXISTS', KEYS[11]) == 0 then return 'missing' end
 for i = 4, #ARGV, 3 do
   if redis.call('HSETNX', GOLD, ARGV[i], ARGV[i + 2]) == 1 then

@@ -1,4 +1,4 @@
-"""Label tasks: places for annotators at regions, leased by Redis time, and the answers' consensus."""
+"""The queue of label tasks: annotators lease tasks by Redis time, and answer them."""
 
 import datetime
 import secrets
@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
-from defuse.v1.label_service_pb2 import (
-    LabelAnswer,
-    LabelTask,
-    SubmitLabelResponse,
-)
 from defuse.v1.models_pb2 import ContactSheet
 from redis.asyncio import Redis
 
@@ -27,11 +23,12 @@ from defuse_server.names import parse_region_name, region_name
 from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
+_SCRIPTS = ("open", "open_gold", "lease", "held", "extend", "submit", "undo", "release", "skip", "import")
 
 
 @dataclass(frozen=True)
 class GoldSheets:
-    """Dataset items of the class `label`, and others near to them, as a region's samples are shown."""
+    """Contact sheets of a gold task: dataset items of the class `label`, and items near to them."""
 
     label: int
     sheet: ContactSheet
@@ -39,36 +36,29 @@ class GoldSheets:
 
 
 class LabelQueue:
-    """The label tasks of all audits. Every script first takes back the leases that have ended."""
+    """The label tasks of all audits. Every script begins by taking back the leases that have ended."""
 
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
         self._resources = resources
-        self._open = self._script("open")
-        self._open_gold = self._script("open_gold")
-        self._lease = self._script("lease")
-        self._extend = self._script("extend")
-        self._submit = self._script("submit")
-        self._undo = self._script("undo")
-        self._release = self._script("release")
-        self._skip = self._script("skip")
-        self._held = self._script("held")
-        self._import = self._script("import")
+        self._scripts = {
+            name: Script(redis, _FOLDER / "tasks.lua", _FOLDER / f"{name}.lua") for name in _SCRIPTS
+        }
 
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
-        """Make tasks of published regions, for `wanted` (>= 1) annotators each; known ones stay.
+        """Make tasks of published regions for `wanted` (>= 1) annotators each. Existing tasks stay.
 
-        They are handed out in the order of their expected harm. Raises NotFound (the audit).
+        Tasks are leased in the order of their harm. Raises `NotFound` (the audit).
         """
         rule = labeling_rule((await self._audit(audit)).config, wanted)
         regions = await published(self._redis, audit, numbers)
         harms = (repr(max(0.0, region.harm.value)) for region in regions)
         pairs = [part for pair in zip(numbers, harms, strict=True) for part in pair]
-        outcome = await self._call(self._open, audit, rule.wanted, rule.limit, rule.method_name, *pairs)
+        outcome = await self._call("open", audit, rule.wanted, rule.limit, rule.method_name, *pairs)
         _check_audit(audit, outcome)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
-        """Make gold tasks; those known by their place in `golds` stay. Raises NotFound (the audit)."""
+        """Make gold tasks. Those that exist already, by their place in `golds`, stay. Raises `NotFound`."""
         rule = labeling_rule((await self._audit(audit)).config)
         triples: list[str | bytes | int] = []
         for index, gold in enumerate(golds):
@@ -76,19 +66,17 @@ class LabelQueue:
             name = region_name(audit, number)
             shown = Region(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
             triples += [number, gold.label, shown.SerializeToString()]
-        outcome = await self._call(
-            self._open_gold, audit, rule.wanted, rule.limit, rule.method_name, *triples
-        )
+        outcome = await self._call("open_gold", audit, rule.wanted, rule.limit, rule.method_name, *triples)
         _check_audit(audit, outcome)
 
-    async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[LabelTask]:
-        """Lease up to `max_tasks` tasks, those with the largest harm first; raises NotFound (the audit)."""
+    async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
+        """Lease up to `max_tasks` tasks, the largest harm first. Raises `NotFound` (the audit)."""
         record = await self._audit(audit)
         class_names = await class_names_of(self._resources, record)
         gold_rate = labeling_rule(record.config).gold_rate
         draws = ((secrets.token_urlsafe(16), _draw()) for _ in range(max_tasks))
         leased: list[tuple[bytes, bytes, int, int, int, int]] = await self._call(
-            self._lease,
+            "lease",
             audit,
             *(annotator, _ms(lease_s), repr(gold_rate)),
             *(part for draw in draws for part in draw),
@@ -99,72 +87,65 @@ class LabelQueue:
             for region, (_, token, expire_ms, _, answers, wanted) in zip(regions, leased, strict=True)
         ]
 
-    async def held(self, region: str, token: str) -> LabelTask:
-        """Return a leased task again, for a page that was open over a restart; raises NotFound, LeaseLost."""
+    async def held(self, region: str, token: str) -> pb.LabelTask:
+        """Return a leased task again. Raises `NotFound`, `LeaseLost`."""
         audit, number = parse_region_name(region, "region")
-        outcome, expire_ms, answers, wanted = await self._call(self._held, audit, number, token)
-        _check_lease(region, outcome)
+        expire_ms, answers, wanted = await self._with_lease("held", region, token)
         (shown,) = await published(self._redis, audit, [number])
         class_names = await self._class_names(audit)
         return _held_task(shown, class_names, token, expire_ms, answers, wanted)
 
     async def extend(self, region: str, token: str, lease_s: float) -> datetime.datetime:
-        """Prolong a lease from now; returns when it ends (UTC). Raises NotFound, LeaseLost."""
-        audit, number = parse_region_name(region, "region")
-        outcome, expire_ms = await self._call(self._extend, audit, number, token, _ms(lease_s))
-        _check_lease(region, outcome)
+        """Extend a lease from now, and return its end in UTC. Raises `NotFound`, `LeaseLost`."""
+        (expire_ms,) = await self._with_lease("extend", region, token, _ms(lease_s))
         return datetime.datetime.fromtimestamp(expire_ms / 1000, datetime.UTC)
 
-    async def submit(self, region: str, token: str, answer: LabelAnswer, note: str) -> SubmitLabelResponse:
-        """Count an answer and end its lease; the same again is answered like the first.
+    async def submit(
+        self, region: str, token: str, answer: pb.LabelAnswer, note: str
+    ) -> pb.SubmitLabelResponse:
+        """Count an answer and end its lease. A repeated call gets the first response again.
 
-        Raises InvalidRequest (no answer), LabelUnknown, NotFound (the region), LeaseLost.
+        Raises `InvalidRequest` (no answer), `LabelUnknown`, `NotFound` (the region), `LeaseLost`.
         """
-        audit, number = parse_region_name(region, "region")
+        audit, _ = parse_region_name(region, "region")
         vote = vote_of(answer, len(await self._class_names(audit)))
-        outcome, state, answers, wanted = await self._call(self._submit, audit, number, token, vote, note)
-        _check_lease(region, outcome)
-        return SubmitLabelResponse(state=state, answer_count=answers, wanted_count=wanted)
+        state, answers, wanted = await self._with_lease("submit", region, token, vote, note)
+        return pb.SubmitLabelResponse(
+            state=cast("RegionState", state), answer_count=answers, wanted_count=wanted
+        )
 
     async def undo(self, region: str, annotator: str) -> RegionState:
-        """Take an annotator's answer back; raises NotFound (region or answer), RegionClosed."""
+        """Take an annotator's answer back. Raises `NotFound` (region or answer), `RegionClosed`."""
         audit, number = parse_region_name(region, "region")
-        outcome, state = await self._call(self._undo, audit, number, annotator)
+        outcome, state = await self._call("undo", audit, number, annotator)
         if outcome == b"missing":
             raise NotFound(f"an answer of {annotator!r} to {region}")
         if outcome == b"closed":
             raise RegionClosed(
-                f"{region} has its consensus, or a correction or a split used it: the answer stays"
+                f"{region} is decided, or a correction or a region split has used it: the answer stays"
             )
         return cast("RegionState", state)
 
     async def release(self, region: str, token: str) -> RegionState:
-        """Give a task back unanswered; raises NotFound, LeaseLost."""
-        audit, number = parse_region_name(region, "region")
-        outcome, state = await self._call(self._release, audit, number, token)
-        _check_lease(region, outcome)
+        """Give a task back unanswered. Raises `NotFound`, `LeaseLost`."""
+        (state,) = await self._with_lease("release", region, token)
         return cast("RegionState", state)
 
     async def skip(self, region: str, token: str, reason: str) -> RegionState:
-        """Give a task back for good: its annotator does not get it again; the same again is answered alike.
+        """Give a task back for good: its annotator does not get it again. The call can be repeated.
 
-        Raises NotFound, LeaseLost.
+        Raises `NotFound`, `LeaseLost`.
         """
-        audit, number = parse_region_name(region, "region")
-        outcome, state = await self._call(self._skip, audit, number, token, reason)
-        _check_lease(region, outcome)
+        (state,) = await self._with_lease("skip", region, token, reason)
         return cast("RegionState", state)
 
     async def count_imported(
         self, audit: str, number: int, annotation: str, annotator: str, vote: str, note: str
     ) -> str:
-        """Count a vote that was given elsewhere, once for each `annotation`.
-
-        Returns what became of it, in the words of import.lua.
-        """
+        """Count a vote from another tool, once for each `annotation`. Returns the outcome of import.lua."""
         keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
         arguments: list[str | bytes | int] = [audit, redis_keys.CHANGED, number, annotation]
-        return (await self._import(keys, [*arguments, annotator, vote, note])).decode()
+        return (await self._scripts["import"](keys, [*arguments, annotator, vote, note])).decode()
 
     async def _audit(self, name: str) -> Audit:
         return cast("Audit", await self._resources.get(name))
@@ -172,18 +153,22 @@ class LabelQueue:
     async def _class_names(self, audit: str) -> list[str]:
         return await class_names_of(self._resources, await self._audit(audit))
 
-    def _script(self, name: str) -> Script:
-        return Script(self._redis, _FOLDER / "tasks.lua", _FOLDER / f"{name}.lua")
+    async def _call(self, script: str, audit: str, *arguments: str | bytes | int) -> Any:
+        keys = redis_keys.label_keys(audit)
+        return await self._scripts[script](keys, [audit, redis_keys.CHANGED, *arguments])
 
-    @staticmethod
-    async def _call(script: Script, audit: str, *arguments: str | bytes | int) -> Any:
-        return await script(redis_keys.label_keys(audit), [audit, redis_keys.CHANGED, *arguments])
+    async def _with_lease(self, script: str, region: str, token: str, *arguments: str | int) -> list[Any]:
+        """Call a script on a leased task. Returns its answer after the outcome."""
+        audit, number = parse_region_name(region, "region")
+        outcome, *answer = await self._call(script, audit, number, token, *arguments)
+        _check_lease(region, outcome)
+        return answer
 
 
 def _held_task(
     region: Region, class_names: Sequence[str], token: str, expire_ms: int, answers: int, wanted: int
-) -> LabelTask:
-    task = LabelTask(
+) -> pb.LabelTask:
+    task = pb.LabelTask(
         region=region.name,
         sheet=region.sheet,
         class_names=class_names,
@@ -215,5 +200,5 @@ def _check_lease(region: str, outcome: bytes) -> None:
         raise NotFound(region)
     if outcome == b"lost":
         raise LeaseLost(
-            f"the token holds no lease of {region} (foreign, released, or its lease has ended): lease again"
+            f"the token holds no lease of {region} (unknown, released, or its lease has ended): lease again"
         )

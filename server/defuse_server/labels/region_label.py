@@ -1,4 +1,4 @@
-"""Where the labeling of regions stands, as the label scripts keep it."""
+"""The labeling state of regions, as the label scripts keep it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,9 @@ from defuse.v1.audit_service_pb2 import RegionState
 
 @dataclass(frozen=True)
 class RegionLabel:
-    """Where the labeling of a region stands; `label` is the agreed class when LABELED.
+    """The labeling state of a region. `label` is the agreed class if the state is LABELED.
 
-    `agreement` is the share of the votes that are for the consensus, or without one for the most frequent
-    answer.
+    `agreement` is the share of votes for the consensus, or without one for the most frequent answer.
     """
 
     state: RegionState
@@ -22,12 +21,15 @@ class RegionLabel:
     agreement: float = 0.0
 
     def confirms(self, predicted_class: int) -> bool:
-        """Whether it says that the classifier's prediction there is a bug."""
+        """Tell whether the label says that the classifier's prediction is a bug."""
         return self.label is not None and self.label != predicted_class
 
 
+OPEN_STATES = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
+"""States of regions that want answers."""
+
 NOT_OPENED = RegionLabel(RegionState.REGION_STATE_UNLABELED, None, 0, 0)
-"""Of a region that is published, and not yet open to annotators."""
+"""State of a region that is published and not yet open to annotators."""
 
 
 def read_states(reply: Sequence[bytes]) -> dict[int, RegionLabel]:

@@ -1,4 +1,4 @@
--- Gives a place back unanswered.
+-- Gives a task back unanswered.
 --
 -- ARGV  1 number   2 token
 -- Returns {outcome, state}: released, missing, lost.

@@ -1,4 +1,4 @@
--- Gives a place back for good; the same again is answered like the first.
+-- Gives a task back for good. A repeated call gets the first answer again.
 --
 -- ARGV  1 number   2 token   3 reason
 -- Returns {outcome, state}: skipped, missing, lost.
@@ -15,7 +15,7 @@ end
 local at = position(task.leases, 'token', token)
 if not at then return {'lost', 0} end
 local skip = {token = token, annotator = end_lease(number, task, at).annotator, reason = reason, time_ms = now_ms}
-skip.state = task.gold and UNLABELED or (standing(task))
+skip.state = task.gold and UNLABELED or (labeling_state(task))
 table.insert(task.skips, skip)
 write_task(number, task)
 return {'skipped', skip.state}

@@ -1,6 +1,6 @@
--- Reads where the labeling of all regions stands.
+-- Returns the labeling state of all regions.
 --
--- ARGV  1 "freeze": marks the decided ones as used, so that their answers stay; "": only reads
+-- ARGV  1 "freeze" marks the decided regions as used, so that their answers stay; "" only reads
 -- Returns a list: region number, "state:answers:wanted:label:for:votes", ...
 
 local states = redis.call('HGETALL', STATES)

@@ -1,4 +1,4 @@
--- Counts an answer and ends its lease; the same again is answered like the first.
+-- Counts an answer and ends its lease. A repeated call gets the first answer again.
 --
 -- ARGV  1 number   2 token   3 vote   4 note
 -- Returns {outcome, state, answers, wanted}: counted, missing, lost.
@@ -22,7 +22,7 @@ table.insert(task.answers, answer)
 outdate(task)
 remember(lease.annotator, number, true)
 local shown = task.gold and in_disguise(task, lease, {answer}, {}) or task
-local state, wanted = standing(shown)
+local state, wanted = labeling_state(shown)
 answer.reply = {state, #shown.answers, wanted}
 write_task(number, task)
 return {'counted', unpack(answer.reply)}

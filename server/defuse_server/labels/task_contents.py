@@ -1,4 +1,4 @@
-"""What annotators are shown of a task: its sheets, and the names of the classes."""
+"""The parts of a task that annotators see: its sheets, and the names of the classes."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,12 +14,12 @@ from defuse_server.records.resources import Resources
 
 
 async def class_names_of(resources: Resources, audit: Audit) -> list[str]:
-    """Return the names of the classes, in the order of the labels; raises NotFound (the dataset)."""
+    """Return the names of the classes, in the order of the labels. Raises `NotFound` (the dataset)."""
     return list(cast("Dataset", await resources.get(audit.dataset)).class_names)
 
 
 async def published(redis: Redis, audit: str, numbers: Sequence[int]) -> list[Region]:
-    """Read regions as the search found them, of which only what annotators may see goes further."""
+    """Return regions as the search found them. Pass on only what annotators may see."""
     bodies: dict[int, bytes | None] = {}
     for key, few in (
         (redis_keys.regions(audit), [number for number in numbers if not is_gold(number)]),

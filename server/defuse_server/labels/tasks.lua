@@ -3,10 +3,10 @@
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label:for:votes"
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
 --       5 set: numbers of regions whose label a correction or a split used
---       6 set: "number:annotator" of those who have had it,
---       "again:number:annotator" of those who gave a gold task back
+--       6 set: "number:annotator" for tasks that an annotator has had,
+--       "again:number:annotator" for gold tasks that an annotator gave back
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
---       9 hash, audit -> time of the last change that no worker has judged   10 set: names of regions to be split
+--       9 hash, audit -> time of the last change that waits for an estimate   10 set: names of regions to be split
 --       11 hash: the audit's record
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
@@ -16,14 +16,14 @@
 --          "answers": [{"token", "annotator", "vote", "note", "lease_ms" (0: imported), "time_ms", "reply"}],
 --          "skips": [{"token", "annotator", "reason", "time_ms"}],
 --          "verdict": {"version", "vote"} (dawid_skene only)}
--- with vote "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell"; `reply` is what the annotator was answered;
--- `version` counts the changes of the answers. A verdict is the worker's, of the answers of its version: a vote, ""
--- (ask one more), or "majority". A gold task has places for everyone, and stands in neither 2 nor 3. It is shown as if
--- it had the answers of the region that would have come in its place: the votes in its lease's list "like".
+-- A vote is "0", "1", ... (a class), "mixed", "invalid" or "cannot_tell". `reply` is what the annotator was answered.
+-- `version` counts the changes of the answers. "verdict" holds the worker's consensus estimate for the answers of that
+-- version: a vote, "" (ask one more annotator), or "majority". A gold task has a place for everyone, so it is in neither
+-- 2 nor 3. It looks as if it had the answers of the region in whose place it came: the votes in its lease's list "like".
 
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local SEEN, HISTORY, GOLD, UNJUDGED, MIXED_ONES = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local SEEN, HISTORY, GOLD, ESTIMATES_DUE, TO_SPLIT = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
 -- Numbers of defuse.v1.RegionState.
 local UNLABELED, LEASED, LABELED, MIXED, INVALID, SET_ASIDE = 1, 2, 3, 4, 5, 6
 
@@ -35,7 +35,7 @@ local function read_task(number)
   return text and cjson.decode(text)
 end
 
--- How many vote, how many for each answer, and which is the most frequent ('' without votes).
+-- Returns the number of votes, the number for each answer, and the most frequent answer ('' without votes).
 local function tally(answers)
   local votes, counts, leader = 0, {}, ''
   for _, answer in ipairs(answers) do
@@ -48,7 +48,8 @@ local function tally(answers)
   return votes, counts, leader
 end
 
--- The vote of more than half of those who vote, or ''. Where more than half can't tell, one more shall be asked.
+-- Returns the vote that more than half of the voters gave, or ''. If more than half of the annotators can't tell, one more
+-- is asked first.
 local function majority(task)
   local votes, counts, leader = tally(task.answers)
   if 2 * (counts[leader] or 0) <= votes then return '' end
@@ -56,7 +57,7 @@ local function majority(task)
   return leader
 end
 
--- The vote that decides; '' where none does; nil where the worker has not judged these answers.
+-- Returns the vote that decides, '' if none does, or nil if no worker has estimated these answers yet.
 local function decision(task)
   if task.method ~= 'dawid_skene' then return majority(task) end
   local verdict = task.verdict
@@ -65,12 +66,12 @@ local function decision(task)
   return verdict.vote
 end
 
--- The state, how many answers are wanted in all so far, and the vote that decided ('' where none did). A function of
--- the answers and leases alone: an answer that is taken back leaves no trace.
-local function standing(task)
+-- Returns the state, the number of answers wanted so far, and the vote that decided ('' if none did). It depends on the
+-- answers and leases alone, so an answer that is taken back leaves no trace.
+local function labeling_state(task)
   local count = #task.answers
   if count < task.wanted then return #task.leases > 0 and LEASED or UNLABELED, task.wanted, '' end
-  -- Who holds a lease may still answer; nothing is decided behind their back.
+  -- An annotator who holds a lease may still answer, so nothing is decided before that.
   if #task.leases > 0 then return LEASED, count + #task.leases, '' end
   local vote = decision(task)
   if not vote then return UNLABELED, count, '' end
@@ -79,7 +80,7 @@ local function standing(task)
   return states[vote] or LABELED, count, vote
 end
 
--- A gold task as an annotator shall see it, beside the answers and leases that are given.
+-- Returns a gold task as an annotator sees it, with the given answers and leases.
 local function in_disguise(task, lease, answers, leases)
   local shown = {wanted = task.wanted, limit = task.limit, method = task.method, version = 1}
   shown.answers, shown.leases = {}, leases
@@ -88,21 +89,21 @@ local function in_disguise(task, lease, answers, leases)
   return shown
 end
 
--- Tells who waits for it that a region was decided, or is open again.
+-- Publishes that a region was decided, or that it is open again.
 local function notice(number, state)
   local before = tonumber((redis.call('HGET', STATES, number) or '0'):match('^%d+'))
   if state == before or (state < LABELED and before < LABELED) then return end
   local name = AUDIT .. '/regions/' .. number
-  if state == MIXED then redis.call('SADD', MIXED_ONES, name) end
-  if before == MIXED then redis.call('SREM', MIXED_ONES, name) end
+  if state == MIXED then redis.call('SADD', TO_SPLIT, name) end
+  if before == MIXED then redis.call('SREM', TO_SPLIT, name) end
   redis.call('PUBLISH', CHANGED, name)
 end
 
--- Returns the state and how many answers are wanted; of a gold task those of a region that nobody has answered.
+-- Returns the state and the number of answers wanted. A gold task returns those of a region without answers.
 local function write_task(number, task)
   redis.call('HSET', TASKS, number, cjson.encode(task))
   if task.gold then return UNLABELED, task.wanted end
-  local state, wanted, vote = standing(task)
+  local state, wanted, vote = labeling_state(task)
   local votes, counts, leader = tally(task.answers)
   local agreeing = counts[vote ~= '' and vote or leader] or 0
   local label = state == LABELED and vote or ''
@@ -117,37 +118,37 @@ local function write_task(number, task)
   return state, wanted
 end
 
--- After the answers changed.
+-- Call this after the answers have changed.
 local function outdate(task)
   task.version = task.version + 1
-  if task.method == 'dawid_skene' then redis.call('HSET', UNJUDGED, AUDIT, time[1] .. '.' .. time[2]) end
+  if task.method == 'dawid_skene' then redis.call('HSET', ESTIMATES_DUE, AUDIT, time[1] .. '.' .. time[2]) end
 end
 
--- Where in a list of leases, answers or skips an entry has this value; nil where none has.
+-- Returns the position of the entry with this value in a list of leases, answers or skips, or nil.
 local function position(entries, field, value)
   for i, entry in ipairs(entries) do
     if entry[field] == value then return i end
   end
 end
 
--- Ends a lease, and returns it. Its annotator does not get the task again.
+-- Ends a lease and returns it. Its annotator does not get the task again.
 local function end_lease(number, task, at)
   redis.call('ZREM', LEASES, number .. ':' .. task.leases[at].token)
   return table.remove(task.leases, at)
 end
 
--- Lets an annotator have a task again: a gold one at once, as happens with the region that has the largest harm.
+-- Lets an annotator have a task again. A gold task comes next, as the region with the largest harm would.
 local function hand_back(number, task, annotator)
   redis.call('SREM', SEEN, number .. ':' .. annotator)
   if task.gold then redis.call('SADD', SEEN, 'again:' .. number .. ':' .. annotator) end
 end
 
--- Ends a lease of which nothing came.
+-- Ends a lease without an answer.
 local function take_back(number, task, at)
   hand_back(number, task, end_lease(number, task, at).annotator)
 end
 
--- Changes the list of what an annotator answered, the last one last.
+-- Updates the list of the tasks that an annotator answered. The latest is last.
 local function remember(annotator, number, answered)
   local numbers = cjson.decode(redis.call('HGET', HISTORY, annotator) or '[]')
   for i = #numbers, 1, -1 do
@@ -157,7 +158,7 @@ local function remember(annotator, number, answered)
   redis.call('HSET', HISTORY, annotator, #numbers > 0 and cjson.encode(numbers) or '[]')
 end
 
--- First of all in every script: a lease that is over is nobody's, whoever looks.
+-- Every script begins by taking back the leases that have ended.
 for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now_ms)) do
   local number, token = entry:match('^(%d+):(.*)$')
   local task = read_task(number)

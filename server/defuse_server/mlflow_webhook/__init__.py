@@ -1,1 +1,1 @@
-"""Receives MLflow's webhooks and gates each new version: its own process, and a client of the service."""
+"""Receives MLflow's webhooks and gates each new version. It is a process and a client of its own."""

@@ -1,4 +1,4 @@
--- Takes a delivery in, once.
+-- Accepts a delivery once.
 --
 -- KEYS  1 sorted set: deliveries   2 hash: events   3 sorted set: what is due
 -- ARGV  1 id   2 JSON of the event   3 how long an id is remembered, in ms

@@ -1,4 +1,4 @@
-"""What MLflow speaks to: it gets 202 only once the event can't be lost any more."""
+"""Receives MLflow's webhooks. MLflow gets 202 only once the event can no longer be lost."""
 
 import json
 import time
@@ -28,7 +28,7 @@ class _Refused(Exception):
 
 
 def create_app(inbox: Inbox, secret: str) -> Starlette:
-    """The receiver of webhooks that are signed with `secret`."""
+    """Return the receiver of webhooks that are signed with `secret`."""
 
     async def receive(request: Request) -> Response:
         try:
@@ -55,10 +55,10 @@ async def _received(request: Request, inbox: Inbox, secret: str) -> Response:
     try:
         accepted = await inbox.accept(delivery, event)
     except UNREACHABLE:
-        # MLflow tries again with the same id, which is not taken yet.
-        raise _Refused(503, "the store of events can't be reached; send it again") from None
+        # MLflow sends it again with the same id, which was not accepted yet.
+        raise _Refused(503, "the store of events can't be reached: send it again") from None
     if not accepted:
-        raise _Refused(400, f"the delivery {delivery} came before; nothing was started again")
+        raise _Refused(400, f"the delivery {delivery} came before: nothing was started again")
     _log.info("webhook.accepted", delivery=delivery, model=event.model, version=event.version)
     return JSONResponse({"status": "accepted"}, 202)
 
@@ -73,14 +73,14 @@ async def _read(request: Request) -> bytes:
 
 
 def _parsed(body: bytes) -> Event | None:
-    """The version that was created; None where the event is another."""
+    """Return the version that was created, or None for other events."""
     try:
         content: Any = json.loads(body)
         if (content["entity"], content["action"]) != ("model_version", "created"):
             return None
         model, version = content["data"]["name"], content["data"]["version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _Refused(400, f"expected an event of MLflow's, got something else: {error!r}") from None
+        raise _Refused(400, f"expected an event from MLflow, got something else: {error!r}") from None
     for name in (model, version):
         if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
             raise _Refused(400, "expected data.name and data.version as text")

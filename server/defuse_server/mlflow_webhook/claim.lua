@@ -1,8 +1,8 @@
--- Leases the event that is due longest.
+-- Leases the event that has been due longest.
 --
 -- KEYS  1 hash: events   2 sorted set: what is due
 -- ARGV  1 the lease in ms
--- Returns {id, JSON of the event}, or nil where nothing is due.
+-- Returns {id, JSON of the event}, or nil if nothing is due.
 
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,4 +1,4 @@
-"""Gates the versions of accepted events, one after the other, and never gives up on who is only down."""
+"""Gates the versions of accepted events, one after the other. It waits for servers that are down."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -19,10 +19,10 @@ from defuse.errors import (
     Unauthenticated,
     Unavailable,
 )
-from defuse.registries.errors import AliasMoved, RegistryError, RegistryUnavailable
-from defuse.registries.gate import gate
-from defuse.registries.registry import Registry
-from defuse.registries.request import GateRequest
+from defuse.model_registries.errors import AliasMoved, RegistryError, RegistryUnavailable
+from defuse.model_registries.gate import gate
+from defuse.model_registries.registry import Registry
+from defuse.model_registries.request import GateRequest
 
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.mlflow_webhook.inbox import Claimed, Event, Inbox
@@ -30,12 +30,12 @@ from defuse_server.mlflow_webhook.inbox import Claimed, Event, Inbox
 FIRST_DELAY_S: Final = 1.0
 LARGEST_DELAY_S: Final = 300.0
 FAILURES_MAX: Final = 5
-"""So often a version may fail for a reason that is neither its own nor somebody's being down."""
+"""A version is given up after this many unexpected errors."""
 _POLL_S: Final = 0.5
 _REASON_CHARACTERS: Final = 2000
 
 _DOWN = (Unavailable, DeadlineExceeded, RegistryUnavailable, Unauthenticated, PermissionDenied)
-"""Nobody there, or not for us: the operator puts it right, and the version is gated then."""
+"""A server is down, or refuses the credentials. The version is gated once that is repaired."""
 _REFUSED = (
     RegistryError,
     ArgumentError,
@@ -45,14 +45,14 @@ _REFUSED = (
     JobFailed,
     JobCancelled,
 )
-"""The version, its model's tags or what these name can't be gated as they are."""
+"""The version, its model's tags, or the resources in these tags make gating impossible."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class _Later:
-    """An event that is not done with."""
+    """An event that must be handled again."""
 
     event: Event
     delay_s: float
@@ -67,7 +67,7 @@ class Gating:
         self._client = client
 
     async def run(self) -> None:
-        """For ever: gate what is due, first what an earlier process left."""
+        """Gate what is due until cancelled, beginning with what an earlier process left."""
         while True:
             try:
                 claimed = await self._inbox.claim()
@@ -91,13 +91,13 @@ class Gating:
                 await self._inbox.postpone(claimed, later.event, later.delay_s)
 
     async def _later(self, event: Event) -> _Later | None:
-        """Gate the version; None where it is done with, for good or ill."""
+        """Gate the version. Returns None if it is done, with or without success."""
         try:
             _log.info("webhook.gated", outcome=await self._gated(event))
         except _DOWN as error:
             return _put_off(event, error)
         except AliasMoved as error:
-            # Another version was promoted meanwhile: this one has to beat that one now.
+            # Another version was promoted meanwhile: it is the new baseline.
             _log.info("webhook.again", reason=str(error))
             return _Later(replace(event, tries=0), 0.0)
         except UNREACHABLE:

@@ -1,4 +1,4 @@
-"""Events that were accepted and are not done, in Redis: they outlive the process."""
+"""Accepted events that are not done, in Redis. They survive the process."""
 
 import asyncio
 import contextlib
@@ -28,22 +28,22 @@ class Event:
     tries: int = 0
     """How often it was put off."""
     failures: int = 0
-    """How many of these were nobody's being down."""
+    """How often an unexpected error was the reason."""
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """An event that this process has for a lease."""
+    """An event that this process has leased."""
 
     delivery: str
     event: Event
 
 
 class Inbox:
-    """Takes events in once, and hands each out until it is done.
+    """Accepts events once, and leases each until it is done.
 
-    Where a process was paused past its lease another has its event, too. Both then come to the same
-    evaluation and write the same: a gate is safe to repeat.
+    If a process is paused past its lease, another gets the event, too. Both come to the same evaluation and
+    write the same tags, so a gate is safe to repeat.
     """
 
     def __init__(self, redis: Redis, *, lease_s: float) -> None:
@@ -54,12 +54,12 @@ class Inbox:
         self._postpone = Script(redis, _HERE / "postpone.lua")
 
     async def accept(self, delivery: str, event: Event) -> bool:
-        """Store an event; False where the delivery came before. What returned survives a crash."""
+        """Store an event; it survives a crash. Returns False if the delivery came before."""
         where = [keys.WEBHOOK_DELIVERIES, keys.WEBHOOK_EVENTS, keys.WEBHOOK_DUE]
         return bool(await self._accept(where, [delivery, json.dumps(asdict(event)), 1000 * REMEMBERED_S]))
 
     async def claim(self) -> Claimed | None:
-        """Lease what is due; None where nothing is."""
+        """Lease an event that is due, or return None."""
         answer = await self._claim([keys.WEBHOOK_EVENTS, keys.WEBHOOK_DUE], [self._lease_ms])
         if answer is None:
             return None
@@ -76,11 +76,11 @@ class Inbox:
             await cancel_and_wait(renewing)
 
     async def postpone(self, claimed: Claimed, event: Event, delay_s: float) -> None:
-        """Put it off, as it now is."""
+        """Make the event due again after a delay, with its new counts."""
         await self._due_in(claimed, round(1000 * delay_s), json.dumps(asdict(event)))
 
     async def finish(self, claimed: Claimed) -> None:
-        """Forget it: it is done."""
+        """Remove an event that is done."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.zrem(keys.WEBHOOK_DUE, claimed.delivery)
             pipe.hdel(keys.WEBHOOK_EVENTS, claimed.delivery)

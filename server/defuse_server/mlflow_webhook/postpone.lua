@@ -1,8 +1,8 @@
--- Says when an event is due again, unless it is done.
+-- Sets when an event is due again, unless it is done.
 --
 -- KEYS  1 hash: events   2 sorted set: what is due
--- ARGV  1 id   2 in how many ms   3 the event's new JSON, or empty: as it is
--- Returns 1, or 0 where it is done.
+-- ARGV  1 id   2 in how many ms   3 the event's new JSON, or empty to keep it
+-- Returns 1, or 0 if it is done.
 
 if not redis.call('ZSCORE', KEYS[2], ARGV[1]) then return 0 end
 local time = redis.call('TIME')

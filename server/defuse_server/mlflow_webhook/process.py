@@ -1,4 +1,4 @@
-"""The process: a server of webhooks, and the gating of what came."""
+"""The process of `defuse-server mlflow-webhook`: a server of webhooks, and the gating of versions."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import sys
 
 import structlog
 from defuse.aio import AsyncClient
-from defuse.registries.mlflow import MlflowRegistry
+from defuse.model_registries.mlflow import MlflowRegistry
 
 from defuse_server.errors import BackendUnavailable
 from defuse_server.host import listen
@@ -24,9 +24,9 @@ _log = structlog.get_logger(__name__)
 
 
 async def serve_webhook(settings: Settings) -> None:
-    """Receive and gate until SIGTERM or SIGINT; a gate under way goes on at the next start.
+    """Receive and gate until SIGTERM or SIGINT. A gate under way continues at the next start.
 
-    Raises UnsafeListen, BackendUnavailable, OSError, and RegistryError without MLflow's client or address.
+    Raises `UnsafeListen`, `BackendUnavailable`, `OSError`, and `RegistryError` without MLflow's client.
     """
     address = settings.mlflow_webhook_address
     listen.check(settings, address, signed=True)
@@ -60,7 +60,7 @@ async def serve_webhook(settings: Settings) -> None:
         if gating.done():
             gating.result()
         if not stop.is_set():
-            raise BackendUnavailable("the embedded Valkey ended. Start again: what was accepted is kept")
+            raise BackendUnavailable("the embedded Valkey ended. Start again: all accepted events are kept")
         _log.info("stopping")
 
 

@@ -1,1 +1,1 @@
-"""What the pages and the reports draw alike: figures in words, a correction's curve, a region's card."""
+"""What the pages and the reports show alike: figures, checks, a correction's curve, a region's card."""

@@ -1,22 +1,14 @@
-"""The checks in words: what was measured, by how much it misses, what would make it pass."""
-
-from __future__ import annotations
+"""The checks in words: the measured value, the bound, and what would make the check pass."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final
 
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_FAIL,
-    VERDICT_PASS,
-    Check,
-    Evaluation,
-    Verdict,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.names import parse_region_name
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
 
 TONES: Final = {"PASS": "good", "FAIL": "bad"}
 _TITLES: Final = {
@@ -29,13 +21,14 @@ _TITLES: Final = {
     "annotator_agreement": "Agreement of the annotators",
     "audit_age": "Age of the audit, in days",
 }
-_ORDER: Final = {VERDICT_FAIL: 0, VERDICT_PASS: 2}
-"""What is neither stands between."""
+_SUBJECTS: Final = {"harm share": "share of the misread inputs"}
+_ORDER: Final = {pb.VERDICT_FAIL: 0, pb.VERDICT_PASS: 2}
+"""INCONCLUSIVE comes between the two."""
 
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One check; or several that pass, folded, of which `value` and `interval` give the range."""
+    """One check, or several passing checks in one line with the range of their values."""
 
     title: str
     subject: str
@@ -44,33 +37,35 @@ class CheckLine:
     interval: str
     bound: str
     distance: str
-    """By how much the value misses the bound; empty where it does not."""
+    """By how much the value misses the bound, or empty."""
     explanation: str
     remedy: str
 
     @property
     def tone(self) -> str:
-        """How the verdict is meant: good, bad or open."""
+        """The tone of the verdict: good, bad or open."""
         return TONES.get(self.verdict, "open")
 
 
-def standing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
-    """Those that do not pass, FAIL first, each with the largest miss of its check first."""
-    against = [check for check in evaluation.checks if check.verdict != VERDICT_PASS]
+def not_passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+    """Return the checks that do not pass, FAIL first, then by how much they miss their bounds."""
+    against = [check for check in evaluation.checks if check.verdict != pb.VERDICT_PASS]
     against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))
     return [_line(check, evaluation, class_names) for check in against]
 
 
-def passing(evaluation: Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
-    """Those that pass, in their order."""
+def passing(evaluation: pb.Evaluation, class_names: Sequence[str]) -> list[CheckLine]:
+    """Return the checks that pass."""
     return [
-        _line(check, evaluation, class_names) for check in evaluation.checks if check.verdict == VERDICT_PASS
+        _line(check, evaluation, class_names)
+        for check in evaluation.checks
+        if check.verdict == pb.VERDICT_PASS
     ]
 
 
-def folded(evaluation: Evaluation, class_names: Sequence[str], most: int = 3) -> list[CheckLine]:
-    """Those that pass, where more than `most` of one check are one line."""
-    passed = [check for check in evaluation.checks if check.verdict == VERDICT_PASS]
+def folded(evaluation: pb.Evaluation, class_names: Sequence[str], most: int = 3) -> list[CheckLine]:
+    """Return the checks that pass. More than `most` of one kind become one line."""
+    passed = [check for check in evaluation.checks if check.verdict == pb.VERDICT_PASS]
     lines: list[CheckLine] = []
     for _, group in groupby(passed, key=lambda check: check.check):
         family = list(group)
@@ -81,18 +76,18 @@ def folded(evaluation: Evaluation, class_names: Sequence[str], most: int = 3) ->
     return lines
 
 
-def verdict_word(verdict: Verdict) -> str:
-    """`PASS`, `FAIL` or `INCONCLUSIVE`; a number for one that has no name yet."""
+def verdict_word(verdict: pb.Verdict) -> str:
+    """Return `PASS`, `FAIL` or `INCONCLUSIVE`, or the number of an unknown verdict."""
     number = int(verdict)
-    return Verdict.Name(verdict).removeprefix("VERDICT_") if number in Verdict.values() else str(number)
+    return pb.Verdict.Name(verdict).removeprefix("VERDICT_") if number in pb.Verdict.values() else str(number)
 
 
 def title_of(check: str) -> str:
-    """A check's name for people."""
+    """Return a check's name for people."""
     return _TITLES.get(check, check.replace("_", " "))
 
 
-def _line(check: Check, evaluation: Evaluation, class_names: Sequence[str]) -> CheckLine:
+def _line(check: pb.Check, evaluation: pb.Evaluation, class_names: Sequence[str]) -> CheckLine:
     return CheckLine(
         title=title_of(check.check),
         subject=_subject(check.subject, evaluation, class_names),
@@ -106,7 +101,7 @@ def _line(check: Check, evaluation: Evaluation, class_names: Sequence[str]) -> C
     )
 
 
-def _family(family: Sequence[Check]) -> CheckLine:
+def _family(family: Sequence[pb.Check]) -> CheckLine:
     values = [check.value for check in family]
     bounds = {_bound(check) for check in family}
     return CheckLine(
@@ -122,8 +117,9 @@ def _family(family: Sequence[Check]) -> CheckLine:
     )
 
 
-def _subject(subject: str, evaluation: Evaluation, class_names: Sequence[str]) -> str:
-    """`class 3 (cow)`, `region 5 (shows cat, read as dog)`; what has another form stays as it is."""
+def _subject(subject: str, evaluation: pb.Evaluation, class_names: Sequence[str]) -> str:
+    """Return `class 3 (cow)` or `region 5 (shows cat, read as dog)`. Other subjects stay as they are."""
+    subject = _SUBJECTS.get(subject, subject)
     kind, _, rest = subject.partition(" ")
     if kind == "class" and rest.isdecimal() and int(rest) < len(class_names):
         return f"{subject} ({class_names[int(rest)]})"
@@ -134,11 +130,11 @@ def _subject(subject: str, evaluation: Evaluation, class_names: Sequence[str]) -
     return f"region {parse_region_name(subject)[1]} (shows {shows}, read as {read})"
 
 
-def _miss(check: Check) -> float:
+def _miss(check: pb.Check) -> float:
     return check.bound - check.value if check.at_least else check.value - check.bound
 
 
-def _bound(check: Check) -> str:
+def _bound(check: pb.Check) -> str:
     return f"{'≥' if check.at_least else '≤'} {number(check.bound)}"
 
 
@@ -147,5 +143,5 @@ def _range(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """Four digits, with a proper minus."""
+    """Return a number in four digits, with a proper minus."""
     return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")

@@ -1,1 +1,1 @@
-"""A resource's life in Redis: made, read, listed, watched, deleted."""
+"""Resources in Redis: creating, reading, listing, watching and deleting them."""

@@ -1,4 +1,4 @@
-"""Tells those who wait in this process that a resource changed, over one connection for all of them."""
+"""Notifies waiting tasks of this process that a resource changed, over one connection."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _MESSAGE_PATIENCE_S = 5.0
 
 
 class Changes:
-    """The channel `CHANGED`, handed out by name. It listens while somebody waits."""
+    """The channel `CHANGED`, split by name. It listens while a task waits."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -26,10 +26,10 @@ class Changes:
 
     @contextlib.contextmanager
     def subscribed(self, name: str) -> Generator[asyncio.Event]:
-        """Give an event that is set whenever the resource changes.
+        """Yield an event that is set whenever the resource changes.
 
-        Clear it, read the resource, then wait for it: no change is missed. Wait with a timeout, and read
-        again: while Redis can't be reached, nobody sets it.
+        Clear the event, read the resource, then wait for the event: that misses no change. Wait with a
+        timeout and read again, because nothing sets the event while Redis can't be reached.
         """
         event = asyncio.Event()
         self._waiting.setdefault(name, set()).add(event)
@@ -46,12 +46,12 @@ class Changes:
                 self._stop_listening()
 
     async def aclose(self) -> None:
-        """Wait until the connection is given back; before its Redis client is closed."""
+        """Release the connection. Call this before you close the Redis client."""
         self._stop_listening()
         await cancel_and_wait(*self._ending)
 
     def _stop_listening(self) -> None:
-        # Forgotten at once: who comes while it ends needs another.
+        # Forgotten at once: a subscriber that comes while it ends needs another one.
         task, self._listening = self._listening, None
         if task is not None:
             self._ending.add(task)
@@ -67,7 +67,7 @@ class Changes:
     async def _listen_once(self) -> None:
         async with self._redis.pubsub(ignore_subscribe_messages=True) as channel:
             await channel.subscribe(redis_keys.CHANGED)
-            # Whatever changed before the subscription stood.
+            # They may have changed before the subscription began.
             for name in list(self._waiting):
                 self._wake(name)
             while self._is_listening():
@@ -76,7 +76,7 @@ class Changes:
                     self._wake(cast("bytes", message["data"]).decode())
 
     def _is_listening(self) -> bool:
-        """Whether this task is still wanted: see `host.cancellation`."""
+        """Tell whether this task is still wanted; see `host.cancellation`."""
         return self._listening is asyncio.current_task()
 
     def _wake(self, name: str) -> None:

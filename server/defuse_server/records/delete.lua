@@ -1,10 +1,10 @@
--- Deletes a resource that nobody refers to, with all that belongs to it.
+-- Deletes a resource that no other refers to, with everything that belongs to it.
 --
 -- KEYS  1 hash: the resource   2 sorted set: the collection's index   3 sorted set: the queue
---       4 set: its referrers   5... sets: the referrers of those that it refers to (ARGV[3] of them),
---       then any type: what belongs to it
+--       4 set: its referrers   5... sets: the referrers of the resources that it refers to (ARGV[3] of them),
+--       then keys of any type that belong to it
 -- ARGV  1 name   2 channel of changes   3 how many resources it refers to
---       4... the states in which it may be deleted; none: any
+--       4... the states in which it may be deleted (none given: in any state)
 -- Returns {outcome, detail}: deleted, missing, state (the present one), used (its referrers...).
 
 local state = redis.call('HGET', KEYS[1], 'state')

@@ -1,4 +1,4 @@
--- What all job scripts share. KEYS[1] is the resource's hash (see redis_keys.py).
+-- The beginning of all job scripts. KEYS[1] is the resource's hash (see redis_keys.py).
 
 local CHANGED = 'defuse:changed'
 
@@ -11,7 +11,7 @@ local function number_of(field)
   return tonumber(redis.call('HGET', KEYS[1], field) or '0')
 end
 
--- States of jobs and of registrations share numbers, so a script is told which ones are not final: '1,2,5'.
+-- States of jobs and of registrations share numbers, so each script is told which states are not final: '1,2,5'.
 local function contains(states, state)
   for number in string.gmatch(states, '%d+') do
     if tonumber(number) == state then
@@ -21,7 +21,7 @@ local function contains(states, state)
   return false
 end
 
--- The fence: only the newest attempt of a job that has not ended may write.
+-- The fence: only the newest attempt at a job that has not ended may write.
 local function owns(attempt, unfinished)
   return contains(unfinished, number_of('state')) and number_of('attempt') == tonumber(attempt)
 end

@@ -1,4 +1,4 @@
-"""The kinds of resources: what messages they are, and how their states run."""
+"""The kinds of resources: their messages and their states."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, RegistrationState, Vae, VaeTraining
 from google.protobuf.message import Message
 
-from defuse_server.names import SPLITS, collection_of
+from defuse_server.names import REGION_SPLITS, collection_of
 
-JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", SPLITS)
-"""The collections of long work, with a JobState and a Progress; the others have a RegistrationState."""
+JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", REGION_SPLITS)
+"""Collections of jobs, with a JobState and a Progress. The others have a RegistrationState."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Kind:
 
     @property
     def is_job(self) -> bool:
-        """Whether its resources are long work, with a JobState and a Progress."""
+        """Tell whether its resources are jobs, with a JobState and a Progress."""
         return self.collection in JOB_COLLECTIONS
 
 
@@ -55,7 +55,7 @@ KINDS = (
     _job("corrections", Correction),
     _job("evaluations", Evaluation),
     _job("vaeTrainings", VaeTraining),
-    _job(SPLITS, RegionSplit),
+    _job(REGION_SPLITS, RegionSplit),
 )
 
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}
@@ -63,7 +63,7 @@ _BY_TYPE: dict[type[Message], Kind] = {kind.message_type: kind for kind in KINDS
 
 
 def kind_of(name: str) -> Kind:
-    """Return the kind of the resource with this name; raises InvalidRequest."""
+    """Return the kind of the resource with this name. Raises `InvalidRequest`."""
     return _BY_COLLECTION[collection_of(name)]
 
 

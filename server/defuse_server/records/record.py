@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
 from defuse.v1.correction_service_pb2 import Correction
@@ -14,17 +14,19 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 from defuse_server.records.kinds import kind_of
 
 Resource = Classifier | Vae | Dataset | Audit | RegionSplit | Correction | Evaluation | VaeTraining
+R = TypeVar("R", Classifier, Vae, Dataset, Audit, Correction, Evaluation, VaeTraining)
+"""A kind of resource that callers create."""
 Job = Audit | RegionSplit | Correction | Evaluation | VaeTraining
 
 JOB_RECORD = Path(__file__).with_name("job_record.lua")
-"""What all scripts on the record of a job begin with."""
+"""The beginning of every script that works on the record of a job."""
 _WORKED_ON = (JobState.JOB_STATE_RUNNING, JobState.JOB_STATE_CANCELLING)
 _COUNTS = ("candidate_count", "misclassification_count", "region_count")
 
 
 @dataclass(frozen=True)
 class Record:
-    """A resource, with what the service itself wants to know of it."""
+    """A resource, and what only the service needs to know about it."""
 
     resource: Resource
     revision: int
@@ -33,7 +35,7 @@ class Record:
 
 
 def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_position: int) -> Record:
-    """Compose a record of the hash's fields (see redis_keys), the Redis time and the place in the queue."""
+    """Make a record from its hash's fields (see redis_keys), the Redis time and the place in the queue."""
     kind = kind_of(name)
     resource = cast("Any", kind.message_type.FromString(fields[b"body"]))
     resource.name = name
@@ -58,7 +60,7 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
 
 
 def awaits_audit(evaluation: Evaluation) -> bool:
-    """Whether an evaluation waits for an audit that was made for it, and for its labels."""
+    """Whether an evaluation waits for an audit that was made for it."""
     waits = evaluation.state == JobState.JOB_STATE_QUEUED
     return waits and evaluation.audit_created and not evaluation.input_digest
 

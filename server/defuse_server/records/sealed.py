@@ -1,4 +1,4 @@
-"""Page tokens and cursors: opaque to clients, and refused where this service did not hand them out."""
+"""Seals page tokens and cursors: clients can't read them, and can't make up their own."""
 
 import base64
 import binascii
@@ -16,19 +16,19 @@ _SEAL_BYTES = 12
 
 
 class Sealer:
-    """Seals positions into text; all processes on one Redis share the secret, and open what others sealed."""
+    """Seals positions into text. All processes on one Redis share the secret, and open each other's seals."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._secret: bytes | None = None
 
     async def seal(self, purpose: str, position: str) -> str:
-        """Return text, fit for URLs, that `open` turns back into `position` for the same `purpose` only."""
+        """Return text for URLs that `open` turns back into `position`, for the same `purpose` only."""
         body = position.encode()
         return base64.urlsafe_b64encode(await self._seal(purpose, body) + body).decode().rstrip("=")
 
     async def open(self, purpose: str, text: str) -> str | None:
-        """Return the position in a sealed text; None where it was not sealed here for this purpose."""
+        """Return the position in a sealed text, or None if it was not sealed here for this purpose."""
         try:
             raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         except (binascii.Error, ValueError):

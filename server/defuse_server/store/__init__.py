@@ -1,1 +1,1 @@
-"""Bytes: the artifact store, and the uploads on their way into it."""
+"""The artifact store, and the uploads that fill it."""

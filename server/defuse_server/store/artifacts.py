@@ -1,14 +1,15 @@
-"""Bytes by their digest: models, datasets, chunks, contact sheets; in a folder or an object store."""
+"""Stores bytes under their digest: models, datasets, chunks, contact sheets."""
 
 import asyncio
+import functools
 import hashlib
 import os
 import posixpath
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -18,10 +19,13 @@ from defuse_server.names import artifact_name, is_sha256
 
 _PIECE_BYTES = 1024 * 1024
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class StoredArtifact:
-    """Bytes that are in the store for good."""
+    """Bytes in the store."""
 
     sha256: str
     size_bytes: int
@@ -32,11 +36,28 @@ class StoredArtifact:
         return artifact_name(self.sha256)
 
 
-class ArtifactStore:
-    """Content-addressed, immutable bytes, `artifacts/ab/abcdef...`; the same bytes are stored once.
+def _on_thread(
+    method: "Callable[Concatenate[ArtifactStore, P], T]",
+) -> "Callable[Concatenate[ArtifactStore, P], Coroutine[Any, Any, T]]":
+    """Make a blocking method async: it runs on a thread."""
 
-    `url` is a folder or a URL that fsspec knows. Every file is written under a temporary name and moved: one
-    that exists is whole. All methods raise BackendUnavailable where the store can't be reached.
+    @functools.wraps(method)
+    async def run(store: "ArtifactStore", *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await asyncio.to_thread(method, store, *args, **kwargs)
+        except OSError as error:
+            raise BackendUnavailable(
+                f"the artifact store can't be used: {error.strerror or error}"
+            ) from error
+
+    return run
+
+
+class ArtifactStore:
+    """Content-addressed, immutable bytes in `artifacts/ab/abcdef...`. The same bytes are stored once.
+
+    `url` is a folder or a URL that fsspec knows. Files are written under a temporary name and then moved, so
+    a file that exists is complete. All methods raise `BackendUnavailable` if the store can't be reached.
     """
 
     def __init__(self, url: str) -> None:
@@ -44,51 +65,88 @@ class ArtifactStore:
         self._fs: Any = filesystem
         self._root: str = root
 
-    async def put_file(self, path: Path) -> StoredArtifact:
+    @_on_thread
+    def put_file(self, path: Path) -> StoredArtifact:
         """Store a file's bytes."""
-        return await _on_thread(self._put, lambda: _pieces(path))
+        return self._keep(_pieces(path), _digest(_pieces(path)))
 
-    async def put_bytes(self, data: bytes) -> StoredArtifact:
+    @_on_thread
+    def put_bytes(self, data: bytes) -> StoredArtifact:
         """Store bytes."""
-        return await _on_thread(self._put, lambda: [data])
+        return self._keep([data], _digest([data]))
 
-    async def stat(self, sha256: str) -> StoredArtifact:
-        """Return the artifact with this digest; raises NotFound."""
-        return await _on_thread(self._stat, sha256)
+    @_on_thread
+    def stat(self, sha256: str) -> StoredArtifact:
+        """Return the artifact with this digest. Raises `NotFound`."""
+        return self._stat(sha256)
 
-    async def read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
-        """Return at most `size_bytes` bytes from `offset` on, none at the end; raises NotFound."""
-        return await _on_thread(self._read, sha256, offset, size_bytes)
+    @_on_thread
+    def read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
+        """Return at most `size_bytes` bytes from `offset` on, none at the end. Raises `NotFound`."""
+        return self._read(sha256, offset, size_bytes)
 
-    async def read_whole(self, sha256: str) -> bytes:
-        """Return all bytes of a small artifact; raises NotFound, DigestMismatch where they have changed."""
-        return await _on_thread(self._read_whole, sha256)
+    @_on_thread
+    def read_whole(self, sha256: str) -> bytes:
+        """Return all bytes of a small artifact. Raises `NotFound`, `DigestMismatch` if they have changed."""
+        content = self._read(sha256, 0, -1)
+        came = hashlib.sha256(content).hexdigest()
+        if came != sha256:
+            raise _changed(sha256, came)
+        return content
 
-    async def fetch_to(self, sha256: str, path: Path) -> None:
-        """Write the artifact to a local file, whole or not at all.
+    @_on_thread
+    def fetch_to(self, sha256: str, path: Path) -> None:
+        """Write the artifact to a local file, completely or not at all.
 
-        Raises NotFound, and DigestMismatch where the store's bytes have changed.
+        Raises `NotFound`, `DigestMismatch` if the store's bytes have changed.
         """
-        await _on_thread(self._fetch, sha256, path)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
+        digest = hashlib.sha256()
+        try:
+            with self._fs.open(self._artifact_path(sha256), "rb") as stream, temporary.open("wb") as copy:
+                while piece := stream.read(_PIECE_BYTES):
+                    digest.update(piece)
+                    copy.write(piece)
+            if digest.hexdigest() != sha256:
+                raise _changed(sha256, digest.hexdigest())
+            temporary.replace(path)
+        except FileNotFoundError:
+            raise NotFound(artifact_name(sha256)) from None
+        finally:
+            temporary.unlink(missing_ok=True)
 
-    async def write_part(self, path: str, data: bytes) -> None:
-        """Write a file of an upload that is under way; `path` is relative to the store."""
-        await _on_thread(self._write, self._path(path), [data])
+    @_on_thread
+    def write_part(self, path: str, data: bytes) -> None:
+        """Write a file of an unfinished upload. `path` is relative to the store."""
+        self._write(self._path(path), [data])
 
-    async def compose(self, paths: list[str], sha256: str) -> StoredArtifact:
-        """Store the concatenation of parts under its digest.
+    @_on_thread
+    def compose(self, paths: list[str], sha256: str) -> StoredArtifact:
+        """Store the concatenation of parts under its digest. The parts stay.
 
-        Raises DigestMismatch where it has another than `sha256`; the parts stay either way.
+        Raises `DigestMismatch` if the digest is not `sha256`.
         """
-        return await _on_thread(self._compose, paths, sha256)
+        # Hashed even if the artifact exists: an uploader must have the bytes of the digest it announces.
+        if self._fs.exists(self._artifact_path(sha256)):
+            came = _digest(self._concatenated(paths))
+            if came != sha256:
+                raise _mismatch(sha256, came)
+        return self._keep(self._concatenated(paths), sha256)
 
-    async def remove(self, path: str) -> None:
-        """Remove a part or a folder of parts; does nothing where it is gone."""
-        await _on_thread(self._remove, path)
+    @_on_thread
+    def remove(self, path: str) -> None:
+        """Remove a part or a folder of parts. Does nothing if it does not exist."""
+        full = self._path(path)
+        if self._fs.exists(full):
+            self._fs.rm(full, recursive=True)
 
-    async def folders(self, path: str) -> list[str]:
-        """Return the names of what is in a folder of the store; none where there is no such folder."""
-        return await _on_thread(self._folders, path)
+    @_on_thread
+    def folders(self, path: str) -> list[str]:
+        """Return the names in a folder of the store, none if there is no such folder."""
+        full = self._path(path)
+        if not self._fs.exists(full):
+            return []
+        return [posixpath.basename(entry) for entry in self._fs.ls(full, detail=False)]
 
     def _path(self, path: str) -> str:
         return posixpath.join(self._root, path)
@@ -98,22 +156,11 @@ class ArtifactStore:
             raise NotFound(artifact_name(sha256))
         return self._path(f"artifacts/{sha256[:2]}/{sha256}")
 
-    def _put(self, pieces: Any) -> StoredArtifact:
-        return self._keep(pieces(), _digest(pieces()))
-
     def _keep(self, pieces: Iterable[bytes], sha256: str) -> StoredArtifact:
         path = self._artifact_path(sha256)
         if not self._fs.exists(path):
             self._write(path, pieces, sha256)
         return self._stat(sha256)
-
-    def _compose(self, paths: list[str], sha256: str) -> StoredArtifact:
-        # Hashed even where the artifact is there: who announces a digest must bring its bytes.
-        if self._fs.exists(self._artifact_path(sha256)):
-            came = _digest(self._concatenated(paths))
-            if came != sha256:
-                raise _mismatch(sha256, came)
-        return self._keep(self._concatenated(paths), sha256)
 
     def _concatenated(self, paths: list[str]) -> Iterator[bytes]:
         for path in paths:
@@ -122,7 +169,7 @@ class ArtifactStore:
                     yield piece
 
     def _write(self, path: str, pieces: Iterable[bytes], sha256: str | None = None) -> None:
-        """Write a file in one step; raises DigestMismatch where the bytes have another digest than given."""
+        """Write a file in one step. Raises `DigestMismatch` if the bytes do not have the given digest."""
         self._fs.makedirs(posixpath.dirname(path), exist_ok=True)
         temporary = self._path(f"temporary/{uuid.uuid4().hex}")
         self._fs.makedirs(posixpath.dirname(temporary), exist_ok=True)
@@ -158,40 +205,6 @@ class ArtifactStore:
         except FileNotFoundError:
             raise NotFound(artifact_name(sha256)) from None
 
-    def _read_whole(self, sha256: str) -> bytes:
-        content = self._read(sha256, 0, -1)
-        came = hashlib.sha256(content).hexdigest()
-        if came != sha256:
-            raise _changed(sha256, came)
-        return content
-
-    def _fetch(self, sha256: str, path: Path) -> None:
-        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}")
-        digest = hashlib.sha256()
-        try:
-            with self._fs.open(self._artifact_path(sha256), "rb") as stream, temporary.open("wb") as copy:
-                while piece := stream.read(_PIECE_BYTES):
-                    digest.update(piece)
-                    copy.write(piece)
-            if digest.hexdigest() != sha256:
-                raise _changed(sha256, digest.hexdigest())
-            temporary.replace(path)
-        except FileNotFoundError:
-            raise NotFound(artifact_name(sha256)) from None
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    def _remove(self, path: str) -> None:
-        full = self._path(path)
-        if self._fs.exists(full):
-            self._fs.rm(full, recursive=True)
-
-    def _folders(self, path: str) -> list[str]:
-        full = self._path(path)
-        if not self._fs.exists(full):
-            return []
-        return [posixpath.basename(entry) for entry in self._fs.ls(full, detail=False)]
-
 
 def _pieces(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
@@ -218,11 +231,3 @@ def _changed(sha256: str, came: str) -> DigestMismatch:
         f"file artifacts/{sha256[:2]}/{sha256} from the store and upload the original again",
         figures={"expected": sha256, "got": came},
     )
-
-
-async def _on_thread(call: Any, *arguments: Any) -> Any:
-    """Run a blocking call on a thread, so that the loop goes on."""
-    try:
-        return await asyncio.to_thread(call, *arguments)
-    except OSError as error:
-        raise BackendUnavailable(f"the artifact store can't be used: {error.strerror or error}") from error

@@ -1,4 +1,4 @@
-"""Uploads: bytes that arrive in parts, are kept part by part, and become an artifact when whole."""
+"""Uploads: bytes arrive in parts, and become an artifact once all parts are there."""
 
 import uuid
 from pathlib import Path
@@ -21,16 +21,16 @@ from defuse_server.names import is_sha256, is_uuid4, upload_id
 from defuse_server.store.artifacts import ArtifactStore, StoredArtifact
 
 PART_BYTES = 4 * 1024 * 1024
-"""A good size for a part: the API collects messages up to it before it appends."""
+"""Size of a part: the API collects messages up to this size before it appends them."""
 
 _FOLDER = Path(__file__).parent
 
 
 class Uploads:
-    """The uploads of all clients. One that gets nothing for `ttl_s` seconds is forgotten.
+    """The uploads of all clients. An upload that receives nothing for `ttl_s` seconds is forgotten.
 
-    Redis knows which parts count; one that was written and not committed (its writer was killed in between,
-    or another was faster) is garbage in the upload's folder, and goes with it.
+    Redis knows which parts count. A part that was written but not committed (its writer was killed, or
+    another writer was faster) stays in the upload's folder and is removed with it.
     """
 
     def __init__(self, store: ArtifactStore, redis: Redis, *, max_bytes: int, ttl_s: int) -> None:
@@ -42,15 +42,15 @@ class Uploads:
         self._append = Script(redis, _FOLDER / "uploads_append.lua")
 
     async def begin(self, header: UploadHeader) -> Upload:
-        """Open an upload, or find it again; `artifact` is set in the answer where it is finished already.
+        """Open an upload, or find it again. In the answer, `artifact` is set if the upload is finished.
 
-        Raises InvalidRequest, TooLarge, and OffsetMismatch where `header.offset` is not where it stands.
+        Raises `InvalidRequest`, `TooLarge`, `OffsetMismatch` if `header.offset` is not the committed size.
         """
         self._check(header)
         arguments: list[str | bytes | int] = [header.sha256, header.size_bytes, self._ttl_s]
         if not await self._begin([redis_keys.upload(header.upload)], arguments):
             raise InvalidRequest(
-                [("header.upload", "was opened for other bytes (sha256 or size_bytes): make a new UUID")]
+                [("header.upload", "was opened for other bytes (sha256 or size_bytes): use a new UUID")]
             )
         upload = await self.get(header.upload)
         if not upload.artifact and header.offset != upload.committed_bytes:
@@ -58,16 +58,18 @@ class Uploads:
         return upload
 
     async def append(self, name: str, offset: int, data: bytes) -> Upload:
-        """Keep one part for good: when this returns, `data` survives a crash.
+        """Keep one part: when this returns, `data` survives a crash.
 
-        Every call writes a file: collect messages up to `PART_BYTES` before. What is left when the stream
-        breaks is appended too. Raises InvalidRequest, NotFound, OffsetMismatch, and SizeMismatch where it is
-        more than announced (nothing of `data` is kept then).
+        Every call writes a file, so collect messages up to `PART_BYTES` first. If the stream breaks, append
+        what you have collected.
+
+        Raises `InvalidRequest`, `NotFound`, `OffsetMismatch`, `SizeMismatch` if the upload would exceed its
+        announced size. `data` is not kept then.
         """
         part = f"{offset:020d}-{uuid.uuid4().hex}"
         path = f"{_folder(name)}/{part}"
         await self._store.write_part(path, data)
-        # Written before it is committed: what Redis counts is there.
+        # Written before it is committed, so that every part that Redis counts exists.
         outcome, committed = await self._append(
             [redis_keys.upload(name), redis_keys.upload_parts(name)], [offset, len(data), part, self._ttl_s]
         )
@@ -83,22 +85,22 @@ class Uploads:
         return upload
 
     async def get(self, name: str) -> Upload:
-        """Say how far an upload is; raises InvalidRequest, NotFound."""
+        """Return how far an upload is. Raises `InvalidRequest`, `NotFound`."""
         upload, _ = await self._read(name)
         return upload
 
     async def finish(self, name: str) -> Artifact:
-        """Make the artifact of the parts; a finished upload answers its artifact again.
+        """Make the artifact from the parts. A finished upload returns its artifact again.
 
-        Raises InvalidRequest, NotFound, SizeMismatch (not all bytes are there; they are kept), DigestMismatch
-        (the upload is discarded).
+        Raises `InvalidRequest`, `NotFound`, `SizeMismatch` if bytes are missing (the upload is kept), and
+        `DigestMismatch` if the digest is another (the upload is discarded).
         """
         upload, parts = await self._read(name)
         if not upload.artifact:
             try:
                 await self._compose(upload, parts)
             except BackendUnavailable:
-                # Parts that vanish while they are read were composed by another call of finish.
+                # If parts vanish while they are read, another call of `finish` composed them.
                 if not (await self.get(name)).artifact:
                     raise
         return Artifact(
@@ -108,7 +110,7 @@ class Uploads:
         )
 
     async def sweep(self) -> int:
-        """Remove the parts of forgotten uploads; returns of how many. Run it now and then."""
+        """Remove the parts of forgotten uploads, and return the number of those uploads."""
         swept = 0
         for folder in await self._store.folders("uploads"):
             known = await self._redis.exists(redis_keys.upload(f"uploads/{folder}"))
@@ -118,7 +120,7 @@ class Uploads:
         return swept
 
     async def _read(self, name: str) -> tuple[Upload, list[str]]:
-        """Return the upload and the file names of its parts, as they are at one moment."""
+        """Return the upload and the file names of its parts, read in one transaction."""
         upload_id(name)
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(redis_keys.upload(name))
@@ -147,8 +149,8 @@ class Uploads:
             await self._redis.delete(redis_keys.upload(upload.name), redis_keys.upload_parts(upload.name))
             await self._store.remove(folder)
             raise
-        # The artifact stands before the upload names it, and its parts go last: a crash between any of them
-        # leaves an upload that can be finished again.
+        # The artifact exists before the upload names it, and the parts are removed last, so the upload can
+        # be finished again after a crash at any point.
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hset(redis_keys.upload(upload.name), "artifact", stored.name)
             pipe.delete(redis_keys.upload_parts(upload.name))
@@ -168,7 +170,7 @@ class Uploads:
             raise InvalidRequest(fields)
         if header.size_bytes > self._max_bytes:
             raise TooLarge(
-                f"this server takes uploads of at most {self._max_bytes} bytes, got {header.size_bytes}",
+                f"expected an upload of at most {self._max_bytes} bytes, got {header.size_bytes}",
                 figures={"max_bytes": str(self._max_bytes), "size_bytes": str(header.size_bytes)},
             )
 
@@ -179,7 +181,7 @@ def _folder(name: str) -> str:
 
 def _offset_mismatch(name: str, offset: int, committed: int) -> OffsetMismatch:
     return OffsetMismatch(
-        f"{name} stands at {committed} bytes, the data begins at {offset}: go on from {committed}",
+        f"{name} has {committed} bytes, and the data begins at {offset}: go on from {committed}",
         figures={"committed_bytes": str(committed), "offset": str(offset)},
     )
 

@@ -1,8 +1,8 @@
--- Commits one part of an upload, if it begins where the upload stands.
+-- Commits one part of an upload, if it begins where the upload ends.
 --
 -- KEYS  1 hash: the upload   2 list: its parts
 -- ARGV  1 offset   2 size of the part   3 the part's file name   4 lifetime in s
--- Returns {outcome, committed bytes}: committed, missing, offset (it stands elsewhere), size (too many bytes).
+-- Returns {outcome, committed bytes}: committed, missing, offset (the upload ends elsewhere), size (too many bytes).
 
 local known = redis.call('HMGET', KEYS[1], 'committed_bytes', 'size_bytes', 'artifact')
 if not known[1] then return {'missing', 0} end

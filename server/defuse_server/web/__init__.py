@@ -1,1 +1,1 @@
-"""The web pages: one for annotators, one for those who run audits."""
+"""The web pages: /label for annotators, /audits for people who run audits."""

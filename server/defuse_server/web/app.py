@@ -1,4 +1,4 @@
-"""The pages' addresses."""
+"""The addresses of the pages."""
 
 from pathlib import Path
 from typing import Final
@@ -21,13 +21,13 @@ from defuse_server.web.labeling.tasks import LabelTasks
 from defuse_server.web.problems import PageProblem, answer_http_problem, answer_problem
 from defuse_server.web.rendering import page
 from defuse_server.web.sessions import Sessions
-from defuse_server.web.sign_in import SignIn
+from defuse_server.web.sign_in import SignIn, admitted_only
 
 STATIC: Final = Path(__file__).parent / "static"
 
 
 def create_app(backend: Backend) -> Starlette:
-    """All pages over one backend."""
+    """Return the application with all pages of a backend."""
     settings = backend.settings
     sessions = Sessions(backend.resources.sealer, settings.token)
     sign_in = SignIn(sessions, secure=settings.tls_cert is not None)
@@ -67,14 +67,17 @@ def _label_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
 
 
 def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
-    pages = AuditPages(backend, sessions)
+    pages = AuditPages(backend)
     return [
-        Route("/audits", pages.list),
-        Route("/audits/rows", pages.rows),
-        Route("/audits/{audit}", pages.show),
-        Route("/audits/{audit}/live", pages.live),
-        Route("/audits/{audit}/regions", pages.more),
-        Route("/audits/{audit}/regions/{number:int}/sheet.png", pages.sheet),
+        Route(path, admitted_only(sessions, show))
+        for path, show in (
+            ("/audits", pages.list),
+            ("/audits/rows", pages.rows),
+            ("/audits/{audit}", pages.show),
+            ("/audits/{audit}/live", pages.live),
+            ("/audits/{audit}/regions", pages.more),
+            ("/audits/{audit}/regions/{number:int}/sheet.png", pages.sheet),
+        )
     ]
 
 

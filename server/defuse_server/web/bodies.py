@@ -1,4 +1,4 @@
-"""Reads what pages send: small, of the announced kind, and with the session's token against forgery."""
+"""Reads request bodies of pages. They must be small, of the right type, and bear the session's token."""
 
 import json
 from typing import Any, Final, cast
@@ -14,7 +14,7 @@ LARGEST_BODY_BYTES: Final = 64 * 1024
 
 
 async def read_json(request: Request, sessions: Sessions) -> dict[str, Any]:
-    """The JSON object in a request of a page; raises SignedOut, Forbidden, TooLong, InvalidRequest."""
+    """Return the JSON object of a request. Raises `SignedOut`, `Forbidden`, `TooLong`, `InvalidRequest`."""
     await _check_own(request, sessions, request.headers.get("x-csrf-token", ""))
     body = await _read(request, "application/json")
     try:
@@ -27,7 +27,7 @@ async def read_json(request: Request, sessions: Sessions) -> dict[str, Any]:
 
 
 async def read_form(request: Request, sessions: Sessions) -> dict[str, str]:
-    """The fields of a form; raises SignedOut, Forbidden, TooLong, InvalidRequest."""
+    """Return the fields of a form. Raises `SignedOut`, `Forbidden`, `TooLong`, `InvalidRequest`."""
     body = await _read(request, "application/x-www-form-urlencoded")
     try:
         fields = dict(parse_qsl(body.decode(), max_num_fields=20, errors="strict"))
@@ -38,7 +38,7 @@ async def read_form(request: Request, sessions: Sessions) -> dict[str, str]:
 
 
 def text_of(content: dict[str, Any], field: str) -> str:
-    """A text field; raises InvalidRequest."""
+    """Return a text field. Raises `InvalidRequest`."""
     value = content.get(field, "")
     if not isinstance(value, str):
         raise InvalidRequest([(field, f"expected text, got {type(value).__name__}")])
@@ -46,7 +46,7 @@ def text_of(content: dict[str, Any], field: str) -> str:
 
 
 def texts_of(content: dict[str, Any], field: str, most: int) -> list[str]:
-    """A list of at most `most` texts; raises InvalidRequest."""
+    """Return a list of at most `most` texts. Raises `InvalidRequest`."""
     value: Any = content.get(field, [])
     if not isinstance(value, list) or len(cast("list[Any]", value)) > most:
         raise InvalidRequest([(field, f"expected a list of at most {most} texts")])

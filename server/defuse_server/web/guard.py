@@ -1,4 +1,4 @@
-"""What every request passes: its host, its origin, its session; and what every answer says to browsers."""
+"""Guards every request: its host, origin and session, and the security headers of the answer."""
 
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,10 +26,10 @@ _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """Refuses what comes from other sites, and gives each request the session of its cookie.
+    """Refuses requests from other sites, and gives each request the session of its cookie.
 
-    Without a token the pages trust whoever is on this machine; a foreign name that was made to resolve to it
-    (DNS rebinding) is not.
+    Without a token, the pages trust every user of this machine, but no foreign name that resolves to it (DNS
+    rebinding).
     """
 
     def __init__(self, app: ASGIApp, sessions: Sessions) -> None:
@@ -37,7 +37,7 @@ class Guard:
         self._sessions = sessions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers 403, or hands the request on."""
+        """Answer 403, or pass the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -54,8 +54,8 @@ class Guard:
         host = connection.headers.get("host", "")
         if not self._sessions.asks_for_token and not is_loopback(_with_port(host)):
             return (
-                f"expected a loopback name as host, got {host[:100]!r}: without a token this server "
-                "answers to its own machine alone"
+                f"expected a loopback name as host, got {host[:100]!r}: without a token, this server "
+                "answers only its own machine"
             )
         if method in _SAFE_METHODS:
             return ""

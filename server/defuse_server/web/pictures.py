@@ -9,12 +9,12 @@ from defuse_server.errors import NotFound
 from defuse_server.names import artifact_sha256
 from defuse_server.store.artifacts import ArtifactStore
 
-# The content of an address never changes; `private`, as it needs a session.
+# The content of an address never changes. It is private, because it needs a session.
 _CACHE: Final = "private, max-age=3600, immutable"
 
 
 async def sheet_answer(store: ArtifactStore, sheet: ContactSheet) -> Response:
-    """The PNG of a contact sheet, without its digest; raises NotFound."""
+    """Return the PNG of a contact sheet. Raises `NotFound`."""
     if not sheet.artifact:
         raise NotFound("the contact sheet")
     sha256 = artifact_sha256(sheet.artifact)

@@ -1,4 +1,4 @@
-"""What goes wrong, as an answer that a page or a person can use."""
+"""Turns errors into answers: JSON for scripts, a page for people."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from defuse_server.error_codes import CODES, known
-from defuse_server.errors import DefuseError
 from defuse_server.web.rendering import page
 
 _STATUS: Final[Mapping[grpc.StatusCode, int]] = {
@@ -21,58 +20,52 @@ _STATUS: Final[Mapping[grpc.StatusCode, int]] = {
     grpc.StatusCode.UNAVAILABLE: 503,
 }
 _TITLES: Final = {
-    400: "This request makes no sense here",
+    400: "This request is not valid",
     401: "Sign in first",
     403: "Refused",
     404: "There is nothing here",
-    409: "That is not possible any more",
+    409: "That is no longer possible",
     413: "Too long",
     503: "The service can't be reached",
 }
 
 
 class PageProblem(Exception):
-    """A request that only browsers make, and that is refused."""
+    """A refused request of a browser."""
 
     status = 400
     reason = "INVALID_FIELD"
 
 
 class SignedOut(PageProblem):
-    """No session, or one that is not signed in."""
+    """There is no session, or nobody is signed in."""
 
     status = 401
     reason = "UNAUTHENTICATED"
 
 
 class Forbidden(PageProblem):
-    """Another site's, or another session's request."""
+    """The request comes from another site or another session."""
 
     status = 403
     reason = "CROSS_SITE"
 
 
 class TooLong(PageProblem):
-    """A body beyond the limit."""
+    """The body is too long."""
 
     status = 413
     reason = "TOO_LARGE"
 
 
 def answer_problem(request: Request, error: Exception) -> Response:
-    """The answer to a request that failed: JSON for scripts, a page for people."""
+    """Return the answer to a failed request."""
     if isinstance(error, PageProblem):
         return _answer(request, error.status, error.reason, str(error))
     problem = known(error)
-    return _answer(request, _status(problem), _reason(problem), problem.message)
-
-
-def _status(problem: DefuseError) -> int:
-    return _STATUS.get(CODES[problem.reason], 500)
-
-
-def _reason(problem: DefuseError) -> str:
-    return ErrorReason.Name(problem.reason).removeprefix("ERROR_REASON_")
+    status = _STATUS.get(CODES[problem.reason], 500)
+    reason = ErrorReason.Name(problem.reason).removeprefix("ERROR_REASON_")
+    return _answer(request, status, reason, problem.message)
 
 
 def _answer(request: Request, status: int, reason: str, message: str) -> Response:
@@ -83,6 +76,6 @@ def _answer(request: Request, status: int, reason: str, message: str) -> Respons
 
 
 def answer_http_problem(request: Request, error: Exception) -> Response:
-    """The answer where no page is, or not by this method."""
+    """Return the answer if there is no page, or not for this method."""
     status = error.status_code if isinstance(error, HTTPException) else 404
     return _answer(request, status, "RESOURCE_NOT_FOUND", f"no page at {request.url.path[:200]}")

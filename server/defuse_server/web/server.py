@@ -7,7 +7,7 @@ from defuse_server.web.app import create_app
 
 
 def web_server(backend: Backend) -> HttpServer:
-    """The pages on their address. Raises UnsafeListen."""
+    """Return the server of the pages. Raises `UnsafeListen`."""
     settings = backend.settings
     listen.check(settings, settings.web_address)
     app = create_app(backend)

@@ -1,4 +1,4 @@
-"""Who looks at the pages: a name in a signed cookie, and with it a token against cross-site requests."""
+"""Sessions of the pages: a name in a signed cookie, and a token against cross-site requests."""
 
 import hashlib
 import hmac
@@ -19,18 +19,18 @@ _LONGEST_COOKIE: Final = 2000
 
 @dataclass(frozen=True)
 class Session:
-    """One browser's session; `annotator` is empty until somebody has signed in."""
+    """One browser's session. `annotator` is empty until somebody signs in."""
 
     nonce: str
     annotator: str = ""
     admitted: bool = False
-    """Whether it showed the server's token, or the server has none."""
+    """True if the visitor showed the server's token, or the server has none."""
 
 
 class Sessions:
-    """Makes and reads session cookies; all processes on one Redis read each other's.
+    """Makes and reads session cookies. All processes on one Redis read each other's.
 
-    A session ends with the server's token: another token, and everyone signs in again.
+    If the server's token changes, all sessions end.
     """
 
     def __init__(self, sealer: Sealer, token: SecretStr | None) -> None:
@@ -41,30 +41,30 @@ class Sessions:
 
     @property
     def asks_for_token(self) -> bool:
-        """Whether a visitor must show the server's token."""
+        """Tell whether a visitor must show the server's token."""
         return self._token is not None
 
     def fresh(self) -> Session:
-        """A session of nobody yet."""
+        """Return a session in which nobody has signed in."""
         return Session(secrets.token_urlsafe(16), admitted=self._token is None)
 
     def signed_in(self, annotator: str) -> Session:
-        """A new session of this annotator, so that nobody can have fixed it beforehand."""
+        """Return a new session of this annotator. It is new to prevent session fixation."""
         return Session(secrets.token_urlsafe(16), annotator, admitted=True)
 
     def admits(self, shown: str) -> bool:
-        """Whether this is the server's token; anything is where the server has none."""
+        """Tell whether this is the server's token. Any token is right if the server has none."""
         if self._token is None:
             return True
         return hmac.compare_digest(shown.encode(), self._token.get_secret_value().encode())
 
     async def cookie(self, session: Session) -> str:
-        """The cookie's value."""
+        """Return the cookie's value."""
         position = json.dumps([session.nonce, session.annotator, session.admitted, int(time.time())])
         return await self._sealer.seal(self._purpose, position)
 
     async def read(self, cookie: str | None) -> Session | None:
-        """The session in a cookie; None where it is none of ours, or too old."""
+        """Return the session in a cookie, or None if the cookie is foreign or too old."""
         if not cookie or len(cookie) > _LONGEST_COOKIE:
             return None
         position = await self._sealer.open(self._purpose, cookie)
@@ -74,9 +74,9 @@ class Sessions:
         return Session(nonce, annotator, admitted) if time.time() - made_s < LIFETIME_S else None
 
     async def csrf_token(self, session: Session) -> str:
-        """What a page of this session shows with each change that it asks for."""
+        """Return the token that a page of this session sends with each change."""
         return await self._sealer.seal("web-csrf", session.nonce)
 
     async def is_own(self, session: Session, csrf_token: str) -> bool:
-        """Whether a page of this session asks."""
+        """Tell whether the token belongs to this session."""
         return await self._sealer.open("web-csrf", csrf_token) == session.nonce

@@ -1,5 +1,6 @@
-"""Signing in: a name, and the server's token where it has one."""
+"""Signing in with a name, and with the server's token if it has one."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -24,16 +25,16 @@ class SignIn:
         self._secure = secure
 
     async def show(self, request: Request) -> Response:
-        """The form, and a session of nobody for it."""
+        """Show the form, in a session in which nobody has signed in."""
         session = request.state.session or self._sessions.fresh()
         return await self._form(request, session, _local(request.query_params.get("next", HOME)), "")
 
     async def submit(self, request: Request) -> Response:
-        """Signs in, or shows the form again and says why not."""
+        """Sign in, or show the form again with the reason."""
         fields = await read_form(request, self._sessions)
         name, target = fields.get("annotator", "").strip(), _local(fields.get("next", HOME))
         if not self._sessions.admits(fields.get("token", "").strip()):
-            told = "This is not the server's token. Whoever started the server has it (DEFUSE_TOKEN)."
+            told = "This is not the server's token. Ask whoever started the server for DEFUSE_TOKEN."
             return await self._form(request, request.state.session, target, told, 401)
         violations = Violations()
         validation.text(violations, "Name", name, ANNOTATOR_CHARACTERS, least=1)
@@ -44,7 +45,7 @@ class SignIn:
         return await self._with_cookie(RedirectResponse(target, 303), self._sessions.signed_in(name))
 
     async def leave(self, request: Request) -> Response:
-        """Signs out."""
+        """Sign out."""
         fields = await read_form(request, self._sessions)
         where = f"/sign-in?{urlencode({'next': _local(fields.get('next', HOME))})}"
         return await self._with_cookie(RedirectResponse(where, 303), self._sessions.fresh())
@@ -76,23 +77,38 @@ class SignIn:
         return response
 
 
-def sign_in_first(request: Request) -> Response:
-    """Sends to the form, and back from there.
+Page = Callable[[Request], Awaitable[Response]]
 
-    A link from another site brings no SameSite=Strict cookie, though the visitor may be signed in: such a
-    visit is made to load once more, from here.
+
+def admitted_only(sessions: Sessions, show: Page) -> Page:
+    """Return a page for visitors who showed the server's token. Other visitors sign in first."""
+
+    async def guarded(request: Request) -> Response:
+        session: Session | None = request.state.session
+        if sessions.asks_for_token and not (session and session.admitted):
+            return sign_in_first(request)
+        return await show(request)
+
+    return guarded
+
+
+def sign_in_first(request: Request) -> Response:
+    """Redirect to the form, which leads back here.
+
+    After a link from another site the browser sends no SameSite=Strict cookie, although the visitor may be
+    signed in. Such a page is loaded once more, from this site.
     """
     where = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return HTMLResponse(
             '<!doctype html><meta http-equiv="refresh" content="0"><title>Defuse</title>'
-            "<p>One moment: this page loads again, to know you.</p>"
+            "<p>One moment: this page loads again to recognise you.</p>"
         )
     return RedirectResponse(f"/sign-in?{urlencode({'next': where})}", 303)
 
 
 def _local(target: str) -> str:
-    """The target of a redirect, where it is a path here; never another site."""
+    """Return the target of a redirect if it is a path on this site, else the home page."""
     if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable():
         return target
     return HOME

@@ -1,1 +1,1 @@
-"""Takes jobs off the queue, runs the engine for them, and publishes what it finds."""
+"""The worker: takes jobs off the queue, runs the engine, and publishes its results."""

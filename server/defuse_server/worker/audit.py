@@ -1,24 +1,11 @@
-"""Audits: chunks are published as they come, regions when the search is over, then their label tasks."""
-
-from __future__ import annotations
+"""Audits: publishes chunks as they come, and the regions and their label tasks after the search."""
 
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
-from defuse.v1 import models_pb2
-from defuse.v1.audit_service_pb2 import (
-    PRESET_DEFAULT,
-    PRESET_PAPER,
-    Audit,
-    AuditConfig,
-    CalibrationFigures,
-    PreflightFigures,
-    SaturationPoint,
-    SearchMethod,
-    StopReason,
-)
+from defuse.v1 import audit_service_pb2 as pb
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
 from defuse_server.backend import Backend
@@ -28,7 +15,8 @@ from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.labels import labeling_rule as labeling
 from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import artifact_name
-from defuse_server.worker.engine_events import ChunkReady, EngineWarning, Preflight
+from defuse_server.worker.engine_events import ChunkReady, Preflight
+from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import (
     SHEETS,
@@ -37,55 +25,36 @@ from defuse_server.worker.transcode import (
     region_message,
     stored_sheets,
 )
-from defuse_server.worker.work import Work, warnings_of
+from defuse_server.worker.work import WarnedWork
 
-_SETTINGS = (
-    "max_seeds",
-    "candidates_per_seed",
-    "kept_per_seed",
-    "noise_scale",
-    "neighbours",
-    "agreement_threshold",
-    "tau",
-    "max_candidates",
-    "budget_s",
-    "patience_shards",
-    "belief_threshold",
-)
-"""Fields of AuditConfig that a job.json has under the same name; 0 stands for the preset's default."""
 _CHUNKS_PAGE = 1000
 GOLD_SHEETS_PER_CLASS: Final = 3
 
 
-class AuditWork(Work[Audit]):
-    """One audit."""
+class AuditWork(WarnedWork[pb.Audit]):
+    """The work of one audit."""
 
     async def plan(self) -> JobPlan:
-        """Classifier, VAE and dataset; and the shards that an earlier attempt finished."""
+        """Plan the search, beginning after the shards that an earlier attempt finished."""
         audit = self.message
-        # An earlier attempt may have noticed things that this one will notice again.
+        # This attempt gives the warnings of an earlier one again.
         del audit.warnings[:]
         return JobPlan(
             "audit",
             await audit_inputs(audit, self.backend),
-            config={**audit_config_json(audit.config), **_gold_sheets(audit.config)},
+            config={**config_json(audit.config), **_gold_sheets(audit.config)},
             seed=audit.config.seed,
             device=audit.config.device,
             finished_chunks=await finished_chunks(audit.name, self.backend),
         )
 
     async def on_preflight(self, event: Preflight) -> None:
-        """Show the figures, whatever comes of them."""
+        """Show the figures, even if they end the job."""
         self.message.preflight.CopyFrom(_preflight_figures(event.figures))
         await self.attempt.update(self.message)
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the audit runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
-        """Store a shard twice, as arrays to resume from and as messages to stream, then publish it."""
+        """Store a shard as arrays to resume from and as messages to stream, then publish it."""
         file = folder / event.file
         store = self.backend.store
         arrays = await store.put_file(file)
@@ -106,12 +75,12 @@ class AuditWork(Work[Audit]):
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish the regions, open them to annotators, and fill in the configuration that was used."""
         audit = self.message
-        _fill_in(audit.config, result["config"], self.backend.settings.device)
+        fill_in(audit.config, result["config"], self.backend.settings.device)
+        labeling.fill_in(audit.config)
         audit.preflight.CopyFrom(_preflight_figures(result["preflight"]))
         audit.seed_count = result["seeds"]
         _fill_in_search(audit, result)
-        del audit.warnings[:]
-        audit.warnings.extend(warnings_of(result))
+        self.set_warnings(result)
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
         for region in result["regions"]:
@@ -128,8 +97,8 @@ class AuditWork(Work[Audit]):
         return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in SHEETS))
 
 
-async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
-    """The classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
+async def audit_inputs(audit: pb.Audit, backend: Backend) -> JobInputs:
+    """Return the classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
     inputs = JobInputs()
     inputs.classifier("classifier", await backend.resources.fetch(Classifier, audit.classifier))
     inputs.vae(await backend.resources.fetch(Vae, audit.vae))
@@ -138,49 +107,28 @@ async def audit_inputs(audit: Audit, backend: Backend) -> JobInputs:
 
 
 async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
-    """An audit's finished shards, in their order, with the artifacts of the engine's files."""
+    """Return an audit's finished shards, in their order, with the artifacts of the engine's files."""
     finished: dict[int, str] = {}
     while page := await backend.chunks.list(audit, len(finished), _CHUNKS_PAGE):
         finished.update((chunk.shard, artifact_name(chunk.arrays_sha256)) for chunk in page)
     return finished
 
 
-def audit_config_json(config: AuditConfig) -> dict[str, Any]:
-    """An audit's config as job.json has it; what is unset is left to the engine's presets."""
-    values = {name: getattr(config, name) for name in _SETTINGS}
-    json: dict[str, Any] = {name: value for name, value in values.items() if value}
-    if config.methods:
-        names = (SearchMethod.Name(method) for method in config.methods)
-        json["methods"] = [name.removeprefix("SEARCH_METHOD_").lower() for name in names]
-    return {"preset": "paper" if config.preset == PRESET_PAPER else "default", **json}
-
-
-def _gold_sheets(config: AuditConfig) -> dict[str, Any]:
+def _gold_sheets(config: pb.AuditConfig) -> dict[str, Any]:
     """What the audit's own job has beside its search: jobs that repeat the search need no gold tasks."""
     return {"gold_sheets": GOLD_SHEETS_PER_CLASS} if config.labeling.gold_rate > 0 else {}
 
 
-def _fill_in(config: AuditConfig, used: Mapping[str, Any], default_device: str) -> None:
-    config.preset = PRESET_PAPER if used["preset"] == "paper" else PRESET_DEFAULT
-    for name in _SETTINGS:
-        setattr(config, name, used[name])
-    config.ClearField("methods")
-    for name in used["methods"]:
-        config.methods.append(cast("SearchMethod", SearchMethod.Value(f"SEARCH_METHOD_{name.upper()}")))
-    config.device = config.device or default_device
-    labeling.fill_in(config)
-
-
-def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:
-    """How the search went: what it had found after each shard, why it ended, how far it can be believed."""
+def _fill_in_search(audit: pb.Audit, result: Mapping[str, Any]) -> None:
+    """Fill in the findings after each shard, why the search ended, and its calibration."""
     del audit.saturation[:]
-    audit.saturation.extend(SaturationPoint(**point) for point in result["saturation"])
-    stopped = StopReason.Value(f"STOP_REASON_{result['stop_reason'].upper()}")
-    audit.stop_reason = cast("StopReason", stopped)
+    audit.saturation.extend(pb.SaturationPoint(**point) for point in result["saturation"])
+    stopped = pb.StopReason.Value(f"STOP_REASON_{result['stop_reason'].upper()}")
+    audit.stop_reason = cast("pb.StopReason", stopped)
     audit.ClearField("calibration")
     if figures := result["calibration"]:
         audit.calibration.CopyFrom(
-            CalibrationFigures(
+            pb.CalibrationFigures(
                 items=figures["items"],
                 bug_share=figures["bug_share"],
                 expected_calibration_error=figures["expected_calibration_error"],
@@ -189,6 +137,6 @@ def _fill_in_search(audit: Audit, result: Mapping[str, Any]) -> None:
         )
 
 
-def _preflight_figures(figures: Mapping[str, Any]) -> PreflightFigures:
-    known = (field.name for field in PreflightFigures.DESCRIPTOR.fields)
-    return PreflightFigures(**{name: figures[name] for name in known})
+def _preflight_figures(figures: Mapping[str, Any]) -> pb.PreflightFigures:
+    known = (field.name for field in pb.PreflightFigures.DESCRIPTOR.fields)
+    return pb.PreflightFigures(**{name: figures[name] for name in known})

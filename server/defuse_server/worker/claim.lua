@@ -1,7 +1,9 @@
+-- Claims a job as its next attempt.
+--
 -- KEYS: the resource (hash), QUEUE (sorted set of names), RUNNING (set of names)
 -- ARGV: name, worker, unfinished states, state while running, state while cancelling, age in ms from which an
---       attempt without a sign of life counts as dead
--- Answers {outcome, attempt, deaths}.
+--       attempt without a heartbeat counts as dead
+-- Returns {outcome, attempt, deaths}.
 
 local name, worker, unfinished = ARGV[1], ARGV[2], ARGV[3]
 local state = number_of('state')

@@ -1,82 +1,54 @@
-"""Corrections: the corrected model becomes a classifier of its own, inspected like any other."""
-
-from __future__ import annotations
+"""Corrections: the corrected model is registered as a classifier of its own."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from defuse.v1 import models_pb2
+from defuse.v1 import correction_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.correction_service_pb2 import (
-    CORRECTION_PRESET_DEFAULT,
-    CORRECTION_PRESET_PAPER,
-    Correction,
-    CorrectionPoint,
-)
 from defuse.v1.registry_service_pb2 import Classifier, Lineage
 
 from defuse_server.labels import label_set
-from defuse_server.worker.audit import audit_config_json, audit_inputs
-from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.audit import audit_inputs
+from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
-from defuse_server.worker.work import Work, warnings_of
-
-_SETTINGS = ("learning_rate", "epochs", "samples_per_region")
-"""Fields of CorrectionConfig that a job.json has under the same name; 0 stands for the default."""
+from defuse_server.worker.work import WarnedWork
 
 
-class CorrectionWork(Work[Correction]):
-    """One correction."""
+class CorrectionWork(WarnedWork[pb.Correction]):
+    """The work of one correction."""
 
     async def plan(self) -> JobPlan:
-        """The audit's inputs and regions, and the labels that were frozen at the correction's creation."""
+        """Plan with the audit's inputs and regions, and the labels that were frozen for this correction."""
         correction = self.message
         del correction.warnings[:]
         audit = await self.backend.resources.fetch(Audit, correction.audit)
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(correction.regions_artifact or await self.backend.regions.artifact(audit.name))
-        settings = {name: getattr(correction.config, name) for name in _SETTINGS}
-        config: dict[str, Any] = {name: value for name, value in settings.items() if value}
-        if correction.config.preset == CORRECTION_PRESET_PAPER:
-            config["preset"] = "paper"
-        if correction.config.lambdas:
-            config["lambdas"] = list(correction.config.lambdas)
+        config = config_json(correction.config)
         config["labels"] = await label_set.labels_json(self.backend.store, correction.label_set_digest)
         config["tau"] = audit.config.tau
-        config["audit"] = audit_config_json(audit.config)
+        config["audit"] = config_json(audit.config)
         config["audit_seed"] = audit.config.seed
         return JobPlan(
             "correct", inputs, config=config, seed=correction.config.seed, device=correction.config.device
         )
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the correction runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the sweep, and register the corrected model."""
         correction = self.message
-        used = result["config"]
-        paper = used["preset"] == "paper"
-        correction.config.preset = CORRECTION_PRESET_PAPER if paper else CORRECTION_PRESET_DEFAULT
-        for name in _SETTINGS:
-            setattr(correction.config, name, used[name])
-        correction.config.lambdas[:] = used["lambdas"]
-        correction.config.device = correction.config.device or self.backend.settings.device
+        fill_in(correction.config, result["config"], self.backend.settings.device)
         correction.baseline.CopyFrom(_point(result["baseline"]))
         correction.control.CopyFrom(_point(result["control"]))
         del correction.curve[:]
         correction.curve.extend(_point(point) for point in result["curve"])
         correction.parity_max_abs_error = result["parity_max_abs_error"]
-        del correction.warnings[:]
-        correction.warnings.extend(warnings_of(result))
+        self.set_warnings(result)
         correction.corrected_classifier = await self._registered(folder / result["corrected"])
 
     async def _registered(self, file: Path) -> str:
-        """Name of the corrected model's classifier, READY."""
+        """Register the corrected model, and return the name of the READY classifier."""
         correction = self.message
         audit = await self.backend.resources.fetch(Audit, correction.audit)
         parent = await self.backend.resources.fetch(Classifier, audit.classifier)
@@ -96,7 +68,7 @@ class CorrectionWork(Work[Correction]):
         return await registered(corrected, self.attempt, self.backend, self.supervisor)
 
 
-def _point(point: Mapping[str, Any]) -> CorrectionPoint:
-    known = {field.name for field in CorrectionPoint.DESCRIPTOR.fields}
-    # Of a point without regions lambda is null, and nothing says whether it was chosen.
-    return CorrectionPoint(**{name: value for name, value in point.items() if name in known})
+def _point(point: Mapping[str, Any]) -> pb.CorrectionPoint:
+    known = {field.name for field in pb.CorrectionPoint.DESCRIPTOR.fields}
+    # A point without regions has no lambda, and does not say whether it was chosen.
+    return pb.CorrectionPoint(**{name: value for name, value in point.items() if name in known})

@@ -1,6 +1,4 @@
-"""What an engine says on its standard output, one JSON object a line (docs/job-folder.md)."""
-
-from __future__ import annotations
+"""The events that an engine prints, one JSON object per line (docs/job-folder.md)."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +9,12 @@ Figures = Mapping[str, Any]
 
 
 class UnreadableLine(Exception):
-    """The engine printed something that is no event: it is broken, or of another version."""
+    """The engine printed a line that is no event: it is broken, or of another version."""
 
 
 @dataclass(frozen=True)
 class StageProgress:
-    """How far the stage is: `done` of `total` `unit`s, at `rate_per_s`."""
+    """The progress of a stage: `done` of `total` `unit`s, at `rate_per_s`."""
 
     stage: str
     done: int
@@ -28,14 +26,14 @@ class StageProgress:
 
 @dataclass(frozen=True)
 class Preflight:
-    """Figures measured before the search; also sent where they end the job."""
+    """Figures measured before the search. They are sent even if they end the job."""
 
     figures: Figures
 
 
 @dataclass(frozen=True)
 class EngineWarning:
-    """Something that the engine noticed and went on from."""
+    """A warning of the engine, which continues."""
 
     reason: str
     message: str
@@ -43,7 +41,7 @@ class EngineWarning:
 
 @dataclass(frozen=True)
 class ChunkReady:
-    """One shard of the search is whole, in `file` (relative to the job folder)."""
+    """A finished shard of the search, in `file` (relative to the job folder)."""
 
     shard: int
     file: str
@@ -53,14 +51,14 @@ class ChunkReady:
 
 @dataclass(frozen=True)
 class ResultReady:
-    """The job is done; `file` (relative to the job folder) says with what."""
+    """The job is done, with its result in `file` (relative to the job folder)."""
 
     file: str
 
 
 @dataclass(frozen=True)
 class EngineFailure:
-    """The engine gives up for a reason that the job's owner can act on."""
+    """The engine gives up, for a reason that the job's owner can act on."""
 
     reason: str
     message: str
@@ -80,7 +78,7 @@ _EVENTS: dict[str, type[EngineEvent]] = {
 
 
 def parse_line(line: bytes) -> EngineEvent:
-    """Read one line. Raises `UnreadableLine` where it is no event of docs/job-folder.md."""
+    """Read one line. Raises `UnreadableLine` if it is no event of docs/job-folder.md."""
     try:
         fields = json.loads(line)
         return _EVENTS[fields.pop("event")](**fields)

@@ -1,6 +1,4 @@
-"""Why the engine gave no result, as the job's owner reads it."""
-
-from __future__ import annotations
+"""The failures of the engine, as the job's owner reads them."""
 
 import uuid
 from typing import Any
@@ -16,13 +14,13 @@ _log = structlog.get_logger(__name__)
 
 
 def of_engine(event: EngineFailure) -> Failure:
-    """What the engine itself says. Raises `ValueError` for a reason that the contract does not have."""
+    """Return the failure that the engine reports. Raises `ValueError` for an unknown reason."""
     reason = f"ERROR_REASON_{event.reason}"
     return Failure(reason=reason, message=event.message, figures=_as_text(dict(event.figures)))
 
 
 def memory_exceeded(resident_bytes: int, limit_bytes: int) -> Failure:
-    """The engine was killed for its resident memory."""
+    """Return the failure of an engine that was killed for its resident memory."""
     return Failure(
         reason=reasons.ERROR_REASON_LIMIT_EXCEEDED,
         message=f"the job used {resident_bytes} bytes of memory, and may use {limit_bytes}: try a smaller "
@@ -32,12 +30,12 @@ def memory_exceeded(resident_bytes: int, limit_bytes: int) -> Failure:
 
 
 def crashed(ended: EngineExit, what: str) -> Failure:
-    """The engine ended without an answer: its last words go to the log, under an id that the owner gets."""
+    """Return the failure of an engine without an answer, and log its standard error under an incident id."""
     incident = uuid.uuid4().hex
     _log.error("engine.crashed", incident=incident, what=what, status=ended.status, stderr=ended.stderr_tail)
     return Failure(
         reason=reasons.ERROR_REASON_ENGINE_CRASHED,
-        message=f"the engine ended without an answer; the worker's log has more under incident {incident}",
+        message=f"the engine ended without an answer: the worker's log has more under incident {incident}",
         figures={"incident": incident, "status": str(ended.status)},
     )
 

@@ -1,10 +1,8 @@
-"""The engine's process: started without credentials, watched, and never left behind.
+"""The engine's process: it starts without credentials, is watched, and never outlives its supervisor.
 
 Models come from strangers, and only the engine opens them. It runs in a session and process group of its own,
-with an environment of a few harmless variables, and the kernel ends it when its supervisor dies.
+with an environment of a few harmless variables. The kernel ends it when its supervisor dies.
 """
-
-from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -22,13 +20,13 @@ from defuse_server.host import dies_with_parent
 from defuse_server.worker.engine_events import EngineEvent, UnreadableLine, parse_line
 
 TERM_GRACE_S = 0.7
-"""Between SIGTERM and SIGKILL: with the supervisor's look at the record it stays below 2 s."""
+"""Time between SIGTERM and SIGKILL. With the supervisor's heartbeat, a cancel takes less than 2 s."""
 MEMORY_CHECK_S = 0.5
 LINE_LIMIT_BYTES = 1 << 20
 STDERR_TAIL_BYTES = 16 << 10
 
-# What a numeric program may need to know of its machine. No DEFUSE_*, no cloud or Redis credentials: whatever
-# is not named here does not reach a process that opens foreign models.
+# Variables that a numeric program may need. No other variable reaches a process that opens foreign models: no
+# DEFUSE_*, no credentials of a cloud or of Redis.
 PASSED_ENVIRONMENT = (
     "PATH",
     "LANG",
@@ -43,18 +41,18 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @dataclass(frozen=True)
 class EngineExit:
-    """How an engine ended: 0 after a result, 3 after an error line, anything else is a crash."""
+    """How an engine ended: 0 after a result, 3 after an error line, any other status is a crash."""
 
     status: int
-    """As `subprocess` has it: negative for a signal."""
+    """As in `subprocess`: negative for a signal."""
     stderr_tail: str
-    """For the worker's log only: it may show what was in foreign files."""
+    """For the worker's log only, as it may quote foreign files."""
     memory_exceeded_bytes: int | None
-    """Resident memory when it was killed for it; None otherwise."""
+    """Resident memory at which it was killed, or None."""
 
 
 class EngineProcess:
-    """A running engine. Made by `running_engine`."""
+    """A running engine, made by `running_engine`."""
 
     def __init__(self, process: asyncio.subprocess.Process, memory_limit_bytes: int):
         self._process = process
@@ -67,13 +65,13 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is the id of its process group too."""
+        """The id of its process and of its process group."""
         return self._process.pid
 
     async def events(self) -> AsyncIterator[EngineEvent]:
-        """What it says, until it closes its output. Raises `UnreadableLine`."""
+        """Yield its events until it closes its output. Raises `UnreadableLine`."""
         stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101  (it was started with a pipe)
+        assert stdout is not None  # noqa: S101 - it was started with a pipe
         try:
             while line := await stdout.readline():
                 yield parse_line(line)
@@ -83,12 +81,12 @@ class EngineProcess:
     async def exit(self) -> EngineExit:
         """Wait until it has ended."""
         status = await self._process.wait()
-        # The pipe's last bytes may come after the process is gone.
+        # The last bytes of the pipe may come after the process has ended.
         await asyncio.wait(self._helpers[:1], timeout=TERM_GRACE_S)
         return EngineExit(status, self._stderr_tail.decode(errors="replace"), self._memory_exceeded_bytes)
 
     async def stop(self) -> None:
-        """End it and its process group: SIGTERM, and SIGKILL after `TERM_GRACE_S`."""
+        """End the process group with SIGTERM, and with SIGKILL after `TERM_GRACE_S`."""
         try:
             if self._process.returncode is None:
                 self._signal_group(signal.SIGTERM)
@@ -108,12 +106,12 @@ class EngineProcess:
 
     async def _keep_stderr(self) -> None:
         stderr = self._process.stderr
-        assert stderr is not None  # noqa: S101  (it was started with a pipe)
+        assert stderr is not None  # noqa: S101 - it was started with a pipe
         while data := await stderr.read(4096):
             self._stderr_tail = (self._stderr_tail + data)[-STDERR_TAIL_BYTES:]
 
     async def _watch_memory(self) -> None:
-        """Kill it above the limit: its own limit is on addresses, which says nothing where CUDA maps many."""
+        """Kill the engine above the limit. Its own limit is on addresses, of which CUDA maps many."""
         with contextlib.suppress(psutil.NoSuchProcess):
             watched = psutil.Process(self._process.pid)
             while True:
@@ -129,10 +127,10 @@ class EngineProcess:
 async def running_engine(
     folder: Path, *, memory_limit_bytes: int = 0, threads: int = 0, command: Sequence[str] = ()
 ) -> AsyncGenerator[EngineProcess]:
-    """Run the engine on a job folder; it is gone when the context ends, however that ends.
+    """Run the engine on a job folder for as long as the context lasts.
 
-    `memory_limit_bytes` 0 watches nothing, `threads` 0 lets its libraries have all cores. `command` stands in
-    for the engine's own.
+    A `memory_limit_bytes` of 0 is no limit, and `threads` of 0 uses all cores. `command` replaces the
+    engine's own command.
     """
     # -P: the folder's files must not become importable modules.
     engine_command = command or (sys.executable, "-P", "-m", "defuse_engine", str(folder))
@@ -155,9 +153,9 @@ async def running_engine(
 
 
 def engine_environment(folder: Path, threads: int) -> dict[str, str]:
-    """The few variables that the engine gets; its home and temporary files are in its folder."""
+    """Return the engine's variables. Its home and its temporary files are in its folder."""
     passed = {name: os.environ[name] for name in PASSED_ENVIRONMENT if name in os.environ}
-    # BLAS libraries read these when they are loaded, before the engine can say anything; with more threads
+    # BLAS libraries read these when they are loaded, before the engine can set anything. With more threads
     # than cores they take several times the CPU time.
     limited = {name: str(threads) for name in THREAD_VARIABLES} if threads else {}
     return {**passed, **limited, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

@@ -1,6 +1,4 @@
-"""Evaluations: the engine measures, the gate judges."""
-
-from __future__ import annotations
+"""Evaluations: the engine measures, and the gate decides."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,46 +6,32 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.promotion_service_pb2 import ClassAccuracy, Evaluation, RegionAccuracy, SecondSearch
 
-from defuse_server.evaluations.awaiting import compared_by
 from defuse_server.evaluations.code_version import own_code_version
-from defuse_server.evaluations.inputs import input_digest
+from defuse_server.evaluations.input_digest import input_digest
+from defuse_server.evaluations.wait_for_audit import compared_by
 from defuse_server.evidence import keep as evidence
-from defuse_server.gate.judge import judge
+from defuse_server.gate.decide import decide
 from defuse_server.gate.policy import Policy
 from defuse_server.labels import label_set
 from defuse_server.names import region_name
-from defuse_server.worker.audit import audit_config_json
-from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_config import config_json
 from defuse_server.worker.job_folder import JobPlan
-from defuse_server.worker.work import Work, warnings_of
-
-_SECOND_SEARCH = {
-    "seed_count": "seeds",
-    "candidates_before": "candidates_before",
-    "candidates_after": "candidates_after",
-    "misclassifications_before": "misclassifications_before",
-    "misclassifications_after": "misclassifications_after",
-    "seed_candidates_before": "seed_candidates_before",
-    "seed_candidates_after": "seed_candidates_after",
-    "seed_misclassifications_before": "seed_misclassifications_before",
-    "seed_misclassifications_after": "seed_misclassifications_after",
-}
+from defuse_server.worker.work import WarnedWork
 
 
-class EvaluationWork(Work[Evaluation]):
-    """One evaluation."""
+class EvaluationWork(WarnedWork[Evaluation]):
+    """The work of one evaluation."""
 
     async def plan(self) -> JobPlan:
-        """Both classifiers, the audit's inputs and regions, frozen labels; notes which code judges."""
+        """Plan with both classifiers, the audit's inputs and regions, and the frozen labels."""
         evaluation = self.message
         del evaluation.warnings[:]
         audit = await self.backend.resources.fetch(Audit, evaluation.audit)
         compared = await compared_by(self.backend, evaluation, audit)
-        # Others than the record has, where it was made while other workers ran, or before any did.
+        # The record may name other code or another key: those of other workers, or none.
         signer = self.supervisor.signer
         key_id = signer.public_key.keyid if signer else ""
         evaluation.code_version = own_code_version()
@@ -56,7 +40,7 @@ class EvaluationWork(Work[Evaluation]):
         inputs.regions(evaluation.regions_artifact)
         config = {
             "labels": await label_set.labels_json(self.backend.store, evaluation.label_set_digest),
-            "audit": audit_config_json(audit.config),
+            "audit": config_json(audit.config),
             "audit_seed": audit.config.seed,
             "tau": audit.config.tau,
             "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,
@@ -65,32 +49,28 @@ class EvaluationWork(Work[Evaluation]):
             "evaluate", inputs, config=config, seed=evaluation.config.seed, device=evaluation.config.device
         )
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the evaluation runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in the figures, judge them, and keep the evidence."""
+        """Fill in the figures, decide, and store the evidence."""
         evaluation = self.message
         evaluation.config.device = evaluation.config.device or self.backend.settings.device
         evaluation.test_size = result["test_size"]
         evaluation.test_accuracy_before = result["test_accuracy_before"]
         evaluation.test_accuracy_after = result["test_accuracy_after"]
-        del evaluation.classes[:], evaluation.regions[:], evaluation.warnings[:], evaluation.checks[:]
+        del evaluation.classes[:], evaluation.regions[:], evaluation.checks[:]
         evaluation.classes.extend(ClassAccuracy(**entry) for entry in result["per_class"])
         evaluation.regions.extend(self._region(entry) for entry in result["regions"])
         found = result["second_search"]
+        names = [field.name for field in SecondSearch.DESCRIPTOR.fields if field.name != "seed_count"]
         evaluation.second_search.CopyFrom(
-            SecondSearch(**{field: found[key] for field, key in _SECOND_SEARCH.items()})
+            SecondSearch(seed_count=found["seeds"], **{name: found[name] for name in names})
         )
-        evaluation.warnings.extend(warnings_of(result))
+        self.set_warnings(result)
         policy = Policy.parse(evaluation.policy)
         evaluation.policy, evaluation.policy_sha256 = policy.to_yaml(), policy.sha256
         audit = await self.backend.resources.fetch(Audit, evaluation.audit)
-        # Not the time of judging: a job that is done again must end with the same verdict.
+        # Not the present time: a repeated job must end with the same verdict.
         age = evaluation.times.create_time.ToDatetime(UTC) - audit.times.end_time.ToDatetime(UTC)
-        evaluation.verdict, checks = await asyncio.to_thread(judge, evaluation, policy, age)
+        evaluation.verdict, checks = await asyncio.to_thread(decide, evaluation, policy, age)
         evaluation.checks.extend(checks)
         await evidence.keep(self.backend, evaluation, self.supervisor.signer)
 

@@ -1,6 +1,8 @@
+-- Ends a job.
+--
 -- KEYS: the resource (hash), RUNNING (set of names)
 -- ARGV: name, attempt, unfinished states, final state, state while cancelling, cancelled state, body, failure or ''
--- Answers 1; 0 where a cancel came first, and the job must end cancelled; -1 to a worker that no longer has the job.
+-- Returns 1; 0 if a cancel came first, and the job must end cancelled; -1 if the worker no longer has the job.
 
 if not owns(ARGV[2], ARGV[3]) then
   return -1

@@ -1,6 +1,8 @@
+-- Records a heartbeat.
+--
 -- KEYS: the resource (hash)
 -- ARGV: attempt, unfinished states
--- Answers the state, or -1 to a worker that no longer has the job.
+-- Returns the state, or -1 if the worker no longer has the job.
 
 if not owns(ARGV[1], ARGV[2]) then
   return -1

@@ -1,6 +1,4 @@
-"""Inspections: what is registered is opened by an engine of its own, and becomes READY or REJECTED."""
-
-from __future__ import annotations
+"""Inspections: an engine opens each registered resource, which becomes READY or REJECTED."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,21 +11,21 @@ from defuse_server.jobs.job_inputs import SPREAD_KINDS, JobInputs
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.work import Work, image_shape
 
-# It opens a model and runs it once: an accelerator would only add its start-up time.
+# An inspection runs a model once: an accelerator would only add its start-up time.
 _DEVICE = "cpu"
 
 
 class ClassifierInspection(Work[Classifier]):
-    """Finds a classifier's signature, classes, and whether it can be corrected."""
+    """Finds a classifier's signature and classes, and whether it can be corrected."""
 
     async def plan(self) -> JobPlan:
-        """The classifier alone."""
+        """Plan with the classifier alone."""
         inputs = JobInputs()
         inputs.classifier("classifier", self.message)
         return JobPlan("inspect_classifier", inputs, device=_DEVICE)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in what is set when READY."""
+        """Fill in the fields that are set when READY."""
         message = self.message
         message.input.CopyFrom(_tensor_spec(result["input"]))
         message.output.CopyFrom(_tensor_spec(result["output"]))
@@ -40,16 +38,16 @@ class ClassifierInspection(Work[Classifier]):
 
 
 class VaeInspection(Work[Vae]):
-    """Finds a VAE's latent size, and that its halves fit together."""
+    """Finds a VAE's latent size, and checks that its halves fit together."""
 
     async def plan(self) -> JobPlan:
-        """The VAE alone."""
+        """Plan with the VAE alone."""
         inputs = JobInputs()
         inputs.vae(self.message)
         return JobPlan("inspect_vae", inputs, device=_DEVICE)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in what is set when READY."""
+        """Fill in the fields that are set when READY."""
         self.message.latent_size = result["latent_size"]
         self.message.tensors.CopyFrom(_vae_tensors(result["tensors"]))
         if result["image_shape"] is not None:
@@ -57,16 +55,16 @@ class VaeInspection(Work[Vae]):
 
 
 class DatasetInspection(Work[Dataset]):
-    """Reads a whole dataset, and counts."""
+    """Reads a whole dataset, and counts its items."""
 
     async def plan(self) -> JobPlan:
-        """The dataset alone."""
+        """Plan with the dataset alone."""
         inputs = JobInputs()
         inputs.dataset(self.message)
         return JobPlan("inspect_dataset", inputs, device=_DEVICE)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in what is set when READY; classes that nobody named are named by number."""
+        """Fill in the fields that are set when READY. Classes without names get numbers."""
         message = self.message
         message.image_shape.CopyFrom(image_shape(result["image_shape"]))
         if not message.class_names:
@@ -85,7 +83,7 @@ def _vae_tensors(found: Mapping[str, str]) -> VaeTensors:
     return VaeTensors(
         mu=found["mu"],
         spread=found["spread"],
-        # Where the image's shape is open, the audit tells by its first images.
+        # If the image's shape is open, the audit finds the kind by its first images.
         spread_kind=kinds.get(found["spread_kind"], VaeSpread.VAE_SPREAD_UNSPECIFIED),
         code=found["code"],
         image=found["image"],

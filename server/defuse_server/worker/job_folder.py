@@ -1,6 +1,4 @@
-"""Builds a job's folder (docs/job-folder.md) of its plan and of what the artifact store holds."""
-
-from __future__ import annotations
+"""Builds a job's folder (docs/job-folder.md) from its plan and the artifact store."""
 
 import json
 from collections.abc import Mapping
@@ -19,20 +17,20 @@ CHUNK_FILE = "output/chunks/misclassifications-{shard:05d}.npz"
 
 @dataclass(frozen=True)
 class JobPlan:
-    """All that a job.json says, but for what is the server's to say."""
+    """Everything in a job.json except the server's own settings."""
 
     kind: str
     inputs: JobInputs
     config: Mapping[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
     seed: int = 0
     device: str = ""
-    """Empty: the server's default."""
+    """The server's default if empty."""
     finished_chunks: Mapping[int, str] = field(default_factory=lambda: cast("dict[int, str]", {}))
-    """Shard -> artifact of its chunk file: what an earlier attempt got done."""
+    """Shard -> artifact of its chunk file, for the shards that an earlier attempt finished."""
 
 
 async def build_folder(folder: Path, plan: JobPlan, store: ArtifactStore, settings: Settings) -> None:
-    """Write `plan` into the empty directory `folder`. Raises `NotFound` where the store lacks an input."""
+    """Write `plan` into the empty directory `folder`. Raises `NotFound` if the store lacks an input."""
     finished = {CHUNK_FILE.format(shard=shard): name for shard, name in plan.finished_chunks.items()}
     for path, artifact in {**plan.inputs.files, **finished}.items():
         target = folder / path

@@ -1,6 +1,4 @@
-"""Waiting for Redis or the store to come back, where giving up would throw away hours of computation."""
-
-from __future__ import annotations
+"""Waits for Redis or the store to come back, as giving up would discard hours of computation."""
 
 import asyncio
 import time
@@ -20,7 +18,7 @@ _log = structlog.get_logger(__name__)
 
 
 async def patiently(call: Callable[[], Awaitable[T]]) -> T:
-    """Repeat an idempotent call while Redis or the store can't be reached, for `PATIENCE_S` at most."""
+    """Repeat an idempotent call while Redis or the store can't be reached, for at most `PATIENCE_S`."""
     deadline_s = time.monotonic() + PATIENCE_S
     while True:
         try:

@@ -1,33 +1,30 @@
-"""Splits: MIXED regions go back to the engine, and what they are made of comes as regions of its own."""
-
-from __future__ import annotations
+"""Region splits: the engine takes MIXED regions apart, and their parts are published as new regions."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, Region, RegionSplit
 from defuse.v1.models_pb2 import Failure
 
-from defuse_server.findings.region_splits import SplitOutcome
-from defuse_server.names import audit_of_split, parse_region_name, region_name
-from defuse_server.worker.audit import audit_config_json, audit_inputs, finished_chunks
-from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.findings.region_splits import RegionSplitOutcome
+from defuse_server.names import audit_of_region_split, parse_region_name, region_name
+from defuse_server.worker.audit import audit_inputs, finished_chunks
+from defuse_server.worker.job_config import config_json
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import region_message, stored_sheets
-from defuse_server.worker.work import Work, warnings_of
+from defuse_server.worker.work import WarnedWork
 
-SPLITS_MAX: Final = 3
-"""So often a region can be split, its parts, and theirs. What is mixed still, no mixture takes apart."""
+REGION_SPLITS_MAX: Final = 3
+"""A region, its parts and their parts can be split this often in a row."""
 
 
-class SplitWork(Work[RegionSplit]):
-    """The split of one audit's regions that wait."""
+class RegionSplitWork(WarnedWork[RegionSplit]):
+    """The work of one region split: all waiting regions of one audit."""
 
     async def plan(self) -> JobPlan | None:
-        """The audit's inputs, regions and misclassifications; None where no region can be split."""
-        audit = await self.backend.resources.fetch(Audit, audit_of_split(self.message.name))
+        """Plan with the audit's inputs, regions and misclassifications, or None if no region can be split."""
+        audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
         # A worker may have died between publishing parts and this.
         await self._open(audit)
         numbers = await self._splittable(audit)
@@ -39,19 +36,13 @@ class SplitWork(Work[RegionSplit]):
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(await self.backend.regions.artifact(audit.name))
         inputs.misclassifications(await finished_chunks(audit.name, self.backend))
-        config = {"regions": numbers, "audit": audit_config_json(audit.config)}
+        config = {"regions": numbers, "audit": config_json(audit.config)}
         return JobPlan("split", inputs, config=config, seed=audit.config.seed, device=audit.config.device)
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the split runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Publish the parts, and why others have none; open the parts to annotators."""
-        audit = await self.backend.resources.fetch(Audit, audit_of_split(self.message.name))
-        del self.message.warnings[:]
-        self.message.warnings.extend(warnings_of(result))
+        """Publish the parts, or why a region has none, and open the parts to annotators."""
+        audit = await self.backend.resources.fetch(Audit, audit_of_region_split(self.message.name))
+        self.set_warnings(result)
         store = self.backend.store
         file = await store.put_file(folder / "output" / "regions.npz")
         parts: list[Region] = []
@@ -59,45 +50,49 @@ class SplitWork(Work[RegionSplit]):
             sheets = await stored_sheets(store, region, folder)
             parts.append(region_message(audit.name, region, sheets, file.name))
         artifact = file.name if parts else ""
-        await self.backend.splits.publish(
+        await self.backend.region_splits.publish(
             self.message.name, self.attempt.number, _outcomes(result), parts, artifact
         )
         await self._open(audit)
 
     async def give_up(self, failure: Failure) -> None:
-        """Say of the regions that they stay whole, or they would be split again and again."""
+        """Publish that the regions stay whole, or they would be split again and again."""
         name, attempt = self.message.name, self.attempt.number
-        numbers = await self.backend.splits.take(name, attempt)
-        reason = f"the split failed: {failure.message}"
-        await self.backend.splits.publish(
-            name, attempt, {number: SplitOutcome(reason=reason) for number in numbers}
+        numbers = await self.backend.region_splits.take(name, attempt)
+        reason = f"the region split failed: {failure.message}"
+        await self.backend.region_splits.publish(
+            name, attempt, {number: RegionSplitOutcome(reason=reason) for number in numbers}
         )
 
     async def _open(self, audit: Audit) -> None:
-        """Make tasks of all published regions; those that have one keep it."""
+        """Make tasks of all published regions that have none."""
         count = await self.backend.regions.count(audit.name)
         await self.backend.labels.open(audit.name, range(count), audit.config.annotators_per_region)
 
     async def _splittable(self, audit: Audit) -> list[int]:
-        """Take the regions that wait; publish of those that were split too often that they stay whole."""
+        """Take the regions that wait, and publish that those that were split too often stay whole."""
         name, attempt = self.message.name, self.attempt.number
-        numbers = await self.backend.splits.take(name, attempt)
+        numbers = await self.backend.region_splits.take(name, attempt)
         levels = {number: await self._level(audit.name, number) for number in numbers}
-        reason = f"it comes of {SPLITS_MAX} splits, one after the other, and is not split again"
-        last = {number: SplitOutcome(reason=reason) for number in numbers if levels[number] >= SPLITS_MAX}
+        reason = f"it comes from {REGION_SPLITS_MAX} splits in a row, and is not split again"
+        last = {
+            number: RegionSplitOutcome(reason=reason)
+            for number in numbers
+            if levels[number] >= REGION_SPLITS_MAX
+        }
         if last:
-            await self.backend.splits.publish(name, attempt, last)
+            await self.backend.region_splits.publish(name, attempt, last)
         return [number for number in numbers if number not in last]
 
     async def _level(self, audit: str, number: int) -> int:
-        """How many splits a region comes of."""
+        """Return how many splits a region comes from."""
         parent = (await self.backend.regions.get(region_name(audit, number))).parent
         return 1 + await self._level(*parse_region_name(parent)) if parent else 0
 
 
-def _outcomes(result: Mapping[str, Any]) -> dict[int, SplitOutcome]:
+def _outcomes(result: Mapping[str, Any]) -> dict[int, RegionSplitOutcome]:
     parts: dict[int, list[int]] = {}
     for region in result["regions"]:
         parts.setdefault(region["parent"], []).append(region["index"])
-    whole = {entry["region"]: SplitOutcome(reason=entry["reason"]) for entry in result["unsplit"]}
-    return {**whole, **{number: SplitOutcome(tuple(indices)) for number, indices in parts.items()}}
+    whole = {entry["region"]: RegionSplitOutcome(reason=entry["reason"]) for entry in result["unsplit"]}
+    return {**whole, **{number: RegionSplitOutcome(tuple(indices)) for number, indices in parts.items()}}

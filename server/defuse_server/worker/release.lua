@@ -1,6 +1,8 @@
+-- Gives a job back, so that its next claim counts no death.
+--
 -- KEYS: the resource (hash)
 -- ARGV: name, attempt, unfinished states
--- Gives the job back unharmed, so that its next claim counts no death. Answers 1 or -1.
+-- Returns 1, or -1 if the worker no longer has the job.
 
 if not owns(ARGV[2], ARGV[3]) then
   return -1

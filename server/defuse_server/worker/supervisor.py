@@ -1,6 +1,4 @@
-"""The supervisor: one job from its claim to its end."""
-
-from __future__ import annotations
+"""The supervisor: runs one job from its claim to its end."""
 
 import asyncio
 import json
@@ -18,27 +16,17 @@ from defuse_server.errors import BackendUnavailable, DefuseError, Fenced, NotFou
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
-from defuse_server.names import SPLITS, collection_of
-from defuse_server.worker import engine_failures
+from defuse_server.names import REGION_SPLITS, collection_of
+from defuse_server.worker import engine_events, engine_failures
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
-from defuse_server.worker.engine_events import (
-    ChunkReady,
-    EngineEvent,
-    EngineFailure,
-    EngineWarning,
-    Preflight,
-    ResultReady,
-    StageProgress,
-    UnreadableLine,
-)
 from defuse_server.worker.engine_process import EngineProcess, running_engine
 from defuse_server.worker.evaluation import EvaluationWork
 from defuse_server.worker.fence import DEATHS_MAX, Attempt, CancelRequested, Claim, Fence, Outcome
 from defuse_server.worker.inspection import ClassifierInspection, DatasetInspection, VaeInspection
 from defuse_server.worker.job_folder import build_folder
 from defuse_server.worker.patience import patiently
-from defuse_server.worker.region_split import SplitWork
+from defuse_server.worker.region_split import RegionSplitWork
 from defuse_server.worker.vae_training import VaeTrainingWork
 from defuse_server.worker.work import JobRefused, Work
 
@@ -46,7 +34,7 @@ if TYPE_CHECKING:
     from defuse_server.evidence.signing_key import Signer
 
 HEARTBEAT_S = 0.5
-"""How often a worker gives a sign of life, and looks whether its job was cancelled."""
+"""Interval of a worker's heartbeats, which also tell it whether its job was cancelled."""
 
 _WORK: Final[Mapping[str, type[Work[Any]]]] = {
     "classifiers": ClassifierInspection,
@@ -56,19 +44,19 @@ _WORK: Final[Mapping[str, type[Work[Any]]]] = {
     "corrections": CorrectionWork,
     "evaluations": EvaluationWork,
     "vaeTrainings": VaeTrainingWork,
-    SPLITS: SplitWork,
+    REGION_SPLITS: RegionSplitWork,
 }
 _log = structlog.get_logger(__name__)
 
 
 class _Stopping(Exception):
-    """The worker shuts down; the job shall go on elsewhere."""
+    """The worker shuts down, and another one goes on with the job."""
 
 
 class Supervisor:
-    """Runs jobs for one worker: claims them, supervises their engines, publishes what those find."""
+    """Runs jobs for one worker: claims them, supervises their engines, and publishes their results."""
 
-    def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: Signer | None = None):
+    def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: "Signer | None" = None):
         self.signer = signer
         self._backend = backend
         self._fence = fence
@@ -76,11 +64,11 @@ class Supervisor:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """End the engines and hand their jobs on, unharmed."""
+        """Stop the engines, and hand their jobs on."""
         self._stopping.set()
 
     async def run(self, name: str) -> None:
-        """Run a job from its claim to its end; without effect where another worker has it or it is over."""
+        """Run a job from its claim to its end. Does nothing if another worker has it or it has ended."""
         claim = await self._fence.claim(name)
         if claim.attempt is None:
             _log.info("job.not_claimed", job=name, outcome=claim.outcome.name)
@@ -91,7 +79,7 @@ class Supervisor:
             try:
                 await self._attempt(claim, attempt)
             except (Fenced, NotFound):
-                # Another has the job, or it ended or was deleted: whatever this attempt has is void.
+                # Another worker has the job, or it ended or was deleted. This attempt's results are void.
                 _log.warning("job.fenced")
 
     async def _attempt(self, claim: Claim, attempt: Attempt) -> None:
@@ -117,7 +105,7 @@ class Supervisor:
             _log.info("job.handed_on")
 
     async def _failure(self, work: Work[Any], deaths: int) -> Failure | None:
-        """Do the work; returns why it has no result, or None where it has one."""
+        """Do the work. Returns why it has no result, or None if it has one."""
         if deaths >= DEATHS_MAX:
             return failures.worker_died(deaths, getattr(work.message, "progress", Progress()))
         try:
@@ -133,7 +121,7 @@ class Supervisor:
         return None
 
     async def _watched(self, attempt: Attempt, computation: Coroutine[Any, Any, None]) -> None:
-        """Await a computation; end it when the attempt loses the job, is cancelled, or the worker stops."""
+        """Await a computation, or end it once the job is lost or cancelled or the worker stops."""
         tasks = [
             asyncio.ensure_future(computation),
             asyncio.ensure_future(_beat(attempt)),
@@ -146,11 +134,10 @@ class Supervisor:
                     return task.result()
         finally:
             work, *helpers = tasks
-            # The engine is gone only when its task has ended. Cancelled once: a second time would cut short
-            # the engine's stop.
+            # The engine is gone only when its task has ended. A second cancellation would cut its stop short.
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            # The heartbeat may be in the midst of a command, where one cancellation can get lost.
+            # The heartbeat may be inside a command, which can swallow one cancellation.
             await cancel_and_wait(*helpers)
 
     async def _until_stopping(self) -> None:
@@ -172,27 +159,27 @@ class Supervisor:
             result = json.loads((folder / "output" / "result.json").read_text())
             await patiently(lambda: work.conclude(result, folder))
         finally:
-            # Not on a thread: this must happen even while the loop is being shut down.
+            # Not on a thread: this must also happen while the loop is shutting down.
             shutil.rmtree(folder, ignore_errors=True)
 
     async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path) -> None:
-        """Publish what the engine says until it ends. Raises `JobRefused` where that is no result."""
-        last: EngineEvent | None = None
+        """Publish the engine's events until it ends. Raises `JobRefused` if it ends without a result."""
+        last: engine_events.EngineEvent | None = None
         broken = ""
         try:
             async for event in engine.events():
                 last = event
                 await patiently(lambda event=event: _take(event, work, folder))
-        except UnreadableLine as error:
+        except engine_events.UnreadableLine as error:
             broken = str(error)
             await engine.stop()
         ended = await engine.exit()
         if ended.memory_exceeded_bytes is not None:
             limit_bytes = self._backend.settings.job_memory_bytes
             raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limit_bytes))
-        if isinstance(last, EngineFailure) and not broken:
+        if isinstance(last, engine_events.EngineFailure) and not broken:
             raise JobRefused(engine_failures.of_engine(last))
-        if not isinstance(last, ResultReady) or ended.status != 0 or broken:
+        if not isinstance(last, engine_events.ResultReady) or ended.status != 0 or broken:
             raise JobRefused(engine_failures.crashed(ended, broken or "no result"))
 
 
@@ -202,21 +189,21 @@ async def _beat(attempt: Attempt) -> None:
         await asyncio.sleep(HEARTBEAT_S)
 
 
-async def _take(event: EngineEvent, work: Work[Any], folder: Path) -> None:
+async def _take(event: engine_events.EngineEvent, work: Work[Any], folder: Path) -> None:
     match event:
-        case StageProgress():
+        case engine_events.StageProgress():
             await work.attempt.progress(_progress(event))
-        case Preflight():
+        case engine_events.Preflight():
             await work.on_preflight(event)
-        case EngineWarning():
+        case engine_events.EngineWarning():
             await work.on_warning(event)
-        case ChunkReady():
+        case engine_events.ChunkReady():
             await work.on_chunk(event, folder)
-        case ResultReady() | EngineFailure():
+        case engine_events.ResultReady() | engine_events.EngineFailure():
             pass
 
 
-def _progress(event: StageProgress) -> Progress:
+def _progress(event: engine_events.StageProgress) -> Progress:
     progress = Progress(
         stage=event.stage,
         done=event.done,

@@ -1,60 +1,52 @@
-"""From the engine's files to the messages that clients read.
+"""Turns the engine's files into the messages that clients read.
 
-A chunk is transcoded once, by the worker: the API passes the bytes through and needs no numpy. A transcoded
-chunk is a sequence of delimited messages (each behind its length as a varint), every one with the cursor that
-stands behind it: `{shard}.{message}`, message counting from 0 within the shard.
+The worker transcodes a chunk once, so the API passes the bytes through and needs no numpy. A transcoded chunk
+is a sequence of messages, each preceded by its length as a varint. Every message has the cursor that comes
+after it: `{shard}.{message}`, where messages count from 0 within the shard.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from defuse.v1.audit_service_pb2 import (
-    REGION_STATE_UNLABELED,
-    Misclassification,
-    NearestItem,
-    Region,
-    StreamMisclassificationsResponse,
-)
+from defuse.v1 import audit_service_pb2 as pb
 from defuse.v1.models_pb2 import ContactSheet, Interval
 
 from defuse_server.names import region_name
 from defuse_server.store.artifacts import ArtifactStore
 
 MESSAGE_RECORDS = 500
-"""Misclassifications in one message: with 64-dimensional codes about 140 KB."""
+"""Misclassifications in one message, about 140 KB with 64-dimensional codes."""
 
 SHEETS: Final = ("sheet", "nearest_sheet")
-"""What a region, or a gold task, is shown with."""
+"""The contact sheets of a region or a gold task."""
 
 Artifacts = Callable[[str], str]
-"""Turns a file of the job folder into the name of the artifact that it became."""
+"""Returns the name of the artifact for a file of the job folder."""
 
 
 def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
-    """Transcode one chunk file; a shard that found nothing has no messages, thus no bytes.
+    """Transcode one chunk file. A shard without misclassifications has no messages, so no bytes.
 
-    Raises `ValueError` or `OSError` where the file is none.
+    Raises `ValueError` or `OSError` if the file is not a chunk.
     """
     return b"".join(_delimited(message.SerializeToString()) for message in _messages(chunk_file, shard))
 
 
-def _messages(chunk_file: Path, shard: int) -> Iterator[StreamMisclassificationsResponse]:
+def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificationsResponse]:
     with np.load(chunk_file, allow_pickle=False) as arrays:
         codes = arrays["codes"]
-        # NaN where no neighbourhood was asked; the message has 0 there.
+        # NaN if no neighbourhood was asked; the message has 0 then.
         agreement = np.nan_to_num(arrays["agreement"], nan=0.0).tolist()
         seed_index, seed_label = arrays["seed_index"].tolist(), arrays["seed_label"].tolist()
         predicted, confidence = arrays["predicted_class"].tolist(), arrays["confidence"].tolist()
         delta_norm = arrays["delta_norm"].tolist()
         bug_probability, method = arrays["bug_probability"].tolist(), arrays["method"].tolist()
     for number, start in enumerate(range(0, len(codes), MESSAGE_RECORDS)):
-        yield StreamMisclassificationsResponse(
+        yield pb.StreamMisclassificationsResponse(
             misclassifications=(
-                Misclassification(
+                pb.Misclassification(
                     seed_index=seed_index[row],
                     seed_label=seed_label[row],
                     predicted_class=predicted[row],
@@ -81,7 +73,7 @@ def _delimited(message: bytes) -> bytes:
 
 
 async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
-    """Store the sheets of a region or a gold task; returns which artifact each file is."""
+    """Store the sheets of a region or a gold task. Returns the artifact of each file."""
     files = [shown[kind]["file"] for kind in SHEETS]
     stored = {file: (await store.put_file(folder / file)).name for file in files}
     return stored.__getitem__
@@ -89,11 +81,11 @@ async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: 
 
 def region_message(
     audit: str, region: Mapping[str, Any], artifact: Artifacts, regions_artifact: str
-) -> Region:
-    """One entry of a result's `regions` as the message that clients get, without any label yet."""
-    return Region(
+) -> pb.Region:
+    """Return an entry of a result's `regions` as the message that clients get, without a label."""
+    return pb.Region(
         name=f"{audit}/regions/{region['index']}",
-        state=REGION_STATE_UNLABELED,
+        state=pb.REGION_STATE_UNLABELED,
         weight=region["weight"],
         size=region["size"],
         seed_label=region["seed_label"],
@@ -105,7 +97,7 @@ def region_message(
         sheet=contact_sheet_message(region["sheet"], artifact),
         nearest_sheet=contact_sheet_message(region["nearest_sheet"], artifact),
         nearest=[
-            NearestItem(
+            pb.NearestItem(
                 split=item["split"], index=item["index"], label=item["label"], distance=item["distance"]
             )
             for item in region["nearest"]
@@ -118,7 +110,7 @@ def region_message(
 
 
 def contact_sheet_message(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
-    """A sheet as `result.json` describes it; `artifact` names the artifact of a file."""
+    """Return a sheet of `result.json` as a message. `artifact` names the artifact of a file."""
     return ContactSheet(
         artifact=artifact(sheet["file"]),
         columns=sheet["columns"],

@@ -1,52 +1,42 @@
-"""Trainings of VAEs: what comes out is registered with its origin, and inspected like any other."""
-
-from __future__ import annotations
+"""Trainings of VAEs: the trained VAE is registered like any other."""
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from defuse.v1 import models_pb2
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining, VaeTrainingPoint
 
 from defuse_server.jobs.job_inputs import JobInputs
-from defuse_server.worker.engine_events import EngineWarning
+from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
 from defuse_server.worker.transcode import contact_sheet_message
-from defuse_server.worker.work import Work, warnings_of
+from defuse_server.worker.work import WarnedWork
 
 
-class VaeTrainingWork(Work[VaeTraining]):
-    """One training; a later attempt starts again."""
+class VaeTrainingWork(WarnedWork[VaeTraining]):
+    """The work of one training. A later attempt starts again."""
 
     async def plan(self) -> JobPlan:
-        """The classifier whose features take part, and the dataset."""
+        """Plan with the dataset, and with the classifier whose features take part."""
         training = self.message
         del training.warnings[:]
         inputs = JobInputs()
         inputs.classifier("classifier", await self.backend.resources.fetch(Classifier, training.classifier))
         inputs.dataset(await self.backend.resources.fetch(Dataset, training.dataset))
-        config: dict[str, Any] = {}
-        if training.config.latent_sizes:
-            config["latent_sizes"] = list(training.config.latent_sizes)
-        if training.config.budget_s:
-            config["budget_s"] = training.config.budget_s
         return JobPlan(
-            "train_vae", inputs, config=config, seed=training.config.seed, device=training.config.device
+            "train_vae",
+            inputs,
+            config=config_json(training.config),
+            seed=training.config.seed,
+            device=training.config.device,
         )
 
-    async def on_warning(self, event: EngineWarning) -> None:
-        """Show a warning while the training runs."""
-        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
-        await self.attempt.update(self.message)
-
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fill in what was tried, keep the sheets, and register the VAE."""
+        """Fill in the settings that were tried, store the sheets, and register the VAE."""
         training = self.message
+        fill_in(training.config, result["config"], self.backend.settings.device)
         training.config.latent_sizes[:] = sorted({point["latent_size"] for point in result["points"]})
-        training.config.budget_s = result["config"]["budget_s"]
-        training.config.device = training.config.device or self.backend.settings.device
         del training.points[:]
         training.points.extend(VaeTrainingPoint(**point) for point in result["points"])
         training.readability = result["readability"]
@@ -55,12 +45,11 @@ class VaeTrainingWork(Work[VaeTraining]):
             artifact = await self.backend.store.put_file(folder / sheet["file"])
             message = contact_sheet_message(sheet, lambda _, name=artifact.name: name)
             getattr(training, field).CopyFrom(message)
-        del training.warnings[:]
-        training.warnings.extend(warnings_of(result))
+        self.set_warnings(result)
         training.vae = await self._registered(folder, result)
 
     async def _registered(self, folder: Path, result: Mapping[str, Any]) -> str:
-        """Name of the VAE, READY."""
+        """Register the VAE, and return the name of the READY VAE."""
         training, store = self.message, self.backend.store
         vae = Vae(
             display_name=training.display_name or f"trained for {training.classifier}",

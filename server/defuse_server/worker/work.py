@@ -1,9 +1,7 @@
-"""What one kind of job does beyond running the engine: its inputs, and how its result becomes a record."""
-
-from __future__ import annotations
+"""What each kind of job adds to running the engine: its inputs, and how its result becomes a record."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
@@ -24,22 +22,24 @@ if TYPE_CHECKING:
 
 M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
+Warned = TypeVar("Warned", Audit, RegionSplit, Correction, Evaluation, VaeTraining)
+
 
 class RunsJobs(Protocol):
-    """Who runs a further job as part of one; the supervisor."""
+    """Runs a further job as part of one; implemented by the supervisor."""
 
     @property
-    def signer(self) -> Signer | None:
-        """What signs evidence; None where the operator gave no key."""
+    def signer(self) -> "Signer | None":
+        """Signs evidence; None if the operator gave no key."""
         ...
 
     async def run(self, name: str) -> None:
-        """Run a job from its claim to its end; without effect where another worker has it or it is over."""
+        """Run a job from its claim to its end. Does nothing if another worker has it or it has ended."""
         ...
 
 
 class JobRefused(Exception):
-    """The job ends without a result, for a reason that its owner can read."""
+    """The job ends without a result; `failure` tells its owner why."""
 
     def __init__(self, failure: Failure):
         super().__init__(failure.message)
@@ -47,7 +47,7 @@ class JobRefused(Exception):
 
 
 class Work(ABC, Generic[M]):
-    """One job: `message` is its record, and grows what is found out."""
+    """One job. `message` is its record, which the job fills in."""
 
     def __init__(self, message: M, attempt: Attempt, backend: Backend, supervisor: RunsJobs):
         self.message: M = message
@@ -57,39 +57,49 @@ class Work(ABC, Generic[M]):
 
     @abstractmethod
     async def plan(self) -> JobPlan | None:
-        """What the engine shall do; None: nothing, and the job has succeeded.
+        """Return the engine's task, or None if there is nothing to do and the job has succeeded.
 
-        Raises `NotFound` where something that the record names is gone.
+        Raises `NotFound` if a resource that the record names is gone.
         """
 
     async def on_preflight(self, event: Preflight) -> None:
-        """Take down the preflight's figures."""
+        """Record the preflight's figures."""
 
     async def on_warning(self, event: EngineWarning) -> None:
-        """Take down a warning."""
+        """Record a warning."""
 
     async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
-        """Publish a finished shard; raises `Fenced`."""
+        """Publish a finished shard. Raises `Fenced`."""
 
     @abstractmethod
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Fold the engine's result into `message`, publishing what is read beside it.
+        """Fill the engine's result into `message`, and publish what is read beside it.
 
-        It may be called again by a later attempt, and must not publish twice. Raises `Fenced`, `JobRefused`.
+        A later attempt may call this again, so nothing may be published twice. Raises `Fenced`, `JobRefused`.
         """
 
     async def give_up(self, failure: Failure) -> None:
-        """Publish, beside the record, that there will be no result; a later attempt may call it again."""
+        """Publish, beside the record, that there will be no result. A later attempt may call this again."""
 
 
-def warnings_of(result: Mapping[str, Any]) -> Iterable[models_pb2.Warning]:
-    """The warnings of a result.json."""
-    return [
-        models_pb2.Warning(reason=entry["reason"], message=entry["message"]) for entry in result["warnings"]
-    ]
+class WarnedWork(Work[Warned]):
+    """A job whose record shows the engine's warnings."""
+
+    async def on_warning(self, event: EngineWarning) -> None:
+        """Show a warning while the job runs."""
+        self.message.warnings.append(models_pb2.Warning(reason=event.reason, message=event.message))
+        await self.attempt.update(self.message)
+
+    def set_warnings(self, result: Mapping[str, Any]) -> None:
+        """Show the warnings of a result.json in place of the earlier ones."""
+        del self.message.warnings[:]
+        self.message.warnings.extend(
+            models_pb2.Warning(reason=entry["reason"], message=entry["message"])
+            for entry in result["warnings"]
+        )
 
 
 def image_shape(shape: list[int]) -> ImageShape:
-    """`[C, H, W]` as a message."""
+    """Return `[C, H, W]` as a message."""
     channels, height, width = shape
     return ImageShape(channels=channels, height=height, width=width)

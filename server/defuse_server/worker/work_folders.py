@@ -1,6 +1,4 @@
-"""Folders of jobs under way, so that none is left behind: not even by a worker that was killed."""
-
-from __future__ import annotations
+"""The folders of running jobs. None is left behind, even if a worker is killed."""
 
 import os
 import shutil
@@ -11,9 +9,9 @@ import psutil
 
 
 def worker_folder(root: Path) -> Path:
-    """An empty folder for this process's jobs; removes those of this host's workers that are gone.
+    """Make an empty folder for this process's jobs, and remove those of this host's workers that are gone.
 
-    `root` may be shared by workers of several hosts.
+    Workers of several hosts may share `root`.
     """
     host = socket.gethostname()
     root.mkdir(parents=True, exist_ok=True)
@@ -21,7 +19,7 @@ def worker_folder(root: Path) -> Path:
         owner = folder.name.removeprefix(f"{host}-")
         if not owner.isdigit():
             continue
-        # In a container every worker may have the number of the one before it.
+        # In a container, every worker may have the process id of the previous one.
         if int(owner) == os.getpid() or not psutil.pid_exists(int(owner)):
             shutil.rmtree(folder, ignore_errors=True)
     own = root / f"{host}-{os.getpid()}"

@@ -1,6 +1,4 @@
-"""The worker process: takes jobs off the queue until it is told to stop."""
-
-from __future__ import annotations
+"""The worker process: runs jobs from the queue until SIGTERM or SIGINT."""
 
 import asyncio
 import contextlib
@@ -14,15 +12,15 @@ import structlog
 from docket import Worker
 
 from defuse_server.backend import Backend, open_backend
-from defuse_server.evaluations.awaiting import settle_for_ever
-from defuse_server.evaluations.worker_identity import announce
+from defuse_server.evaluations.wait_for_audit import keep_settling
+from defuse_server.evaluations.worker_identity import publish_worker_identity
 from defuse_server.evidence import signing_key
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
 from defuse_server.host.stop_event import on_stop
 from defuse_server.jobs.queue import TASK
-from defuse_server.labels.consensus_worker import judge_for_ever
+from defuse_server.labels.estimate_consensus import keep_estimating
 from defuse_server.worker.fence import Fence
 from defuse_server.worker.supervisor import Supervisor
 from defuse_server.worker.work_folders import worker_folder
@@ -34,9 +32,9 @@ _log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings) -> None:
-    """Run jobs, one at a time, until SIGTERM or SIGINT; then hand the running one on and return.
+    """Run jobs, one at a time, until SIGTERM or SIGINT. Then hand the running job on, and return.
 
-    Raises `ValueError` where the settings have no Redis URL, `SigningKeyUnusable`.
+    Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`.
     """
     signer = _signer(settings)
     async with open_backend(settings) as backend:
@@ -49,8 +47,8 @@ async def run_worker(settings: Settings) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _signer(settings: Settings) -> Signer | None:
-    """Read the key once: evaluations then don't depend on its file."""
+def _signer(settings: Settings) -> "Signer | None":
+    """Read the key once, so that evaluations don't depend on its file."""
     path = settings.signing_key
     if path is None:
         _log.warning("evidence.unsigned", reason="DEFUSE_SIGNING_KEY is not set")
@@ -66,7 +64,9 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     async def run_job(name: str) -> None:
         await supervisor.run(name)
 
-    await announce(backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else "")
+    await publish_worker_identity(
+        backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else ""
+    )
     lease_s = backend.settings.lease_s
     backend.jobs.docket.register(run_job, names=[TASK])
     async with Worker(
@@ -80,15 +80,15 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
         working = asyncio.ensure_future(worker.run_forever())
         helpers = [
             asyncio.ensure_future(_recover(backend, lease_s / 2)),
-            # Beside the jobs: annotators don't wait for an audit that runs.
-            asyncio.ensure_future(judge_for_ever(backend.verdicts, backend.labeling)),
-            # No job either: what waits must not hold a worker that could do what it waits for.
-            asyncio.ensure_future(settle_for_ever(backend)),
+            # Beside the jobs: annotators must not wait for a running audit.
+            asyncio.ensure_future(keep_estimating(backend.consensus_estimates, backend.labeling)),
+            # Beside the jobs: a waiting evaluation must not occupy a worker.
+            asyncio.ensure_future(keep_settling(backend)),
         ]
 
         def stop() -> None:
             supervisor.stop()
-            # It takes nothing new, and waits for the job that is being handed on.
+            # The worker takes no new job, and waits for the one that is being handed on.
             working.cancel()
 
         with on_stop(stop):
@@ -100,10 +100,10 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
 
 
 async def _recover(backend: Backend, interval_s: float) -> None:
-    """Put back what the queue lost, and begin the splits of regions that became MIXED."""
+    """Queue lost jobs again, and begin the region splits of MIXED regions."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
-            for split in await backend.splits.begin():
+            for split in await backend.region_splits.begin():
                 await backend.jobs.submit(split)
             if recovered := await backend.jobs.recover():
                 _log.info("jobs.recovered", count=recovered)

@@ -1,6 +1,8 @@
+-- Writes fields of a job.
+--
 -- KEYS: the resource (hash)
 -- ARGV: name, attempt, unfinished states, then field, value, ...
--- Answers 1, or -1 to a worker that no longer has the job.
+-- Returns 1, or -1 if the worker no longer has the job.
 
 if not owns(ARGV[2], ARGV[3]) then
   return -1

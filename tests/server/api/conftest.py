@@ -29,6 +29,7 @@ from defuse_server.backend import Backend, open_backend
 from defuse_server.findings.chunks import Chunk
 from defuse_server.findings.regions import REGIONS_ARTIFACT
 from defuse_server.host.settings import Settings
+from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import Attempt, Fence
 from google.protobuf.internal.encoder import _VarintBytes
 from google.rpc import error_details_pb2, status_pb2
@@ -152,7 +153,9 @@ class Records:
         self.backend = backend
 
     async def made(self, message, *references: str):
-        made, _ = await self.backend.resources.create(message, new_id(), b"", references=references)
+        made, _ = await self.backend.resources.create(
+            NewResource(message, new_id(), b"", references=references)
+        )
         return made
 
     async def attempt(self, name: str) -> Attempt:

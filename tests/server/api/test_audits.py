@@ -26,6 +26,9 @@ from defuse.v1.audit_service_pb2 import (
 )
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse.v1.models_pb2 import ImageShape, JobState, Layout, Preprocessing, Progress, TensorSpec
+from defuse_server.api.configs import audit_config
+from defuse_server.errors import InvalidRequest
+from defuse_server.validation import Violations
 
 UNKNOWN = "0" * 18
 
@@ -139,6 +142,26 @@ async def test_configs_out_of_range(stubs, refused, config, wrong):
         await stubs.audits.CreateAudit(request)
     assert (problem.code, problem.reason) == (grpc.StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert problem.fields == (f"config.{wrong}",)
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        (AuditConfig(candidates_per_seed=-1), "expected 1 to 10,000 (0 for the default), got -1"),
+        (AuditConfig(budget_s=-1.0), "expected above 0 s (0 for no limit), got -1.0"),
+        (AuditConfig(patience_shards=-2), "expected at least 1, or -1 for never (0 for the default), got -2"),
+        (AuditConfig(seed=-1), "expected at least 0, got -1"),
+        (AuditConfig(preset=PRESET_PAPER, neighbours=9), "PRESET_PAPER fixes it: leave it out"),
+        (AuditConfig(methods=[9]), "expected one of SEARCH_METHOD_PAPER, SEARCH_METHOD_NEIGHBOURHOOD"),
+    ],
+)
+def test_a_value_out_of_range_is_told_with_its_range(config, text):
+    found = Violations()
+    audit_config(found, config)
+    with pytest.raises(InvalidRequest) as refused:
+        found.check()
+    ((_, said),) = refused.value.fields
+    assert said.startswith(text)
 
 
 @pytest.mark.parametrize(
@@ -313,7 +336,7 @@ async def test_a_split_is_read_once_a_region_was_mixed(stubs, records, backend, 
     (task,) = await backend.labels.lease(audit.name, "ann", 1, 60)
     mixed = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED)
     await backend.labels.submit(task.region, task.lease_token, mixed, "")
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     split = await stubs.audits.GetRegionSplit(GetRegionSplitRequest(name=f"{audit.name}/split"))
     assert (split.name, split.state) == (f"{audit.name}/split", JobState.JOB_STATE_QUEUED)
     region = await stubs.audits.GetRegion(GetRegionRequest(name=task.region))

@@ -15,8 +15,8 @@ from defuse.v1.promotion_service_pb2 import (
     ListEvaluationsRequest,
 )
 from defuse_server import redis_keys
-from defuse_server.evaluations import code_version, inputs
-from defuse_server.evaluations.worker_identity import Announced, announced
+from defuse_server.evaluations import code_version, input_digest
+from defuse_server.evaluations.worker_identity import WorkerIdentity, read_worker_identity
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ async def test_one_whose_audit_has_become_too_old_for_its_policy_is_judged_again
         def now(cls, tz=None):
             return datetime.datetime.now(tz) + datetime.timedelta(days=31)
 
-    monkeypatch.setattr(inputs, "datetime", Later)
+    monkeypatch.setattr(input_digest, "datetime", Later)
     later = await evaluate()
     assert later.name != first.name
     # Both are too old: nothing has changed since.
@@ -118,7 +118,7 @@ async def test_one_whose_audit_has_become_too_old_for_its_policy_is_judged_again
     policy = "version: 1\nchecks: {audit_age: off}\n"
     monkeypatch.undo()
     ageless = await evaluate(policy=policy)
-    monkeypatch.setattr(inputs, "datetime", Later)
+    monkeypatch.setattr(input_digest, "datetime", Later)
     assert (await evaluate(policy=policy)).name == ageless.name
 
 
@@ -165,7 +165,7 @@ async def test_the_code_version_tells_sources_apart(tmp_path, monkeypatch):
 async def test_without_an_engine_the_workers_say_what_judges(monkeypatch, redis):
     monkeypatch.setattr(code_version, "find_spec", lambda name: None)
     code_version.own_code_version.cache_clear()
-    assert await announced(redis) == Announced("", "")
+    assert await read_worker_identity(redis) == WorkerIdentity("", "")
     await redis.mset({redis_keys.CODE_VERSION: "0.1.0+0123456789ab", redis_keys.SIGNING_KEY_ID: "0123"})
-    assert await announced(redis) == Announced("0.1.0+0123456789ab", "0123")
+    assert await read_worker_identity(redis) == WorkerIdentity("0.1.0+0123456789ab", "0123")
     code_version.own_code_version.cache_clear()

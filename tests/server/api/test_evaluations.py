@@ -179,7 +179,7 @@ async def test_a_candidate_of_other_bytes_than_the_caller_means_is_not_judged(st
         await stubs.promotions.CreateEvaluation(request_for(*names, candidate_sha256=meant))
     assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "CANDIDATE_CHANGED")
     assert problem.figures == {"expected": meant, "registered": registered}
-    assert "register the one that shall be promoted" in problem.message
+    assert "register the file that you want to promote" in problem.message
     with refused() as problem:
         await stubs.promotions.CreateEvaluation(request_for(*names, candidate_sha256=registered.upper()))
     assert problem.fields == ("candidate_sha256",)

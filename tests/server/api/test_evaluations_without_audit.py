@@ -21,8 +21,8 @@ from defuse.v1.promotion_service_pb2 import (
     WatchEvaluationRequest,
 )
 from defuse_server import redis_keys
-from defuse_server.evaluations import audits, inputs
-from defuse_server.evaluations.awaiting import settle
+from defuse_server.evaluations import choose_audit, input_digest
+from defuse_server.evaluations.wait_for_audit import settle
 
 QUEUED, SUCCEEDED = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_SUCCEEDED
 POLICY = "version: 1\naudit: {max_seeds: 500, budget_s: 60, annotators_per_region: 2}\n"
@@ -226,7 +226,7 @@ def a_month_later(monkeypatch):
         def now(cls, tz=None):
             return datetime.datetime.now(tz) + datetime.timedelta(days=31)
 
-    for module in (audits, inputs):
+    for module in (choose_audit, input_digest):
         monkeypatch.setattr(module, "datetime", Later)
 
 
@@ -281,7 +281,7 @@ async def test_an_audit_that_fails_fails_those_that_wait(failed, backend):
 def test_the_failure_is_the_audits(failed):
     assert failed.failure.reason == ERROR_REASON_PREFLIGHT_READABILITY
     assert failed.failure.message == (
-        f"{failed.audit}, which this evaluation waited for, failed, and nothing was judged: unreadable"
+        f"{failed.audit}, which this evaluation waited for, failed, and nothing was decided: unreadable"
     )
     assert failed.failure.figures == {"a": "1", "audit": failed.audit}
 

@@ -25,7 +25,7 @@ from defuse.v1.label_service_pb2 import (
 )
 from defuse.v1.models_pb2 import ContactSheet
 from defuse_server import redis_keys
-from defuse_server.label_files.spreadsheet import COLUMNS
+from defuse_server.label_files.csv_file import COLUMNS
 
 STUDIO, CSV = LabelFormat.LABEL_FORMAT_LABEL_STUDIO, LabelFormat.LABEL_FORMAT_CSV
 UNKNOWN = f"audits/{'0' * 18}"

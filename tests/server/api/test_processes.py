@@ -31,7 +31,7 @@ from defuse_server.cli import app
 from typer.testing import CliRunner
 
 HEAVY = ("torch", "onnxruntime", "onnx", "sklearn", "numpy", "scipy", "defuse_engine")
-CLIENTS = ("mlflow", "defuse.aio", "defuse.registries", "defuse_server.mlflow_webhook")
+CLIENTS = ("mlflow", "defuse.aio", "defuse.model_registries", "defuse_server.mlflow_webhook")
 
 
 class Server:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from defuse_server.evidence.junit import junit_xml
-from defuse_server.evidence.verdict import verdict_json
+from defuse_server.evidence.verdict_file import verdict_json
 from junitparser import Error, Failure, JUnitXml
 
 

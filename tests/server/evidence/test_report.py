@@ -8,7 +8,7 @@ import pytest
 from defuse.v1.promotion_service_pb2 import VERDICT_PASS
 from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import BYTES_MAX, code, markdown_report, text
-from defuse_server.evidence.verdict import verdict_json
+from defuse_server.evidence.verdict_file import verdict_json
 
 HOSTILE = (
     "<script>alert(1)</script>\"'`|@team #7 [x](http://e.example) ${700*70} {{ 700*70 }} *b*\x1b[31m\n## no"
@@ -95,7 +95,7 @@ def test_of_many_checks_that_do_not_pass_the_worst_stand_first(materials):
         check.verdict, check.value = 2, 0.8 - number / 1000
     page = html(made)
     assert page.index("misses by 0.199") < page.index("misses by 0.15")
-    assert "80 more that do not pass" in page
+    assert "80 more checks that do not pass" in page
 
 
 def test_without_labels_correction_or_regions_there_is_a_report_all_the_same(materials):

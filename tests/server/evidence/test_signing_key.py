@@ -82,11 +82,11 @@ def test_the_kinds_that_sign_are_taken(tmp_path, kind):
     ("content", "why"),
     [
         (lambda: None, "No such file"),
-        (lambda: b"", "it is none"),
-        (lambda: b"-----BEGIN PRIVATE KEY-----\nsecret-words\n-----END PRIVATE KEY-----\n", "it is none"),
+        (lambda: b"", "it is not one"),
+        (lambda: b"-----BEGIN PRIVATE KEY-----\nsecret-words\n-----END PRIVATE KEY-----\n", "it is not one"),
         (lambda: pem(ed25519(), BestAvailableEncryption(b"word")), "passphrase"),
-        (lambda: pem(dsa.generate_private_key(2048)), "it is none"),
-        (lambda: pem(x25519.X25519PrivateKey.generate()), "it is none"),
+        (lambda: pem(dsa.generate_private_key(2048)), "it is not one"),
+        (lambda: pem(x25519.X25519PrivateKey.generate()), "it is not one"),
     ],
     ids=["missing", "empty", "broken", "encrypted", "dsa", "x25519"],
 )

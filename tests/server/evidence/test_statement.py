@@ -6,7 +6,7 @@ import json
 
 import pytest
 from defuse.v1.audit_service_pb2 import Audit
-from defuse_server.evidence import statement, verdict
+from defuse_server.evidence import statement, verdict_file
 from defuse_server.evidence.canonical import canonical, fields
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
@@ -17,13 +17,13 @@ DIGESTS = "baseline candidate dataset encoder decoder audit labels policy"
 @pytest.fixture
 def document(materials):
     """The JSON of a verdict, read."""
-    return json.loads(verdict.verdict_json(materials("PASS")))
+    return json.loads(verdict_file.verdict_json(materials("PASS")))
 
 
 def test_the_same_verdict_is_the_same_canonical_json(materials, document):
-    content = verdict.verdict_json(materials("PASS"))
+    content = verdict_file.verdict_json(materials("PASS"))
     assert content == canonical(document)
-    assert content == verdict.verdict_json(materials("PASS"))
+    assert content == verdict_file.verdict_json(materials("PASS"))
 
 
 def test_the_document_names_its_schema_and_the_verdict(document):
@@ -85,7 +85,7 @@ def test_what_json_can_not_say_is_null_and_integers_are_numbers():
     ],
 )
 def test_the_statement_is_a_test_result_about_the_candidates_bytes(materials, sha, said, result, lists):
-    document = json.loads(verdict.verdict_json(materials(said)))
+    document = json.loads(verdict_file.verdict_json(materials(said)))
     told = statement.statement(document)
     assert told["_type"] == "https://in-toto.io/Statement/v1"
     assert told["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
@@ -109,14 +109,14 @@ def test_the_statement_is_a_test_result_about_the_candidates_bytes(materials, sh
 
 
 def test_a_check_of_a_region_bears_its_name(materials):
-    told = statement.statement(json.loads(verdict.verdict_json(materials("FAIL"))))
+    told = statement.statement(json.loads(verdict_file.verdict_json(materials("FAIL"))))
     assert told["predicate"]["failedTests"] == ["region_accuracy[audits/01k0000000000000aa/regions/0]"]
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa", "rsa"])
 def test_the_envelope_is_dsse_that_the_key_verifies(materials, kind):
     signer = getattr(CryptoSigner, f"generate_{kind}")()
-    content = verdict.verdict_json(materials("PASS"))
+    content = verdict_file.verdict_json(materials("PASS"))
     signed = json.loads(statement.envelope(content, signer))
     assert signed["payloadType"] == "application/vnd.in-toto+json"
     payload = base64.b64decode(signed["payload"])
@@ -126,5 +126,5 @@ def test_the_envelope_is_dsse_that_the_key_verifies(materials, kind):
 
 def test_an_ed25519_envelope_has_the_same_bytes_each_time(materials):
     signer = CryptoSigner.generate_ed25519()
-    made = {statement.envelope(verdict.verdict_json(materials("PASS")), signer) for _ in range(3)}
+    made = {statement.envelope(verdict_file.verdict_json(materials("PASS")), signer) for _ in range(3)}
     assert len({hashlib.sha256(one).hexdigest() for one in made}) == 1

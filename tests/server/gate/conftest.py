@@ -13,7 +13,7 @@ from defuse.v1.promotion_service_pb2 import (
     SecondSearch,
     Verdict,
 )
-from defuse_server.gate.judge import judge
+from defuse_server.gate.decide import decide
 from defuse_server.gate.policy import Policy
 
 REGION = "audits/a/regions/{}"
@@ -87,7 +87,7 @@ def judged() -> Callable[..., tuple[str, dict[tuple[str, str], Check]]]:
     """Judges by a policy's text; returns the verdict's name, and the checks by name and subject."""
 
     def run(evaluation: Evaluation, policy: str = "", days: float = 1.0):
-        verdict, checks = judge(evaluation, Policy.parse(policy), timedelta(days=days))
+        verdict, checks = decide(evaluation, Policy.parse(policy), timedelta(days=days))
         return name_of(verdict), {(check.check, check.subject): check for check in checks}
 
     return run

@@ -107,7 +107,7 @@ def test_as_many_test_items_as_an_undecided_check_names_do_tell(evaluation, judg
     verdict, checks = judged(evaluation(items, {0: round(share * items)}, {1: round(share * items)}), policy)
     assert verdict == "INCONCLUSIVE"
     (check,) = checks.values()
-    needed = number_before("test items at this rate of disagreement would tell", check.remedy)
+    needed = number_before("test items at this rate of disagreement would decide", check.remedy)
     assert needed > items
     for count, expected in ((needed, "PASS"), (needed * 8 // 10, "INCONCLUSIVE")):
         wrong = {0: round(share * count)}
@@ -140,7 +140,7 @@ def test_the_absolute_accuracy_is_judged_where_the_policy_asks(evaluation, judge
     assert judged(bad, only("clean_accuracy", "{min: 0.9}"))[0] == "FAIL"
     verdict, checks = judged(good, only("clean_accuracy", "{min: 0.94}"))
     assert verdict == "INCONCLUSIVE"
-    assert "test items at this accuracy would tell" in checks["clean_accuracy", ""].remedy
+    assert "test items at this accuracy would decide" in checks["clean_accuracy", ""].remedy
 
 
 def test_without_a_confirmed_region_there_is_nothing_to_hold_a_candidate_to(evaluation, judged):

@@ -1,5 +1,7 @@
 """Policies: what is read, what the defaults are, what comes out again."""
 
+from pathlib import Path
+
 from defuse_server.gate.policy import DEFAULT, Policy
 
 
@@ -10,6 +12,11 @@ def checks(*lines: str) -> str:
 def test_an_empty_text_and_one_that_names_no_check_are_the_default():
     assert Policy.parse("") == Policy.parse("version: 1") == DEFAULT
     assert Policy.parse("version: 1\nchecks: {}\naudit: {}\n") == DEFAULT
+
+
+def test_the_default_in_the_documentation_is_the_default():
+    page = (Path(__file__).parents[3] / "docs" / "policy.md").read_text()
+    assert Policy.parse(page.split("```yaml\n")[1].split("```")[0]) == DEFAULT
 
 
 def test_what_a_policy_leaves_out_keeps_its_default_and_off_turns_a_check_off():

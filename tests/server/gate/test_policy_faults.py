@@ -55,7 +55,7 @@ def checks(*lines: str) -> str:
         ("version: 1\nchecks: {", (2, 10), "not YAML"),
         ("version: 1\n---\nversion: 1", (2, 1), "not YAML"),
         ("version: 1\n# \x07", (2, 3), "the character 0x7 is not allowed"),
-        ("version: 1\nchecks: &a {}\naudit: *a", (3, 8), "aliases are not taken"),
+        ("version: 1\nchecks: &a {}\naudit: *a", (3, 8), "aliases are not allowed"),
         ("version: 1\nchecks: " + "[" * 5000, (2, 16), "expected at most 8 levels, got more"),
         ("version: 1\n" + "#" * 65_536, (1, 1), "expected at most 65,536 bytes, got 65,547"),
     ],
@@ -71,15 +71,15 @@ def test_a_key_that_stands_twice_is_named_with_both_lines():
     text = checks("audit_age: off", "second_search: off", "audit_age: {max_days: 2}")
     field, description = only_fault(text)
     assert field == "policy:5"
-    assert "audit_age stands twice: in line 3 and in line 5" in description
+    assert "audit_age is there twice: in line 3 and in line 5" in description
 
 
 @pytest.mark.parametrize(
     ("text", "line", "said"),
     [
         # The lower end of 10 in 10 is 0.692; of 36 in 36 it is 0.903.
-        (checks("region_accuracy: {min: 0.9, samples: 10}"), 3, "36 samples would do"),
-        (checks("region_accuracy: {min: 0.9, samples: 35}"), 3, "36 samples would do"),
+        (checks("region_accuracy: {min: 0.9, samples: 10}"), 3, "36 samples would be enough"),
+        (checks("region_accuracy: {min: 0.9, samples: 35}"), 3, "36 samples would be enough"),
         (checks("clean_accuracy: {min: 1.0}"), 3, "the lower end of an interval lies between"),
         (checks("clean_accuracy_change: {min: 1}"), 3, "the lower end of an interval lies between"),
         (checks("second_search: {max_ratio: 0}"), 3, "the upper end of an interval lies above 0"),

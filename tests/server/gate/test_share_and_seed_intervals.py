@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from defuse_server.gate.statistics.seeds import Search, rate_interval, ratio_interval
+from defuse_server.gate.statistics.search_rates import Search, rate_interval, ratio_interval
 from defuse_server.gate.statistics.shares import share_interval, wilson
 from hypothesis import given
 from hypothesis import strategies as st

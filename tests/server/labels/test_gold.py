@@ -75,7 +75,7 @@ async def test_an_annotator_can_not_tell_them_from_regions(
             again = await labels.submit(task.region, task.lease_token, answer, "")
             assert first == again
             assert [one.region for one in await labeling.history(audit, annotator, 1)] == [task.region]
-            shown = await labeling.shown(task.region)
+            shown = await labeling.sheets(task.region)
             kind = "gold" if is_gold(number_of(task)) else "region"
             fields = (
                 sorted(field.name for field, _ in task.ListFields()),

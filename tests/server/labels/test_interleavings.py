@@ -16,8 +16,8 @@ from defuse_server.errors import LeaseLost, NotFound, RegionClosed
 from defuse_server.findings.regions import Regions
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import connect
-from defuse_server.labels.consensus import Verdicts
-from defuse_server.labels.consensus_worker import judge_for_ever
+from defuse_server.labels.consensus_estimates import ConsensusEstimates
+from defuse_server.labels.estimate_consensus import keep_estimating
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.labels.region_label import RegionLabel
@@ -299,12 +299,18 @@ async def test_many_annotators_at_once_fill_every_place_exactly_once(
 
 
 async def test_answers_that_come_while_others_are_judged_are_judged_next(
-    labels: LabelQueue, labeling: Labeling, verdicts: Verdicts, redis: Redis, publish_audit: Any
+    labels: LabelQueue,
+    labeling: Labeling,
+    estimates: ConsensusEstimates,
+    redis: Redis,
+    publish_audit: Any,
 ) -> None:
     regions, wanted, limit = 20, 2, 4
     audit = await publish_audit(regions, wanted=wanted, limit=limit, method="dawid_skene")
     accepted: list[tuple[str, int]] = []
-    judging = [asyncio.ensure_future(judge_for_ever(verdicts, labeling, interval_s=0.001)) for _ in range(2)]
+    judging = [
+        asyncio.ensure_future(keep_estimating(estimates, labeling, interval_s=0.001)) for _ in range(2)
+    ]
 
     async def decided() -> bool:
         standing = await labeling.labels(audit)
@@ -329,7 +335,7 @@ async def test_answers_that_come_while_others_are_judged_are_judged_next(
     try:
         async with asyncio.timeout(120):
             await asyncio.gather(*(annotate(f"annotator {n}", random.Random(n)) for n in range(8)))
-            while await verdicts.unjudged():  # noqa: ASYNC110
+            while await estimates.pending():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
         await cancel_and_wait(*judging)

@@ -19,6 +19,7 @@ from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.labeling_rule import labeling_rule
 from defuse_server.labels.queue import LabelQueue
 from defuse_server.names import parse_region_name, region_name
+from defuse_server.records.creation import NewResource
 from defuse_server.records.resources import Resources
 from redis.asyncio import Redis
 
@@ -178,13 +179,13 @@ async def test_a_task_is_found_again_by_its_token_as_long_as_its_lease_lasts(
 
 async def test_what_is_shown_of_a_task_is_its_sheets_alone(labeling: Labeling, publish_audit: Any) -> None:
     audit = await publish_audit(1, predicted_class=1)
-    shown = await labeling.shown(region_name(audit, 0))
+    shown = await labeling.sheets(region_name(audit, 0))
     assert {field.name for field, _ in shown.ListFields()} == {"name", "sheet", "nearest_sheet"} - (
         set() if shown.HasField("nearest_sheet") else {"nearest_sheet"}
     )
     assert (shown.predicted_class, shown.seed_label) == (0, 0)
     with pytest.raises(NotFound):
-        await labeling.shown(region_name(audit, 7))
+        await labeling.sheets(region_name(audit, 7))
 
 
 async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(
@@ -479,5 +480,5 @@ async def test_a_deleted_audit_takes_its_labels_along(
     await resources.delete(audit)
     with pytest.raises(NotFound):
         await labels.submit(task.region, task.lease_token, a(0), "")
-    await resources.create(Vae(), str(uuid.uuid4()), b"")
+    await resources.create(NewResource(Vae(), str(uuid.uuid4()), b""))
     assert not [key for key in await redis.keys("*") if audit.encode() in key]

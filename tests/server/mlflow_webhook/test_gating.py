@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from defuse.aio import AsyncClient
-from defuse.registries.errors import AliasMoved, RegistryUnavailable
-from defuse.registries.folder import FolderRegistry
+from defuse.model_registries.errors import AliasMoved, RegistryUnavailable
+from defuse.model_registries.folder import FolderRegistry
 from defuse_server import redis_keys
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.mlflow_webhook import gating
@@ -43,11 +43,11 @@ class Failing(FolderRegistry):
         super().__init__(place)
         self.error, self.times, self.calls = error, times, 0
 
-    def bearer(self, model: str, alias: str) -> str:
+    def aliased_version(self, model: str, alias: str) -> str:
         self.calls += 1
         if self.calls <= self.times:
             raise self.error
-        return super().bearer(model, alias)
+        return super().aliased_version(model, alias)
 
 
 Run = Callable[[FolderRegistry], None]
@@ -109,7 +109,7 @@ async def test_what_the_user_must_put_right_is_told_at_once(redis: Redis, place:
     run(FolderRegistry(place))
     await eventually(lambda: is_done(redis))
     said = FolderRegistry(place).tags("digits", "2")["defuse.error"]
-    assert "no version of digits bears champion yet" in said
+    assert "expected the version of digits that is in use" in said
 
 
 async def test_an_error_that_nobody_knows_is_tried_again_and_told_in_the_end(
@@ -144,12 +144,12 @@ async def test_a_registry_that_is_down_and_an_alias_that_moved_are_waited_for(
 @pytest.mark.parametrize("event", [Event("digits", "9"), Event("letters", "1")])
 async def test_a_version_that_is_gone_is_let_go(redis: Redis, place: Path, run: Run, event: Event) -> None:
     registry = FolderRegistry(place)
-    before = registry.bearer("digits", "champion")
+    before = registry.aliased_version("digits", "champion")
     await accept(redis, event)
     run(registry)
     await eventually(lambda: is_done(redis))
     # Nothing stands in its place: no version is told of it, and no folder is made for it.
-    assert (registry.bearer("digits", "champion"), registry.tags("digits", "2")) == (before, {})
+    assert (registry.aliased_version("digits", "champion"), registry.tags("digits", "2")) == (before, {})
     assert not (place / event.model / event.version).exists()
 
 

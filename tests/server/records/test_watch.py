@@ -8,6 +8,7 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.models_pb2 import JobState
 from defuse_server import redis_keys
 from defuse_server.errors import CursorUnknown, NotFound
+from defuse_server.records.creation import NewResource
 from defuse_server.records.resources import Resources
 from redis.asyncio import Redis
 
@@ -16,7 +17,7 @@ Watch = AsyncIterator[tuple[Audit, str]]
 
 @pytest.fixture
 async def audit(resources: Resources) -> Audit:
-    audit, _ = await resources.create(Audit(), str(uuid.uuid4()), b"")
+    audit, _ = await resources.create(NewResource(Audit(), str(uuid.uuid4()), b""))
     return audit
 
 
@@ -81,7 +82,7 @@ async def test_a_watch_resumed_behind_the_final_state_ends_at_once(
 
 
 async def test_a_cursor_that_was_never_handed_out_is_refused(resources: Resources, audit: Audit) -> None:
-    other, _ = await resources.create(Audit(), str(uuid.uuid4()), b"")
+    other, _ = await resources.create(NewResource(Audit(), str(uuid.uuid4()), b""))
     async with contextlib.aclosing(resources.watch(other.name, "")) as watch:
         _, of_another = await following(watch)
     for wrong in ("1", "nonsense", of_another):

@@ -19,12 +19,15 @@ from defuse.v1.promotion_service_pb2 import Check, Evaluation, RegionAccuracy, V
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
-from defuse_server.presentation.curve import curves
+from defuse_server.presentation.lambda_curve import curves
+from defuse_server.records.creation import NewResource
 from defuse_server.web.audits.latent_map import COLOURS, HEIGHT, WIDTH, latent_map, project
 
 
 async def put(backend: Backend, message: Any, state: int, *references: str) -> Any:
-    made, _ = await backend.resources.create(message, str(uuid.uuid4()), b"", references=references)
+    made, _ = await backend.resources.create(
+        NewResource(message, str(uuid.uuid4()), b"", references=references)
+    )
     await backend.redis.hset(redis_keys.resource(made.name), "state", state)
     return made
 
@@ -34,7 +37,7 @@ async def test_the_list_says_what_to_do_where_there_is_none(browse: Any) -> None
 
 
 async def test_the_list_follows_what_runs(browse: Any, backend: Backend) -> None:
-    dataset, _ = await backend.resources.create(Dataset(), str(uuid.uuid4()), b"")
+    dataset, _ = await backend.resources.create(NewResource(Dataset(), str(uuid.uuid4()), b""))
     audit = await put(
         backend, Audit(dataset=dataset.name, display_name="<i>new</i>"), JobState.JOB_STATE_RUNNING
     )

@@ -166,7 +166,7 @@ async def test_gold_tasks_show_dataset_items_where_an_audit_asks_for_them(tiny, 
     golds = [task for task in await backend.labeling.tasks(audit.name) if task.gold is not None]
     assert sorted(task.gold for task in golds) == ["0", "0", "0", "1", "1", "1"]
     for task in golds:
-        shown = await backend.labeling.shown(f"{audit.name}/regions/{task.number}")
+        shown = await backend.labeling.sheets(f"{audit.name}/regions/{task.number}")
         assert await are_pictures(backend, shown.sheet, shown.nearest_sheet)
     assert (await backend.labeling.progress(audit.name)).region_count == audit.region_count
 

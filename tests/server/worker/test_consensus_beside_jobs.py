@@ -20,7 +20,7 @@ async def test_a_worker_finds_the_consensus_beside_its_job(tiny, start_worker, b
         for task in await backend.labels.lease(audit.name, annotator, 100, 60.0):
             await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=1), "")
     async with asyncio.timeout(60):
-        while await backend.verdicts.unjudged():  # noqa: ASYNC110
+        while await backend.consensus_estimates.pending():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     labels = await backend.labeling.labels(audit.name)
     assert {label.state for label in labels.values()} == {RegionState.REGION_STATE_LABELED}

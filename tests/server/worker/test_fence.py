@@ -22,6 +22,7 @@ from defuse.v1.models_pb2 import (
 )
 from defuse_server.errors import Fenced, NotFound
 from defuse_server.findings.chunks import Chunk
+from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import CancelRequested, Fence, Outcome
 from defuse_server.worker.supervisor import Supervisor
 
@@ -43,7 +44,7 @@ def second(redis):
 @pytest.fixture
 async def job(backend) -> str:
     request = str(uuid.uuid4())
-    made, _ = await backend.resources.create(Audit(state=JOB_STATE_QUEUED), request, b"")
+    made, _ = await backend.resources.create(NewResource(Audit(state=JOB_STATE_QUEUED), request, b""))
     return made.name
 
 

@@ -16,9 +16,10 @@ from defuse.v1.audit_service_pb2 import (
 from defuse.v1.correction_service_pb2 import CORRECTION_PRESET_PAPER, Correction, CorrectionConfig
 from defuse.v1.models_pb2 import JOB_STATE_QUEUED
 from defuse_server.labels import label_set
-from defuse_server.worker.audit import AuditWork, audit_config_json
+from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
 from defuse_server.worker.fence import Fence
+from defuse_server.worker.job_config import config_json
 from defuse_server.worker.supervisor import Supervisor
 
 PREFLIGHT = {
@@ -200,7 +201,7 @@ async def test_a_correction_learns_which_items_its_audit_started_from(correction
     job = await correction_work()
     plan = await job.plan()
     audit = await backend.resources.get(job.message.audit)
-    assert plan.config["audit"] == audit_config_json(audit.config)
+    assert plan.config["audit"] == config_json(audit.config)
     assert plan.config["audit_seed"] == audit.config.seed
 
 

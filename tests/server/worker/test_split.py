@@ -29,8 +29,8 @@ from defuse.v1.models_pb2 import (
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced, RegionClosed
 from defuse_server.evaluations import frozen_labels
-from defuse_server.findings.region_splits import SplitOutcome
-from defuse_server.names import artifact_sha256, region_name, split_name
+from defuse_server.findings.region_splits import RegionSplitOutcome
+from defuse_server.names import artifact_sha256, region_name, region_split_name
 from defuse_server.worker.fence import Fence
 
 pytestmark = pytest.mark.xdist_group("shared audit")
@@ -93,7 +93,7 @@ async def split(tiny, backend, once) -> Split:
             await answer(backend, audit, {0: MIXED}, annotator)
         parent = await until_split(backend, audit, 0)
         parts = await backend.regions.range(audit.name, audit.region_count, 100)
-        return Split(audit, before, parent, parts, await tiny.succeeded(split_name(audit.name)))
+        return Split(audit, before, parent, parts, await tiny.succeeded(region_split_name(audit.name)))
 
     return await once("split", work)
 
@@ -171,9 +171,9 @@ async def test_a_region_is_split_only_when_all_have_answered(make_publisher, bac
     audit = await make_publisher(redis, resources, backend.regions, backend.labels)(1, wanted=2)
     await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
     await answer(backend, Audit(name=audit), {0: MIXED}, BOTH[0])
-    assert await backend.splits.begin() == []
+    assert await backend.region_splits.begin() == []
     await answer(backend, Audit(name=audit), {0: MIXED}, BOTH[1])
-    assert await backend.splits.begin() == [split_name(audit)]
+    assert await backend.region_splits.begin() == [region_split_name(audit)]
 
 
 async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backend, start_worker):
@@ -181,12 +181,12 @@ async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backe
     assert audit.region_count > 1
     await answer(backend, audit, {0: MIXED})
     first = await until_split(backend, audit, 0)
-    await tiny.ended(split_name(audit.name))
+    await tiny.ended(region_split_name(audit.name))
     await answer(backend, audit, {1: MIXED})
     second = await until_split(backend, audit, 1)
     assert first.parts
     assert not set(first.parts) & set(second.parts)
-    split = await tiny.ended(split_name(audit.name))
+    split = await tiny.ended(region_split_name(audit.name))
     assert split.state == JOB_STATE_SUCCEEDED, split.failure
     assert list(split.regions) == [second.name]
     # What the first split published is as it was.
@@ -196,7 +196,7 @@ async def test_regions_that_become_mixed_later_are_split_next(audit, tiny, backe
 async def test_a_split_whose_worker_is_killed_is_done_by_another_once(audit, tiny, backend, start_worker):
     worker = start_worker()
     await answer(backend, audit, {0: MIXED})
-    split = split_name(audit.name)
+    split = region_split_name(audit.name)
     await until(lambda: backend.redis.exists(redis_keys.resource(split)))
     await tiny.until(split, lambda job: job.state == JOB_STATE_RUNNING and worker.engines)
     worker.signal(signal.SIGKILL)
@@ -218,7 +218,7 @@ async def test_a_worker_that_died_after_publishing_is_followed_by_one_that_opens
     start_worker()
     await answer(backend, audit, {0: MIXED})
     parent = await until_split(backend, audit, 0)
-    split = split_name(audit.name)
+    split = region_split_name(audit.name)
     await tiny.ended(split)
     numbers = [int(part.rpartition("/")[2]) for part in parent.parts]
     # As the worker would leave it: published, not opened, not ended.
@@ -258,12 +258,12 @@ async def test_an_answer_that_is_taken_back_in_time_leaves_nothing_to_split(
     await answer(backend, Audit(name=audit), {0: MIXED, 1: MIXED})
     await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
     await backend.labels.undo(region_name(audit, 0), LABELS)
-    assert await backend.splits.begin() == [split_name(audit)]
+    assert await backend.region_splits.begin() == [region_split_name(audit)]
     # One at a time.
-    assert await backend.splits.begin() == []
-    claim = await Fence(redis, "worker", 10.0).claim(split_name(audit))
+    assert await backend.region_splits.begin() == []
+    claim = await Fence(redis, "worker", 10.0).claim(region_split_name(audit))
     assert claim.deaths == 0
-    assert await backend.splits.take(split_name(audit), claim.attempt.number) == [1]
+    assert await backend.region_splits.take(region_split_name(audit), claim.attempt.number) == [1]
 
 
 @pytest.fixture
@@ -284,73 +284,77 @@ async def unsuccessful(unfinished, redis, request) -> str:
 @pytest.mark.parametrize("state", [JOB_STATE_RUNNING, JOB_STATE_CANCELLING])
 async def test_mixed_regions_of_an_audit_that_may_still_succeed_wait(unfinished, backend, redis, state):
     await redis.hset(redis_keys.resource(unfinished), "state", state)
-    assert await backend.splits.begin() == []
+    assert await backend.region_splits.begin() == []
     assert (await backend.regions.get(region_name(unfinished, 0))).unsplit_reason == ""
 
 
 async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(unsuccessful, backend, redis):
     revision = int(await redis.hget(redis_keys.resource(unsuccessful), "revision"))
-    assert await backend.splits.begin() == []
+    assert await backend.region_splits.begin() == []
     region = await backend.regions.get(region_name(unsuccessful, 0))
     assert region.state == REGION_STATE_MIXED
     assert "only regions of an audit that succeeded are split" in region.unsplit_reason
     assert await backend.labeling.mixed() == set()
     assert int(await redis.hget(redis_keys.resource(unsuccessful), "revision")) == revision + 1
-    assert not await redis.exists(redis_keys.resource(split_name(unsuccessful)))
+    assert not await redis.exists(redis_keys.resource(region_split_name(unsuccessful)))
 
 
 async def test_the_answer_that_a_whole_region_rests_on_stays(unsuccessful, backend):
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     with pytest.raises(RegionClosed):
         await backend.labels.undo(region_name(unsuccessful, 0), LABELS)
 
 
 async def test_only_mixed_regions_say_why_they_are_whole(unsuccessful, backend):
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     others = [await backend.regions.get(region_name(unsuccessful, number)) for number in (1, 2)]
     assert {region.unsplit_reason for region in others} == {""}
 
 
 async def test_what_becomes_mixed_after_an_audits_failure_says_so_too(unsuccessful, backend):
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     name = region_name(unsuccessful, 1)
     await answer(backend, Audit(name=unsuccessful), {1: MIXED}, "another")
     assert await backend.labeling.mixed() == {name}
-    assert await backend.splits.begin() == []
+    assert await backend.region_splits.begin() == []
     assert await backend.labeling.mixed() == set()
     assert "only regions of an audit that succeeded" in (await backend.regions.get(name)).unsplit_reason
 
 
 async def test_only_who_has_the_split_publishes(make_publisher, backend, redis, resources):
     audit = await make_publisher(redis, resources, backend.regions, backend.labels)(1)
-    split = split_name(audit)
+    split = region_split_name(audit)
     await answer(backend, Audit(name=audit), {0: MIXED})
-    assert await backend.splits.begin() == []
+    assert await backend.region_splits.begin() == []
     await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     old = (await Fence(redis, "old", 0.0).claim(split)).attempt.number
     new = (await Fence(redis, "new", 0.0).claim(split)).attempt.number
     part = make_publisher.region(audit, 1)
     for call in (
-        lambda: backend.splits.take(split, old),
-        lambda: backend.splits.publish(split, old, {0: SplitOutcome((1,))}, [part], "artifacts/" + "0" * 64),
+        lambda: backend.region_splits.take(split, old),
+        lambda: backend.region_splits.publish(
+            split, old, {0: RegionSplitOutcome((1,))}, [part], "artifacts/" + "0" * 64
+        ),
     ):
         with pytest.raises(Fenced):
             await call()
     assert await backend.regions.count(audit) == 1
     # Once more, as after a broken connection, changes nothing.
     for _ in range(2):
-        await backend.splits.publish(split, new, {0: SplitOutcome((1,))}, [part], "artifacts/" + "0" * 64)
+        await backend.region_splits.publish(
+            split, new, {0: RegionSplitOutcome((1,))}, [part], "artifacts/" + "0" * 64
+        )
     assert (await backend.regions.get(region_name(audit, 0))).parts == [part.name]
-    assert await backend.splits.take(split, new) == []
+    assert await backend.region_splits.take(split, new) == []
 
 
 async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so(
     audit, tiny, backend, start_worker
 ):
-    split = split_name(audit.name)
+    split = region_split_name(audit.name)
     await answer(backend, audit, {0: MIXED})
-    await backend.splits.begin()
+    await backend.region_splits.begin()
     await backend.redis.hset(redis_keys.resource(split), "deaths", 3)
     start_worker()
     region = await until_split(backend, audit, 0)
@@ -360,7 +364,7 @@ async def test_a_split_whose_workers_all_die_leaves_the_region_whole_and_says_so
     ended = await tiny.ended(split)
     assert (ended.state, ended.failure.reason) == (JOB_STATE_FAILED, ERROR_REASON_WORKER_DIED)
     # It is over: nothing waits, and nothing begins again.
-    assert await backend.splits.begin() == []
+    assert await backend.region_splits.begin() == []
     assert (await backend.resources.get(audit.name)).region_count == audit.region_count
 
 

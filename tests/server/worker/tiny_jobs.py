@@ -25,6 +25,7 @@ from defuse.v1.registry_service_pb2 import (
 from defuse_server import redis_keys
 from defuse_server.api.promotions import PromotionService
 from defuse_server.backend import Backend
+from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import Fence
 
 FINAL = (JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED)
@@ -46,7 +47,7 @@ class Tiny:
         """Create a record and enqueue its job."""
         request = str(uuid.uuid4())
         made, _ = await self.backend.resources.create(
-            message, request, request.encode(), references=references
+            NewResource(message, request, request.encode(), references=references)
         )
         await self.backend.jobs.submit(made.name)
         return made
@@ -80,7 +81,7 @@ class Tiny:
     async def ready(self, message) -> str:
         """Register something without an inspection, and return its name."""
         message.state = REGISTRATION_STATE_INSPECTING
-        made, _ = await self.backend.resources.create(message, str(uuid.uuid4()), b"x")
+        made, _ = await self.backend.resources.create(NewResource(message, str(uuid.uuid4()), b"x"))
         claim = await Fence(self.backend.redis, "test", 2.0).claim(made.name)
         await claim.attempt.succeed(message)
         assert (await self.backend.resources.get(made.name)).state == REGISTRATION_STATE_READY

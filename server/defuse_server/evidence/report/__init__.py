@@ -1,1 +1,1 @@
-"""The verdict for people: one report, in Markdown and in HTML."""
+"""The report of the verdict for people, in Markdown and in HTML."""

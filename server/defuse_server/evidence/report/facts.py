@@ -1,6 +1,4 @@
-"""What both forms of the report say, in the order in which it counts."""
-
-from __future__ import annotations
+"""The content of both forms of the report."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -10,12 +8,12 @@ from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAcc
 
 from defuse_server.evidence.materials import Materials
 from defuse_server.presentation.checks import TONES, verdict_word
-from defuse_server.presentation.words import class_name, count, percent
+from defuse_server.presentation.formatting import class_name, count, percent
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One figure of baseline and candidate."""
+    """One figure of the baseline and the candidate."""
 
     name: str
     before: str
@@ -46,13 +44,13 @@ class Confusion:
     read_as: str
     regions: int
     repaired: int
-    """Of the regions, how many pass their check."""
+    """Number of the regions that pass their check."""
     misclassifications: int
 
 
 @dataclass(frozen=True)
 class Digest:
-    """What the verdict is bound to."""
+    """One input that the verdict is bound to."""
 
     name: str
     sha256: str
@@ -60,7 +58,7 @@ class Digest:
 
 
 def headline(materials: Materials) -> tuple[str, str, str]:
-    """The verdict, its tone, and the answer up to the names: `... {candidate} ... {baseline} ...`."""
+    """Return the verdict, its tone, and the answer with `{candidate}` and `{baseline}` in place of names."""
     evaluation = materials.evaluation
     verdict = verdict_word(evaluation.verdict)
     failed = sum(check.verdict == VERDICT_FAIL for check in evaluation.checks)
@@ -78,7 +76,7 @@ def headline(materials: Materials) -> tuple[str, str, str]:
 
 
 def model_names(materials: Materials) -> dict[str, str]:
-    """What candidate and baseline are called; two of one name are told apart by theirs in the service."""
+    """Return the display names of candidate and baseline, or their resource names if those are alike."""
     candidate = materials.candidate.display_name or materials.candidate.name
     baseline = materials.baseline.display_name or materials.baseline.name
     if candidate == baseline:
@@ -87,7 +85,7 @@ def model_names(materials: Materials) -> dict[str, str]:
 
 
 def figures(materials: Materials) -> list[Figure]:
-    """Test split, regions, fresh search."""
+    """Return the figures of the test split, the regions and the fresh search."""
     evaluation = materials.evaluation
     found = evaluation.second_search
     rates = [
@@ -128,14 +126,14 @@ def _accuracy(name: str, before: float, after: float) -> Figure:
 
 
 def classes(materials: Materials) -> list[ClassLine]:
-    """The classes of the test split, the largest loss first."""
+    """Return the classes of the test split, the largest loss first."""
     names = materials.dataset.class_names
     lines = [ClassLine(class_name(names, entry.label), entry) for entry in materials.evaluation.classes]
     return sorted(lines, key=lambda line: line.change)
 
 
 def confusions(materials: Materials) -> list[Confusion]:
-    """Confirmed bugs by label and predicted class, the most frequent first."""
+    """Return the confirmed bugs by label and predicted class, the most frequent first."""
     sizes = {region.name: region.size for region in materials.regions}
     passed = {check.subject for check in materials.evaluation.checks if check.verdict == VERDICT_PASS}
     pairs: dict[tuple[int, int], list[str]] = defaultdict(list)
@@ -159,7 +157,7 @@ def confusions(materials: Materials) -> list[Confusion]:
 
 
 def digests(materials: Materials) -> list[Digest]:
-    """All that has a digest; what is not known is left out."""
+    """Return the inputs whose digest is known."""
     evaluation, audit = materials.evaluation, materials.audit
     found: Sequence[tuple[str, str, str]] = (
         ("Candidate", evaluation.candidate_sha256, evaluation.candidate),
@@ -170,6 +168,6 @@ def digests(materials: Materials) -> list[Digest]:
         ("VAE, decoder", evaluation.decoder_sha256, audit.vae),
         ("Audit's regions", evaluation.regions_artifact.removeprefix("artifacts/"), evaluation.audit),
         ("Labels", evaluation.label_set_digest, ""),
-        ("All that was judged", evaluation.input_digest, evaluation.name),
+        ("All inputs", evaluation.input_digest, evaluation.name),
     )
     return [Digest(*entry) for entry in found if entry[1]]

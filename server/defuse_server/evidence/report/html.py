@@ -1,6 +1,4 @@
-"""The report as one HTML file that needs no other: no script, no request, pictures inside."""
-
-from __future__ import annotations
+"""The report as one HTML file that needs no other file: no script, no request, pictures inside."""
 
 import hashlib
 from base64 import b64encode
@@ -13,20 +11,20 @@ import defuse_server
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
 from defuse_server.presentation import checks
-from defuse_server.presentation.curve import curves
-from defuse_server.presentation.environment import environment
+from defuse_server.presentation.jinja_environment import environment
+from defuse_server.presentation.lambda_curve import curves
 
 CLASSES_SHOWN: Final = 30
 CARDS_SHOWN: Final = 6
-STANDING_SHOWN: Final = 20
+NOT_PASSING_SHOWN: Final = 20
 CONFUSED_SHOWN: Final = 12
-"""Classes on one side of the confusion matrix: with more it is a list of pairs."""
+"""Most classes on one side of the confusion matrix. With more, the report lists pairs."""
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PAGES: Final = Path(defuse_server.__file__).parent / "web" / "static" / "style.css"
 
 
 def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -> bytes:
-    """The report; `verdict` is the document that is signed, `key_id` the key's, empty without one."""
+    """Return the report. `verdict` is the signed document; `key_id` is empty without a key."""
     evaluation, names = materials.evaluation, materials.dataset.class_names
     said, tone, answer = facts.headline(materials)
     shown, others = regions.cards(materials)
@@ -36,8 +34,8 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
         verdict=said,
         tone=tone,
         answer=answer.format(**facts.model_names(materials)),
-        standing=checks.standing(evaluation, names),
-        standing_shown=STANDING_SHOWN,
+        not_passing=checks.not_passing(evaluation, names),
+        not_passing_shown=NOT_PASSING_SHOWN,
         folded=checks.folded(evaluation, names),
         passing=checks.passing(evaluation, names),
         figures=facts.figures(materials),
@@ -61,12 +59,12 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
 
 @cache
 def style() -> str:
-    """The pages' stylesheet with what the report alone has."""
+    """Return the stylesheet of the pages, and that of the report."""
     return f"{_PAGES.read_text()}\n{(_TEMPLATES / 'report.css').read_text()}"
 
 
 def _matrix(confusions: list[facts.Confusion]) -> dict[str, Any] | None:
-    """Rows, columns and cells by (label, predicted class); None where it would be too large, or empty."""
+    """Return rows, columns, and cells by (label, predicted class), or None if too large or empty."""
     rows = {one.label: one.shows for one in confusions}
     columns = {one.predicted_class: one.read_as for one in confusions}
     if not confusions or max(len(rows), len(columns)) > CONFUSED_SHOWN:

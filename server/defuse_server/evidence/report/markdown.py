@@ -1,7 +1,5 @@
 """The report in Markdown, short enough for a comment on a pull request."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from pathlib import Path
@@ -12,26 +10,26 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
 from defuse_server.presentation import checks
-from defuse_server.presentation.curve import points_by_lambda
-from defuse_server.presentation.words import count, percent
+from defuse_server.presentation.formatting import count, per_million, percent
+from defuse_server.presentation.lambda_curve import points_by_lambda
 
 BYTES_MAX: Final = 60_000
 _ROWS: Final = (24, 12, 6, 3, 1)
-"""Rows of a table, fewer where names are so long that the report would be."""
+"""Rows of a table: the first number with which the report is short enough."""
 _TEXT_CHARACTERS: Final = 500
 _NAME_CHARACTERS: Final = 60
 _MEANING: Final = re.compile(r"([\\`*_\[\]<>|~&$])")
 _ZERO_WIDTH: Final = "\N{ZERO WIDTH SPACE}"
 _LIVELY: Final = re.compile(r"(@|#|:(?=//)|\bwww(?=\.))")
-"""What a forge turns into a mention, a reference or a link."""
+"""Characters that a forge turns into a mention, a reference or a link."""
 
 
 class Written(str):
-    """Markdown, as against text that is still to be escaped."""
+    """Markdown, in contrast to text that is not escaped yet."""
 
 
 def markdown_report(materials: Materials) -> bytes:
-    """The report, in at most `BYTES_MAX` bytes."""
+    """Return the report in at most `BYTES_MAX` bytes."""
     report = b""
     for rows in _ROWS:
         report = _rendered(materials, rows).encode()
@@ -48,7 +46,7 @@ def _rendered(materials: Materials, rows: int) -> str:
         evaluation=evaluation,
         verdict=verdict,
         answer=Written(answer.format(**{k: code(name) for k, name in facts.model_names(materials).items()})),
-        standing=checks.standing(evaluation, names),
+        not_passing=checks.not_passing(evaluation, names),
         passing=checks.folded(evaluation, names),
         figures=facts.figures(materials),
         classes=facts.classes(materials),
@@ -62,7 +60,7 @@ def _rendered(materials: Materials, rows: int) -> str:
 
 
 def text(value: object) -> str:
-    """What any value is written as: in one line, without meaning to Markdown, and not for ever long."""
+    """Return a value as one line of limited length, escaped for Markdown."""
     if isinstance(value, Written):
         return value
     flat = _flat(str(value), _TEXT_CHARACTERS)
@@ -70,7 +68,7 @@ def text(value: object) -> str:
 
 
 def code(name: object) -> Written:
-    """A name as code, in which a forge finds neither mentions nor links."""
+    """Return a name as code, in which a forge finds neither mentions nor links."""
     flat = _flat(str(name), _NAME_CHARACTERS).strip().replace("`", "'").replace("|", "¦")
     return Written(f"`{flat}`" if flat else "")
 
@@ -83,7 +81,7 @@ def _flat(value: str, most: int) -> str:
     return printable if len(printable) <= most else printable[: most - 1] + "…"
 
 
-# Not autoescape, which writes HTML: whatever an expression gives is escaped by `text`.
+# Autoescape would write HTML: `text` escapes every expression instead.
 _ENVIRONMENT: Final = Environment(  # noqa: S701
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
     finalize=text,
@@ -92,5 +90,5 @@ _ENVIRONMENT: Final = Environment(  # noqa: S701
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-_ENVIRONMENT.filters.update(code=code, percent=percent, number=checks.number)
+_ENVIRONMENT.filters.update(code=code, per_million=per_million, percent=percent, number=checks.number)
 cast("dict[str, Any]", _ENVIRONMENT.globals)["count"] = count

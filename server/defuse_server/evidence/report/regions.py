@@ -1,6 +1,4 @@
-"""The regions of the report: cards with pictures for the first, rows for the rest."""
-
-from __future__ import annotations
+"""The regions of the report: cards with pictures for the first ones, table rows for the rest."""
 
 from base64 import b64encode
 
@@ -9,14 +7,14 @@ from defuse.v1.promotion_service_pb2 import RegionAccuracy
 
 from defuse_server.evidence.materials import Materials
 from defuse_server.names import parse_region_name
-from defuse_server.presentation.card import Badge, Card
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
+from defuse_server.presentation.region_card import Badge, Card
 
 
 def cards(materials: Materials) -> tuple[list[Card], list[Card]]:
-    """Those with a picture, and those without, each the largest expected harm first.
+    """Return the regions with a picture and those without, each with the most misread inputs first.
 
-    Labels are the frozen ones that the candidate was held to, whatever people have said since.
+    The labels are the frozen ones that the evaluation used, even if people have answered since.
     """
     measured = {entry.region: entry for entry in materials.evaluation.regions}
     made = [_card(materials, region, measured.get(region.name)) for region in materials.regions]

@@ -1,1 +1,1 @@
-"""The gate's checks, one file a family."""
+"""The gate's checks, one file for each family."""

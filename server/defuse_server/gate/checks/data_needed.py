@@ -1,6 +1,4 @@
-"""How much would do: the smallest number for which something holds."""
-
-from __future__ import annotations
+"""Computes how much data a check needs."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +7,7 @@ MOST = 10**9
 
 
 def least(holds: Callable[[int], bool], low: int, high: int) -> int | None:
-    """The smallest number in `low`..`high` for which `holds`, which stays true above it; None without any."""
+    """Return the smallest number in `low`..`high` for which the monotone `holds` is true, or None."""
     if not holds(high):
         return None
     while low < high:
@@ -22,7 +20,7 @@ def least(holds: Callable[[int], bool], low: int, high: int) -> int | None:
 
 
 def rounded_up(count: float) -> str:
-    """Two significant digits, upwards: what is estimated from few items is no exact number."""
+    """Return two significant digits, rounded up: an estimate from few items is not exact."""
     if count < 10:
         return str(math.ceil(count))
     unit = 10 ** (math.floor(math.log10(count)) - 1)

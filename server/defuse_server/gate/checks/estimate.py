@@ -1,88 +1,70 @@
-"""A figure that is estimated, and how it becomes a check."""
-
-from __future__ import annotations
+"""An estimated figure, and how it becomes a check."""
 
 import math
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
 
 from defuse.v1 import models_pb2
-from defuse.v1.promotion_service_pb2 import (
-    VERDICT_FAIL,
-    VERDICT_INCONCLUSIVE,
-    VERDICT_PASS,
-    Check,
-    Verdict,
-)
+from defuse.v1 import promotion_service_pb2 as pb
 
 from defuse_server.gate.statistics.interval import Interval
 
 
-class Estimate(Protocol):
-    """One figure of the candidate that a bound is held against."""
+@dataclass(frozen=True, kw_only=True)
+class Estimate(ABC):
+    """One figure of the candidate that has a bound."""
 
-    @property
-    def check(self) -> str:
-        """The policy's name for it."""
-        ...
+    check: str
+    """Name of the check in the policy."""
+    subject: str = ""
+    """Subject of the check, as in `Check.subject`."""
+    bound: float
+    at_least: bool = True
+    """True for a lower bound, False for an upper one."""
 
-    @property
-    def subject(self) -> str:
-        """What it is about, as in `Check.subject`."""
-        ...
-
-    @property
-    def bound(self) -> float:
-        """What it is held against."""
-        ...
-
-    @property
-    def at_least(self) -> bool:
-        """Whether the bound is a lower one."""
-        ...
-
+    @abstractmethod
     def interval(self, error: float) -> Interval:
-        """With a confidence of 1 - `error`: the smaller the error, the wider at both ends."""
-        ...
+        """Return the interval with a confidence of 1 - `error`. A smaller error widens both ends."""
 
+    @abstractmethod
     def measured(self) -> str:
-        """What was measured: a sentence without its full stop."""
-        ...
+        """Say what was measured, in a sentence without its full stop."""
 
+    @abstractmethod
     def failed(self, interval: Interval) -> str:
-        """What is wrong, by how much, and what would pass."""
-        ...
+        """Say what is wrong, by how much, and what would pass."""
 
+    @abstractmethod
     def undecided(self, interval: Interval) -> str:
-        """How much data would tell."""
-        ...
+        """Say how much data would decide."""
 
 
-def verdict_of(estimate: Estimate, interval: Interval) -> Verdict:
-    """PASS or FAIL where the whole interval is on one side of the bound, else INCONCLUSIVE."""
+def verdict_of(estimate: Estimate, interval: Interval) -> pb.Verdict:
+    """Return PASS or FAIL if the whole interval is on one side of the bound, else INCONCLUSIVE."""
     bound = estimate.bound
     above, below = interval.lower >= bound, interval.upper < bound
     if not estimate.at_least:
         above, below = interval.upper <= bound, interval.lower > bound
-    return VERDICT_PASS if above else VERDICT_FAIL if below else VERDICT_INCONCLUSIVE
+    return pb.VERDICT_PASS if above else pb.VERDICT_FAIL if below else pb.VERDICT_INCONCLUSIVE
 
 
-def as_check(estimate: Estimate, interval: Interval) -> Check:
-    """The check, as clients read it."""
+def as_check(estimate: Estimate, interval: Interval) -> pb.Check:
+    """Return the check as clients read it."""
     verdict = verdict_of(estimate, interval)
     word = "at least" if estimate.at_least else "at most"
-    check = Check(
+    check = pb.Check(
         check=estimate.check,
         subject=estimate.subject,
         verdict=verdict,
-        # Without a misclassification of the baseline a ratio has no finite value.
+        # A ratio has no finite value if the baseline has no misclassification.
         value=interval.value if math.isfinite(interval.value) else interval.lower,
         bound=estimate.bound,
         at_least=estimate.at_least,
         explanation=f"{estimate.measured()}. {_shown(interval)}; {word} {estimate.bound:g} is asked.",
     )
-    if verdict == VERDICT_FAIL:
+    if verdict == pb.VERDICT_FAIL:
         check.remedy = estimate.failed(interval)
-    elif verdict == VERDICT_INCONCLUSIVE:
+    elif verdict == pb.VERDICT_INCONCLUSIVE:
         check.remedy = estimate.undecided(interval)
     if math.isfinite(interval.upper):
         check.interval.CopyFrom(

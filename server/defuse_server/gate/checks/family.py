@@ -1,6 +1,4 @@
-"""Several checks of one kind, decided together: S. Holm, A simple sequentially rejective procedure, 1979."""
-
-from __future__ import annotations
+"""Decides checks of one kind together (S. Holm, A simple sequentially rejective procedure, 1979)."""
 
 from collections.abc import Sequence
 
@@ -11,11 +9,11 @@ from defuse_server.gate.statistics.interval import Interval
 
 
 def decided(family: Sequence[Estimate], error: float) -> list[Check]:
-    """The checks of a family, in its order.
+    """Return the checks of a family, in its order.
 
-    Of m figures, those are decided whose interval at an error of `error` / m is clear of its bound; the m'
-    that remain are looked at again at `error` / m', and so on until none is clear. Each check shows the
-    interval at the error of its step, so that its verdict is exactly whether that interval is clear.
+    A figure is decided if its interval does not contain the bound. The first step takes the intervals of
+    all m figures at an error of `error` / m. The m' figures that remain undecided are tried again at
+    `error` / m', and so on until a step decides none. Each check shows the interval of its last step.
     """
     intervals: dict[int, Interval] = {}
     waiting = list(range(len(family)))

@@ -1,6 +1,4 @@
-"""The checks of a fresh search: misclassifications per candidate, beside the baseline's and by themselves."""
-
-from __future__ import annotations
+"""Checks of a fresh search: misclassifications per candidate, alone and relative to the baseline."""
 
 import math
 from dataclasses import dataclass
@@ -12,32 +10,31 @@ from defuse_server.gate.checks.estimate import Estimate
 from defuse_server.gate.policy import bounds
 from defuse_server.gate.policy.contradictions import LEAST_SEEDS
 from defuse_server.gate.statistics.interval import Interval
-from defuse_server.gate.statistics.seeds import Search, rate_interval, ratio_interval
+from defuse_server.gate.statistics.search_rates import Search, rate_interval, ratio_interval
 
 
 def search_family(evaluation: Evaluation, bound: bounds.SecondSearch | None) -> list[Estimate]:
-    """The ratio and the rate, as far as they are bounded."""
+    """Return the ratio and the rate, each if the policy bounds it."""
     if bound is None:
         return []
-    found = evaluation.second_search
+    found, seeds = evaluation.second_search, evaluation.second_search.seed_count
     before = Search(
         found.candidates_before, found.seed_candidates_before, found.seed_misclassifications_before
     )
     after = Search(found.candidates_after, found.seed_candidates_after, found.seed_misclassifications_after)
     family: list[Estimate] = []
     if bound.max_ratio is not None:
-        family.append(_Ratio(before, after, found.seed_count, bound.max_ratio))
+        family.append(_Ratio(subject="ratio", bound=bound.max_ratio, before=before, after=after, seeds=seeds))
     if bound.max_rate is not None:
-        family.append(_Rate(before, after, found.seed_count, bound.max_rate))
+        family.append(_Rate(subject="rate", bound=bound.max_rate, before=before, after=after, seeds=seeds))
     return family
 
 
-@dataclass(frozen=True)
-class _Searched:
+@dataclass(frozen=True, kw_only=True)
+class _Searched(Estimate):
     before: Search
     after: Search
     seeds: int
-    bound: float
     check: str = "second_search"
     at_least: bool = False
 
@@ -63,18 +60,18 @@ class _Searched:
     def undecided(self, interval: Interval) -> str:
         if not math.isfinite(interval.upper):
             return (
-                f"At least {LEAST_SEEDS} seeds with a misclassification are needed, there are "
+                f"At least {LEAST_SEEDS} seeds with a misclassification are needed, and there are "
                 f"{self._hit_seeds:,}: audit with more seeds (audit.max_seeds)."
             )
         return (
-            f"About {rounded_up(self.seeds * self._growth(interval))} seeds would tell: audit with more "
-            "(audit.max_seeds; half of them come from the validation split, which has to have as many)."
+            f"About {rounded_up(self.seeds * self._growth(interval))} seeds would decide: audit with more "
+            "(audit.max_seeds; half of them come from the validation split, which must have as many)."
             if interval.value != self.bound
-            else "The value is at the bound itself: no number of seeds would tell."
+            else "The value is exactly at the bound: no number of seeds would decide."
         )
 
     def _growth(self, interval: Interval) -> float:
-        """How many times as many seeds bring the interval's end to the bound."""
+        """Return by which factor more seeds would move the interval's end to the bound."""
         if interval.value <= 0:
             return interval.upper / self.bound
         end = interval.upper if interval.value < self.bound else interval.lower
@@ -83,20 +80,14 @@ class _Searched:
         return (math.log(end / interval.value) / math.log(self.bound / interval.value)) ** 2
 
 
-@dataclass(frozen=True)
 class _Ratio(_Searched):
-    subject: str = "ratio"
-
     def interval(self, error: float) -> Interval:
         if self._hit_seeds < LEAST_SEEDS:
             return Interval(0.0, 0.0, math.inf, self._hit_seeds, error)
         return ratio_interval(self.before, self.after, error)
 
 
-@dataclass(frozen=True)
 class _Rate(_Searched):
-    subject: str = "rate"
-
     def interval(self, error: float) -> Interval:
         if self.seeds < LEAST_SEEDS or self.after.candidates == 0:
             return Interval(0.0, 0.0, math.inf, self.seeds, error)

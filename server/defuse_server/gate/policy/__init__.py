@@ -1,4 +1,4 @@
-"""Promotion policies: what a candidate must show (docs/policy.md)."""
+"""Promotion policies: what a candidate must show; see docs/policy.md."""
 
 from defuse_server.gate.policy.policy import DEFAULT, Policy
 

@@ -3,10 +3,11 @@
 docs/policy.md says why each default is what it is.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from defuse.settings import default_of, field_of
+from defuse.v1.audit_service_pb2 import AuditConfig
 
 CONFIDENCE: Final = 0.95
 
@@ -81,6 +82,11 @@ class Checks:
     audit_age: AuditAge | None = AuditAge()
 
 
+def _of_an_audit(name: str) -> Any:
+    """The default of a setting of AuditConfig; None if no number says it."""
+    return default_of(field_of(AuditConfig, name))
+
+
 @dataclass(frozen=True)
 class AuditBudget:
     """The config of an audit that is made where there is none, by the names of AuditConfig.
@@ -88,11 +94,11 @@ class AuditBudget:
     None stands for no limit, and for patience without end.
     """
 
-    seed: int = 0
-    max_seeds: int = 25_000
-    candidates_per_seed: int = 12
-    kept_per_seed: int = 12
-    max_candidates: int | None = None
-    budget_s: float | None = None
-    patience_shards: int | None = 10
-    annotators_per_region: int = 3
+    seed: int = _of_an_audit("seed")
+    max_seeds: int = _of_an_audit("max_seeds")
+    candidates_per_seed: int = _of_an_audit("candidates_per_seed")
+    kept_per_seed: int = _of_an_audit("kept_per_seed")
+    max_candidates: int | None = _of_an_audit("max_candidates")
+    budget_s: float | None = _of_an_audit("budget_s")
+    patience_shards: int | None = _of_an_audit("patience_shards")
+    annotators_per_region: int = _of_an_audit("annotators_per_region")

@@ -1,11 +1,8 @@
-"""Bounds that nothing could meet, together or with what the policy measures.
+"""Finds bounds that no candidate could meet.
 
-Two lower bounds of accuracies never exclude each other, an absolute and a relative one neither: a perfect
-candidate meets both. What a policy can't do is ask for more certainty than its samples, seeds and annotators
-give.
+Lower bounds of accuracies never contradict each other, absolute or relative: a perfect candidate meets all of
+them. But a policy can ask for more certainty than its samples, seeds and annotators give.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Mapping
@@ -16,7 +13,7 @@ from defuse_server.gate.policy.bounds import AuditBudget, Checks
 from defuse_server.gate.policy.faults import Faults
 
 LEAST_SEEDS: Final = 10
-"""Seeds with a find that the second search needs before it is judged."""
+"""The second search needs this many seeds with a misclassification before it is decided."""
 _DAY_S: Final = 86_400
 
 
@@ -27,7 +24,7 @@ def find_contradictions(
     places: Mapping[tuple[str, ...], Any],
     faults: Faults,
 ) -> None:
-    """Note them, each at the key that has to give way, or at the nearest one that was written."""
+    """Add each contradiction at the key that must change, or at the nearest key in the text."""
     quantile = NormalDist().inv_cdf(0.5 + confidence / 2)
     for path, text in (
         (("checks", "region_accuracy"), _region_samples(checks, quantile, 1 - confidence)),
@@ -43,7 +40,7 @@ def find_contradictions(
 
 
 def _region_samples(checks: Checks, quantile: float, error: float) -> str:
-    """Of n right in n, the lower end is n / (n + z^2) (Wilson) or (error / 2)^(1 / n) (exact), the lesser."""
+    """For n right of n, the lower end is the lesser of n / (n + z^2) and (error / 2)^(1 / n)."""
     bound = checks.region_accuracy
     if bound is None:
         return ""
@@ -53,8 +50,8 @@ def _region_samples(checks: Checks, quantile: float, error: float) -> str:
     enough = max(bound.min * quantile**2 / (1 - bound.min), math.log(error / 2) / math.log(bound.min))
     return (
         f"region_accuracy can never pass: even {bound.samples:,} of {bound.samples:,} samples right show no "
-        f"more than {best:.3f}, and min is {bound.min:g}; {math.ceil(enough):,} samples would do for one "
-        "region, more for several"
+        f"more than {best:.3f}, and min is {bound.min:g}; {math.ceil(enough):,} samples would be enough for "
+        "one region, and several regions need more"
     )
 
 

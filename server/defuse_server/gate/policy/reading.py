@@ -1,6 +1,4 @@
-"""Reads a policy's YAML by its nodes, which know their lines."""
-
-from __future__ import annotations
+"""Reads a policy's YAML. It reads nodes, as they know their lines."""
 
 import re
 from collections.abc import Mapping
@@ -8,11 +6,11 @@ from typing import Any, Final
 
 import yaml
 
-from defuse_server.gate.policy import settings
+from defuse_server.gate.policy import ranges
 from defuse_server.gate.policy.bounds import CONFIDENCE, AuditBudget, Checks
 from defuse_server.gate.policy.contradictions import find_contradictions
 from defuse_server.gate.policy.faults import Faults, unknown
-from defuse_server.gate.policy.settings import Setting
+from defuse_server.gate.policy.ranges import Range
 
 VERSION: Final = 1
 TEXT_BYTES: Final = 64 * 1024
@@ -20,16 +18,16 @@ _DEPTH: Final = 8
 _SECTIONS: Final = ("version", "confidence", "checks", "audit")
 _NUMBER: Final = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _OFF: Final = {"off", "false", "no"}
-"""What YAML takes for false, in any capitals."""
+"""Words that YAML reads as false, in any capitals."""
 
 Places = dict[tuple[str, ...], Any]
-"""Where each key stands, by its path: a mark."""
+"""The mark of each key, by its path."""
 
 
 def read_policy(text: str) -> tuple[float, Checks, AuditBudget]:
-    """Confidence, checks and the audit's budget, with defaults for what the text leaves out.
+    """Return the confidence, the checks and the audit's budget, with defaults for missing keys.
 
-    Raises PolicyInvalid, which names every fault; contradictions only where each value by itself is right.
+    Raises `PolicyInvalid` with all faults. Contradictions are reported only if every single value is valid.
     """
     faults = Faults()
     root = _composed(text, faults)
@@ -38,10 +36,10 @@ def read_policy(text: str) -> tuple[float, Checks, AuditBudget]:
     _check_version(root, sections, faults)
     confidence = CONFIDENCE
     if "confidence" in sections:
-        confidence = _number(sections["confidence"], "confidence", settings.CONFIDENCE, faults)
-    nodes = _entries(sections.get("checks"), ("checks",), "check", settings.CHECKS, faults, places)
+        confidence = _number(sections["confidence"], "confidence", ranges.CONFIDENCE, faults)
+    nodes = _entries(sections.get("checks"), ("checks",), "check", ranges.CHECKS, faults, places)
     checks = {name: _check(node, name, faults, places) for name, node in nodes.items()}
-    audit = _numbers(sections.get("audit"), ("audit",), settings.AUDIT, faults, places)
+    audit = _numbers(sections.get("audit"), ("audit",), ranges.AUDIT, faults, places)
     faults.check()
     read = confidence, Checks(**checks), AuditBudget(**audit)
     find_contradictions(*read, places, faults)
@@ -57,7 +55,7 @@ def _check_version(root: Any, sections: Mapping[str, Any], faults: Faults) -> No
 
 
 def _composed(text: str, faults: Faults) -> Any:
-    """The root node. Looks at the flat events first: aliases and depth could cost more than the text."""
+    """Return the root node. Aliases and depth are checked first, as they could cost more than the text."""
     size = len(text.encode("utf-8", "replace"))
     if size > TEXT_BYTES:
         faults.add_at(1, 1, f"expected at most {TEXT_BYTES:,} bytes, got {size:,}")
@@ -86,7 +84,7 @@ def _check_events(text: str, faults: Faults) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            faults.add(event.start_mark, "aliases are not taken: write the value out")
+            faults.add(event.start_mark, "aliases are not allowed: write the value out")
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > _DEPTH:
@@ -97,7 +95,7 @@ def _check_events(text: str, faults: Faults) -> None:
 def _entries(
     node: Any, path: tuple[str, ...], kind: str, known: Any, faults: Faults, places: Places
 ) -> dict[str, Any]:
-    """The values of a mapping by key; none of a missing one. Notes unknown keys and those that come twice."""
+    """Return the values of a mapping by key. Unknown keys and repeated keys are faults."""
     where = path[-1] if path else "the policy"
     if node is None:
         return {}
@@ -109,9 +107,8 @@ def _entries(
         name = key.value if isinstance(key, yaml.ScalarNode) else _shown(key)
         if (*path, name) in places and name in entries:
             first = places[*path, name].line + 1
-            faults.add(
-                key.start_mark, f"{name} stands twice: in line {first} and in line {key.start_mark.line + 1}"
-            )
+            second = key.start_mark.line + 1
+            faults.add(key.start_mark, f"{name} is there twice: in line {first} and in line {second}")
         elif name not in known:
             faults.add(key.start_mark, unknown(kind, name, list(known)))
         else:
@@ -121,10 +118,10 @@ def _entries(
 
 
 def _check(node: Any, name: str, faults: Faults, places: Places) -> Any:
-    """The bounds of a check; None where it is off, or wrong."""
+    """Return the bounds of a check, or None if it is off or wrong."""
     if _is_off(node):
         return None
-    bounds, known = settings.CHECKS[name]
+    bounds, known = ranges.CHECKS[name]
     if not isinstance(node, yaml.MappingNode):
         shape = "{" + ", ".join(f"{key}: ..." for key in known) + "}"
         faults.add(node.start_mark, f"{name}: expected off or {shape}, got {_shown(node)}")
@@ -141,25 +138,25 @@ def _has_default(bounds: type[Any], field: str) -> bool:
 
 
 def _numbers(
-    node: Any, path: tuple[str, ...], known: Mapping[str, Setting], faults: Faults, places: Places
+    node: Any, path: tuple[str, ...], known: Mapping[str, Range], faults: Faults, places: Places
 ) -> dict[str, Any]:
     entries = _entries(node, path, f"key of {path[-1]}", known, faults, places)
     return {key: _number(value, f"{path[-1]}.{key}", known[key], faults) for key, value in entries.items()}
 
 
-def _number(node: Any, name: str, setting: Setting, faults: Faults) -> Any:
-    """The number at a node; None where it is off, or wrong."""
-    if setting.may_be_off and _is_off(node):
+def _number(node: Any, name: str, allowed: Range, faults: Faults) -> Any:
+    """Return the number at a node, or None if it is off or wrong."""
+    if allowed.may_be_off and _is_off(node):
         return None
     plain = isinstance(node, yaml.ScalarNode) and node.style is None
     if not plain or not _NUMBER.fullmatch(node.value):
-        faults.add(node.start_mark, f"{name}: expected {setting}, got {_shown(node)}")
+        faults.add(node.start_mark, f"{name}: expected {allowed}, got {_shown(node)}")
         return None
     value = float(node.value)
-    if fault := setting.fault(value):
+    if fault := allowed.fault(value):
         faults.add(node.start_mark, f"{name}: {fault}")
         return None
-    return int(value) if setting.whole else value
+    return int(value) if allowed.whole else value
 
 
 def _is_off(node: Any) -> bool:
@@ -167,7 +164,7 @@ def _is_off(node: Any) -> bool:
 
 
 def _shown(node: Any) -> str:
-    """A node for people; long ones are cut."""
+    """Return a node for a message, shortened."""
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
     if isinstance(node, yaml.SequenceNode):

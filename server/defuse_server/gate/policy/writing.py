@@ -1,13 +1,11 @@
-"""A policy as YAML."""
-
-from __future__ import annotations
+"""Writes a policy as YAML."""
 
 from collections.abc import Mapping
 from typing import Any
 
 
 def written(policy: Mapping[str, Any]) -> str:
-    """Block style down to the checks, whose bounds stand in one line each."""
+    """Return YAML in block style, with the bounds of each check on one line."""
     lines: list[str] = []
     for key, value in policy.items():
         if isinstance(value, Mapping):

@@ -1,6 +1,4 @@
-"""An interval, and the quantile that its confidence stands for."""
-
-from __future__ import annotations
+"""An interval, and the quantile of its confidence."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +13,12 @@ class Interval:
     lower: float
     upper: float
     samples: int
-    """What was counted: items, samples, or seeds."""
+    """Number of items, samples or seeds."""
     error: float
     """One minus the confidence, split evenly over both sides."""
 
 
 @lru_cache
 def normal_quantile(error: float) -> float:
-    """How many standard deviations leave `error` / 2 on each side."""
+    """Return how many standard deviations leave `error` / 2 on each side."""
     return NormalDist().inv_cdf(1 - error / 2)

@@ -1,1 +1,1 @@
-"""The pages of those who run audits: the list, and one audit with all that came of it."""
+"""The pages about audits: their list, and one audit with everything that came of it."""

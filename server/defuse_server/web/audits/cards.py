@@ -1,4 +1,4 @@
-"""What is said of audits and their regions, in words."""
+"""Badges of audits and cards of regions."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -7,8 +7,8 @@ from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
 
-from defuse_server.presentation.card import Badge, Card
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
+from defuse_server.presentation.region_card import Badge, Card
 
 _JOB_TONES: Final = {
     JobState.JOB_STATE_QUEUED: "open",
@@ -34,18 +34,18 @@ _STATE_WORDS: Final = {
 
 
 def job_badge(state: JobState) -> Badge:
-    """Of an audit, a correction or an evaluation."""
+    """Return the badge of an audit, a correction or an evaluation."""
     text = JobState.Name(state).removeprefix("JOB_STATE_").lower()
     return Badge(text, _JOB_TONES.get(state, "plain"))
 
 
 def is_unfinished(audit: Audit) -> bool:
-    """Whether its page changes by itself still."""
+    """Tell whether the audit may still change."""
     return audit.state in _UNFINISHED
 
 
 def cards(regions: Sequence[Region], class_names: Sequence[str], evaluation: Evaluation | None) -> list[Card]:
-    """The regions as cards."""
+    """Return the cards of regions."""
     measured = {entry.region: entry for entry in evaluation.regions} if evaluation else {}
     return [
         Card(

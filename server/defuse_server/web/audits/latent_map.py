@@ -1,7 +1,7 @@
-"""The regions of an audit on a plane: the two directions in latent space in which their means spread most.
+"""Draws the regions of an audit on a plane, along the two directions in which their means spread most.
 
-Principal components without numpy, which the web process does not import: of at most a few hundred means, by
-power iteration on the smaller of the two product matrices.
+The principal components are computed without numpy, which the web process does not import. There are at most
+a few hundred means, so power iteration on the smaller of the two product matrices is fast enough.
 """
 
 import math
@@ -12,9 +12,10 @@ from operator import mul
 from typing import Final
 
 from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.models_pb2 import Interval
 
 REGIONS_SHOWN: Final = 200
-"""The worst ones: more would neither be read nor be quick."""
+"""Most regions on the map, those with the most misread inputs."""
 COLOURS: Final = 8
 WIDTH, HEIGHT = 640, 420
 _MARGIN: Final = 28
@@ -29,7 +30,7 @@ Vector = list[float]
 
 @dataclass(frozen=True)
 class Projection:
-    """Points on the plane, and the share of the means' variance that each of its directions carries, 0..1."""
+    """Points on the plane, and the share of the means' variance along each of its directions, 0..1."""
 
     points: list[tuple[float, float]]
     shares: tuple[float, float]
@@ -37,7 +38,7 @@ class Projection:
 
 @dataclass(frozen=True)
 class Dot:
-    """A region on the map, in pixels; `colour` is the place of its confusion in the legend."""
+    """A region on the map, in pixels. `colour` is the place of its confusion in the legend."""
 
     number: int
     x: float
@@ -46,14 +47,14 @@ class Dot:
     colour: int
     seed_label: int
     predicted_class: int
-    harm: float
+    harm: Interval
     named: bool
-    """Whether its number fits on it, and no other dot covers that."""
+    """True if its number fits on it and no other dot covers the number."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """A line of the legend; the last one may stand for all others, without labels."""
+    """A line of the legend. The last one may stand for all other confusions, without labels."""
 
     colour: int
     count: int
@@ -63,7 +64,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class LatentMap:
-    """What is drawn."""
+    """The dots and the legend of the map."""
 
     dots: list[Dot]
     legend: list[Confusion]
@@ -71,7 +72,7 @@ class LatentMap:
 
 
 def latent_map(regions: Sequence[Region]) -> LatentMap | None:
-    """The map of an audit's first regions; None where there are none, or they have no means."""
+    """Return the map of an audit's first regions, or None if they have no means."""
     shown = [region for region in regions[:REGIONS_SHOWN] if region.mean]
     if not shown or len({len(region.mean) for region in shown}) != 1:
         return None
@@ -79,7 +80,7 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
     legend = _legend(shown)
     colours = {(entry.seed_label, entry.predicted_class): entry.colour for entry in legend}
     places, radii = _fitted(projection.points), _radii([region.harm.value for region in shown])
-    # The small ones last, so that none lies hidden.
+    # Small dots are drawn last, so none is hidden.
     order = sorted(range(len(shown)), key=lambda place: -radii[place])
     dots: list[Dot] = []
     for rank, place in enumerate(order):
@@ -94,7 +95,7 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
                 colour=colours.get((region.seed_label, region.predicted_class), COLOURS),
                 seed_label=region.seed_label,
                 predicted_class=region.predicted_class,
-                harm=region.harm.value,
+                harm=region.harm,
                 named=radii[place] >= _NAMED_FROM and not _is_covered((x, y), later),
             )
         )
@@ -102,7 +103,7 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
 
 
 def project(means: Sequence[Vector]) -> Projection:
-    """The means (n, D) on their first two principal components; always the same way round."""
+    """Project the means (n, D) on their first two principal components, with a fixed sign."""
     columns = [_centred(column) for column in zip(*means, strict=True)]
     rows = [list(row) for row in zip(*columns, strict=True)]
     total = sum(_dot(column, column) for column in columns)
@@ -121,21 +122,21 @@ def project(means: Sequence[Vector]) -> Projection:
 
 
 def _leading_scores(rows: list[Vector], columns: list[Vector]) -> Vector:
-    """The rows' coordinates along the direction in which they vary the most."""
+    """Return the rows' coordinates along the direction in which they vary most."""
     short = rows if len(rows) <= len(columns) else columns
     vector, value = _leading(_products(short))
     if short is rows:
-        # An eigenvector of X X' is the scores, up to their length.
+        # An eigenvector of X X' gives the scores up to their length.
         score = [math.sqrt(max(value, 0.0)) * entry for entry in vector]
     else:
         score = [_dot(row, vector) for row in rows]
-    # Either sign is as good: the largest score is positive, so that the map stays the same.
+    # Both signs are valid. The largest score is made positive, so the map stays the same.
     return score if max(score, key=abs, default=0.0) >= 0 else [-entry for entry in score]
 
 
 def _leading(matrix: list[Vector]) -> tuple[Vector, float]:
-    """The eigenvector of the largest eigenvalue of a positive matrix, and that value."""
-    # Not all alike: that would be orthogonal to every direction of centred rows.
+    """Return the eigenvector of a positive matrix's largest eigenvalue, and that value."""
+    # Not constant: a constant vector is orthogonal to every direction of centred rows.
     vector = [1.0 + 0.5 * math.sin(3.0 * place) for place in range(len(matrix))]
     length = value = 0.0
     for _ in range(_ITERATIONS):
@@ -177,7 +178,7 @@ def _legend(regions: Sequence[Region]) -> list[Confusion]:
 
 
 def _fitted(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """The points in pixels, at one scale for both directions."""
+    """Return the points in pixels, at one scale for both directions."""
     (left, right), (low, high) = ((min(axis), max(axis)) for axis in zip(*points, strict=True))
     scale = min(
         (WIDTH - 2 * _MARGIN) / (right - left or 1.0),
@@ -188,12 +189,12 @@ def _fitted(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def _is_covered(place: tuple[float, float], later: Sequence[tuple[tuple[float, float], float]]) -> bool:
-    """Whether a dot that is drawn later covers the number at this place."""
+    """Tell whether a dot that is drawn later covers the number at this place."""
     return any(math.dist(place, other) <= radius + _TEXT_RADIUS for other, radius in later)
 
 
 def _radii(harms: Sequence[float]) -> list[float]:
-    """By rank: harms are tiny, and differ by orders of magnitude."""
+    """Return radii by rank, as harms differ by orders of magnitude."""
     least, most = _RADIUS
     order = sorted(range(len(harms)), key=lambda place: harms[place])
     ranks = {place: rank for rank, place in enumerate(order)}

@@ -1,4 +1,4 @@
-"""The list of audits, and one audit: its figures, regions, map, corrections and verdict."""
+"""The list of audits, and one audit with its figures, regions, map, corrections and verdict."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,16 +17,14 @@ from defuse_server.backend import Backend
 from defuse_server.errors import NotFound
 from defuse_server.names import region_name
 from defuse_server.presentation import checks
-from defuse_server.presentation.curve import curves
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
+from defuse_server.presentation.lambda_curve import curves
 from defuse_server.web.audits.cards import cards, is_unfinished, job_badge
 from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
 from defuse_server.web.audits.remarks import remarks
 from defuse_server.web.labeling.pages import audit_name
 from defuse_server.web.pictures import sheet_answer
 from defuse_server.web.rendering import page
-from defuse_server.web.sessions import Session, Sessions
-from defuse_server.web.sign_in import sign_in_first
 
 _AUDITS_A_PAGE: Final = 25
 _CARDS_A_PAGE: Final = 24
@@ -34,28 +32,25 @@ _MAPS_KEPT: Final = 32
 
 
 class AuditPages:
-    """Pages for those who run audits: they show what the classifier says, and read only."""
+    """Pages about audits. They show what the classifier predicts, and change nothing."""
 
-    def __init__(self, backend: Backend, sessions: Sessions) -> None:
+    def __init__(self, backend: Backend) -> None:
         self._resources = backend.resources
         self._regions = backend.regions
         self._labeling = backend.labeling
         self._store = backend.store
-        self._sessions = sessions
         self._maps: dict[tuple[str, int], LatentMap | None] = {}
 
     async def list(self, request: Request) -> Response:
-        """The audits, newest first."""
+        """Show the audits, newest first."""
         return await self._listed(request, "audits.html")
 
     async def rows(self, request: Request) -> Response:
-        """The list alone, for the page that looks again."""
+        """Show only the list, for a page that refreshes it."""
         return await self._listed(request, "audit_rows.html")
 
     async def show(self, request: Request) -> Response:
-        """One audit, with all that came of it."""
-        if not self._admitted(request):
-            return sign_in_first(request)
+        """Show one audit with everything that came of it."""
         audit = await self._audit(request)
         dataset = cast("Dataset", await self._resources.get(audit.dataset))
         classifier = cast("Classifier | None", await self._found(audit.classifier))
@@ -80,9 +75,7 @@ class AuditPages:
         )
 
     async def live(self, request: Request) -> Response:
-        """How far an audit is; once it has ended, the whole page is to be loaded again."""
-        if not self._admitted(request):
-            return sign_in_first(request)
+        """Show how far an audit is. Once it has ended, the page loads again."""
         audit = await self._audit(request)
         unfinished = is_unfinished(audit)
         answer = page("audit_live.html", audit=audit, unfinished=unfinished, badge=job_badge(audit.state))
@@ -91,9 +84,7 @@ class AuditPages:
         return answer
 
     async def more(self, request: Request) -> Response:
-        """The next page of regions."""
-        if not self._admitted(request):
-            return sign_in_first(request)
+        """Show the next page of regions."""
         audit = await self._audit(request)
         dataset = cast("Dataset", await self._resources.get(audit.dataset))
         evaluations = await self._resources.referring(audit.name, Evaluation)
@@ -105,19 +96,11 @@ class AuditPages:
         )
 
     async def sheet(self, request: Request) -> Response:
-        """The picture of a region's samples."""
-        if not self._admitted(request):
-            return sign_in_first(request)
+        """Show the picture of a region's samples."""
         region = await self._regions.get(region_name(audit_name(request), request.path_params["number"]))
         return await sheet_answer(self._store, region.sheet)
 
-    def _admitted(self, request: Request) -> bool:
-        session = cast("Session | None", request.state.session)
-        return not self._sessions.asks_for_token or (session is not None and session.admitted)
-
     async def _listed(self, request: Request, template: str) -> Response:
-        if not self._admitted(request):
-            return sign_in_first(request)
         token = request.query_params.get("page", "")
         audits, older = await self._resources.list(Audit, _AUDITS_A_PAGE, token)
         rows = [(audit, job_badge(audit.state), is_unfinished(audit)) for audit in audits]
@@ -140,7 +123,7 @@ class AuditPages:
         return {"cards": cards(regions, class_names, next(done, None)), "more": older}
 
     async def _map(self, audit: Audit) -> LatentMap | None:
-        """Regions never move: the map is computed once for each number of them."""
+        """Return the map. Regions never move, so it is computed once for each number of regions."""
         key = (audit.name, audit.region_count)
         if key not in self._maps:
             regions: Sequence[Region] = await self._regions.range(audit.name, 0, REGIONS_SHOWN)
@@ -151,17 +134,17 @@ class AuditPages:
 
 
 def _checks(evaluations: Sequence[Evaluation], class_names: Sequence[str]) -> dict[str, Any]:
-    """The newest evaluation's checks: what stands against the candidate, and what passes."""
+    """Return the newest evaluation's checks: those that do not pass, and those that do."""
     newest = evaluations[0] if evaluations else Evaluation()
     return {
-        "standing": checks.standing(newest, class_names),
+        "not_passing": checks.not_passing(newest, class_names),
         "folded": checks.folded(newest, class_names),
         "passing": checks.passing(newest, class_names),
     }
 
 
 def _verdict(evaluation: Evaluation) -> str:
-    """PASS, FAIL or INCONCLUSIVE; empty until there is one."""
+    """Return PASS, FAIL or INCONCLUSIVE, or an empty text before the decision."""
     if evaluation.state != JobState.JOB_STATE_SUCCEEDED:
         return ""
     return checks.verdict_word(evaluation.verdict)

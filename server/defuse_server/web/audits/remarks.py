@@ -1,18 +1,18 @@
-"""What annotators wrote: notes with their answers, and why they skipped."""
+"""The remarks of annotators: notes with answers, and reasons for skips."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from defuse_server.labels.answers import KeptTask
-from defuse_server.presentation.words import class_name
+from defuse_server.presentation.formatting import class_name
 
 REMARKS_SHOWN: Final = 100
 
 
 @dataclass(frozen=True)
 class Remark:
-    """One of them, with the answer that it goes with; `number` is the region's, None at a gold task."""
+    """A remark with its answer. `number` is that of the region, or None for a gold task."""
 
     number: int | None
     annotator: str
@@ -22,7 +22,7 @@ class Remark:
 
 
 def remarks(tasks: Sequence[KeptTask], class_names: Sequence[str]) -> list[Remark]:
-    """The newest ones, the last one first."""
+    """Return the latest remarks, the newest first."""
     found = (remark for task in tasks for remark in _of(task, class_names))
     return sorted(found, key=lambda remark: -remark.time_ms)[:REMARKS_SHOWN]
 

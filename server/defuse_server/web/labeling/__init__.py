@@ -1,1 +1,1 @@
-"""The annotators' page: tasks under opaque handles, and no prediction anywhere."""
+"""The annotators' pages: they show tasks under opaque handles, and never a prediction."""

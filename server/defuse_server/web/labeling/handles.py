@@ -1,4 +1,4 @@
-"""A lease as a page holds it: sealed text, good for one annotator, and fit for the address of an image."""
+"""Handles: sealed leases that pages hold, valid for one annotator, and usable in addresses."""
 
 from dataclasses import dataclass
 
@@ -11,30 +11,30 @@ _LONGEST = 500
 
 @dataclass(frozen=True)
 class Held:
-    """A region and the token of a lease of it."""
+    """A region and the token of its lease."""
 
     region: str
     token: str
 
 
 class Handles:
-    """Seals leases for annotators, and opens what it sealed for the same annotator only."""
+    """Seals leases for annotators, and opens them for the same annotator only."""
 
     def __init__(self, sealer: Sealer) -> None:
         self._sealer = sealer
 
     async def seal(self, annotator: str, region: str, token: str) -> str:
-        """The handle of a lease."""
+        """Return the handle of a lease."""
         return await self._sealer.seal(_purpose(annotator), f"{region} {token}")
 
     async def open(self, annotator: str, audit: str, handle: str) -> Held:
-        """The lease behind a handle; raises LeaseLost where it is another annotator's or another audit's."""
+        """Return the lease of a handle. Raises `LeaseLost` for another annotator's or audit's handle."""
         position = await self._sealer.open(_purpose(annotator), handle) if len(handle) <= _LONGEST else None
         if position is not None:
             region, _, token = position.partition(" ")
             if parse_region_name(region)[0] == audit:
                 return Held(region, token)
-        raise LeaseLost("this task is not yours, or of another set: load the page again")
+        raise LeaseLost("this task belongs to another annotator or another set: load the page again")
 
 
 def _purpose(annotator: str) -> str:

@@ -1,4 +1,4 @@
-"""Which key gives which answer; no key does two things."""
+"""The keys of the label page. No key does two things."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -16,17 +16,17 @@ COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
         "h": "help",
     }
 )
-"""Key -> what it does, beside the keys of the classes."""
+"""Key -> its command. Classes have other keys."""
 
 CLASS_KEYS: Final = "0123456789" + "".join(c for c in "abcdefghijklmnopqrstuvwxyz" if c not in COMMANDS)
 """The keys of the first classes, in the order of the labels."""
 
 SEARCH_KEY: Final = "/"
-"""Where there are more classes than keys it starts the search for one; so do the digits and free letters."""
+"""If there are more classes than keys, this key starts the search for a class. So do digits and letters."""
 
 
 def class_keys(class_count: int) -> list[str]:
-    """The key of each class; empty texts where they are too many, and are searched for by name or number."""
+    """Return the key of each class, or empty texts if there are more classes than keys."""
     if class_count > len(CLASS_KEYS):
         return [""] * class_count
     return list(CLASS_KEYS[:class_count])

@@ -1,11 +1,11 @@
-"""The pages of annotators: which set to label, and the page on which they do."""
+"""The pages of annotators: the choice of a set, and the page that labels it."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from defuse.v1.audit_service_pb2 import Audit, RegionState
+from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.registry_service_pb2 import Dataset
 from google.protobuf.timestamp_pb2 import Timestamp
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, NotFound
+from defuse_server.labels.region_label import OPEN_STATES
 from defuse_server.names import audit_id
 from defuse_server.validation import NOTE_CHARACTERS
 from defuse_server.web.labeling.keys import SEARCH_KEY, class_keys
@@ -21,30 +22,29 @@ from defuse_server.web.sessions import Session, Sessions
 from defuse_server.web.sign_in import sign_in_first
 
 _SETS_SHOWN: Final = 50
-_OPEN: Final = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
 @dataclass(frozen=True)
 class LabelSet:
-    """An audit as annotators may know it: nothing of what was searched for, or found."""
+    """An audit as annotators see it: without what was searched for or found."""
 
     id: str
     name: str
     made: Timestamp
     count: int
     open_count: int
-    """How many of its regions wait for annotators."""
+    """Number of its regions that wait for annotators."""
 
 
 class LabelPages:
-    """Pages without a prediction, a seed's label, or a way to the audits."""
+    """Pages that show no prediction, no seed's label, and no link to the audits."""
 
     def __init__(self, backend: Backend, sessions: Sessions) -> None:
         self._backend = backend
         self._sessions = sessions
 
     async def choose(self, request: Request) -> Response:
-        """The sets that have regions to label, newest first."""
+        """Show the sets with regions to label, newest first."""
         session = cast("Session | None", request.state.session)
         if session is None or not session.annotator:
             return sign_in_first(request)
@@ -54,7 +54,7 @@ class LabelPages:
         return page("label_choice.html", sets=shown, **await self._base(session, "/label"))
 
     async def label(self, request: Request) -> Response:
-        """The page to label one set; it leases its tasks by another request, so that loading is safe."""
+        """Show the page for one set. The page leases tasks by other requests, so loading it is safe."""
         session = cast("Session | None", request.state.session)
         if session is None or not session.annotator:
             return sign_in_first(request)
@@ -80,7 +80,7 @@ class LabelPages:
             name=dataset.display_name or "Unnamed images",
             made=audit.times.create_time,
             count=len(labels),
-            open_count=sum(label.state in _OPEN for label in labels),
+            open_count=sum(label.state in OPEN_STATES for label in labels),
         )
 
     async def _class_names(self, audit: str) -> Sequence[str]:
@@ -93,7 +93,7 @@ class LabelPages:
 
 
 def audit_name(request: Request) -> str:
-    """The audit in a request's path; raises NotFound."""
+    """Return the audit in a request's path. Raises `NotFound`."""
     name = f"audits/{request.path_params['audit']}"
     try:
         audit_id(name)

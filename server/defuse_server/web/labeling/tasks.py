@@ -1,4 +1,4 @@
-"""What the label page asks for while somebody works on it: tasks, and what becomes of them."""
+"""The requests of the label page: leasing, answering, skipping and undoing tasks."""
 
 from collections.abc import Sequence
 from typing import Any, Final, cast
@@ -21,7 +21,7 @@ from defuse_server.web.rendering import page, render
 from defuse_server.web.sessions import Session, Sessions
 
 HELD_MOST: Final = 4
-"""How many tasks a page may hold: the one to see, the next, and what was taken back."""
+"""Most tasks that a page may hold: the visible one, the next one, and those that were taken back."""
 _REASON_CHARACTERS: Final = 500
 _VERDICTS: Final = {
     "mixed": LabelVerdict.LABEL_VERDICT_MIXED,
@@ -31,7 +31,7 @@ _VERDICTS: Final = {
 
 
 class LabelTasks:
-    """Leases tasks to a page, keeps them leased while it is open, and takes its answers."""
+    """Leases tasks to a page, extends the leases while it is open, and counts its answers."""
 
     def __init__(self, backend: Backend, sessions: Sessions) -> None:
         self._backend = backend
@@ -41,9 +41,9 @@ class LabelTasks:
         self._handles = Handles(backend.resources.sealer)
 
     async def hold(self, request: Request) -> Response:
-        """Extends what the page holds, says what it has lost, and leases up to `want` tasks in all.
+        """Extend the page's leases, say which ones are lost, and lease tasks up to `want` in all.
 
-        `unseen`: the page lost its content (it was loaded again), and needs that of the tasks it holds, too.
+        If `unseen` is true, the page was loaded again and also needs the content of the tasks that it holds.
         """
         audit, annotator, content = await self._asked(request)
         handles = texts_of(content, "held", HELD_MOST)
@@ -58,7 +58,7 @@ class LabelTasks:
         return JSONResponse({"lost": lost, "tasks": tasks, "progress": await self._progress(audit)})
 
     async def answer(self, request: Request) -> Response:
-        """Counts an answer; the same again is answered like the first."""
+        """Count an answer. A repeated request gets the first answer again."""
         audit, annotator, content = await self._asked(request)
         held = await self._handles.open(annotator, audit, text_of(content, "handle"))
         note = _checked(content, "note", NOTE_CHARACTERS)
@@ -66,7 +66,7 @@ class LabelTasks:
         return JSONResponse({"progress": await self._progress(audit)})
 
     async def skip(self, request: Request) -> Response:
-        """Gives a task back for good, and says why."""
+        """Give a task back for good, with a reason."""
         audit, annotator, content = await self._asked(request)
         held = await self._handles.open(annotator, audit, text_of(content, "handle"))
         reason = _checked(content, "reason", _REASON_CHARACTERS, least=1)
@@ -74,25 +74,25 @@ class LabelTasks:
         return JSONResponse({"progress": await self._progress(audit)})
 
     async def undo(self, request: Request) -> Response:
-        """Takes an answer of this annotator back."""
+        """Take an answer of this annotator back."""
         audit, annotator, content = await self._asked(request)
         held = await self._handles.open(annotator, audit, text_of(content, "handle"))
         await self._labels.undo(held.region, annotator)
         return JSONResponse({"progress": await self._progress(audit)})
 
     async def samples(self, request: Request) -> Response:
-        """The picture of a task's samples."""
-        shown = await self._labeling.shown((await self._opened(request)).region)
+        """Show the picture of a task's samples."""
+        shown = await self._labeling.sheets((await self._opened(request)).region)
         return await sheet_answer(self._backend.store, shown.sheet)
 
     async def nearest_picture(self, request: Request) -> Response:
-        """The picture of the dataset's items nearest to a task's samples."""
-        shown = await self._labeling.shown((await self._opened(request)).region)
+        """Show the picture of the dataset's items nearest to a task's samples."""
+        shown = await self._labeling.sheets((await self._opened(request)).region)
         return await sheet_answer(self._backend.store, shown.nearest_sheet)
 
     async def nearest(self, request: Request) -> Response:
-        """The nearest items, without their labels: most bear that of the seeds, which is not to be told."""
-        shown = await self._labeling.shown((await self._opened(request)).region)
+        """Show the nearest items without their labels, which would reveal the label of the seeds."""
+        shown = await self._labeling.sheets((await self._opened(request)).region)
         audit_id, handle = request.path_params["audit"], request.path_params["handle"]
         address = f"/label/{audit_id}/nearest/{handle}.png"
         return page("label_nearest.html", sheet=shown.nearest_sheet, address=address)
@@ -125,7 +125,7 @@ class LabelTasks:
         tasks: list[dict[str, str]] = []
         for handle in handles:
             held = await self._handles.open(annotator, audit, handle)
-            shown = await self._labeling.shown(held.region)
+            shown = await self._labeling.sheets(held.region)
             tasks.append(_task(audit, handle, shown.sheet))
         return tasks
 
@@ -150,7 +150,7 @@ def _task(audit: str, handle: str, sheet: ContactSheet) -> dict[str, str]:
 
 
 def _answer_of(answer: Any) -> LabelAnswer:
-    """The answer `{"label": 3}` or `{"verdict": "mixed"}`; raises InvalidRequest."""
+    """Return the answer in `{"label": 3}` or `{"verdict": "mixed"}`. Raises `InvalidRequest`."""
     if isinstance(answer, dict):
         given = cast("dict[str, Any]", answer)
         label, verdict = given.get("label"), given.get("verdict")

@@ -1,11 +1,11 @@
-// The tasks that the page holds: the one to see, and behind it the next, loaded with its picture.
+// The tasks that the page holds: the visible one, and the next one, whose picture is already loaded.
 
-// A key that comes sooner was meant for the task before: nobody judges pictures in so short a time.
+// An earlier key was meant for the previous task: nobody recognises pictures in so short a time.
 const SETTLE_MS = 150;
 const RETRY_MS = 2000;
 
 export class Deck {
-  // `kept` is told whenever other tasks are held, `shown` when another one is seen.
+  // `kept` is called whenever the page holds other tasks, `shown` when another task is visible.
   constructor(current, next, empty, { kept, shown }) {
     this.current = current;
     this.next = next;
@@ -19,7 +19,7 @@ export class Deck {
     return this.cards.map((card) => card.handle);
   }
 
-  // The task that can be answered now: seen, with its picture; null while there is none.
+  // The task that can be answered now: it is visible with its picture. Null if there is none.
   get answerable() {
     const card = this.cards[0];
     return card && card.settled ? card : null;

@@ -1,4 +1,4 @@
-// One key, one button: a key presses the button that shows it. Keys in a field or a dialog are text.
+// A key presses the button that shows it. In a field or a dialog, keys are text.
 
 export function listenToKeys(isOn, keys) {
   document.addEventListener("keydown", (event) => {
@@ -8,7 +8,7 @@ export function listenToKeys(isOn, keys) {
       if (event.key === "Escape") keys.leaveField();
       return;
     }
-    // A key that is held down answers once.
+    // Holding a key down answers once.
     if (event.repeat || !isOn()) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (keys.press(key)) event.preventDefault();

@@ -1,5 +1,5 @@
-// Answers that the server has not acknowledged yet. They are kept in the browser, and sent until it has:
-// the same answer to the same task counts once, however often it is sent.
+// Answers that the server has not acknowledged yet. They are kept in the browser, and sent until the server
+// acknowledges them. An answer counts once, however often it is sent.
 
 import { Refused, sleep } from "./server.js";
 
@@ -7,7 +7,7 @@ const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 5000;
 
 export class Outbox {
-  // `told` has saved(entry, answer), refused(entry, error), waiting(count, error).
+  // `told` has the callbacks saved(entry, answer), refused(entry, error) and waiting(count, error).
   constructor(place, send, told) {
     this.prefix = `defuse:answer:${place}:`;
     this.send = send;
@@ -21,14 +21,14 @@ export class Outbox {
     return this.memory.size;
   }
 
-  // One key an entry, so that two tabs do not overwrite each other's.
+  // Each entry has its own key, so that two tabs do not overwrite each other.
   add(entry) {
     const key = `${this.prefix}${String(Date.now()).padStart(15, "0")}-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
     this.memory.set(key, entry);
     try {
       localStorage.setItem(key, JSON.stringify(entry));
     } catch {
-      // Without storage they live as long as the page.
+      // Without storage, answers last only as long as the page.
     }
     return this.flush();
   }
@@ -67,7 +67,7 @@ export class Outbox {
     try {
       localStorage.removeItem(key);
     } catch {
-      // It was never there.
+      // There is no storage.
     }
   }
 }

@@ -1,4 +1,4 @@
-// The label page: shows a task, takes an answer by key or button, and has the next one ready.
+// The label page: it shows a task, takes an answer by key or button, and has the next task ready.
 
 import { Deck } from "./deck.js";
 import { listenToKeys } from "./keys.js";
@@ -33,7 +33,7 @@ const outbox = new Outbox(place, (entry) => post("answer", entry), {
 const classButtons = [...main.querySelectorAll("[data-label]")];
 const search = searchKey && new ClassSearch(at("search"), at("found"), classButtons, (button) => press(button));
 
-// What this tab answered, newest last; undo goes back along it. Survives loading the page again.
+// What this tab answered, newest last. Undo goes back through it. It survives reloading the page.
 const answered = remembered("answered");
 let asking = null;
 let askAgain = null;
@@ -63,7 +63,7 @@ function onSaved(entry, answer) {
   if (outbox.size === 0) tell("", "");
 }
 
-// Asks for tasks until the page holds enough; says what it has lost meanwhile.
+// Asks for tasks until the page holds enough, and tells which tasks it has lost.
 function refill(options = {}) {
   const { want = AHEAD, first = false, unseen = false } = options;
   asking = (asking || Promise.resolve()).then(() => ask(want, first, unseen));
@@ -76,7 +76,7 @@ async function ask(want, first, unseen) {
   try {
     const { lost, tasks, progress } = await post("tasks", { held: held.slice(0, MOST_HELD), want, unseen });
     const wasSeen = deck.remove(lost);
-    if (wasSeen) tell("This page gave no sign of life for too long, so the group went to somebody else. Here is the next.", "bad");
+    if (wasSeen) tell("This page was silent for too long, so the group went to somebody else. Here is the next one.", "bad");
     deck.add(tasks, first);
     showProgress(progress);
     if (outbox.size === 0 && at("notice").dataset.tone === "open") tell("", "");
@@ -122,7 +122,7 @@ async function skip() {
     const { progress } = await post("skip", { handle: card.handle, reason });
     deck.remove([card.handle]);
     showProgress(progress);
-    tell("Skipped. Somebody else gets it.", "good");
+    tell("Skipped. Somebody else gets this group.", "good");
   } catch (error) {
     tell(error.message, "bad");
   }
@@ -208,7 +208,7 @@ function remember(what, value) {
   try {
     sessionStorage.setItem(`defuse:${what}:${place}`, JSON.stringify(value));
   } catch {
-    // Without storage a page that is loaded again begins anew.
+    // Without storage, a reloaded page starts from scratch.
   }
 }
 

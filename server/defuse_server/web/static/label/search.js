@@ -1,4 +1,4 @@
-// Finds a class by its name or number, where there are more classes than keys.
+// Finds a class by its name or number, if there are more classes than keys.
 
 export class ClassSearch {
   constructor(field, found, buttons, answer) {
@@ -52,7 +52,7 @@ export class ClassSearch {
   }
 }
 
-// The number itself first, then names that begin so, then names with it somewhere.
+// The exact number comes first, then names that begin with the text, then names that contain it.
 function rank(button, text) {
   const { label, name } = button.dataset;
   if (text === "" || label === text) return 0;

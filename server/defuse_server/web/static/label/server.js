@@ -1,4 +1,4 @@
-// Speaks with the server: what it refuses is final, what does not reach it can be sent again.
+// Sends requests to the server. A refusal is final; a request that does not arrive can be sent again.
 
 export class Unreached extends Error {}
 
@@ -9,7 +9,7 @@ export class Refused extends Error {
     this.reason = problem.reason || "";
   }
 
-  // Signing in again, in another tab, makes the same request succeed.
+  // The same request succeeds after signing in again in another tab.
   get isSession() {
     return this.status === 401 || this.status === 403;
   }

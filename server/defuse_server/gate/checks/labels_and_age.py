@@ -1,0 +1,106 @@
+"""Checks of the labels and of the audit's age. They pass or are INCONCLUSIVE: a candidate can't fail here."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from defuse.v1 import promotion_service_pb2 as pb
+
+from defuse_server.gate.policy.bounds import AnnotatorAgreement, AuditAge, Checks, UnlabeledRegions
+
+LEAST_OVERLAP: Final = 10
+"""The agreement counts once two annotators have answered this many regions, or all if there are fewer."""
+
+
+def label_and_age_checks(
+    evaluation: pb.Evaluation, bounds: Checks, audit_age: timedelta
+) -> Iterator[pb.Check]:
+    """Yield the checks of the labels and of the audit's age."""
+    labeling = evaluation.labeling
+    if bounds.unlabeled_regions:
+        yield from _unlabeled(labeling, bounds.unlabeled_regions, known=evaluation.HasField("labeling"))
+    if bounds.annotator_agreement:
+        yield _agreement(labeling, bounds.annotator_agreement)
+    if bounds.audit_age:
+        yield _age(audit_age, bounds.audit_age)
+
+
+def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[pb.Check]:
+    shown = ", ".join(labeling.unlabeled)
+    more = labeling.unlabeled_count - len(labeling.unlabeled)
+    remedy = f"Label {shown}" + (f" and {more:,} more." if more > 0 else ".")
+    if not known:
+        remedy = "The labels were not counted: evaluate again."
+    explanation = (
+        f"{labeling.unlabeled_count:,} of {labeling.region_count:,} regions have no label yet; they hold "
+        f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all regions."
+    )
+    for subject, value, bound in (
+        ("count", labeling.unlabeled_count, bounds.max_count),
+        ("harm share", labeling.unlabeled_harm_share, bounds.max_harm_share),
+    ):
+        if bound is not None:
+            yield _counted(
+                "unlabeled_regions", subject, value, bound, known and value <= bound, explanation, remedy
+            )
+
+
+def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Check:
+    needed = min(LEAST_OVERLAP, max(labeling.region_count, 1))
+    overlap, alpha = labeling.overlap_count, labeling.alpha
+    if labeling.HasField("alpha") and overlap >= needed:
+        passes = alpha >= bound.min
+        explanation = (
+            f"Krippendorff's alpha of {overlap:,} regions with several answers is {alpha:.3f}; at least "
+            f"{bound.min:g} is asked."
+        )
+        remedy = (
+            "The annotators read the regions differently. Look at the regions where they disagree, explain "
+            "the classes, and have the regions labeled again."
+        )
+    else:
+        passes = False
+        explanation = (
+            f"{overlap:,} regions have answers of two annotators or more; the agreement needs {needed}."
+        )
+        remedy = (
+            "Have more regions labeled by a second annotator. If one annotator is enough for you, set "
+            "`annotator_agreement: off` in the policy."
+        )
+    return _counted("annotator_agreement", "", alpha, bound.min, passes, explanation, remedy, at_least=True)
+
+
+def _age(audit_age: timedelta, bound: AuditAge) -> pb.Check:
+    days = max(audit_age.total_seconds(), 0.0) / 86_400
+    return _counted(
+        "audit_age",
+        "",
+        days,
+        bound.max_days,
+        days <= bound.max_days,
+        f"The audit ended {days:.1f} days ago; at most {bound.max_days:g} are allowed.",
+        "Audit the baseline again and label the regions, or evaluate without naming an audit.",
+    )
+
+
+def _counted(
+    check: str,
+    subject: str,
+    value: float,
+    bound: float,
+    passes: bool,
+    explanation: str,
+    remedy: str,
+    *,
+    at_least: bool = False,
+) -> pb.Check:
+    return pb.Check(
+        check=check,
+        subject=subject,
+        verdict=pb.VERDICT_PASS if passes else pb.VERDICT_INCONCLUSIVE,
+        value=value,
+        bound=bound,
+        explanation=explanation,
+        at_least=at_least,
+        remedy="" if passes else remedy,
+    )

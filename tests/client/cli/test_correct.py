@@ -1,0 +1,60 @@
+"""`defuse correct`."""
+
+import pytest
+from defuse.messages import Correction, CorrectionPoint, CorrectionPreset, JobState
+from defuse.v1.correction_service_pb2 import WatchCorrectionResponse
+
+SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
+CREATE = "CorrectionService/CreateCorrection"
+
+
+@pytest.fixture
+def corrected(server):
+    """A correction that succeeds."""
+    chosen = CorrectionPoint(validation_accuracy=0.98, region_accuracy=0.95, chosen=True)
+    made = Correction(
+        name="corrections/c", state=SUCCEEDED, corrected_classifier="classifiers/new", curve=[chosen]
+    )
+    server.on(CREATE, Correction(name="corrections/c"))
+    server.on("CorrectionService/WatchCorrection", [WatchCorrectionResponse(correction=made)])
+    server.on("CorrectionService/GetCorrection", made)
+
+
+def test_it_waits_and_names_the_corrected_classifier(command, corrected):
+    ran = command("correct", "audits/a")
+    assert ran.code == 0
+    assert "classifiers/new" in ran.out
+    assert "98.0%" in ran.out
+
+
+def test_options_reach_the_server(command, server, corrected):
+    command("correct", "audits/a", "--lambda", "0.5", "--lambda", "2", "--preset", "paper")
+    (request,) = server.asked(CREATE)
+    assert list(request.config.lambdas) == [0.5, 2]
+    assert request.config.preset == CorrectionPreset.CORRECTION_PRESET_PAPER
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (0, ("before", "97.0%")),
+        (1, ("control", "97.5%", "+0.1%")),
+        (2, ("chosen", "98.1%", "-0.4%")),
+        (3, ("diverged", "-90.0%")),
+    ],
+)
+def test_the_curve_shows_accuracies_and_what_the_worst_class_lost(command, server, row, words):
+    made = Correction(
+        name="corrections/c",
+        state=SUCCEEDED,
+        baseline=CorrectionPoint(validation_accuracy=0.97),
+        control=CorrectionPoint(validation_accuracy=0.975, worst_class_change=0.001),
+        curve=[
+            CorrectionPoint(validation_accuracy=0.981, worst_class_change=-0.004, chosen=True),
+            CorrectionPoint(diverged=True, worst_class_change=-0.9),
+        ],
+    )
+    server.on(CREATE, made)
+    line = command("correct", "audits/a", "--no-wait").out.splitlines()[-4:][row]
+    assert all(word in line for word in words)
+    assert "+0.0%" not in line

@@ -1,0 +1,18 @@
+import pytest
+from defuse.v1.models_pb2 import Interval
+from defuse_server.presentation.formatting import per_million
+
+
+@pytest.mark.parametrize(
+    ("value", "lower", "upper", "text"),
+    [
+        (12e-6, 4e-6, 31e-6, "12 per million (4 to 31)"),
+        (3.18e-7, 1e-9, 2.04e-6, "0.3 per million (< 0.1 to 2)"),
+        (0.966, 0.96, 0.9712, "970,000 per million (960,000 to 970,000)"),
+        (1234e-6, 99.6e-6, 2e-3, "1,200 per million (100 to 2,000)"),
+        (9.97e-6, 9.94e-6, 1e-5, "10 per million (9.9 to 10)"),
+        (0.0, 0.0, 1e-96, "< 0.1 per million (< 0.1 to < 0.1)"),
+    ],
+)
+def test_harm_is_written_as_misread_inputs_per_million(value, lower, upper, text):
+    assert per_million(Interval(value=value, lower=lower, upper=upper)) == text
