@@ -20,12 +20,18 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class UnaryCall:
-    """Send one request; the outcome is the answer."""
-
+class _OneRequest:
     request: Message
     response: type[Message]
     timeout_s: float | None
+
+
+class UnaryCall(_OneRequest):
+    """Send one request; the outcome is the answer."""
+
+
+class OpenStream(_OneRequest):
+    """Send one request that has many answers; the outcome is grpc's stream of them."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,6 @@ class SendStream:
 
     request: type[Message]
     requests: Iterator[Message]
-    response: type[Message]
-    timeout_s: float | None
-
-
-@dataclass(frozen=True)
-class OpenStream:
-    """Send one request that has many answers; the outcome is grpc's stream of them."""
-
-    request: Message
     response: type[Message]
     timeout_s: float | None
 
@@ -108,12 +105,8 @@ def start_call(
     """Start a call. `kind` is a channel's `unary_unary`, ...; `payload` is the request or their iterator."""
     method = kind(
         f"/defuse.v1.{method_of(step.request)}",
-        request_serializer=_serialize,
+        request_serializer=lambda request: request.SerializeToString(),
         response_deserializer=step.response.FromString,
     )
     metadata = [("authorization", f"Bearer {token}")] if token else []
     return method(payload, timeout=step.timeout_s, metadata=metadata)
-
-
-def _serialize(request: Message) -> bytes:
-    return request.SerializeToString()
