@@ -105,8 +105,12 @@ def start_call(
     """Start a call. `kind` is a channel's `unary_unary`, ...; `payload` is the request or their iterator."""
     method = kind(
         f"/defuse.v1.{method_of(step.request)}",
-        request_serializer=lambda request: request.SerializeToString(),
+        request_serializer=_serialize,
         response_deserializer=step.response.FromString,
     )
     metadata = [("authorization", f"Bearer {token}")] if token else []
     return method(payload, timeout=step.timeout_s, metadata=metadata)
+
+
+def _serialize(request: Message) -> bytes:
+    return request.SerializeToString()

@@ -32,18 +32,24 @@ class Registry(Protocol):
 
     def fetch(self, model: str, version: str, folder: Path) -> OnnxFile:
         """Copy a version's ONNX file into an empty folder."""
+        ...
 
     def aliased_version(self, model: str, alias: str) -> str:
         """Return the version that the alias points to. Raises `RegistryError` if there is no such alias."""
+        ...
 
     def tags(self, model: str, version: str | None = None) -> dict[str, str]:
         """Return a version's tags, or with None those of the model itself."""
+        ...
 
     def tag(self, model: str, version: str, tags: Mapping[str, str | None]) -> None:
         """Set tags of a version; the value None removes a tag, if it is there."""
+        ...
 
     def attach(self, model: str, version: str, files: Sequence[Path], folder: str) -> None:
         """Store files with a version, in `folder` (parts joined by `/`), replacing those of the same name."""
+        ...
 
     def move_alias(self, model: str, alias: str, version: str, *, expected: str) -> None:
         """Point the alias to a version. Raises `AliasMoved` unless it points to `expected` before."""
+        ...
