@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from defuse import errors, messages
-    from defuse._transfer import TransferProgress
+    from defuse._operations.transfer import TransferProgress
     from defuse.aio import AsyncClient
     from defuse.client import Client
     from defuse.errors import (
@@ -59,7 +59,7 @@ __all__ = [
     "messages",
 ]
 
-_MODULES = {"AsyncClient": "aio", "Client": "client", "TransferProgress": "_transfer"}
+_MODULES = {"AsyncClient": "aio", "Client": "client", "TransferProgress": "_operations.transfer"}
 
 
 def __getattr__(name: str) -> object:

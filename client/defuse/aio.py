@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Self, TypeVar, cast
 
 import grpc
 import grpc.aio
 
-from defuse import _steps as steps
-from defuse._client_methods import ClientMethods
-from defuse._connection import Connection
+from defuse._base_client import BaseClient
+from defuse._calls import steps
+from defuse._calls.connection import Connection
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
 
 
-class AsyncClient(ClientMethods):
+class AsyncClient(BaseClient):
     """The same as `defuse.Client`, with coroutines for methods and async iterators for iterators.
 
         async with defuse.AsyncClient() as client:
@@ -28,20 +27,7 @@ class AsyncClient(ClientMethods):
     A client belongs to the event loop in which it is made.
     """
 
-    def __init__(
-        self,
-        address: str | None = None,
-        token: str | None = None,
-        *,
-        tls_ca: str | os.PathLike[str] | None = None,
-        tls: bool = False,
-        timeout_s: float | None = steps.DEFAULT_TIMEOUT_S,
-    ) -> None:
-        connection = Connection.resolve(address, token, tls_ca, tls)
-        self.address = connection.address
-        self.timeout_s = timeout_s
-        self._token = connection.token
-        self._channel = connection.open_aio()
+    _open = staticmethod(Connection.open_aio)
 
     async def __aenter__(self) -> Self:
         return self
@@ -80,11 +66,9 @@ class AsyncClient(ClientMethods):
     async def _outcome(self, step: steps.Step) -> steps.Outcome:
         try:
             return steps.Outcome(await self._perform(step))
-        except grpc.RpcError as error:
-            return steps.Outcome(error=from_rpc_error(error))
         except BaseException as error:
             # Even when the task is cancelled the flow must reach its `finally`, which cancels its stream.
-            return steps.Outcome(error=error)
+            return steps.Outcome(error=from_rpc_error(error) if isinstance(error, grpc.RpcError) else error)
 
     async def _perform(self, step: steps.Step) -> Any:
         match step:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from typing import Any, Self, TypeVar, cast
 
 import grpc
 
-from defuse import _steps as steps
-from defuse._client_methods import ClientMethods
-from defuse._connection import Connection
+from defuse._base_client import BaseClient
+from defuse._calls import steps
+from defuse._calls.connection import Connection
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
 
 
-class Client(ClientMethods):
+class Client(BaseClient):
     """Talks to a Defuse server. Threads may share one client.
 
         with defuse.Client() as client:
@@ -32,20 +31,7 @@ class Client(ClientMethods):
     be read.
     """
 
-    def __init__(
-        self,
-        address: str | None = None,
-        token: str | None = None,
-        *,
-        tls_ca: str | os.PathLike[str] | None = None,
-        tls: bool = False,
-        timeout_s: float | None = steps.DEFAULT_TIMEOUT_S,
-    ) -> None:
-        connection = Connection.resolve(address, token, tls_ca, tls)
-        self.address = connection.address
-        self.timeout_s = timeout_s
-        self._token = connection.token
-        self._channel = connection.open()
+    _open = staticmethod(Connection.open)
 
     def __enter__(self) -> Self:
         return self
@@ -84,11 +70,9 @@ class Client(ClientMethods):
     def _outcome(self, step: steps.Step) -> steps.Outcome:
         try:
             return steps.Outcome(self._perform(step))
-        except grpc.RpcError as error:
-            return steps.Outcome(error=from_rpc_error(error))
         except BaseException as error:
             # Even at Ctrl-C the flow must reach its `finally`, which cancels its stream.
-            return steps.Outcome(error=error)
+            return steps.Outcome(error=from_rpc_error(error) if isinstance(error, grpc.RpcError) else error)
 
     def _perform(self, step: steps.Step) -> Any:
         match step:

@@ -40,13 +40,9 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from defuse import messages
 from defuse._enum_name import enum_name
-from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.error_reason_pb2 import ErrorReason
-from defuse.v1.models_pb2 import Failure
-from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
 ERROR_DOMAIN = "defuse.dev"
 
@@ -67,6 +63,9 @@ class FieldViolation:
     description: str
 
 
+ERROR_BY_CODE: dict[grpc.StatusCode, type[CallFailed]] = {}
+
+
 class CallFailed(DefuseError):
     """A call ended with a status other than OK.
 
@@ -76,6 +75,11 @@ class CallFailed(DefuseError):
     """
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
+
+    def __init_subclass__(cls, code: grpc.StatusCode | None = None) -> None:
+        if code is not None:
+            cls.code = code
+            ERROR_BY_CODE[code] = cls
 
     def __init__(
         self,
@@ -101,104 +105,72 @@ class CallFailed(DefuseError):
         return self.code.name if unspecified else enum_name(ErrorReason, self.reason)
 
 
-class Unavailable(CallFailed):
+class Unavailable(CallFailed, code=grpc.StatusCode.UNAVAILABLE):
     """No server answers there, or it is stopping, or it can't reach its backend. Try again later."""
 
-    code = grpc.StatusCode.UNAVAILABLE
 
-
-class DeadlineExceeded(CallFailed):
+class DeadlineExceeded(CallFailed, code=grpc.StatusCode.DEADLINE_EXCEEDED):
     """No answer came within `timeout_s`. The server may have done the work nevertheless."""
 
-    code = grpc.StatusCode.DEADLINE_EXCEEDED
 
-
-class InvalidArgument(CallFailed):
+class InvalidArgument(CallFailed, code=grpc.StatusCode.INVALID_ARGUMENT):
     """The request is wrong; `field_violations` names the fields."""
 
-    code = grpc.StatusCode.INVALID_ARGUMENT
 
-
-class NotFound(CallFailed):
+class NotFound(CallFailed, code=grpc.StatusCode.NOT_FOUND):
     """The resource does not exist."""
 
-    code = grpc.StatusCode.NOT_FOUND
 
-
-class AlreadyExists(CallFailed):
+class AlreadyExists(CallFailed, code=grpc.StatusCode.ALREADY_EXISTS):
     """The resource exists already."""
 
-    code = grpc.StatusCode.ALREADY_EXISTS
 
-
-class FailedPrecondition(CallFailed):
+class FailedPrecondition(CallFailed, code=grpc.StatusCode.FAILED_PRECONDITION):
     """The resource is not in the state that the call needs."""
 
-    code = grpc.StatusCode.FAILED_PRECONDITION
 
-
-class OutOfRange(CallFailed):
+class OutOfRange(CallFailed, code=grpc.StatusCode.OUT_OF_RANGE):
     """A position is beyond the end."""
 
-    code = grpc.StatusCode.OUT_OF_RANGE
 
-
-class Aborted(CallFailed):
+class Aborted(CallFailed, code=grpc.StatusCode.ABORTED):
     """Another call changed the resource at the same time."""
 
-    code = grpc.StatusCode.ABORTED
 
-
-class ResourceExhausted(CallFailed):
+class ResourceExhausted(CallFailed, code=grpc.StatusCode.RESOURCE_EXHAUSTED):
     """A limit of the server, or the largest size of a message, was exceeded."""
 
-    code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
-
-class Unauthenticated(CallFailed):
+class Unauthenticated(CallFailed, code=grpc.StatusCode.UNAUTHENTICATED):
     """The server asks for a token, and it is missing or wrong."""
 
-    code = grpc.StatusCode.UNAUTHENTICATED
 
-
-class PermissionDenied(CallFailed):
+class PermissionDenied(CallFailed, code=grpc.StatusCode.PERMISSION_DENIED):
     """The token does not allow this."""
 
-    code = grpc.StatusCode.PERMISSION_DENIED
 
-
-class DataLoss(CallFailed):
+class DataLoss(CallFailed, code=grpc.StatusCode.DATA_LOSS):
     """The bytes that arrived have another digest than was announced."""
 
-    code = grpc.StatusCode.DATA_LOSS
 
-
-class Cancelled(CallFailed):
+class Cancelled(CallFailed, code=grpc.StatusCode.CANCELLED):
     """The call was cancelled before it ended."""
 
-    code = grpc.StatusCode.CANCELLED
 
-
-class Unimplemented(CallFailed):
+class Unimplemented(CallFailed, code=grpc.StatusCode.UNIMPLEMENTED):
     """The server does not know this call: it is older than this client, or it is not a Defuse server."""
 
-    code = grpc.StatusCode.UNIMPLEMENTED
 
-
-class Internal(CallFailed):
+class Internal(CallFailed, code=grpc.StatusCode.INTERNAL):
     """The server failed; the message has an id that its log explains."""
 
-    code = grpc.StatusCode.INTERNAL
 
-
-class Unknown(CallFailed):
+class Unknown(CallFailed, code=grpc.StatusCode.UNKNOWN):
     """A status that says nothing more."""
 
-    code = grpc.StatusCode.UNKNOWN
 
-
-Job = Audit | Correction | Evaluation | VaeTraining
-Registration = Classifier | Vae | Dataset
+Job = messages.Audit | messages.Correction | messages.Evaluation | messages.VaeTraining
+Registration = messages.Classifier | messages.Vae | messages.Dataset
 
 
 class JobFailed(DefuseError):
@@ -206,7 +178,7 @@ class JobFailed(DefuseError):
 
     def __init__(self, resource: Job | Registration) -> None:
         self.resource = resource
-        self.failure: Failure = resource.failure
+        self.failure: messages.Failure = resource.failure
         super().__init__(f"{resource.name} failed: {self.reason_name}: {self.failure.message}")
 
     @property
@@ -225,11 +197,6 @@ class JobCancelled(DefuseError):
     def __init__(self, resource: Job) -> None:
         self.resource = resource
         super().__init__(f"{resource.name} was cancelled")
-
-
-ERROR_BY_CODE: dict[grpc.StatusCode, type[CallFailed]] = {
-    error.code: error for error in CallFailed.__subclasses__()
-}
 
 
 _BROKEN_BEFORE_ITS_STATUS = "Internal error from Core"

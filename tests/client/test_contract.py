@@ -2,7 +2,7 @@
 
 import defuse
 import pytest
-from defuse._steps import Blocking, OpenStream, SendStream, UnaryCall, method_of
+from defuse._calls.steps import Blocking, OpenStream, SendStream, UnaryCall, method_of
 from defuse.messages import Classifier, Dataset, JobState, LabelTask, RegistrationState, Vae
 
 from tests.client.fake_server import SERVICES
@@ -95,7 +95,7 @@ def test_both_clients_have_the_same_methods():
 
 
 def test_final_states_are_those_of_the_contract():
-    from defuse._jobs import FINAL_STATES
+    from defuse._operations.jobs import FINAL_STATES
 
     names = {JobState.Name(state) for state in FINAL_STATES}
     assert names == {"JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED"}

@@ -6,7 +6,7 @@ import uuid
 import defuse
 import grpc
 import pytest
-from defuse._retry import Retries
+from defuse._calls.retries import Retries
 
 from tests.client.fake_server import UNAVAILABLE, Refusal
 

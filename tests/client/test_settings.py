@@ -3,9 +3,9 @@
 from typing import get_type_hints
 
 import pytest
-from defuse._audits import AuditSettings, LabelingSettings
-from defuse._corrections import CorrectionSettings
-from defuse._vae_trainings import VaeTrainingSettings
+from defuse._operations.audits import AuditSettings, LabelingSettings
+from defuse._operations.corrections import CorrectionSettings
+from defuse._operations.vae_trainings import VaeTrainingSettings
 from defuse.messages import AuditConfig, CorrectionConfig, EvaluationConfig, LabelingConfig, VaeTrainingConfig
 from defuse.settings import default_text, field_of, is_allowed, range_text, setting_of
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from defuse.cli import (
     vae,
     verify_evidence,
 )
-from defuse.cli.connection import Server
+from defuse.client import Client
 
 app = typer.Typer(
     name="defuse",
@@ -63,5 +64,5 @@ def server_options(
         float, typer.Option(min=0.001, help="Seconds to keep trying when the server does not answer.")
     ] = 30.0,
 ) -> None:
-    """Keep the options that describe the server."""
-    context.obj = Server(address, tls_ca, tls, timeout_s)
+    """Keep the options that describe the server; what is None is taken from the environment."""
+    context.obj = partial(Client, address, tls_ca=tls_ca, tls=tls, timeout_s=timeout_s)

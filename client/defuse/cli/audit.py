@@ -9,6 +9,7 @@ import typer
 from defuse.cli import jobs
 from defuse.cli.audit_text import write_audit, write_audits, write_misclassification, write_regions
 from defuse.cli.connection import connect, left_running
+from defuse.cli.jobs import AuditName
 from defuse.cli.output import Json, as_dict, stdout, write, write_json
 from defuse.cli.settings import takes_settings
 from defuse.messages import AuditConfig
@@ -16,8 +17,6 @@ from defuse.messages import AuditConfig
 app = typer.Typer(help="Search a classifier for what it gets wrong.", no_args_is_help=True)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
-
-AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 
 
 @app.command()

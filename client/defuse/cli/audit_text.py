@@ -4,64 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from defuse import messages
 from defuse._enum_name import enum_name
 from defuse.cli.figures import misread_per_million, share, share_with_interval, span, when
 from defuse.cli.output import stdout, write_facts, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.saturation_curve import write_saturation
-from defuse.messages import (
-    Audit,
-    CalibrationFigures,
-    JobState,
-    Misclassification,
-    Region,
-    RegionState,
-    SearchMethod,
-    StopReason,
-)
 
 _STOPPED = {
-    StopReason.STOP_REASON_SEEDS_EXHAUSTED: "every seed was searched",
-    StopReason.STOP_REASON_SATURATED: "no new regions were found",
-    StopReason.STOP_REASON_CANDIDATE_BUDGET: "the candidate budget was spent",
-    StopReason.STOP_REASON_TIME_BUDGET: "the time budget was spent",
+    messages.StopReason.STOP_REASON_SEEDS_EXHAUSTED: "every seed was searched",
+    messages.StopReason.STOP_REASON_SATURATED: "no new regions were found",
+    messages.StopReason.STOP_REASON_CANDIDATE_BUDGET: "the candidate budget was spent",
+    messages.StopReason.STOP_REASON_TIME_BUDGET: "the time budget was spent",
 }
 
 
-def write_audit(audit: Audit) -> None:
+def write_audit(audit: messages.Audit) -> None:
     """Write the state, the counts and the figures of an audit."""
     progress, preflight = audit.progress, audit.preflight
-    running = audit.state == JobState.JOB_STATE_RUNNING
+    running = audit.state == messages.JobState.JOB_STATE_RUNNING
     stage = f"{progress.stage} {progress.done}/{progress.total} {progress.unit}"
     write_facts(
-        [
-            ("name", audit.name),
-            ("display name", audit.display_name),
-            ("state", state_of(audit)),
-            ("failure", audit.failure.message),
-            ("stage", stage if running else ""),
-            ("left in this stage", _remaining(audit) if running else ""),
-            ("before it in the queue", progress.queue_position or None),
-            ("device", progress.device),
-            ("readability", share(preflight.readability) if audit.HasField("preflight") else ""),
-            ("seeds", audit.seed_count),
-            ("candidates", audit.candidate_count),
-            ("misclassifications", audit.misclassification_count),
-            ("regions", audit.region_count),
-            ("search ended", _STOPPED.get(audit.stop_reason, "")),
-            ("calibration", _calibration(audit.calibration) if audit.HasField("calibration") else ""),
-            ("created", when(audit.times.create_time)),
-            ("started", when(audit.times.start_time)),
-            ("ended", when(audit.times.end_time)),
-        ]
-        + [("warning", f"{warning.reason}: {warning.message}") for warning in audit.warnings]
+        ("name", audit.name),
+        ("display name", audit.display_name),
+        ("state", state_of(audit)),
+        ("failure", audit.failure.message),
+        ("stage", stage if running else ""),
+        ("left in this stage", _remaining(audit) if running else ""),
+        ("before it in the queue", progress.queue_position or None),
+        ("device", progress.device),
+        ("readability", share(preflight.readability) if audit.HasField("preflight") else ""),
+        ("seeds", audit.seed_count),
+        ("candidates", audit.candidate_count),
+        ("misclassifications", audit.misclassification_count),
+        ("regions", audit.region_count),
+        ("search ended", _STOPPED.get(audit.stop_reason, "")),
+        ("calibration", _calibration(audit.calibration) if audit.HasField("calibration") else ""),
+        ("created", when(audit.times.create_time)),
+        ("started", when(audit.times.start_time)),
+        ("ended", when(audit.times.end_time)),
+        *[("warning", f"{warning.reason}: {warning.message}") for warning in audit.warnings],
     )
     if audit.saturation:
         stdout.print()
         write_saturation(audit.saturation)
 
 
-def _calibration(figures: CalibrationFigures) -> str:
+def _calibration(figures: messages.CalibrationFigures) -> str:
     if not figures.items:
         return "too few validation items to measure it"
     return (
@@ -70,12 +59,12 @@ def _calibration(figures: CalibrationFigures) -> str:
     )
 
 
-def _remaining(audit: Audit) -> str:
+def _remaining(audit: messages.Audit) -> str:
     progress = audit.progress
     return span(progress.estimated_remaining) if progress.HasField("estimated_remaining") else ""
 
 
-def write_audits(audits: Sequence[Audit]) -> None:
+def write_audits(audits: Sequence[messages.Audit]) -> None:
     """Write a table of audits."""
     rows = [
         {
@@ -91,7 +80,7 @@ def write_audits(audits: Sequence[Audit]) -> None:
     write_table(rows, "There are no audits. Start one: defuse audit start --help")
 
 
-def write_misclassification(found: Misclassification) -> None:
+def write_misclassification(found: messages.Misclassification) -> None:
     """Write one line about a misclassification."""
     stdout.print(
         f"seed {found.seed_index}: label {found.seed_label}, predicted {found.predicted_class} "
@@ -101,17 +90,19 @@ def write_misclassification(found: Misclassification) -> None:
     )
 
 
-def _belief(found: Misclassification) -> str:
+def _belief(found: messages.Misclassification) -> str:
     belief = f", a bug with {share(found.bug_probability)}" if found.bug_probability else ""
-    return f"{belief}, by {enum_name(SearchMethod, found.method).lower()}" if found.method else belief
+    return (
+        f"{belief}, by {enum_name(messages.SearchMethod, found.method).lower()}" if found.method else belief
+    )
 
 
-def write_regions(regions: Sequence[Region]) -> None:
+def write_regions(regions: Sequence[messages.Region]) -> None:
     """Write a table of regions, those with the most misread inputs first."""
     rows = [
         {
             "region": region.name,
-            "state": enum_name(RegionState, region.state),
+            "state": enum_name(messages.RegionState, region.state),
             "seeds": region.seed_label,
             "predicted": region.predicted_class,
             "label": region.label if region.HasField("label") else "",
@@ -130,9 +121,13 @@ def write_regions(regions: Sequence[Region]) -> None:
             stdout.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
 
 
-def _region_split(region: Region) -> str:
+def _region_split(region: messages.Region) -> str:
     """Return the numbers of the region it was split from and of those it was split into."""
-    if region.state == RegionState.REGION_STATE_MIXED and not region.parts and not region.unsplit_reason:
+    if (
+        region.state == messages.RegionState.REGION_STATE_MIXED
+        and not region.parts
+        and not region.unsplit_reason
+    ):
         return "to come"
     into = ", ".join(_number(part) for part in region.parts)
     said = [f"from {_number(region.parent)}" if region.parent else "", f"into {into}" if into else ""]

@@ -6,10 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.connection import connect, left_running
+from defuse.cli import jobs
+from defuse.cli.connection import connect
 from defuse.cli.figures import change, share
 from defuse.cli.output import Json, stdout, write, write_facts, write_table
-from defuse.cli.progress import job_bar, state_of
+from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
 from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 
@@ -27,22 +28,18 @@ def correct(
     with connect(context) as client:
         correction = client.correct(audit, display_name=name, wait=False, **settings)
         if wait:
-            with left_running(correction.name), job_bar() as update:
-                client.wait(correction, on_update=update)
-            correction = client.get_correction(correction)
+            correction = jobs.waited(client, correction)
     write(correction, json, _write_text)
 
 
 def _write_text(correction: Correction) -> None:
     write_facts(
-        [
-            ("name", correction.name),
-            ("state", state_of(correction)),
-            ("labeled regions", correction.labeled_region_count),
-            ("confirmed bugs", correction.confirmed_region_count),
-            ("corrected classifier", correction.corrected_classifier),
-        ]
-        + [("warning", f"{warning.reason}: {warning.message}") for warning in correction.warnings]
+        ("name", correction.name),
+        ("state", state_of(correction)),
+        ("labeled regions", correction.labeled_region_count),
+        ("confirmed bugs", correction.confirmed_region_count),
+        ("corrected classifier", correction.corrected_classifier),
+        *[("warning", f"{warning.reason}: {warning.message}") for warning in correction.warnings],
     )
     if correction.curve:
         stdout.print()

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar, cast
 
 import typer
 
-from defuse._jobs import ended_well
+from defuse._operations.jobs import ended_well
 from defuse.cli.connection import connect, left_running
 from defuse.cli.output import Json, stdout, write, write_json
 from defuse.cli.progress import job_bar, state_of
 from defuse.client import Client
 from defuse.errors import Job
 
+J = TypeVar("J", bound=Job)
+
+AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 JobName = Annotated[
     str,
     typer.Argument(metavar="NAME", help="audits/ID, corrections/ID, evaluations/ID or vaeTrainings/ID."),
@@ -35,6 +38,12 @@ def cancel(context: typer.Context, name: JobName, json: Json = False) -> None:
 
 def _write_state(job: Job) -> None:
     stdout.print(f"{job.name} {state_of(job)}")
+
+
+def waited(client: Client, job: J) -> J:
+    """Wait for a job with a bar, and return it as it ended. Raises what `Client.wait` raises."""
+    with left_running(job.name), job_bar() as update:
+        return cast(J, client.wait(job, on_update=update))
 
 
 def follow(client: Client, name: str, json: bool) -> Job:

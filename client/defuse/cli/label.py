@@ -12,7 +12,7 @@ from typer.core import TyperGroup
 
 from defuse.cli import label_files
 from defuse.cli.connection import connect
-from defuse.cli.label_files import AuditName
+from defuse.cli.jobs import AuditName
 from defuse.cli.label_session import LabelSession
 from defuse.cli.leases import HeldLeases
 from defuse.cli.output import Json, stdout

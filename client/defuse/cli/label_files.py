@@ -9,11 +9,11 @@ import typer
 
 from defuse._enum_name import enum_name
 from defuse.cli.connection import connect
+from defuse.cli.jobs import AuditName
 from defuse.cli.output import Json, stderr, stdout, write, write_json
 from defuse.client import Client
 from defuse.messages import ImportLabelsResponse, ImportProblemReason
 
-AuditName = Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")]
 _Format = Annotated[
     Literal["label-studio", "csv"] | None,
     typer.Option(

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 from rich.markup import escape
 
 from defuse.cli.connection import connect
 from defuse.cli.figures import seconds, share
+from defuse.cli.jobs import AuditName
 from defuse.cli.output import Json, stdout, write, write_facts, write_table
 from defuse.messages import AnnotatorRecord, LabelingReport
 
 
 def label_report(
     context: typer.Context,
-    audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID.")],
+    audit: AuditName,
     json: Json = False,
 ) -> None:
     """Show how far annotators agree, each annotator's record, and what they skipped."""
@@ -27,13 +26,11 @@ def _write_text(report: LabelingReport) -> None:
     progress = report.progress
     alpha = f"{report.alpha:.3f}" if report.HasField("alpha") else "unknown"
     write_facts(
-        [
-            ("answers", report.answer_count),
-            ("Krippendorff's alpha", f"{alpha}, over {report.overlap_count} regions with two votes or more"),
-            ("labeled", f"{progress.labeled_count} of {progress.region_count} regions"),
-            ("mixed, invalid", f"{progress.mixed_count}, {progress.invalid_count}"),
-            ("set aside", progress.set_aside_count),
-        ]
+        ("answers", report.answer_count),
+        ("Krippendorff's alpha", f"{alpha}, over {report.overlap_count} regions with two votes or more"),
+        ("labeled", f"{progress.labeled_count} of {progress.region_count} regions"),
+        ("mixed, invalid", f"{progress.mixed_count}, {progress.invalid_count}"),
+        ("set aside", progress.set_aside_count),
     )
     stdout.print()
     write_table([_row(record) for record in report.annotators], "Nobody has answered yet.")

@@ -175,4 +175,4 @@ def _write_text(gated: Gated) -> None:
     write_evaluation(gated.evaluation)
     stays = f"stays at version {gated.baseline_version}"
     is_now = "is at version" if gated.baseline_version == request.version else "moved to version"
-    write_facts([(request.alias, f"{is_now} {request.version}" if gated.promoted else stays)])
+    write_facts((request.alias, f"{is_now} {request.version}" if gated.promoted else stays))

@@ -42,7 +42,7 @@ def write_json(value: Message | dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def write_facts(facts: Sequence[tuple[str, object]]) -> None:
+def write_facts(*facts: tuple[str, object]) -> None:
     """Write names and values, leaving out values that are empty or None."""
     table = Table.grid(padding=(0, 2))
     for name, value in facts:

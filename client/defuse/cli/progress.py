@@ -19,11 +19,11 @@ from rich.progress import (
 )
 
 from defuse._enum_name import enum_name
-from defuse._transfer import TransferProgress
+from defuse._operations.transfer import TransferProgress
 from defuse.cli.figures import seconds, span
 from defuse.cli.output import stderr
 from defuse.errors import Job
-from defuse.v1.models_pb2 import JobState
+from defuse.messages import JobState
 
 
 @contextmanager

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from google.protobuf.message import Message
 
 from defuse.cli.connection import connect
-from defuse.cli.output import Json, write_facts, write_json
+from defuse.cli.output import Json, write, write_facts
 from defuse.cli.progress import transfer_bars
-from defuse.messages import Dataset, ImageShape
+from defuse.messages import Classifier, Dataset, ImageShape, Vae
 
 app = typer.Typer(help="Upload and register models and datasets.", no_args_is_help=True)
 
@@ -37,7 +35,7 @@ Std = Annotated[
 
 
 def _file(help_text: str) -> Any:
-    return typer.Argument(exists=True, dir_okay=False, readable=True, help=help_text)
+    return typer.Argument(exists=True, dir_okay=False, help=help_text)
 
 
 @app.command()
@@ -72,10 +70,16 @@ def classifier(
             wait=wait,
             on_progress=on_progress,
         )
-    facts = [("classes", pushed.class_count or None), ("images", _shape(pushed.image_shape))]
-    if pushed.undifferentiable_operations:
-        facts.append(("can't be corrected", ", ".join(pushed.undifferentiable_operations)))
-    _show(pushed, pushed.name, facts, json)
+    write(pushed, json, _write_classifier)
+
+
+def _write_classifier(classifier: Classifier) -> None:
+    write_facts(
+        ("name", classifier.name),
+        ("classes", classifier.class_count or None),
+        ("images", _shape(classifier.image_shape)),
+        ("can't be corrected", ", ".join(classifier.undifferentiable_operations)),
+    )
 
 
 @app.command()
@@ -132,16 +136,18 @@ def vae(
             wait=wait,
             on_progress=on_progress,
         )
-    facts: list[tuple[str, object]] = [
-        ("latent size", pushed.latent_size or None),
-        ("images", _shape(pushed.image_shape)),
-    ]
-    if pushed.tensors.mu:
-        tensors = pushed.tensors
-        facts.append(
-            ("tensors", ", ".join(filter(None, [tensors.mu, tensors.spread, tensors.code, tensors.image])))
-        )
-    _show(pushed, pushed.name, facts, json)
+    write(pushed, json, _write_vae)
+
+
+def _write_vae(vae: Vae) -> None:
+    tensors = vae.tensors
+    names = (tensors.mu, tensors.spread, tensors.code, tensors.image) if tensors.mu else ()
+    write_facts(
+        ("name", vae.name),
+        ("latent size", vae.latent_size or None),
+        ("images", _shape(vae.image_shape)),
+        ("tensors", ", ".join(filter(None, names))),
+    )
 
 
 @app.command()
@@ -170,20 +176,17 @@ def dataset(
             wait=wait,
             on_progress=on_progress,
         )
-    facts = [("classes", ", ".join(pushed.class_names)), ("items", _sizes(pushed))]
-    _show(pushed, pushed.name, [*facts, ("images", _shape(pushed.image_shape))], json)
+    write(pushed, json, _write_dataset)
 
 
-def _show(pushed: Message, name: str, facts: Sequence[tuple[str, object]], json: bool) -> None:
-    if json:
-        write_json(pushed)
-    else:
-        write_facts([("name", name), *facts])
+def _write_dataset(dataset: Dataset) -> None:
+    write_facts(
+        ("name", dataset.name),
+        ("classes", ", ".join(dataset.class_names)),
+        ("items", ", ".join(f"{split.size} {split.split}" for split in dataset.splits)),
+        ("images", _shape(dataset.image_shape)),
+    )
 
 
 def _shape(shape: ImageShape) -> str:
     return f"{shape.channels} x {shape.height} x {shape.width}" if shape.height else ""
-
-
-def _sizes(dataset: Dataset) -> str:
-    return ", ".join(f"{split.size} {split.split}" for split in dataset.splits)

@@ -41,17 +41,14 @@ def draw(console: Console, path: Path) -> bool:
 def _segments(picture: Picture) -> Iterator[Segment]:
     for top in range(0, picture.height, 2):
         for column in range(picture.width):
-            yield Segment(
-                _UPPER_HALF, Style(color=_colour(picture, top, column), bgcolor=_below(picture, top, column))
-            )
+            upper, lower = _colour(picture, top, column), _colour(picture, top + 1, column)
+            yield Segment(_UPPER_HALF, Style(color=upper, bgcolor=lower))
         yield Segment.line()
 
 
-def _below(picture: Picture, top: int, column: int) -> Color | None:
-    return _colour(picture, top + 1, column) if top + 1 < picture.height else None
-
-
-def _colour(picture: Picture, row: int, column: int) -> Color:
+def _colour(picture: Picture, row: int, column: int) -> Color | None:
+    if row >= picture.height:
+        return None
     first = column * picture.channels
     pixel = picture.rows[row][first : first + picture.channels]
     red, green, blue = pixel if picture.channels == 3 else pixel * 3

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.connection import connect, left_running
+from defuse.cli import jobs
+from defuse.cli.connection import connect
 from defuse.cli.figures import share
 from defuse.cli.output import Json, stdout, write_facts, write_json, write_table
-from defuse.cli.progress import job_bar, state_of
+from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
 from defuse.client import Client
 from defuse.messages import VaeTraining, VaeTrainingConfig
@@ -40,9 +41,7 @@ def train(
     with connect(context) as client:
         training = client.train_vae(classifier, dataset, display_name=name, wait=False, **settings)
         if wait:
-            with left_running(training.name), job_bar() as update:
-                client.wait(training, on_update=update)
-            training = client.get_vae_training(training)
+            training = jobs.waited(client, training)
         _show(client, training, sheets, json)
 
 
@@ -64,15 +63,13 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
         write_json(training)
         return
     write_facts(
-        [
-            ("name", training.name),
-            ("state", state_of(training)),
-            ("failure", training.failure.message),
-            ("vae", training.vae),
-            ("readability", share(training.readability) if training.vae else ""),
-            ("pictures", ", ".join(str(path) for path in saved)),
-        ]
-        + [("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings]
+        ("name", training.name),
+        ("state", state_of(training)),
+        ("failure", training.failure.message),
+        ("vae", training.vae),
+        ("readability", share(training.readability) if training.vae else ""),
+        ("pictures", ", ".join(str(path) for path in saved)),
+        *[("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings],
     )
     if training.points:
         stdout.print()

@@ -30,16 +30,14 @@ def write_evaluation(evaluation: Evaluation) -> None:
         stdout.print()
     accuracy = f"{share(evaluation.test_accuracy_before)} to {share(evaluation.test_accuracy_after)}"
     write_facts(
-        [
-            ("name", evaluation.name),
-            ("audit", evaluation.audit),
-            ("baseline", evaluation.baseline_sha256 and f"sha256 {evaluation.baseline_sha256}"),
-            ("candidate", evaluation.candidate_sha256 and f"sha256 {evaluation.candidate_sha256}"),
-            ("policy", evaluation.policy_sha256 and f"sha256 {evaluation.policy_sha256}"),
-            ("test accuracy", accuracy if evaluation.checks else ""),
-        ]
-        + [("warning", printable(f"{one.reason}: {one.message}")) for one in evaluation.warnings]
-        + [("verdict", enum_name(Verdict, evaluation.verdict) if evaluation.checks else "")]
+        ("name", evaluation.name),
+        ("audit", evaluation.audit),
+        ("baseline", evaluation.baseline_sha256 and f"sha256 {evaluation.baseline_sha256}"),
+        ("candidate", evaluation.candidate_sha256 and f"sha256 {evaluation.candidate_sha256}"),
+        ("policy", evaluation.policy_sha256 and f"sha256 {evaluation.policy_sha256}"),
+        ("test accuracy", accuracy if evaluation.checks else ""),
+        *[("warning", printable(f"{one.reason}: {one.message}")) for one in evaluation.warnings],
+        ("verdict", enum_name(Verdict, evaluation.verdict) if evaluation.checks else ""),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +12,7 @@ from defuse.cli.output import Json, write_facts, write_json
 from defuse.cli.verdict_table import EXIT_CODES
 from defuse.evidence import Verified, verify
 from defuse.messages import Verdict
+from defuse.model_registries.registry import OnnxFile
 
 _CODES = {enum_name(Verdict, verdict): code for verdict, code in EXIT_CODES.items()}
 
@@ -21,25 +21,18 @@ def verify_evidence(
     evidence: Annotated[
         Path,
         typer.Argument(
-            metavar="EVIDENCE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="The signed evidence, a JSON file.",
+            metavar="EVIDENCE", exists=True, dir_okay=False, help="The signed evidence, a JSON file."
         ),
     ],
     key: Annotated[
         Path,
-        typer.Option(
-            exists=True, dir_okay=False, readable=True, help="The operator's public key, a PEM file."
-        ),
+        typer.Option(exists=True, dir_okay=False, help="The operator's public key, a PEM file."),
     ],
     model: Annotated[
         Path | None,
         typer.Option(
             exists=True,
             dir_okay=False,
-            readable=True,
             help="Check that the evidence is about this ONNX file. By default the model is not checked.",
         ),
     ] = None,
@@ -62,7 +55,7 @@ def verify_evidence(
     verified = verify(
         evidence.read_bytes(),
         key.read_bytes(),
-        model_sha256=_sha256(model) if model else "",
+        model_sha256=OnnxFile.of(model).sha256 if model else "",
         policy_sha256=policy_sha256.lower(),
     )
     if json:
@@ -78,19 +71,12 @@ def _write(verified: Verified, model: Path | None) -> None:
     checks = [(check["verdict"], check["check"], check["subject"]) for check in document.get("checks", [])]
     against = [" ".join(filter(None, check)) for check in checks if check[0] != "PASS"]
     write_facts(
-        [
-            ("verified", f"signed by the key {verified.key_id}"),
-            ("verdict", verified.verdict),
-            ("candidate", f"sha256 {verified.candidate_sha256}{same}"),
-            ("baseline", f"sha256 {document['baseline']['sha256']}"),
-            ("policy", f"sha256 {document['policy']['sha256']}"),
-            ("evaluation", document["evaluation"]["name"]),
-            ("checks", len(checks)),
-        ]
-        + [("", line) for line in against]
+        ("verified", f"signed by the key {verified.key_id}"),
+        ("verdict", verified.verdict),
+        ("candidate", f"sha256 {verified.candidate_sha256}{same}"),
+        ("baseline", f"sha256 {document['baseline']['sha256']}"),
+        ("policy", f"sha256 {document['policy']['sha256']}"),
+        ("evaluation", document["evaluation"]["name"]),
+        ("checks", len(checks)),
+        *[("", line) for line in against],
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

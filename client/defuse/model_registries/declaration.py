@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from defuse._calls import each
-from defuse._push import inspected, push_classifier
-from defuse._request_fields import enum_value
-from defuse._resources import CLASSIFIERS
-from defuse._steps import Flow
+from defuse._calls.flows import each
+from defuse._calls.request_fields import enum_value
+from defuse._calls.steps import Flow
+from defuse._operations.push import inspected, push_classifier
+from defuse._operations.resources import CLASSIFIERS
 from defuse.errors import ArgumentError
+from defuse.messages import Classifier, Layout, OutputKind, RegistrationState
 from defuse.model_registries.errors import RegistryError
 from defuse.model_registries.registry import OnnxFile
-from defuse.v1.models_pb2 import Layout, OutputKind
-from defuse.v1.registry_service_pb2 import Classifier, RegistrationState
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,8 @@ class Declaration:
     def with_defaults(self) -> Declaration:
         """Fill in the defaults. Raises `RegistryError` for a layout or an output kind that does not exist."""
         try:
-            layout = enum_value(Layout, "LAYOUT_", self.layout)
-            output_kind = enum_value(OutputKind, "OUTPUT_KIND_", self.output_kind)
+            layout = enum_value(Layout, self.layout)
+            output_kind = enum_value(OutputKind, self.output_kind)
         except ArgumentError as error:
             raise RegistryError(str(error)) from error
         return Declaration(
@@ -117,15 +116,7 @@ def classifier_of(
             return (yield from inspected(CLASSIFIERS, classifier, timeout_s))
     return (
         yield from push_classifier(
-            file.path,
-            layout=declared.layout,
-            scale=declared.scale,
-            mean=declared.mean,
-            std=declared.std,
-            output_kind=declared.output_kind,
-            output_name=declared.output_name,
-            display_name=display_name[:200],
-            timeout_s=timeout_s,
+            file.path, **asdict(declared), display_name=display_name[:200], timeout_s=timeout_s
         )
     )
 

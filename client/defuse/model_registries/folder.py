@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from defuse._transfer import whole_file
+from defuse._operations.transfer import whole_file
 from defuse.model_registries.errors import AliasMoved, RegistryError
 from defuse.model_registries.registry import OnnxFile
 

@@ -10,21 +10,19 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from defuse._calls import blocking
+from defuse._calls.flows import blocking
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
 from defuse._enum_name import enum_name
-from defuse._evaluations import evaluate
-from defuse._jobs import OnUpdate
-from defuse._resources import AUDITS, CLASSIFIERS, EVALUATIONS
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow
-from defuse._transfer import download
+from defuse._operations.evaluations import evaluate
+from defuse._operations.jobs import OnUpdate
+from defuse._operations.resources import AUDITS, CLASSIFIERS, EVALUATIONS
+from defuse._operations.transfer import download
 from defuse.errors import NotFound, Rejected
+from defuse.messages import Classifier, ErrorReason, Evaluation, Verdict
 from defuse.model_registries.declaration import classifier_of
 from defuse.model_registries.errors import RegistryError, VersionChanged
 from defuse.model_registries.registry import OnnxFile, Registry
 from defuse.model_registries.request import GateRequest
-from defuse.v1.error_reason_pb2 import ErrorReason
-from defuse.v1.promotion_service_pb2 import Evaluation, Verdict
-from defuse.v1.registry_service_pb2 import Classifier
 
 EVIDENCE_FILES = {
     "verdict": "verdict.json",

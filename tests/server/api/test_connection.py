@@ -5,7 +5,7 @@ import asyncio
 import defuse
 import grpc
 import pytest
-from defuse import _connection
+from defuse._calls import connection
 from defuse.v1.audit_service_pb2 import (
     StreamMisclassificationsRequest,
     StreamRegionsRequest,
@@ -27,7 +27,7 @@ def scaled(options, **overrides):
     return [(name, value // SCALE if name.endswith("_ms") else value) for name, value in values.items()]
 
 
-@pytest.mark.parametrize("name", [name for name, _ in [*server.OPTIONS, *_connection.OPTIONS]])
+@pytest.mark.parametrize("name", [name for name, _ in [*server.OPTIONS, *connection.OPTIONS]])
 def test_every_channel_option_is_one_that_grpc_knows(name):
     with open(cygrpc.__file__, "rb") as core:
         assert f"{name}\0".encode() in core.read()
@@ -35,12 +35,12 @@ def test_every_channel_option_is_one_that_grpc_knows(name):
 
 def test_the_server_allows_the_pings_that_its_clients_send():
     allowed_ms = dict(server.OPTIONS)["grpc.http2.min_ping_interval_without_data_ms"]
-    assert allowed_ms < dict(_connection.OPTIONS)["grpc.keepalive_time_ms"]
+    assert allowed_ms < dict(connection.OPTIONS)["grpc.keepalive_time_ms"]
 
 
 async def silent_watch(backend, records, monkeypatch, options, wait_s):
     """Watch an audit that does not change for `wait_s`, then succeeds; return the states and calls seen."""
-    monkeypatch.setattr(_connection, "OPTIONS", scaled(_connection.OPTIONS))
+    monkeypatch.setattr(connection, "OPTIONS", scaled(connection.OPTIONS))
     backend.resources.watch_silence_s = 60.0
     audit = await records.queued_audit()
     calls = 0

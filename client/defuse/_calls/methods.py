@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from defuse._steps import Flow, StreamFlow
+from defuse._calls.steps import Flow, StreamFlow
 
 if TYPE_CHECKING:
     from defuse.aio import AsyncClient

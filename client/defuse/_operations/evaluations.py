@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from defuse._jobs import OnUpdate, start_job
-from defuse._request_fields import Named, name_of, new_request_id
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow
+from defuse._calls.request_fields import Named, name_of
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
+from defuse._operations.jobs import OnUpdate, start_job
 from defuse.v1.promotion_service_pb2 import CreateEvaluationRequest, Evaluation, EvaluationConfig
 
 
@@ -39,7 +39,6 @@ def evaluate(
     a wrong policy.
     """
     request = CreateEvaluationRequest(
-        request_id=new_request_id(),
         display_name=display_name,
         baseline=name_of(baseline),
         candidate=name_of(candidate),

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from defuse._calls import paged, unary
-from defuse._request_fields import Named, enum_value, name_of
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
+from defuse._calls.flows import paged, unary
+from defuse._calls.request_fields import Named, enum_value, name_of
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
+from defuse.messages import JobState, RegistrationState
 from defuse.v1 import audit_service_pb2, correction_service_pb2, promotion_service_pb2, registry_service_pb2
-from defuse.v1.models_pb2 import JobState
-from defuse.v1.registry_service_pb2 import RegistrationState
 
 R = TypeVar("R", bound=Message)
 S = TypeVar("S", JobState, RegistrationState)
@@ -46,15 +45,9 @@ class Kind(Generic[R, S]):
         self, *, state: S | str | None = None, timeout_s: float | None = DEFAULT_TIMEOUT_S
     ) -> StreamFlow[R]:
         """Yield all resources of this kind, or those in one state, newest first."""
-        prefix = cast(Any, self.states).Name(0).removesuffix("UNSPECIFIED")
-        wanted = enum_value(self.states, prefix, state)
-        request, response = self.message("List", "sRequest"), self.message("List", "sResponse")
-        return paged(
-            lambda token: request(page_token=token, state=wanted),
-            response,
-            lambda page: getattr(page, f"{self.field}s"),
-            timeout_s,
-        )
+        request = self.message("List", "sRequest")(state=enum_value(self.states, state))
+        response = self.message("List", "sResponse")
+        return paged(request, response, lambda page: getattr(page, f"{self.field}s"), timeout_s)
 
     def delete(self, name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[None]:
         """Delete the resource. Raises `NotFound`, or `FailedPrecondition` if it is in use."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from defuse._calls import paged, unary
-from defuse._request_fields import Named, duration, enum_value, name_of
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
+from defuse._calls.flows import paged, unary
+from defuse._calls.request_fields import Named, duration, enum_value, name_of
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
 from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import RegionState
 
@@ -62,7 +62,7 @@ def submit_label(
 
 def _answer(answer: int | str) -> pb.LabelAnswer:
     if isinstance(answer, str):
-        return pb.LabelAnswer(verdict=enum_value(pb.LabelVerdict, "LABEL_VERDICT_", answer))
+        return pb.LabelAnswer(verdict=enum_value(pb.LabelVerdict, answer))
     return pb.LabelAnswer(label=answer)
 
 
@@ -103,14 +103,8 @@ def list_tasks(
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
 ) -> StreamFlow[pb.LabelTask]:
     """Yield the tasks of an audit as they stand, without their tokens. Raises `NotFound`."""
-    name = name_of(audit)
-    wanted = enum_value(RegionState, "REGION_STATE_", state)
-    return paged(
-        lambda token: pb.ListLabelTasksRequest(audit=name, page_token=token, state=wanted),
-        pb.ListLabelTasksResponse,
-        lambda page: page.tasks,
-        timeout_s,
-    )
+    request = pb.ListLabelTasksRequest(audit=name_of(audit), state=enum_value(RegionState, state))
+    return paged(request, pb.ListLabelTasksResponse, lambda page: page.tasks, timeout_s)
 
 
 def get_labeling_progress(

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict, Unpack, cast
+from typing import TypedDict, Unpack
 
-from defuse._jobs import OnUpdate, start_job
-from defuse._request_fields import Named, enum_value, name_of, new_request_id
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow
-from defuse.v1.correction_service_pb2 import (
-    Correction,
-    CorrectionConfig,
-    CorrectionPreset,
-    CreateCorrectionRequest,
-)
+from defuse._calls.request_fields import Named, config_of, name_of
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
+from defuse._operations.jobs import OnUpdate, start_job
+from defuse.v1 import correction_service_pb2 as pb
 
 
 class CorrectionSettings(TypedDict, total=False):
     """The fields of CorrectionConfig; what is left out gets the preset's default (`default` or `paper`)."""
 
-    preset: CorrectionPreset | str
+    preset: pb.CorrectionPreset | str
     seed: int
     device: str
     lambdas: Sequence[float]
@@ -36,23 +31,16 @@ def correct(
     on_update: OnUpdate | None = None,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
     **config: Unpack[CorrectionSettings],
-) -> Flow[Correction]:
+) -> Flow[pb.Correction]:
     """Fine-tune the audit's classifier on its labeled regions; the result names `corrected_classifier`.
 
     With `wait`, returns the correction once it has SUCCEEDED, or raises as `wait` does. Without it, returns
     it QUEUED. Raises `NotFound`, or `FailedPrecondition` if no region's label differs from its prediction or
     the model has no gradients.
     """
-    request = CreateCorrectionRequest(
-        request_id=new_request_id(),
+    request = pb.CreateCorrectionRequest(
         display_name=display_name,
         audit=name_of(audit),
-        config=_correction_config(config),
+        config=config_of(pb.CorrectionConfig, config),
     )
-    return (yield from start_job(request, Correction, wait, on_update, timeout_s))
-
-
-def _correction_config(settings: CorrectionSettings) -> CorrectionConfig:
-    fields = {name: value for name, value in settings.items() if name != "preset"}
-    preset = enum_value(CorrectionPreset, "CORRECTION_PRESET_", settings.get("preset"))
-    return CorrectionConfig(preset=preset, **cast(Any, fields))
+    return (yield from start_job(request, pb.Correction, wait, on_update, timeout_s))

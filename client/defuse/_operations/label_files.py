@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-from defuse._calls import blocking, received, retried
-from defuse._request_fields import Named, enum_value, name_of
-from defuse._retry import Retries
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow, OpenStream, SendStream, method_of
-from defuse._transfer import CHUNK_BYTES, PathLike, transfer_limit_s, whole_file
+from defuse._calls.flows import blocking, received, retried
+from defuse._calls.request_fields import Named, enum_value, name_of
+from defuse._calls.retries import Retries
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, OpenStream, SendStream, method_of
+from defuse._operations.transfer import CHUNK_BYTES, PathLike, transfer_limit_s, whole_file
 from defuse.errors import ArgumentError
 from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.label_service_pb2 import LabelFormat
@@ -97,7 +97,7 @@ def _requests(source: Path, header: pb.ImportLabelsHeader) -> Iterator[pb.Import
 
 def _format_of(path: Path, format_: LabelFormat | str | None) -> LabelFormat:
     if format_ is not None:
-        return enum_value(LabelFormat, "LABEL_FORMAT_", format_)
+        return enum_value(LabelFormat, format_)
     if path.suffix.lower() not in _FORMATS:
         raise ArgumentError(
             f"expected a file named .json (Label Studio) or .csv, or a format; got {path.name!r}"

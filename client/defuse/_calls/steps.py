@@ -20,12 +20,18 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class UnaryCall:
-    """Send one request; the outcome is the answer."""
-
+class _OneRequest:
     request: Message
     response: type[Message]
     timeout_s: float | None
+
+
+class UnaryCall(_OneRequest):
+    """Send one request; the outcome is the answer."""
+
+
+class OpenStream(_OneRequest):
+    """Send one request that has many answers; the outcome is grpc's stream of them."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +40,6 @@ class SendStream:
 
     request: type[Message]
     requests: Iterator[Message]
-    response: type[Message]
-    timeout_s: float | None
-
-
-@dataclass(frozen=True)
-class OpenStream:
-    """Send one request that has many answers; the outcome is grpc's stream of them."""
-
-    request: Message
     response: type[Message]
     timeout_s: float | None
 

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from defuse._calls import unary
-from defuse._request_fields import enum_value, new_request_id, preprocessing
-from defuse._resources import CLASSIFIERS, DATASETS, VAES, Kind
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow, Sleep
-from defuse._transfer import OnTransfer, PathLike, upload
+from defuse._calls.flows import create
+from defuse._calls.request_fields import enum_value, preprocessing
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, Sleep
+from defuse._operations.resources import CLASSIFIERS, DATASETS, VAES, Kind
+from defuse._operations.transfer import OnTransfer, PathLike, upload
 from defuse.errors import Rejected
 from defuse.v1 import registry_service_pb2 as pb
 from defuse.v1.models_pb2 import Layout, OutputKind
@@ -45,10 +45,9 @@ def push_classifier(
     Raises `Rejected` if the file is not such a model, `ArgumentError` for an empty file, and `OSError`.
     """
     request = pb.RegisterClassifierRequest(
-        request_id=new_request_id(),
         display_name=display_name,
         preprocessing=preprocessing(layout, scale, mean, std),
-        output_kind=enum_value(OutputKind, "OUTPUT_KIND_", output_kind),
+        output_kind=enum_value(OutputKind, output_kind),
         output_name=output_name,
     )
     request.artifact = (yield from upload(path, on_progress=on_progress, timeout_s=timeout_s)).name
@@ -86,13 +85,12 @@ def push_vae(
     Raises `Rejected` if the files are not such a VAE, `ArgumentError` for an empty file, and `OSError`.
     """
     request = pb.RegisterVaeRequest(
-        request_id=new_request_id(),
         display_name=display_name,
         preprocessing=preprocessing(layout, scale, mean, std),
         tensors=pb.VaeTensors(
             mu=mu,
             spread=spread,
-            spread_kind=enum_value(pb.VaeSpread, "VAE_SPREAD_", spread_kind),
+            spread_kind=enum_value(pb.VaeSpread, spread_kind),
             code=code,
             image=image,
         ),
@@ -123,9 +121,8 @@ def push_dataset(
     Raises `Rejected` if the file is not such a dataset, `ArgumentError` for an empty file, and `OSError`.
     """
     request = pb.RegisterDatasetRequest(
-        request_id=new_request_id(),
         display_name=display_name,
-        layout=enum_value(Layout, "LAYOUT_", layout),
+        layout=enum_value(Layout, layout),
         class_names=class_names,
     )
     request.artifact = (yield from upload(path, on_progress=on_progress, timeout_s=timeout_s)).name
@@ -135,7 +132,7 @@ def push_dataset(
 def _registered(
     kind: Kind[G, pb.RegistrationState], request: Message, wait: bool, timeout_s: float | None
 ) -> Flow[G]:
-    made = yield from unary(request, kind.resource, timeout_s)
+    made = yield from create(request, kind.resource, timeout_s)
     return (yield from inspected(kind, made, timeout_s)) if wait else made
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 
-from defuse._jobs import OnUpdate, start_job
-from defuse._request_fields import Named, name_of, new_request_id
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow
+from defuse._calls.request_fields import Named, name_of
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
+from defuse._operations.jobs import OnUpdate, start_job
 from defuse.v1.registry_service_pb2 import TrainVaeRequest, VaeTraining, VaeTrainingConfig
 
 
@@ -37,7 +37,6 @@ def train_vae(
     do not fit together.
     """
     request = TrainVaeRequest(
-        request_id=new_request_id(),
         display_name=display_name,
         classifier=name_of(classifier),
         dataset=name_of(dataset),

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from defuse._calls import blocking, received, retried, unary, wait_or_raise
-from defuse._request_fields import Named, name_of
-from defuse._resources import CLASSIFIERS, DATASETS
-from defuse._retry import Retries
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow, OpenStream, SendStream, method_of
+from defuse._calls.flows import blocking, received, retried, unary, wait_or_raise
+from defuse._calls.request_fields import Named, name_of
+from defuse._calls.retries import Retries
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, OpenStream, SendStream, method_of
+from defuse._operations.resources import CLASSIFIERS, DATASETS
 from defuse.errors import ArgumentError, DataLoss, FailedPrecondition, NotFound, Unavailable
+from defuse.messages import ErrorReason
 from defuse.v1 import artifact_service_pb2 as pb
-from defuse.v1.error_reason_pb2 import ErrorReason
 
 CHUNK_BYTES = 64 * 1024
 SLOWEST_BYTES_PER_S = 64 * 1024

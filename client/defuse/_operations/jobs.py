@@ -7,16 +7,12 @@ from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from defuse._calls import each, resumed, unary
-from defuse._request_fields import Named, name_of
-from defuse._resources import AUDITS, CORRECTIONS, EVALUATIONS, VAE_TRAININGS, Kind
-from defuse._steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
+from defuse._calls.flows import create, each, resumed, unary
+from defuse._calls.request_fields import Named, name_of
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
+from defuse._operations.resources import AUDITS, CORRECTIONS, EVALUATIONS, VAE_TRAININGS, Kind
 from defuse.errors import ArgumentError, Internal, Job, JobCancelled, JobFailed
-from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.correction_service_pb2 import Correction
-from defuse.v1.models_pb2 import JobState
-from defuse.v1.promotion_service_pb2 import Evaluation
-from defuse.v1.registry_service_pb2 import VaeTraining
+from defuse.messages import Audit, Correction, Evaluation, JobState, VaeTraining
 
 FINAL_STATES = frozenset(
     {JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED}
@@ -50,7 +46,7 @@ def start_job(
     timeout_s: float | None,
 ) -> Flow[J]:
     """Create a job and return it; with `wait_for_it`, return it once it has SUCCEEDED, as `wait` does."""
-    started = yield from unary(request, job, timeout_s)
+    started = yield from create(request, job, timeout_s)
     if not wait_for_it:
         return started
     return cast(J, (yield from wait(started, on_update=on_update, timeout_s=timeout_s)))
@@ -66,9 +62,8 @@ def watch(
     """
     name = name_of(job)
     kind = _kind(name)
-    request = kind.message("Watch", "Request")
     return resumed(
-        lambda cursor: request(name=name, cursor=cursor),
+        kind.message("Watch", "Request")(name=name),
         kind.message("Watch", "Response"),
         lambda message: [getattr(message, kind.field)],
         timeout_s=timeout_s,

@@ -1,0 +1,1 @@
+"""The operations of the clients, each written once as a flow (see `defuse._calls.steps`)."""
