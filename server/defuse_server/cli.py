@@ -93,8 +93,7 @@ def api(
     It prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service answers NOT_SERVING,
     open streams end with UNAVAILABLE (clients resume by cursor), and other calls finish.
     """
-    settings = _settings(ctx)
-    _require_redis(settings)
+    settings = _settings(ctx, needs_redis=True)
     from defuse_server.serve import serve_api
 
     _run(serve_api(settings))
@@ -113,8 +112,7 @@ def web(
 
     It prints `web: URL` once it serves. Pages that are open during a restart continue afterwards.
     """
-    settings = _settings(ctx)
-    _require_redis(settings)
+    settings = _settings(ctx, needs_redis=True)
     from defuse_server.serve import serve_web
 
     _run(serve_web(settings))
@@ -133,8 +131,7 @@ def worker(
 
     SIGTERM hands a running job on to another worker, which resumes it.
     """
-    settings = _settings(ctx)
-    _require_redis(settings)
+    settings = _settings(ctx, needs_redis=True)
     # Imported here: it loads numpy, which the API does not need.
     from defuse_server.worker.worker import run_worker
 
@@ -198,7 +195,7 @@ def main() -> None:
     app()
 
 
-def _settings(ctx: typer.Context) -> Settings:
+def _settings(ctx: typer.Context, *, needs_redis: bool = False) -> Settings:
     """Return the settings, in which the options of a command override the environment."""
     options = {key: value for key, value in ctx.params.items() if value is not None}
     try:
@@ -206,15 +203,12 @@ def _settings(ctx: typer.Context) -> Settings:
     except ValidationError as error:
         _fail(EXIT_USAGE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     log.configure(settings.log_level)
-    return settings
-
-
-def _require_redis(settings: Settings) -> None:
-    if settings.redis_url is None:
+    if needs_redis and settings.redis_url is None:
         _fail(
             EXIT_USAGE,
             "expected --redis-url or DEFUSE_REDIS_URL, got neither (`up` starts a Redis of its own)",
         )
+    return settings
 
 
 def _run(process: Coroutine[Any, Any, None]) -> None:

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import grpc
@@ -14,33 +13,31 @@ from defuse_server.host.redis_client import UNREACHABLE
 
 _log = structlog.get_logger(__name__)
 
-CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = MappingProxyType(
-    {
-        ErrorReason.ERROR_REASON_INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_RESOURCE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-        ErrorReason.ERROR_REASON_REQUEST_ID_REUSED: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_CURSOR_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
-        ErrorReason.ERROR_REASON_RESOURCE_IN_USE: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_WRONG_STATE: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_RESOURCES_MISMATCHED: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-        ErrorReason.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
-        ErrorReason.ERROR_REASON_DIGEST_MISMATCH: grpc.StatusCode.DATA_LOSS,
-        ErrorReason.ERROR_REASON_SIZE_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_OFFSET_MISMATCH: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_NO_CONFIRMED_BUG: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_MODEL_NOT_DIFFERENTIABLE: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_LEASE_LOST: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_LABEL_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_REGION_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_IMPORT_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
-        ErrorReason.ERROR_REASON_CANDIDATE_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
-        ErrorReason.ERROR_REASON_POLICY_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-    }
-)
+CODES: Final[Mapping[ErrorReason, grpc.StatusCode]] = {
+    ErrorReason.ERROR_REASON_INVALID_FIELD: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_RESOURCE_NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    ErrorReason.ERROR_REASON_REQUEST_ID_REUSED: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_CURSOR_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_UNAUTHENTICATED: grpc.StatusCode.UNAUTHENTICATED,
+    ErrorReason.ERROR_REASON_RESOURCE_IN_USE: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_WRONG_STATE: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_RESOURCES_MISMATCHED: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_BACKEND_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    ErrorReason.ERROR_REASON_INTERNAL: grpc.StatusCode.INTERNAL,
+    ErrorReason.ERROR_REASON_DIGEST_MISMATCH: grpc.StatusCode.DATA_LOSS,
+    ErrorReason.ERROR_REASON_SIZE_MISMATCH: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_OFFSET_MISMATCH: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_TOO_LARGE: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_NO_CONFIRMED_BUG: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_MODEL_NOT_DIFFERENTIABLE: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_LEASE_LOST: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_LABEL_UNKNOWN: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_REGION_CLOSED: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_IMPORT_UNREADABLE: grpc.StatusCode.INVALID_ARGUMENT,
+    ErrorReason.ERROR_REASON_CANDIDATE_CHANGED: grpc.StatusCode.FAILED_PRECONDITION,
+    ErrorReason.ERROR_REASON_POLICY_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+}
 
 
 def known(error: Exception) -> DefuseError:
@@ -55,9 +52,7 @@ def known(error: Exception) -> DefuseError:
     return _Internal(incident)
 
 
-class _Internal(DefuseError):
-    reason = ErrorReason.ERROR_REASON_INTERNAL
-
+class _Internal(DefuseError, reason=ErrorReason.ERROR_REASON_INTERNAL):
     def __init__(self, incident: str) -> None:
         super().__init__(
             f"unexpected error: the server's log has it under incident {incident}",

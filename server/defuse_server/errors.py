@@ -17,7 +17,7 @@ Each class has one `reason` of the public contract, and `error_codes` gives each
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from defuse.v1.error_reason_pb2 import ErrorReason
+from defuse.v1 import error_reason_pb2 as reasons
 
 
 class DefuseError(Exception):
@@ -27,7 +27,10 @@ class DefuseError(Exception):
     `fields` are pairs of the path of a request's field and a description.
     """
 
-    reason: ClassVar[ErrorReason] = ErrorReason.ERROR_REASON_INTERNAL
+    reason: ClassVar[reasons.ErrorReason]
+
+    def __init_subclass__(cls, *, reason: reasons.ErrorReason) -> None:
+        cls.reason = reason
 
     def __init__(
         self,
@@ -42,131 +45,90 @@ class DefuseError(Exception):
         self.fields: list[tuple[str, str]] = list(fields)
 
 
-class InvalidRequest(DefuseError):
+class InvalidRequest(DefuseError, reason=reasons.ERROR_REASON_INVALID_FIELD):
     """Fields of the request are missing or out of range."""
-
-    reason = ErrorReason.ERROR_REASON_INVALID_FIELD
 
     def __init__(self, fields: Sequence[tuple[str, str]]) -> None:
         super().__init__("; ".join(f"{field}: {description}" for field, description in fields), fields=fields)
 
 
-class NotFound(DefuseError):
+class NotFound(DefuseError, reason=reasons.ERROR_REASON_RESOURCE_NOT_FOUND):
     """The named resource does not exist, or was deleted."""
-
-    reason = ErrorReason.ERROR_REASON_RESOURCE_NOT_FOUND
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} does not exist, or no longer does", figures={"name": name})
-        self.name = name
 
 
-class RequestIdReused(DefuseError):
+class RequestIdReused(DefuseError, reason=reasons.ERROR_REASON_REQUEST_ID_REUSED):
     """The request_id came before with another body."""
 
-    reason = ErrorReason.ERROR_REASON_REQUEST_ID_REUSED
 
-
-class CursorUnknown(DefuseError):
+class CursorUnknown(DefuseError, reason=reasons.ERROR_REASON_CURSOR_UNKNOWN):
     """The cursor does not come from this stream."""
 
-    reason = ErrorReason.ERROR_REASON_CURSOR_UNKNOWN
 
-
-class PageTokenInvalid(DefuseError):
+class PageTokenInvalid(DefuseError, reason=reasons.ERROR_REASON_PAGE_TOKEN_INVALID):
     """The page token does not come from this list and filter."""
 
-    reason = ErrorReason.ERROR_REASON_PAGE_TOKEN_INVALID
 
-
-class Unauthenticated(DefuseError):
+class Unauthenticated(DefuseError, reason=reasons.ERROR_REASON_UNAUTHENTICATED):
     """The credentials are missing or wrong."""
 
-    reason = ErrorReason.ERROR_REASON_UNAUTHENTICATED
 
-
-class ResourceInUse(DefuseError):
+class ResourceInUse(DefuseError, reason=reasons.ERROR_REASON_RESOURCE_IN_USE):
     """Other resources refer to this one, so it can't be deleted."""
 
-    reason = ErrorReason.ERROR_REASON_RESOURCE_IN_USE
 
-
-class WrongState(DefuseError):
+class WrongState(DefuseError, reason=reasons.ERROR_REASON_WRONG_STATE):
     """The resource is in another state than the call needs."""
 
-    reason = ErrorReason.ERROR_REASON_WRONG_STATE
 
-
-class Mismatched(DefuseError):
+class Mismatched(DefuseError, reason=reasons.ERROR_REASON_RESOURCES_MISMATCHED):
     """Classifier, VAE and dataset don't fit together."""
 
-    reason = ErrorReason.ERROR_REASON_RESOURCES_MISMATCHED
 
-
-class BackendUnavailable(DefuseError):
+class BackendUnavailable(DefuseError, reason=reasons.ERROR_REASON_BACKEND_UNAVAILABLE):
     """Redis or the artifact store can't be reached."""
 
-    reason = ErrorReason.ERROR_REASON_BACKEND_UNAVAILABLE
 
-
-class DigestMismatch(DefuseError):
+class DigestMismatch(DefuseError, reason=reasons.ERROR_REASON_DIGEST_MISMATCH):
     """The bytes don't have the digest that was announced."""
 
-    reason = ErrorReason.ERROR_REASON_DIGEST_MISMATCH
 
-
-class SizeMismatch(DefuseError):
+class SizeMismatch(DefuseError, reason=reasons.ERROR_REASON_SIZE_MISMATCH):
     """More or fewer bytes came than were announced."""
 
-    reason = ErrorReason.ERROR_REASON_SIZE_MISMATCH
 
-
-class OffsetMismatch(DefuseError):
+class OffsetMismatch(DefuseError, reason=reasons.ERROR_REASON_OFFSET_MISMATCH):
     """The data does not begin where the upload ends; the figure `committed_bytes` says where that is."""
 
-    reason = ErrorReason.ERROR_REASON_OFFSET_MISMATCH
 
-
-class TooLarge(DefuseError):
+class TooLarge(DefuseError, reason=reasons.ERROR_REASON_TOO_LARGE):
     """The upload or the file of answers is larger than this server takes."""
 
-    reason = ErrorReason.ERROR_REASON_TOO_LARGE
 
-
-class NoConfirmedBug(DefuseError):
+class NoConfirmedBug(DefuseError, reason=reasons.ERROR_REASON_NO_CONFIRMED_BUG):
     """No region's label differs from the classifier's prediction."""
 
-    reason = ErrorReason.ERROR_REASON_NO_CONFIRMED_BUG
 
-
-class NotDifferentiable(DefuseError):
+class NotDifferentiable(DefuseError, reason=reasons.ERROR_REASON_MODEL_NOT_DIFFERENTIABLE):
     """An operation of the model can't be differentiated."""
 
-    reason = ErrorReason.ERROR_REASON_MODEL_NOT_DIFFERENTIABLE
 
-
-class LeaseLost(DefuseError):
+class LeaseLost(DefuseError, reason=reasons.ERROR_REASON_LEASE_LOST):
     """The lease token is unknown or released, or its lease has expired."""
 
-    reason = ErrorReason.ERROR_REASON_LEASE_LOST
 
-
-class LabelUnknown(DefuseError):
+class LabelUnknown(DefuseError, reason=reasons.ERROR_REASON_LABEL_UNKNOWN):
     """The label is not a class of the dataset."""
 
-    reason = ErrorReason.ERROR_REASON_LABEL_UNKNOWN
 
-
-class ImportUnreadable(DefuseError):
+class ImportUnreadable(DefuseError, reason=reasons.ERROR_REASON_IMPORT_UNREADABLE):
     """The file of answers does not have the format that the import names."""
 
-    reason = ErrorReason.ERROR_REASON_IMPORT_UNREADABLE
 
-
-class PolicyInvalid(DefuseError):
+class PolicyInvalid(DefuseError, reason=reasons.ERROR_REASON_POLICY_INVALID):
     """A policy is not YAML, or has unknown keys, values out of range, or contradictory bounds."""
-
-    reason = ErrorReason.ERROR_REASON_POLICY_INVALID
 
     def __init__(self, faults: Sequence[tuple[int, int, str]]) -> None:
         """Take each fault as its line and column, counted from 1, and what was expected there."""
@@ -176,16 +138,12 @@ class PolicyInvalid(DefuseError):
         super().__init__("the policy " + "; ".join(text for _, text in fields), fields=fields)
 
 
-class CandidateChanged(DefuseError):
+class CandidateChanged(DefuseError, reason=reasons.ERROR_REASON_CANDIDATE_CHANGED):
     """The candidate has other bytes than the caller named."""
 
-    reason = ErrorReason.ERROR_REASON_CANDIDATE_CHANGED
 
-
-class RegionClosed(DefuseError):
+class RegionClosed(DefuseError, reason=reasons.ERROR_REASON_REGION_CLOSED):
     """The region is already decided."""
-
-    reason = ErrorReason.ERROR_REASON_REGION_CLOSED
 
 
 class Fenced(Exception):
@@ -193,5 +151,3 @@ class Fenced(Exception):
 
     def __init__(self, name: str, attempt: int) -> None:
         super().__init__(f"{name}: attempt {attempt} no longer has the job; stop without publishing")
-        self.name = name
-        self.attempt = attempt

@@ -75,6 +75,11 @@ def parse_region_name(name: str, field: str = "name") -> tuple[str, int]:
     return match[1], int(match[2])
 
 
+def region_number(name: str) -> int:
+    """Return n of `audits/{id}/regions/{n}`. Raises `InvalidRequest`."""
+    return parse_region_name(name)[1]
+
+
 def region_split_name(audit: str) -> str:
     """Return `audits/{id}/split` of the audit `audits/{id}`."""
     return f"{audit}/split"

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -17,10 +17,17 @@ DEVICE = re.compile(r"(auto|cpu|cuda:\d{1,3})?", re.ASCII)
 
 
 class Violations:
-    """Collects the faults in the fields of a request."""
+    """Collects the faults in the fields of a request. A `with` block raises `InvalidRequest` at its end."""
 
     def __init__(self) -> None:
         self._fields: list[tuple[str, str]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is None:
+            self.check()
 
     def require(self, holds: bool, field: str, description: str) -> None:
         """Add `description` (what was expected, what came) for `field`, unless the requirement holds."""
@@ -84,9 +91,8 @@ def member(found: Violations, field: str, value: int, enum: Any) -> None:
 
 def check_state(value: int, enum: Any) -> None:
     """Check the filter of a List request. Raises `InvalidRequest`."""
-    violations = Violations()
-    member(violations, "state", value, enum)
-    violations.check()
+    with Violations() as violations:
+        member(violations, "state", value, enum)
 
 
 def device(found: Violations, field: str, value: str) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import os
 import signal
 import sys
-from types import TracebackType
 
 import structlog
 
@@ -42,9 +41,7 @@ class WorkerProcess:
         self._keeping = asyncio.create_task(self._keep_alive(), name="worker process")
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         if self._keeping is not None:
             self._keeping.cancel()
             await asyncio.gather(self._keeping, return_exceptions=True)

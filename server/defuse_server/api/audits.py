@@ -25,7 +25,12 @@ class AuditService:
 
     async def create_audit(self, request: pb.CreateAuditRequest) -> pb.Audit:
         """Create an audit of READY resources that fit together."""
-        _check_create(request)
+        with Violations() as violations:
+            validation.creation(violations, request)
+            validation.name(violations, "classifier", request.classifier, "classifiers")
+            validation.name(violations, "vae", request.vae, "vaes")
+            validation.name(violations, "dataset", request.dataset, "datasets")
+            configs.audit_config(violations, request.config)
         classifier = await find_ready(self._resources, Classifier, request.classifier, "classifier")
         vae = await find_ready(self._resources, Vae, request.vae, "vae")
         dataset = await find_ready(self._resources, Dataset, request.dataset, "dataset")
@@ -79,13 +84,3 @@ class AuditService:
         """Return an audit's latest region split."""
         names.audit_of_region_split(request.name)
         return cast("pb.RegionSplit", await self._resources.get(request.name))
-
-
-def _check_create(request: pb.CreateAuditRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.name(violations, "classifier", request.classifier, "classifiers")
-    validation.name(violations, "vae", request.vae, "vaes")
-    validation.name(violations, "dataset", request.dataset, "datasets")
-    configs.audit_config(violations, request.config)
-    violations.check()

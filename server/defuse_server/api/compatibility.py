@@ -48,7 +48,8 @@ def candidate_fits(baseline: Classifier, candidate: Classifier, dataset: Dataset
 
 def audit_is_of(audit: Audit, audited: Classifier, baseline: Classifier) -> None:
     """Check that the audit searched the baseline: the same bytes, read in the same way."""
-    if _as_job_input(audited) != _as_job_input(baseline):
+    # Compared are the bytes, and everything else that predictions depend on.
+    if JobInputs().classifier("classifier", audited) != JobInputs().classifier("classifier", baseline):
         raise Mismatched(
             f"{audit.name} is an audit of {audit.classifier}, the baseline is {baseline.name}: "
             "pass an audit of the baseline",
@@ -122,13 +123,6 @@ def _preprocessing_fits(kind: str, name: str, value: Preprocessing, shape: Image
                 f"{shape.channels} channels: register it with one value, or one a channel",
                 figures={f"{field}_values": str(count), "channels": str(shape.channels)},
             )
-
-
-def _as_job_input(classifier: Classifier) -> JobInputs:
-    """Return the classifier's bytes, and everything else that its predictions depend on."""
-    inputs = JobInputs()
-    inputs.classifier("classifier", classifier)
-    return inputs
 
 
 def _text(shape: ImageShape) -> str:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from defuse.settings import is_allowed, range_text, setting_of
 from defuse.v1.audit_service_pb2 import AuditConfig, Preset, SearchMethod
-from defuse.v1.models_pb2 import Layout, OutputKind, Preprocessing
+from defuse.v1.models_pb2 import Layout, Preprocessing
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
@@ -95,8 +95,3 @@ def preprocessing(found: Violations, value: Preprocessing) -> None:
         "preprocessing.std",
         f"expected one value, or one a channel, got {len(value.mean)} of mean and {len(value.std)} of std",
     )
-
-
-def output_kind(found: Violations, value: int) -> None:
-    """Note an output kind that the contract does not know."""
-    validation.member(found, "output_kind", value, OutputKind)

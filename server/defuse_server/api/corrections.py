@@ -21,7 +21,10 @@ class CorrectionService:
 
     async def create_correction(self, request: pb.CreateCorrectionRequest) -> pb.Correction:
         """Create a correction with the labels as they are now."""
-        _check_create(request)
+        with Violations() as violations:
+            validation.creation(violations, request)
+            validation.name(violations, "audit", request.audit, "audits")
+            configs.job_config(violations, request.config)
         audit = await find_succeeded_audit(self._resources, request.audit, "audit")
         compatibility.check_differentiable(await find(self._resources, Classifier, audit.classifier))
         labels = await frozen_labels.for_correction(self._backend, audit.name)
@@ -35,11 +38,3 @@ class CorrectionService:
             confirmed_region_count=labels.confirmed_region_count,
         )
         return await create_with_job(self._backend, requested(correction, request, references=[audit.name]))
-
-
-def _check_create(request: pb.CreateCorrectionRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.name(violations, "audit", request.audit, "audits")
-    configs.job_config(violations, request.config)
-    violations.check()

@@ -13,7 +13,7 @@ from defuse_server.backend import Backend
 from defuse_server.errors import TooLarge
 from defuse_server.label_files.csv_file import CsvReader
 from defuse_server.label_files.export import export as export_tasks
-from defuse_server.label_files.file_answers import Answers, Reader
+from defuse_server.label_files.file_answers import Answers
 from defuse_server.label_files.import_answers import import_answers
 from defuse_server.label_files.label_studio import LabelStudioReader
 from defuse_server.validation import ANNOTATOR_CHARACTERS, Violations
@@ -27,17 +27,16 @@ _URL_STARTS = ("http://", "https://", "s3://", "gs://", "/")
 
 async def export(backend: Backend, request: pb.ExportLabelTasksRequest, write: Write) -> None:
     """Write the header and then the file; see label_service.proto."""
-    violations = Violations()
-    validation.name(violations, "audit", request.audit, "audits")
-    _format(violations, request.format)
-    base = request.image_base_url
-    validation.text(violations, "image_base_url", base, _URL_CHARACTERS)
-    violations.require(
-        base == "" or base.startswith(_URL_STARTS),
-        "image_base_url",
-        f"expected a start of {', '.join(_URL_STARTS)}, got {base[:100]!r}",
-    )
-    violations.check()
+    with Violations() as violations:
+        validation.name(violations, "audit", request.audit, "audits")
+        _format(violations, request.format)
+        base = request.image_base_url
+        validation.text(violations, "image_base_url", base, _URL_CHARACTERS)
+        violations.require(
+            base == "" or base.startswith(_URL_STARTS),
+            "image_base_url",
+            f"expected a start of {', '.join(_URL_STARTS)}, got {base[:100]!r}",
+        )
     exported = await export_tasks(
         backend, request.audit, request.format, base, include_closed=request.include_closed
     )
@@ -69,17 +68,16 @@ async def import_labels(
 
 async def _header(requests: AsyncIterator[pb.ImportLabelsRequest]) -> pb.ImportLabelsHeader:
     header: pb.ImportLabelsHeader = await read_header(requests)
-    violations = Violations()
-    validation.name(violations, "header.audit", header.audit, "audits")
-    _format(violations, header.format, "header.")
-    validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
-    violations.check()
+    with Violations() as violations:
+        validation.name(violations, "header.audit", header.audit, "audits")
+        _format(violations, header.format, "header.")
+        validation.text(violations, "header.annotator", header.annotator, ANNOTATOR_CHARACTERS)
     return header
 
 
 async def _answers(header: pb.ImportLabelsHeader, requests: AsyncIterator[pb.ImportLabelsRequest]) -> Answers:
     is_csv = header.format == pb.LabelFormat.LABEL_FORMAT_CSV
-    reader: Reader = CsvReader(header.annotator) if is_csv else LabelStudioReader()
+    reader = CsvReader(header.annotator) if is_csv else LabelStudioReader()
     size_bytes = 0
     async for request in requests:
         data = data_of(request)

@@ -1,7 +1,7 @@
 """LabelService."""
 
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
 
 from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import RegionState
@@ -25,12 +25,11 @@ class LabelService:
 
     async def lease_label_tasks(self, request: pb.LeaseLabelTasksRequest) -> pb.LeaseLabelTasksResponse:
         """Lease tasks, the largest harm first."""
-        violations = Violations()
-        validation.name(violations, "audit", request.audit, "audits")
-        validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
-        validation.between(violations, "max_tasks", request.max_tasks, 1, TASKS_MAX)
-        lease_s = validation.lease_s(violations, request)
-        violations.check()
+        with Violations() as violations:
+            validation.name(violations, "audit", request.audit, "audits")
+            validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
+            validation.between(violations, "max_tasks", request.max_tasks, 1, TASKS_MAX)
+            lease_s = validation.lease_s(violations, request)
         tasks = await self._labels.lease(request.audit, request.annotator, request.max_tasks or 1, lease_s)
         return pb.LeaseLabelTasksResponse(tasks=tasks)
 
@@ -55,10 +54,9 @@ class LabelService:
 
     async def undo_label(self, request: pb.UndoLabelRequest) -> pb.UndoLabelResponse:
         """Take an annotator's answer back."""
-        violations = Violations()
-        validation.region_name(violations, "region", request.region)
-        validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
-        violations.check()
+        with Violations() as violations:
+            validation.region_name(violations, "region", request.region)
+            validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
         return pb.UndoLabelResponse(state=await self._labels.undo(request.region, request.annotator))
 
     async def release_label_task(self, request: pb.ReleaseLabelTaskRequest) -> pb.ReleaseLabelTaskResponse:
@@ -104,12 +102,8 @@ class LabelService:
         return await label_files.import_labels(self._backend, requests)
 
 
-def _leased(
-    request: pb.ExtendLeaseRequest
-    | pb.SubmitLabelRequest
-    | pb.ReleaseLabelTaskRequest
-    | pb.SkipLabelTaskRequest,
-) -> Violations:
+def _leased(request: Any) -> Violations:
+    """Check the region and the lease token, which every request about a leased task has."""
     violations = Violations()
     validation.region_name(violations, "region", request.region)
     violations.require(request.lease_token != "", "lease_token", "expected the task's token, got none")

@@ -102,21 +102,6 @@ def _of_same_inputs(evaluation: pb.Evaluation) -> Callable[[pb.Evaluation], bool
     return lambda other: other.input_digest == evaluation.input_digest
 
 
-def _check_create(request: pb.CreateEvaluationRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.name(violations, "baseline", request.baseline, "classifiers")
-    validation.name(violations, "candidate", request.candidate, "classifiers")
-    _check_audited(violations, request)
-    violations.require(
-        not request.candidate_sha256 or names.is_sha256(request.candidate_sha256),
-        "candidate_sha256",
-        f"expected a SHA-256 in lower-case hexadecimal, got {request.candidate_sha256[:100]!r}",
-    )
-    configs.job_config(violations, request.config)
-    violations.check()
-
-
 def _check_audited(violations: Violations, request: pb.CreateEvaluationRequest) -> None:
     """Require an audit, or a VAE and a dataset for one, or nothing."""
     if request.audit:
@@ -138,3 +123,17 @@ def _never_audited(baseline: Classifier) -> InvalidRequest:
         "succeeded, whose VAE and dataset could be used"
     )
     return InvalidRequest([("audit", message)])
+
+
+def _check_create(request: pb.CreateEvaluationRequest) -> None:
+    with Violations() as violations:
+        validation.creation(violations, request)
+        validation.name(violations, "baseline", request.baseline, "classifiers")
+        validation.name(violations, "candidate", request.candidate, "classifiers")
+        _check_audited(violations, request)
+        violations.require(
+            not request.candidate_sha256 or names.is_sha256(request.candidate_sha256),
+            "candidate_sha256",
+            f"expected a SHA-256 in lower-case hexadecimal, got {request.candidate_sha256[:100]!r}",
+        )
+        configs.job_config(violations, request.config)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from defuse.v1 import registry_service_pb2 as pb
-from defuse.v1.models_pb2 import Layout
+from defuse.v1.models_pb2 import Layout, OutputKind
 
 from defuse_server import names, validation
 from defuse_server.api import compatibility, configs
@@ -25,7 +25,12 @@ class RegistryService:
 
     async def register_classifier(self, request: pb.RegisterClassifierRequest) -> pb.Classifier:
         """Create a classifier that waits for its inspection."""
-        _check_classifier(request)
+        with Violations() as violations:
+            validation.creation(violations, request)
+            validation.artifact(violations, "artifact", request.artifact)
+            configs.preprocessing(violations, request.preprocessing)
+            validation.member(violations, "output_kind", request.output_kind, OutputKind)
+            validation.text(violations, "output_name", request.output_name, TENSOR_NAME_CHARACTERS)
         await self._check_stored(request.artifact)
         classifier = pb.Classifier(
             display_name=request.display_name,
@@ -63,7 +68,11 @@ class RegistryService:
 
     async def train_vae(self, request: pb.TrainVaeRequest) -> pb.VaeTraining:
         """Create a training of a VAE for a classifier and a dataset that are READY."""
-        _check_train(request)
+        with Violations() as violations:
+            validation.creation(violations, request)
+            validation.name(violations, "classifier", request.classifier, "classifiers")
+            validation.name(violations, "dataset", request.dataset, "datasets")
+            configs.job_config(violations, request.config)
         resources = self._backend.resources
         classifier = await find_ready(resources, pb.Classifier, request.classifier, "classifier")
         dataset = await find_ready(resources, pb.Dataset, request.dataset, "dataset")
@@ -82,53 +91,34 @@ class RegistryService:
             await self._backend.store.stat(names.artifact_sha256(artifact))
 
 
-def _check_classifier(request: pb.RegisterClassifierRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.artifact(violations, "artifact", request.artifact)
-    configs.preprocessing(violations, request.preprocessing)
-    configs.output_kind(violations, request.output_kind)
-    validation.text(violations, "output_name", request.output_name, TENSOR_NAME_CHARACTERS)
-    violations.check()
-
-
 def _check_vae(request: pb.RegisterVaeRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.artifact(violations, "encoder_artifact", request.encoder_artifact)
-    # One file may hold both halves.
-    if request.decoder_artifact:
-        validation.artifact(violations, "decoder_artifact", request.decoder_artifact)
-    configs.preprocessing(violations, request.preprocessing)
-    validation.member(violations, "tensors.spread_kind", request.tensors.spread_kind, pb.VaeSpread)
-    for name in ("mu", "spread", "code", "image"):
-        validation.text(violations, f"tensors.{name}", getattr(request.tensors, name), TENSOR_NAME_CHARACTERS)
-    violations.check()
+    with Violations() as violations:
+        validation.creation(violations, request)
+        validation.artifact(violations, "encoder_artifact", request.encoder_artifact)
+        # One file may hold both halves.
+        if request.decoder_artifact:
+            validation.artifact(violations, "decoder_artifact", request.decoder_artifact)
+        configs.preprocessing(violations, request.preprocessing)
+        validation.member(violations, "tensors.spread_kind", request.tensors.spread_kind, pb.VaeSpread)
+        for name in ("mu", "spread", "code", "image"):
+            validation.text(
+                violations, f"tensors.{name}", getattr(request.tensors, name), TENSOR_NAME_CHARACTERS
+            )
 
 
 def _check_dataset(request: pb.RegisterDatasetRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.artifact(violations, "artifact", request.artifact)
-    violations.require(
-        request.layout in (Layout.LAYOUT_UNSPECIFIED, Layout.LAYOUT_NCHW, Layout.LAYOUT_NHWC),
-        "layout",
-        f"expected LAYOUT_NCHW or LAYOUT_NHWC, got {request.layout}",
-    )
-    count = len(request.class_names)
-    violations.require(
-        count <= CLASS_NAMES_MAX, "class_names", f"expected at most {CLASS_NAMES_MAX}, got {count}"
-    )
-    violations.require(len(set(request.class_names)) == count, "class_names", "expected each name once")
-    for name in request.class_names[:CLASS_NAMES_MAX]:
-        validation.text(violations, "class_names", name, CLASS_NAME_CHARACTERS, least=1)
-    violations.check()
-
-
-def _check_train(request: pb.TrainVaeRequest) -> None:
-    violations = Violations()
-    validation.creation(violations, request)
-    validation.name(violations, "classifier", request.classifier, "classifiers")
-    validation.name(violations, "dataset", request.dataset, "datasets")
-    configs.job_config(violations, request.config)
-    violations.check()
+    with Violations() as violations:
+        validation.creation(violations, request)
+        validation.artifact(violations, "artifact", request.artifact)
+        violations.require(
+            request.layout in (Layout.LAYOUT_UNSPECIFIED, Layout.LAYOUT_NCHW, Layout.LAYOUT_NHWC),
+            "layout",
+            f"expected LAYOUT_NCHW or LAYOUT_NHWC, got {request.layout}",
+        )
+        count = len(request.class_names)
+        violations.require(
+            count <= CLASS_NAMES_MAX, "class_names", f"expected at most {CLASS_NAMES_MAX}, got {count}"
+        )
+        violations.require(len(set(request.class_names)) == count, "class_names", "expected each name once")
+        for name in request.class_names[:CLASS_NAMES_MAX]:
+            validation.text(violations, "class_names", name, CLASS_NAME_CHARACTERS, least=1)

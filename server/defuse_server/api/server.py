@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Final
 
 import grpc
@@ -100,9 +99,7 @@ class ApiServer:
         self._chores = [asyncio.create_task(self._probe()), asyncio.create_task(self._sweep())]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         for chore in self._chores:
             chore.cancel()
         await self._health.enter_graceful_shutdown()

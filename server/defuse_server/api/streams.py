@@ -38,10 +38,7 @@ async def misclassifications(backend: Backend, audit: str, cursor: str, write: W
 
 
 async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> None:
-    """Send an audit's regions with their present labels; see AuditService.
-
-    Raises `NotFound`, `CursorUnknown`.
-    """
+    """Send an audit's regions as they are labeled now. Raises `NotFound`, `CursorUnknown`."""
     sealer, purpose = backend.resources.sealer, f"stream-regions:{audit}"
     position = await sealer.open(purpose, cursor) if cursor else "0"
     if position is None:

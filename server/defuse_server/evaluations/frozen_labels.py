@@ -9,9 +9,9 @@ from defuse.v1.promotion_service_pb2 import LabelingFigures
 from defuse_server.backend import Backend
 from defuse_server.errors import NoConfirmedBug
 from defuse_server.labels import label_set
-from defuse_server.labels.label_set import LabelOfRegion
 from defuse_server.labels.labeling_figures import labeling_figures
-from defuse_server.names import parse_region_name
+from defuse_server.labels.region_label import RegionLabel
+from defuse_server.names import region_number
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,18 @@ async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
 async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, LabelingFigures]:
     """Store the present labels, and return their figures. Annotators may go on."""
     regions = await backend.regions.all(audit)
-    labels = {_number(region): region for region in regions}
+    labels = {region_number(region.name): region for region in regions}
     report = await backend.labeling.report(audit)
     return await _kept(backend, audit, labels, regions), labeling_figures(regions, report)
 
 
 async def _kept(
-    backend: Backend, audit: str, labels: Mapping[int, LabelOfRegion], regions: Sequence[Region]
+    backend: Backend, audit: str, labels: Mapping[int, RegionLabel | Region], regions: Sequence[Region]
 ) -> FrozenLabels:
     digest, pairs = label_set.freeze(labels)
     # Stored before the record that names the digest is created.
     await label_set.keep(backend.store, pairs)
-    predicted = {_number(region): region.predicted_class for region in regions}
+    predicted = {region_number(region.name): region.predicted_class for region in regions}
     return FrozenLabels(
         digest=digest,
         # Read after the labels: regions are never removed, so the file has every labeled one.
@@ -59,7 +59,3 @@ async def _kept(
         labeled_region_count=len(pairs),
         confirmed_region_count=sum(predicted[number] != label for number, label in pairs),
     )
-
-
-def _number(region: Region) -> int:
-    return parse_region_name(region.name)[1]

@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from defuse_server.gate.policy import Policy
 from defuse_server.jobs.job_inputs import JobInputs
-from defuse_server.names import parse_region_name
+from defuse_server.names import region_number
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,12 @@ class Compared:
     def job_inputs(self) -> JobInputs:
         """Return the inputs of an evaluation's job."""
         inputs = audit_inputs(self.baseline, self.vae, self.dataset)
-        inputs.classifier("candidate", self.candidate)
-        return inputs
+        return inputs.classifier("candidate", self.candidate)
 
 
 def audit_inputs(classifier: Classifier, vae: Vae, dataset: Dataset) -> JobInputs:
     """Return the inputs of an audit's job: the files, and how they are read."""
-    inputs = JobInputs()
-    inputs.classifier("classifier", classifier)
-    inputs.vae(vae)
-    inputs.dataset(dataset)
-    return inputs
+    return JobInputs().classifier("classifier", classifier).vae(vae).dataset(dataset)
 
 
 def audit_digest(classifier: Classifier, vae: Vae, dataset: Dataset) -> str:
@@ -58,7 +53,7 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signi
     the same labels has the same digest.
     """
     figures = MessageToDict(evaluation.labeling, preserving_proto_field_name=True)
-    figures["unlabeled"] = [parse_region_name(name)[1] for name in evaluation.labeling.unlabeled]
+    figures["unlabeled"] = [region_number(name) for name in evaluation.labeling.unlabeled]
     return _digest(
         {
             **_asked(evaluation, compared),

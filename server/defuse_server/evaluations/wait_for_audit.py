@@ -14,7 +14,7 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
-from defuse_server.errors import BackendUnavailable, DefuseError
+from defuse_server.errors import BackendUnavailable
 from defuse_server.evaluations.freezing import freeze
 from defuse_server.evaluations.input_digest import Compared, waiting_digest
 from defuse_server.host.redis_client import UNREACHABLE, Script
@@ -89,10 +89,8 @@ async def _freezing_failure(
         await freeze(backend, evaluation, compared, audit)
     except (*UNREACHABLE, BackendUnavailable):
         raise
-    except DefuseError as error:
-        return failures.of_error(error)
     except Exception as error:
-        return failures.unexpected(error)
+        return failures.of_error(error)
     return None
 
 

@@ -18,7 +18,9 @@ def junit_xml(verdict: Mapping[str, Any]) -> bytes:
         suite.add_testcase(_case(check))
     if verdict["verdict"] not in ("PASS", "FAIL") and not suite.errors:
         # A verdict that no check explains must not let the candidate pass, either.
-        suite.add_testcase(_verdict_case(verdict["verdict"]))
+        case = TestCase("verdict", classname="defuse")
+        case.result = [Error(f"the verdict is {verdict['verdict']}", verdict["verdict"])]
+        suite.add_testcase(case)
     xml = JUnitXml("defuse")
     xml.add_testsuite(suite)
     xml.update_statistics()
@@ -35,12 +37,6 @@ def _case(check: Mapping[str, Any]) -> TestCase:
         result = kind(_text(check["explanation"]), check["verdict"])
         result.text = said
         case.result = [result]
-    return case
-
-
-def _verdict_case(verdict: str) -> TestCase:
-    case = TestCase("verdict", classname="defuse")
-    case.result = [Error(f"the verdict is {verdict}", verdict)]
     return case
 
 

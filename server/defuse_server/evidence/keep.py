@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from defuse.v1 import models_pb2
 from defuse.v1.promotion_service_pb2 import Evaluation, Evidence
@@ -12,11 +12,9 @@ from defuse_server.evidence.junit import junit_xml
 from defuse_server.evidence.materials import Materials, gather
 from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import markdown_report
+from defuse_server.evidence.signing_key import Signer
 from defuse_server.evidence.statement import envelope
 from defuse_server.evidence.verdict_file import verdict_json
-
-if TYPE_CHECKING:
-    from defuse_server.evidence.signing_key import Signer
 
 UNSIGNED: Final = models_pb2.Warning(
     reason="EVIDENCE_UNSIGNED",

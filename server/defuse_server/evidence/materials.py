@@ -91,7 +91,6 @@ async def _picture(store: ArtifactStore, region: Region) -> bytes:
     if not region.sheet.artifact:
         return b""
     try:
-        stored = await store.stat(artifact_sha256(region.sheet.artifact))
+        return await store.read(artifact_sha256(region.sheet.artifact))
     except NotFound:
         return b""
-    return await store.read(stored.sha256, 0, stored.size_bytes)

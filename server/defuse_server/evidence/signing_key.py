@@ -7,12 +7,12 @@ import os
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
 
-    Signer = CryptoSigner
+Signer: TypeAlias = "CryptoSigner"
 
 PRIVATE_MODE: Final = 0o600
 PUBLIC_SUFFIX: Final = ".pub"

@@ -6,12 +6,10 @@ https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from defuse_server.evidence.canonical import canonical
-
-if TYPE_CHECKING:
-    from defuse_server.evidence.signing_key import Signer
+from defuse_server.evidence.signing_key import Signer
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"

@@ -49,9 +49,10 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
             # The digest is that of its canonical JSON.
             "content": Policy.parse(evaluation.policy).plain(),
         },
-        "baseline": _model(evaluation.baseline, evaluation.baseline_sha256),
+        "baseline": {"name": evaluation.baseline, "sha256": evaluation.baseline_sha256},
         "candidate": {
-            **_model(evaluation.candidate, evaluation.candidate_sha256),
+            "name": evaluation.candidate,
+            "sha256": evaluation.candidate_sha256,
             "lineage": fields(candidate.lineage) if candidate.HasField("lineage") else None,
         },
         "dataset": {"name": materials.dataset.name, "sha256": evaluation.dataset_sha256},
@@ -70,10 +71,6 @@ def verdict_document(materials: Materials) -> dict[str, Any]:
         "figures": {name: told[name] for name in _FIGURES if name in told},
         "warnings": told["warnings"],
     }
-
-
-def _model(name: str, sha256: str) -> dict[str, str]:
-    return {"name": name, "sha256": sha256}
 
 
 def _moment(evaluation: Evaluation, field: str) -> str:

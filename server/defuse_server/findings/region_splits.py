@@ -18,7 +18,13 @@ from redis.asyncio import Redis
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced
 from defuse_server.host.redis_client import Script
-from defuse_server.names import audit_of_region_split, parse_region_name, region_name, region_split_name
+from defuse_server.names import (
+    audit_of_region_split,
+    parse_region_name,
+    region_name,
+    region_number,
+    region_split_name,
+)
 from defuse_server.records.record import JOB_RECORD
 
 _FOLDER = Path(__file__).parent
@@ -120,7 +126,7 @@ class RegionSplits:
         audit = audit_of_region_split(split)
         published: list[str | bytes | int] = []
         for part in parts:
-            published += [_number(part.name), part.SerializeToString(), part.predicted_class]
+            published += [region_number(part.name), part.SerializeToString(), part.predicted_class]
         done: list[str | bytes | int] = []
         for number, outcome in outcomes.items():
             done += [number, region_name(audit, number), outcome.to_json()]
@@ -147,10 +153,6 @@ class RegionSplits:
         return waiting
 
 
-def _number(region: str) -> int:
-    return parse_region_name(region)[1]
-
-
 def _with_numbers(regions: Sequence[str]) -> list[str | int]:
     """Return the name and the number of each region, by turns."""
-    return [entry for name in regions for entry in (name, _number(name))]
+    return [entry for name in regions for entry in (name, region_number(name))]

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Generator
-from types import TracebackType
 from typing import Final
 
 import uvicorn
@@ -60,9 +59,7 @@ class HttpServer:
         self._serving = asyncio.create_task(self._server.serve(sockets=[bound]), name=self._what)
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_error: object) -> None:
         self._server.should_exit = True
         if self._serving is not None:
             with contextlib.suppress(TimeoutError):

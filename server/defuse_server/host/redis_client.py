@@ -1,5 +1,6 @@
 """Connections to Redis, and the scripts that run there."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +40,6 @@ class Script:
         text = "\n".join(file.read_text(encoding="utf-8") for file in files)
         self._script: AsyncScript = redis.register_script(text)
 
-    async def __call__(self, keys: list[str], args: list[str | bytes | int]) -> Any:
+    async def __call__(self, keys: list[str], args: Sequence[str | bytes | int]) -> Any:
         """Run the script. Tables come back as lists, nil as None."""
         return await cast("Any", self._script(keys=cast("Any", keys), args=cast("Any", args)))

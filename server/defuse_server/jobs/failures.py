@@ -11,13 +11,10 @@ from defuse_server.errors import DefuseError
 _log = structlog.get_logger(__name__)
 
 
-def of_error(error: DefuseError) -> Failure:
-    """Return the failure for something that the job needed, such as a resource that is gone."""
-    return Failure(reason=error.reason, message=error.message, figures=error.figures)
-
-
-def unexpected(error: Exception) -> Failure:
-    """Return the failure for a fault of the service, and log the error."""
+def of_error(error: Exception) -> Failure:
+    """Return the failure for what a job needed and lacks, or else for a fault of the service (logged)."""
+    if isinstance(error, DefuseError):
+        return Failure(reason=error.reason, message=error.message, figures=error.figures)
     incident = uuid.uuid4().hex
     _log.error("job.failed", incident=incident, exc_info=error)
     return Failure(

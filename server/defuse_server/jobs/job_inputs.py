@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from defuse.v1 import models_pb2 as models
 from defuse.v1 import registry_service_pb2 as registry
@@ -16,13 +16,13 @@ SPREAD_KINDS: Mapping[registry.VaeSpread, str] = {
 
 @dataclass
 class JobInputs:
-    """The `inputs` of a job.json, and the artifacts of its files."""
+    """The `inputs` of a job.json, and the artifacts of its files. Each method adds one input."""
 
     entries: dict[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
     files: dict[str, str] = field(default_factory=lambda: cast("dict[str, str]", {}))
     """Path in the job folder -> `artifacts/{sha256}`."""
 
-    def classifier(self, entry: str, classifier: registry.Classifier) -> None:
+    def classifier(self, entry: str, classifier: registry.Classifier) -> Self:
         """Add a classifier as `classifier` or `candidate`."""
         probabilities = classifier.output_kind == models.OUTPUT_KIND_PROBABILITIES
         self.entries[entry] = {
@@ -31,8 +31,9 @@ class JobInputs:
             "output_kind": "probabilities" if probabilities else "logits",
             **({"output": classifier.output_name} if classifier.output_name else {}),
         }
+        return self
 
-    def vae(self, vae: registry.Vae) -> None:
+    def vae(self, vae: registry.Vae) -> Self:
         """Add the VAE: its two files, or the one file that holds both halves."""
         self.entries["vae"] = {
             "encoder": self._file("encoder.onnx", vae.encoder_artifact),
@@ -40,11 +41,11 @@ class JobInputs:
         }
         if vae.decoder_artifact:
             self.entries["vae"]["decoder"] = self._file("decoder.onnx", vae.decoder_artifact)
-        tensors = tensors_json(vae.tensors)
-        if tensors:
+        if tensors := tensors_json(vae.tensors):
             self.entries["vae"]["tensors"] = tensors
+        return self
 
-    def dataset(self, dataset: registry.Dataset) -> None:
+    def dataset(self, dataset: registry.Dataset) -> Self:
         """Add the dataset."""
         entry: dict[str, Any] = {"file": self._file("dataset.npz", dataset.artifact)}
         if dataset.layout == models.LAYOUT_NHWC:
@@ -52,15 +53,18 @@ class JobInputs:
         if dataset.class_names:
             entry["class_names"] = list(dataset.class_names)
         self.entries["dataset"] = entry
+        return self
 
-    def regions(self, artifact: str) -> None:
+    def regions(self, artifact: str) -> Self:
         """Add an audit's file of regions."""
         self.entries["regions"] = {"file": self._file("regions.npz", artifact)}
+        return self
 
-    def misclassifications(self, chunks: Mapping[int, str]) -> None:
+    def misclassifications(self, chunks: Mapping[int, str]) -> Self:
         """Add an audit's chunk files, given as shard -> artifact in shard order."""
         files = [self._file(f"misclassifications-{shard:05d}.npz", name) for shard, name in chunks.items()]
         self.entries["misclassifications"] = {"files": files}
+        return self
 
     def _file(self, name: str, artifact: str) -> str:
         path = f"inputs/{name}"

@@ -1,12 +1,11 @@
 """The words for answers, which other tools show and files contain."""
 
 from collections.abc import Iterable, Sequence
-from typing import cast
 
 from defuse.v1.audit_service_pb2 import Audit
-from defuse.v1.registry_service_pb2 import Dataset
 
 from defuse_server.backend import Backend
+from defuse_server.labels.task_contents import class_names_of
 
 _VERDICT_WORDS = {"mixed": "mixed", "invalid": "not a valid input", "cannot_tell": "can't tell"}
 _OTHER_WORDS = {"invalid": "invalid", "cannot_tell": "cannot_tell", "cannot tell": "cannot_tell"}
@@ -58,8 +57,8 @@ class Choices:
 
 async def choices_of(backend: Backend, audit: str) -> Choices:
     """Return the words for the answers in an audit. Raises `NotFound` (the audit)."""
-    record = cast("Audit", await backend.resources.get(audit))
-    return Choices(cast("Dataset", await backend.resources.get(record.dataset)).class_names)
+    record = await backend.resources.fetch(Audit, audit)
+    return Choices(await class_names_of(backend.resources, record))
 
 
 def _plain(word: str) -> str:

@@ -11,7 +11,7 @@ from defuse_server.backend import Backend
 from defuse_server.label_files import csv_file, label_studio
 from defuse_server.label_files.answer_words import Choices, choices_of
 from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES
-from defuse_server.names import artifact_sha256, parse_region_name
+from defuse_server.names import artifact_sha256, region_number
 
 _READ_BATCH = 100
 
@@ -47,7 +47,7 @@ async def _regions(backend: Backend, audit: str, numbers: list[int]) -> AsyncIte
     wanted = set(numbers)
     for first in sorted({number - number % _READ_BATCH for number in numbers}):
         for region in await backend.regions.range(audit, first, _READ_BATCH):
-            if parse_region_name(region.name)[1] in wanted:
+            if region_number(region.name) in wanted:
                 yield region
 
 
@@ -72,8 +72,7 @@ async def _list(
 
 
 async def _embedded(backend: Backend, region: Region) -> str:
-    artifact = await backend.store.stat(artifact_sha256(region.sheet.artifact))
-    png = await backend.store.read(artifact.sha256, 0, artifact.size_bytes)
+    png = await backend.store.read(artifact_sha256(region.sheet.artifact))
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 

@@ -1,7 +1,7 @@
 """The answers of a file, before they are counted."""
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from defuse.v1.label_service_pb2 import ImportProblem, ImportProblemReason
 
@@ -101,15 +101,3 @@ class Answers:
                 f"expected at most {ENTRIES} answers with {KEPT_CHARACTERS} characters in a file, got more: "
                 "import it in parts"
             )
-
-
-class Reader(Protocol):
-    """Reads a file in pieces."""
-
-    def feed(self, data: bytes) -> None:
-        """Read the next bytes. Raises `ImportUnreadable`, `TooLarge`."""
-        ...
-
-    def finish(self) -> Answers:
-        """Return the answers at the end of the file. Raises `ImportUnreadable`, `TooLarge`."""
-        ...

@@ -10,7 +10,7 @@ from defuse_server.errors import InvalidRequest
 from defuse_server.label_files.answer_words import Choices, choices_of, listed
 from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
-from defuse_server.names import parse_region_name
+from defuse_server.names import parse_region_name, region_number
 
 PROBLEMS_SHOWN: Final = 1000
 _READ_BATCH = 200
@@ -62,7 +62,7 @@ async def import_answers(backend: Backend, audit: str, answers: Answers) -> Impo
 
 
 async def _counted(backend: Backend, audit: str, answer: FileAnswer, choices: Choices) -> str:
-    _, number = parse_region_name(answer.region)
+    number = region_number(answer.region)
     vote = choices.vote(answer.word) or ""
     return await backend.labels.count_imported(
         audit, number, answer.annotation, answer.annotator, vote, answer.note
@@ -102,5 +102,5 @@ async def _fingerprints(backend: Backend, audit: str, names: Iterable[str]) -> d
     marks: dict[int, str] = {}
     for first in sorted({number - number % _READ_BATCH for number in numbers}):
         for region in await backend.regions.range(audit, first, _READ_BATCH):
-            marks[parse_region_name(region.name)[1]] = fingerprint(region)
+            marks[region_number(region.name)] = fingerprint(region)
     return marks

@@ -1,6 +1,5 @@
 """Annotators' answers, as the votes that the scripts count and as a task keeps them."""
 
-import datetime
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,11 +26,6 @@ class KeptAnswer:
     note: str
     lease_ms: int
     time_ms: int
-
-    @property
-    def time(self) -> datetime.datetime:
-        """Time of the answer, in UTC."""
-        return datetime.datetime.fromtimestamp(self.time_ms / 1000, datetime.UTC)
 
     @property
     def abstains(self) -> bool:
@@ -96,9 +90,3 @@ def vote_of(answer: LabelAnswer, class_count: int) -> str:
             [("answer", "expected a label, or one of the verdicts MIXED, INVALID, CANNOT_TELL")]
         )
     return _VERDICTS[answer.verdict]
-
-
-def answer_of(vote: str) -> LabelAnswer:
-    """Return the answer of this vote."""
-    verdict = next((verdict for verdict, name in _VERDICTS.items() if name == vote), None)
-    return LabelAnswer(label=int(vote)) if verdict is None else LabelAnswer(verdict=verdict)

@@ -7,23 +7,15 @@ job reads exactly what was frozen, or nothing.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from defuse.v1.audit_service_pb2 import REGION_STATE_LABELED
+from defuse.v1.audit_service_pb2 import REGION_STATE_LABELED, Region
 
+from defuse_server.labels.region_label import RegionLabel
 from defuse_server.store.artifacts import ArtifactStore
 
 
-class LabelOfRegion(Protocol):
-    """The consensus on one region. `label` counts only in the state LABELED."""
-
-    @property
-    def state(self) -> int: ...  # noqa: D102
-    @property
-    def label(self) -> int | None: ...  # noqa: D102
-
-
-def freeze(labels: Mapping[int, LabelOfRegion]) -> tuple[str, list[tuple[int, int]]]:
+def freeze(labels: Mapping[int, RegionLabel | Region]) -> tuple[str, list[tuple[int, int]]]:
     """Return the digest (SHA-256 in hexadecimal) and the pairs of region number and label, by number.
 
     Regions without a class label (unlabeled, mixed, invalid, set aside) are left out.
@@ -47,10 +39,7 @@ async def keep(store: ArtifactStore, pairs: list[tuple[int, int]]) -> None:
 
 
 async def load(store: ArtifactStore, digest: str) -> list[tuple[int, int]]:
-    """Return the frozen set with this digest.
-
-    Raises `NotFound` if it was never stored, `DigestMismatch` if its bytes have changed.
-    """
+    """Return the frozen set with this digest. Raises `NotFound`, `DigestMismatch` if its bytes changed."""
     content = await store.read_whole(digest)
     return [(int(region), int(label)) for region, label in json.loads(content)]
 

@@ -1,10 +1,6 @@
 """The results of label tasks: states of regions, answers, and how far these can be trusted."""
 
 import builtins
-import datetime
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,25 +11,15 @@ from redis.asyncio import Redis
 from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
-from defuse_server.labels.answers import KeptTask, answer_of
+from defuse_server.labels.answers import KeptTask
 from defuse_server.labels.labeling_report import labeling_report
 from defuse_server.labels.region_label import NOT_OPENED, RegionLabel, read_states
 from defuse_server.labels.task_contents import class_names_of, published
-from defuse_server.names import parse_region_name, region_name
+from defuse_server.names import parse_region_name
 from defuse_server.records.paging import checked_page_size, opened_page_token
 from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A task that an annotator answered, and how."""
-
-    region: str
-    answer: pb.LabelAnswer
-    note: str
-    time: datetime.datetime
 
 
 class Labeling:
@@ -63,7 +49,8 @@ class Labeling:
         """Count the regions by state. Raises `NotFound` (the audit)."""
         await self._resources.get(audit)
         labels = await self.labels(audit)
-        predictions = await self._predictions(audit)
+        fields = await cast("Any", self._redis.hgetall(redis_keys.predictions(audit)))
+        predictions = {int(number): int(predicted) for number, predicted in fields.items()}
         # Regions that are published and not yet open are unlabeled, too.
         known = [labels.get(number, NOT_OPENED) for number in labels.keys() | predictions.keys()]
         states = [label.state for label in known]
@@ -113,19 +100,6 @@ class Labeling:
             return tasks, ""
         return tasks, await self._resources.sealer.seal(purpose, str(numbers[size]))
 
-    async def history(self, audit: str, annotator: str, limit: int = 20) -> builtins.list[Answered]:
-        """Return the last tasks that an annotator answered and did not take back, the latest first."""
-        text = await cast("Any", self._redis.hget(redis_keys.label_history(audit), annotator))
-        numbers = [int(number) for number in json.loads(text or "[]")][: -limit - 1 : -1]
-        answered: builtins.list[Answered] = []
-        for task in await self._tasks_of(audit, numbers):
-            answer = next((one for one in task.answers if one.annotator == annotator), None)
-            # None if the answer was taken back between the two reads.
-            if answer is not None:
-                name = region_name(audit, task.number)
-                answered.append(Answered(name, answer_of(answer.vote), answer.note, answer.time))
-        return answered
-
     async def sheets(self, region: str) -> Region:
         """Return only the name, `sheet` and `nearest_sheet` of a task or gold task. Raises `NotFound`."""
         audit, number = parse_region_name(region, "region")
@@ -134,22 +108,6 @@ class Labeling:
             raise NotFound(region)
         return Region(name=found.name, sheet=found.sheet, nearest_sheet=found.nearest_sheet)
 
-    async def mixed(self) -> set[str]:
-        """Return the names of the regions that wait to be split, of all audits."""
-        return {name.decode() for name in await cast("Any", self._redis.smembers(redis_keys.LABEL_MIXED))}
-
     async def _read_states(self, audit: str, mode: str) -> dict[int, RegionLabel]:
         keys = redis_keys.label_keys(audit)
         return read_states(await self._states(keys, [audit, redis_keys.CHANGED, mode]))
-
-    async def _tasks_of(self, audit: str, numbers: Sequence[int]) -> builtins.list[KeptTask]:
-        """Read tasks, in the order of `numbers`."""
-        if not numbers:
-            return []
-        fields = [str(number) for number in numbers]
-        texts = await cast("Any", self._redis.hmget(redis_keys.label_tasks(audit), fields))
-        return [KeptTask.from_json(n, text) for n, text in zip(numbers, texts, strict=True) if text]
-
-    async def _predictions(self, audit: str) -> dict[int, int]:
-        fields = await cast("Any", self._redis.hgetall(redis_keys.predictions(audit)))
-        return {int(number): int(predicted) for number, predicted in fields.items()}

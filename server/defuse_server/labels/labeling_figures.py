@@ -13,10 +13,7 @@ UNLABELED_NAMED: Final = 10
 
 
 def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> LabelingFigures:
-    """Return the figures of all of an audit's regions.
-
-    A region that was split is left out, and its parts count in its place.
-    """
+    """Return the figures of an audit's regions. If a region was split, its parts count in its place."""
     regions = [region for region in regions if not region.parts]
     unlabeled = [region for region in regions if _is_unsettled(region)]
     unlabeled.sort(key=lambda region: -region.harm.value)

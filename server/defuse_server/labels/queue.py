@@ -17,13 +17,14 @@ from defuse_server.errors import LeaseLost, NotFound, RegionClosed
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import vote_of
 from defuse_server.labels.gold import gold_number
-from defuse_server.labels.labeling_rule import labeling_rule
+from defuse_server.labels.labeling_rule import LabelingRule, labeling_rule
 from defuse_server.labels.task_contents import class_names_of, published
 from defuse_server.names import parse_region_name, region_name
 from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
-_SCRIPTS = ("open", "open_gold", "lease", "held", "extend", "submit", "undo", "release", "skip", "import")
+_RANDOM = secrets.SystemRandom()
+_SCRIPTS = ("open", "open_gold", "lease", "extend", "submit", "undo", "release", "skip", "import")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ class LabelQueue:
         regions = await published(self._redis, audit, numbers)
         harms = (repr(max(0.0, region.harm.value)) for region in regions)
         pairs = [part for pair in zip(numbers, harms, strict=True) for part in pair]
-        outcome = await self._call("open", audit, rule.wanted, rule.limit, rule.method_name, *pairs)
-        _check_audit(audit, outcome)
+        await self._open("open", audit, rule, *pairs)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
         """Make gold tasks. Those that exist already, by their place in `golds`, stay. Raises `NotFound`."""
@@ -66,15 +66,15 @@ class LabelQueue:
             name = region_name(audit, number)
             shown = Region(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
             triples += [number, gold.label, shown.SerializeToString()]
-        outcome = await self._call("open_gold", audit, rule.wanted, rule.limit, rule.method_name, *triples)
-        _check_audit(audit, outcome)
+        await self._open("open_gold", audit, rule, *triples)
 
     async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
         """Lease up to `max_tasks` tasks, the largest harm first. Raises `NotFound` (the audit)."""
         record = await self._audit(audit)
         class_names = await class_names_of(self._resources, record)
         gold_rate = labeling_rule(record.config).gold_rate
-        draws = ((secrets.token_urlsafe(16), _draw()) for _ in range(max_tasks))
+        # Each draw is a token and a random number in [0, 1).
+        draws = ((secrets.token_urlsafe(16), repr(_RANDOM.random())) for _ in range(max_tasks))
         leased: list[tuple[bytes, bytes, int, int, int, int]] = await self._call(
             "lease",
             audit,
@@ -86,14 +86,6 @@ class LabelQueue:
             _held_task(region, class_names, token.decode(), expire_ms, answers, wanted)
             for region, (_, token, expire_ms, _, answers, wanted) in zip(regions, leased, strict=True)
         ]
-
-    async def held(self, region: str, token: str) -> pb.LabelTask:
-        """Return a leased task again. Raises `NotFound`, `LeaseLost`."""
-        audit, number = parse_region_name(region, "region")
-        expire_ms, answers, wanted = await self._with_lease("held", region, token)
-        (shown,) = await published(self._redis, audit, [number])
-        class_names = await self._class_names(audit)
-        return _held_task(shown, class_names, token, expire_ms, answers, wanted)
 
     async def extend(self, region: str, token: str, lease_s: float) -> datetime.datetime:
         """Extend a lease from now, and return its end in UTC. Raises `NotFound`, `LeaseLost`."""
@@ -144,14 +136,19 @@ class LabelQueue:
     ) -> str:
         """Count a vote from another tool, once for each `annotation`. Returns the outcome of import.lua."""
         keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
-        arguments: list[str | bytes | int] = [audit, redis_keys.CHANGED, number, annotation]
-        return (await self._scripts["import"](keys, [*arguments, annotator, vote, note])).decode()
+        arguments = [audit, redis_keys.CHANGED, number, annotation, annotator, vote, note]
+        return (await self._scripts["import"](keys, arguments)).decode()
 
     async def _audit(self, name: str) -> Audit:
         return cast("Audit", await self._resources.get(name))
 
     async def _class_names(self, audit: str) -> list[str]:
         return await class_names_of(self._resources, await self._audit(audit))
+
+    async def _open(self, script: str, audit: str, rule: LabelingRule, *tasks: str | bytes | int) -> None:
+        outcome = await self._call(script, audit, rule.wanted, rule.limit, rule.method_name, *tasks)
+        if outcome == b"missing":
+            raise NotFound(audit)
 
     async def _call(self, script: str, audit: str, *arguments: str | bytes | int) -> Any:
         keys = redis_keys.label_keys(audit)
@@ -161,7 +158,13 @@ class LabelQueue:
         """Call a script on a leased task. Returns its answer after the outcome."""
         audit, number = parse_region_name(region, "region")
         outcome, *answer = await self._call(script, audit, number, token, *arguments)
-        _check_lease(region, outcome)
+        if outcome == b"missing":
+            raise NotFound(region)
+        if outcome == b"lost":
+            raise LeaseLost(
+                f"the token holds no lease of {region} (unknown, released, or its lease has ended): "
+                "lease again"
+            )
         return answer
 
 
@@ -181,24 +184,5 @@ def _held_task(
     return task
 
 
-def _draw() -> str:
-    """Return a random number in [0, 1)."""
-    return repr(secrets.randbits(53) / (1 << 53))
-
-
 def _ms(duration_s: float) -> int:
     return max(1, round(duration_s * 1000))
-
-
-def _check_audit(audit: str, outcome: bytes) -> None:
-    if outcome == b"missing":
-        raise NotFound(audit)
-
-
-def _check_lease(region: str, outcome: bytes) -> None:
-    if outcome == b"missing":
-        raise NotFound(region)
-    if outcome == b"lost":
-        raise LeaseLost(
-            f"the token holds no lease of {region} (unknown, released, or its lease has ended): lease again"
-        )

@@ -5,20 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
+from defuse import errors
 from defuse.aio import AsyncClient
-from defuse.errors import (
-    ArgumentError,
-    DeadlineExceeded,
-    DefuseError,
-    FailedPrecondition,
-    InvalidArgument,
-    JobCancelled,
-    JobFailed,
-    NotFound,
-    PermissionDenied,
-    Unauthenticated,
-    Unavailable,
-)
 from defuse.model_registries.errors import AliasMoved, RegistryError, RegistryUnavailable
 from defuse.model_registries.gate import gate
 from defuse.model_registries.registry import Registry
@@ -34,16 +22,22 @@ FAILURES_MAX: Final = 5
 _POLL_S: Final = 0.5
 _REASON_CHARACTERS: Final = 2000
 
-_DOWN = (Unavailable, DeadlineExceeded, RegistryUnavailable, Unauthenticated, PermissionDenied)
+_DOWN = (
+    errors.Unavailable,
+    errors.DeadlineExceeded,
+    RegistryUnavailable,
+    errors.Unauthenticated,
+    errors.PermissionDenied,
+)
 """A server is down, or refuses the credentials. The version is gated once that is repaired."""
 _REFUSED = (
     RegistryError,
-    ArgumentError,
-    InvalidArgument,
-    NotFound,
-    FailedPrecondition,
-    JobFailed,
-    JobCancelled,
+    errors.ArgumentError,
+    errors.InvalidArgument,
+    errors.NotFound,
+    errors.FailedPrecondition,
+    errors.JobFailed,
+    errors.JobCancelled,
 )
 """The version, its model's tags, or the resources in these tags make gating impossible."""
 
@@ -122,7 +116,7 @@ class Gating:
 
     async def _told(self, event: Event, error: Exception) -> _Later | None:
         """Tag the version with the error."""
-        known = isinstance(error, DefuseError)
+        known = isinstance(error, errors.DefuseError)
         reason = str(error) if known else f"unexpected {type(error).__name__}: the webhook's log has more"
         tags = {"defuse.error": reason[:_REASON_CHARACTERS]}
         try:

@@ -7,7 +7,7 @@ from typing import Final
 
 from defuse.v1 import promotion_service_pb2 as pb
 
-from defuse_server.names import parse_region_name
+from defuse_server.names import region_number
 from defuse_server.presentation.formatting import class_name
 
 TONES: Final = {"PASS": "good", "FAIL": "bad"}
@@ -26,7 +26,7 @@ _ORDER: Final = {pb.VERDICT_FAIL: 0, pb.VERDICT_PASS: 2}
 """INCONCLUSIVE comes between the two."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CheckLine:
     """One check, or several passing checks in one line with the range of their values."""
 
@@ -34,12 +34,12 @@ class CheckLine:
     subject: str
     verdict: str
     value: str
-    interval: str
+    interval: str = ""
     bound: str
-    distance: str
+    distance: str = ""
     """By how much the value misses the bound, or empty."""
-    explanation: str
-    remedy: str
+    explanation: str = ""
+    remedy: str = ""
 
     @property
     def tone(self) -> str:
@@ -109,11 +109,7 @@ def _family(family: Sequence[pb.Check]) -> CheckLine:
         subject=f"{len(family)} that pass",
         verdict="PASS",
         value=_range(min(values), max(values)),
-        interval="",
         bound=bounds.pop() if len(bounds) == 1 else "each its own",
-        distance="",
-        explanation="",
-        remedy="",
     )
 
 
@@ -127,7 +123,7 @@ def _subject(subject: str, evaluation: pb.Evaluation, class_names: Sequence[str]
     if measured is None:
         return subject
     shows, read = (class_name(class_names, label) for label in (measured.label, measured.predicted_class))
-    return f"region {parse_region_name(subject)[1]} (shows {shows}, read as {read})"
+    return f"region {region_number(subject)} (shows {shows}, read as {read})"
 
 
 def _miss(check: pb.Check) -> float:

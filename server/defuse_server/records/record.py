@@ -30,7 +30,6 @@ class Record:
 
     resource: Resource
     revision: int
-    attempt: int
     is_final: bool
 
 
@@ -54,7 +53,6 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
     return Record(
         resource=cast("Resource", resource),
         revision=int(fields[b"revision"]),
-        attempt=int(fields[b"attempt"]),
         is_final=resource.state in kind.final_states,
     )
 

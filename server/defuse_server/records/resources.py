@@ -85,10 +85,7 @@ class Resources:
         return cast("R", await self.get(name.decode()))
 
     async def get(self, name: str) -> Resource:
-        """Return a resource with its present state and progress, in one round trip.
-
-        Raises `InvalidRequest`, `NotFound`.
-        """
+        """Return a resource as it is now, in one round trip. Raises `InvalidRequest`, `NotFound`."""
         return (await self.record(name)).resource
 
     async def fetch(self, kind: type[R], name: str) -> R:
@@ -99,7 +96,7 @@ class Resources:
         return resource
 
     async def record(self, name: str) -> Record:
-        """Return a resource with its revision and attempt. Raises `InvalidRequest`, `NotFound`."""
+        """Return a resource with its revision. Raises `InvalidRequest`, `NotFound`."""
         kind_of(name)
         records = await self._records([name])
         if not records:

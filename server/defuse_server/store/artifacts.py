@@ -81,8 +81,8 @@ class ArtifactStore:
         return self._stat(sha256)
 
     @_on_thread
-    def read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
-        """Return at most `size_bytes` bytes from `offset` on, none at the end. Raises `NotFound`."""
+    def read(self, sha256: str, offset: int = 0, size_bytes: int = -1) -> bytes:
+        """Return `size_bytes` bytes (-1: all) from `offset` on, fewer at the end. Raises `NotFound`."""
         return self._read(sha256, offset, size_bytes)
 
     @_on_thread
@@ -122,10 +122,7 @@ class ArtifactStore:
 
     @_on_thread
     def compose(self, paths: list[str], sha256: str) -> StoredArtifact:
-        """Store the concatenation of parts under its digest. The parts stay.
-
-        Raises `DigestMismatch` if the digest is not `sha256`.
-        """
+        """Store the concatenation of parts, which stay. Raises `DigestMismatch` for another digest."""
         # Hashed even if the artifact exists: an uploader must have the bytes of the digest it announces.
         if self._fs.exists(self._artifact_path(sha256)):
             came = _digest(self._concatenated(paths))

@@ -6,19 +6,10 @@ from pathlib import Path
 from defuse.v1.artifact_service_pb2 import Artifact, Upload, UploadHeader
 from redis.asyncio import Redis
 
-from defuse_server import redis_keys
-from defuse_server.errors import (
-    BackendUnavailable,
-    DigestMismatch,
-    InvalidRequest,
-    NotFound,
-    OffsetMismatch,
-    SizeMismatch,
-    TooLarge,
-)
+from defuse_server import errors, redis_keys
 from defuse_server.host.redis_client import Script
-from defuse_server.names import is_sha256, is_uuid4, upload_id
-from defuse_server.store.artifacts import ArtifactStore, StoredArtifact
+from defuse_server.names import artifact_name, is_sha256, is_uuid4, upload_id
+from defuse_server.store.artifacts import ArtifactStore
 
 PART_BYTES = 4 * 1024 * 1024
 """Size of a part: the API collects messages up to this size before it appends them."""
@@ -47,9 +38,9 @@ class Uploads:
         Raises `InvalidRequest`, `TooLarge`, `OffsetMismatch` if `header.offset` is not the committed size.
         """
         self._check(header)
-        arguments: list[str | bytes | int] = [header.sha256, header.size_bytes, self._ttl_s]
+        arguments = [header.sha256, header.size_bytes, self._ttl_s]
         if not await self._begin([redis_keys.upload(header.upload)], arguments):
-            raise InvalidRequest(
+            raise errors.InvalidRequest(
                 [("header.upload", "was opened for other bytes (sha256 or size_bytes): use a new UUID")]
             )
         upload = await self.get(header.upload)
@@ -76,7 +67,7 @@ class Uploads:
         if outcome != b"committed":
             await self._store.remove(path)
         if outcome == b"missing":
-            raise NotFound(name)
+            raise errors.NotFound(name)
         if outcome == b"offset":
             raise _offset_mismatch(name, offset, int(committed))
         upload = await self.get(name)
@@ -99,15 +90,12 @@ class Uploads:
         if not upload.artifact:
             try:
                 await self._compose(upload, parts)
-            except BackendUnavailable:
+            except errors.BackendUnavailable:
                 # If parts vanish while they are read, another call of `finish` composed them.
                 if not (await self.get(name)).artifact:
                     raise
-        return Artifact(
-            name=StoredArtifact(upload.sha256, upload.size_bytes).name,
-            sha256=upload.sha256,
-            size_bytes=upload.size_bytes,
-        )
+        name = artifact_name(upload.sha256)
+        return Artifact(name=name, sha256=upload.sha256, size_bytes=upload.size_bytes)
 
     async def sweep(self) -> int:
         """Remove the parts of forgotten uploads, and return the number of those uploads."""
@@ -128,7 +116,7 @@ class Uploads:
             pipe.lrange(redis_keys.upload_parts(name), 0, -1)
             fields, expire_ms, parts = await pipe.execute()
         if not fields:
-            raise NotFound(name)
+            raise errors.NotFound(name)
         upload = Upload(
             name=name,
             sha256=fields[b"sha256"].decode(),
@@ -145,7 +133,7 @@ class Uploads:
         folder = _folder(upload.name)
         try:
             stored = await self._store.compose([f"{folder}/{part}" for part in parts], upload.sha256)
-        except DigestMismatch:
+        except errors.DigestMismatch:
             await self._redis.delete(redis_keys.upload(upload.name), redis_keys.upload_parts(upload.name))
             await self._store.remove(folder)
             raise
@@ -167,9 +155,9 @@ class Uploads:
         if header.offset < 0:
             fields.append(("header.offset", f"expected at least 0, got {header.offset}"))
         if fields:
-            raise InvalidRequest(fields)
+            raise errors.InvalidRequest(fields)
         if header.size_bytes > self._max_bytes:
-            raise TooLarge(
+            raise errors.TooLarge(
                 f"expected an upload of at most {self._max_bytes} bytes, got {header.size_bytes}",
                 figures={"max_bytes": str(self._max_bytes), "size_bytes": str(header.size_bytes)},
             )
@@ -179,15 +167,15 @@ def _folder(name: str) -> str:
     return f"uploads/{upload_id(name)}"
 
 
-def _offset_mismatch(name: str, offset: int, committed: int) -> OffsetMismatch:
-    return OffsetMismatch(
+def _offset_mismatch(name: str, offset: int, committed: int) -> errors.OffsetMismatch:
+    return errors.OffsetMismatch(
         f"{name} has {committed} bytes, and the data begins at {offset}: go on from {committed}",
         figures={"committed_bytes": str(committed), "offset": str(offset)},
     )
 
 
-def _size_mismatch(upload: Upload, came: int) -> SizeMismatch:
-    return SizeMismatch(
+def _size_mismatch(upload: Upload, came: int) -> errors.SizeMismatch:
+    return errors.SizeMismatch(
         f"{upload.name} was announced with {upload.size_bytes} bytes, got {came}; {upload.committed_bytes} "
         "are kept: go on from there",
         figures={"size_bytes": str(upload.size_bytes), "committed_bytes": str(upload.committed_bytes)},

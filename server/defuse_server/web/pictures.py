@@ -17,7 +17,5 @@ async def sheet_answer(store: ArtifactStore, sheet: ContactSheet) -> Response:
     """Return the PNG of a contact sheet. Raises `NotFound`."""
     if not sheet.artifact:
         raise NotFound("the contact sheet")
-    sha256 = artifact_sha256(sheet.artifact)
-    stored = await store.stat(sha256)
-    data = await store.read(sha256, 0, stored.size_bytes)
+    data = await store.read(artifact_sha256(sheet.artifact))
     return Response(data, media_type="image/png", headers={"Cache-Control": _CACHE})

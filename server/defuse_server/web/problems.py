@@ -1,7 +1,7 @@
 """Turns errors into answers: JSON for scripts, a page for people."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import ClassVar, Final
 
 import grpc
 from defuse.v1.error_reason_pb2 import ErrorReason
@@ -33,29 +33,23 @@ _TITLES: Final = {
 class PageProblem(Exception):
     """A refused request of a browser."""
 
-    status = 400
-    reason = "INVALID_FIELD"
+    status: ClassVar[int]
+    reason: ClassVar[str]
+
+    def __init_subclass__(cls, *, status: int, reason: str) -> None:
+        cls.status, cls.reason = status, reason
 
 
-class SignedOut(PageProblem):
+class SignedOut(PageProblem, status=401, reason="UNAUTHENTICATED"):
     """There is no session, or nobody is signed in."""
 
-    status = 401
-    reason = "UNAUTHENTICATED"
 
-
-class Forbidden(PageProblem):
+class Forbidden(PageProblem, status=403, reason="CROSS_SITE"):
     """The request comes from another site or another session."""
 
-    status = 403
-    reason = "CROSS_SITE"
 
-
-class TooLong(PageProblem):
+class TooLong(PageProblem, status=413, reason="TOO_LARGE"):
     """The body is too long."""
-
-    status = 413
-    reason = "TOO_LARGE"
 
 
 def answer_problem(request: Request, error: Exception) -> Response:

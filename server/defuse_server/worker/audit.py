@@ -99,11 +99,9 @@ class AuditWork(WarnedWork[pb.Audit]):
 
 async def audit_inputs(audit: pb.Audit, backend: Backend) -> JobInputs:
     """Return the classifier, the VAE and the dataset of an audit. Raises `NotFound`."""
-    inputs = JobInputs()
-    inputs.classifier("classifier", await backend.resources.fetch(Classifier, audit.classifier))
-    inputs.vae(await backend.resources.fetch(Vae, audit.vae))
-    inputs.dataset(await backend.resources.fetch(Dataset, audit.dataset))
-    return inputs
+    fetch = backend.resources.fetch
+    inputs = JobInputs().classifier("classifier", await fetch(Classifier, audit.classifier))
+    return inputs.vae(await fetch(Vae, audit.vae)).dataset(await fetch(Dataset, audit.dataset))
 
 
 async def finished_chunks(audit: str, backend: Backend) -> dict[int, str]:
@@ -127,14 +125,7 @@ def _fill_in_search(audit: pb.Audit, result: Mapping[str, Any]) -> None:
     audit.stop_reason = cast("pb.StopReason", stopped)
     audit.ClearField("calibration")
     if figures := result["calibration"]:
-        audit.calibration.CopyFrom(
-            pb.CalibrationFigures(
-                items=figures["items"],
-                bug_share=figures["bug_share"],
-                expected_calibration_error=figures["expected_calibration_error"],
-                brier_score=figures["brier_score"],
-            )
-        )
+        audit.calibration.CopyFrom(pb.CalibrationFigures(**figures))
 
 
 def _preflight_figures(figures: Mapping[str, Any]) -> pb.PreflightFigures:

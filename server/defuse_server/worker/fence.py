@@ -113,26 +113,23 @@ class Attempt:
         self.number = number
         self._states = states
         self._scripts = scripts
-        self._keys = [redis_keys.resource(name)]
 
     async def heartbeat(self) -> None:
         """Send a heartbeat. Raises `CancelRequested` if the job was cancelled."""
-        state = await self._scripts["heartbeat"](self._keys, [self.number, self._states.unfinished])
-        self._unless_fenced(state)
-        if state == self._states.cancelling:
+        if await self._run("heartbeat") == self._states.cancelling:
             raise CancelRequested(self.name)
 
     async def progress(self, progress: models.Progress) -> None:
         """Publish the progress of the job."""
-        await self._write("progress", progress.SerializeToString())
+        await self._run("write", "progress", progress.SerializeToString())
 
     async def update(self, message: Message) -> None:
         """Publish the result so far."""
-        await self._write("body", message.SerializeToString())
+        await self._run("write", "body", message.SerializeToString())
 
     async def remember(self, field: str, value: str) -> None:
         """Keep a value of the job that clients don't see."""
-        await self._write(field, value.encode())
+        await self._run("write", field, value)
 
     async def succeed(self, message: Message) -> None:
         """End the job with its result. Raises `CancelRequested` if a cancel came first."""
@@ -148,31 +145,23 @@ class Attempt:
 
     async def release(self) -> None:
         """Give the job back, so that the next claim counts no death."""
-        arguments: list[str | bytes | int] = [self.name, self.number, self._states.unfinished]
-        self._unless_fenced(await self._scripts["release"](self._keys, arguments))
-
-    async def _write(self, field: str, value: bytes) -> None:
-        arguments: list[str | bytes | int] = [self.name, self.number, self._states.unfinished, field, value]
-        self._unless_fenced(await self._scripts["write"](self._keys, arguments))
+        await self._run("release")
 
     async def _finish(self, state: int, message: Message, failure: models.Failure | None = None) -> None:
-        states = self._states
-        answer = await self._scripts["finish"](
-            [*self._keys, redis_keys.RUNNING],
-            [
-                *(self.name, self.number, states.unfinished),
-                *(state, states.cancelling, states.cancelled),
-                message.SerializeToString(),
-                failure.SerializeToString() if failure else b"",
-            ],
-        )
-        self._unless_fenced(answer)
-        if answer == 0:
+        final = (state, self._states.cancelling, self._states.cancelled)
+        why = failure.SerializeToString() if failure else b""
+        if await self._run("finish", *final, message.SerializeToString(), why) == 0:
             raise CancelRequested(self.name)
 
-    def _unless_fenced(self, answer: int) -> None:
+    async def _run(self, script: str, *arguments: str | bytes | int) -> int:
+        """Run a script on the record. All of them answer -1 to a worker that no longer has the job."""
+        answer = await self._scripts[script](
+            [redis_keys.resource(self.name), redis_keys.RUNNING],
+            [self.name, self.number, self._states.unfinished, *arguments],
+        )
         if answer == -1:
             raise Fenced(self.name, self.number)
+        return answer
 
 
 def _script(redis: Redis, name: str) -> Script:

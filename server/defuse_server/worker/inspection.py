@@ -20,15 +20,15 @@ class ClassifierInspection(Work[Classifier]):
 
     async def plan(self) -> JobPlan:
         """Plan with the classifier alone."""
-        inputs = JobInputs()
-        inputs.classifier("classifier", self.message)
-        return JobPlan("inspect_classifier", inputs, device=_DEVICE)
+        return JobPlan(
+            "inspect_classifier", JobInputs().classifier("classifier", self.message), device=_DEVICE
+        )
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the fields that are set when READY."""
         message = self.message
-        message.input.CopyFrom(_tensor_spec(result["input"]))
-        message.output.CopyFrom(_tensor_spec(result["output"]))
+        message.input.CopyFrom(TensorSpec(**result["input"]))
+        message.output.CopyFrom(TensorSpec(**result["output"]))
         message.class_count = result["class_count"]
         if result["image_shape"] is not None:
             message.image_shape.CopyFrom(image_shape(result["image_shape"]))
@@ -42,9 +42,7 @@ class VaeInspection(Work[Vae]):
 
     async def plan(self) -> JobPlan:
         """Plan with the VAE alone."""
-        inputs = JobInputs()
-        inputs.vae(self.message)
-        return JobPlan("inspect_vae", inputs, device=_DEVICE)
+        return JobPlan("inspect_vae", JobInputs().vae(self.message), device=_DEVICE)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the fields that are set when READY."""
@@ -59,9 +57,7 @@ class DatasetInspection(Work[Dataset]):
 
     async def plan(self) -> JobPlan:
         """Plan with the dataset alone."""
-        inputs = JobInputs()
-        inputs.dataset(self.message)
-        return JobPlan("inspect_dataset", inputs, device=_DEVICE)
+        return JobPlan("inspect_dataset", JobInputs().dataset(self.message), device=_DEVICE)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the fields that are set when READY. Classes without names get numbers."""
@@ -70,25 +66,14 @@ class DatasetInspection(Work[Dataset]):
         if not message.class_names:
             message.class_names[:] = [str(label) for label in range(result["class_count"])]
         del message.splits[:]
-        for split, found in result["splits"].items():
-            message.splits.append(
-                DatasetSplit(split=split, size=found["size"], class_counts=found["class_counts"])
-            )
+        message.splits.extend(DatasetSplit(split=split, **found) for split, found in result["splits"].items())
         message.value_min = result["value_min"]
         message.value_max = result["value_max"]
 
 
 def _vae_tensors(found: Mapping[str, str]) -> VaeTensors:
     kinds = {name: kind for kind, name in SPREAD_KINDS.items()}
-    return VaeTensors(
-        mu=found["mu"],
-        spread=found["spread"],
-        # If the image's shape is open, the audit finds the kind by its first images.
-        spread_kind=kinds.get(found["spread_kind"], VaeSpread.VAE_SPREAD_UNSPECIFIED),
-        code=found["code"],
-        image=found["image"],
-    )
-
-
-def _tensor_spec(spec: Mapping[str, Any]) -> TensorSpec:
-    return TensorSpec(name=spec["name"], dtype=spec["dtype"], shape=spec["shape"])
+    # If the image's shape is open, the audit finds the kind by its first images.
+    kind = kinds.get(found["spread_kind"], VaeSpread.VAE_SPREAD_UNSPECIFIED)
+    names = {name: found[name] for name in ("mu", "spread", "code", "image")}
+    return VaeTensors(spread_kind=kind, **names)

@@ -73,12 +73,11 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
         """Take the regions that wait, and publish that those that were split too often stay whole."""
         name, attempt = self.message.name, self.attempt.number
         numbers = await self.backend.region_splits.take(name, attempt)
-        levels = {number: await self._level(audit.name, number) for number in numbers}
         reason = f"it comes from {REGION_SPLITS_MAX} splits in a row, and is not split again"
         last = {
             number: RegionSplitOutcome(reason=reason)
             for number in numbers
-            if levels[number] >= REGION_SPLITS_MAX
+            if await self._level(audit.name, number) >= REGION_SPLITS_MAX
         }
         if last:
             await self.backend.region_splits.publish(name, attempt, last)

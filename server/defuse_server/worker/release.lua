@@ -1,6 +1,6 @@
 -- Gives a job back, so that its next claim counts no death.
 --
--- KEYS: the resource (hash)
+-- KEYS: the resource (hash), RUNNING
 -- ARGV: name, attempt, unfinished states
 -- Returns 1, or -1 if the worker no longer has the job.
 

@@ -6,13 +6,14 @@ import shutil
 import tempfile
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from defuse.v1.models_pb2 import Failure, Progress
 
 from defuse_server.backend import Backend
-from defuse_server.errors import BackendUnavailable, DefuseError, Fenced, NotFound
+from defuse_server.errors import BackendUnavailable, Fenced, NotFound
+from defuse_server.evidence.signing_key import Signer
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
@@ -29,9 +30,6 @@ from defuse_server.worker.patience import patiently
 from defuse_server.worker.region_split import RegionSplitWork
 from defuse_server.worker.vae_training import VaeTrainingWork
 from defuse_server.worker.work import JobRefused, Work
-
-if TYPE_CHECKING:
-    from defuse_server.evidence.signing_key import Signer
 
 HEARTBEAT_S = 0.5
 """Interval of a worker's heartbeats, which also tell it whether its job was cancelled."""
@@ -114,10 +112,8 @@ class Supervisor:
             return refusal.failure
         except (*UNREACHABLE, BackendUnavailable, Fenced, CancelRequested, _Stopping):
             raise
-        except DefuseError as error:
-            return failures.of_error(error)
         except Exception as error:
-            return failures.unexpected(error)
+            return failures.of_error(error)
         return None
 
     async def _watched(self, attempt: Attempt, computation: Coroutine[Any, Any, None]) -> None:
@@ -204,14 +200,7 @@ async def _take(event: engine_events.EngineEvent, work: Work[Any], folder: Path)
 
 
 def _progress(event: engine_events.StageProgress) -> Progress:
-    progress = Progress(
-        stage=event.stage,
-        done=event.done,
-        total=event.total,
-        unit=event.unit,
-        rate_per_s=event.rate_per_s,
-        device=event.device,
-    )
+    progress = Progress(**vars(event))
     if event.rate_per_s > 0 and event.total > 0:
         remaining_s = max(0, event.total - event.done) / event.rate_per_s
         progress.estimated_remaining.FromMilliseconds(int(remaining_s * 1000))

@@ -22,6 +22,9 @@ MESSAGE_RECORDS = 500
 SHEETS: Final = ("sheet", "nearest_sheet")
 """The contact sheets of a region or a gold task."""
 
+_COLUMNS: Final = [field.name for field in pb.Misclassification.DESCRIPTOR.fields if field.name != "code"]
+"""Arrays of a chunk file with one number for each misclassification. They have the names of its fields."""
+
 Artifacts = Callable[[str], str]
 """Returns the name of the artifact for a file of the job folder."""
 
@@ -37,25 +40,14 @@ def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
 def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificationsResponse]:
     with np.load(chunk_file, allow_pickle=False) as arrays:
         codes = arrays["codes"]
+        columns = {name: arrays[name].tolist() for name in _COLUMNS}
         # NaN if no neighbourhood was asked; the message has 0 then.
-        agreement = np.nan_to_num(arrays["agreement"], nan=0.0).tolist()
-        seed_index, seed_label = arrays["seed_index"].tolist(), arrays["seed_label"].tolist()
-        predicted, confidence = arrays["predicted_class"].tolist(), arrays["confidence"].tolist()
-        delta_norm = arrays["delta_norm"].tolist()
-        bug_probability, method = arrays["bug_probability"].tolist(), arrays["method"].tolist()
+        columns["agreement"] = np.nan_to_num(arrays["agreement"], nan=0.0).tolist()
     for number, start in enumerate(range(0, len(codes), MESSAGE_RECORDS)):
         yield pb.StreamMisclassificationsResponse(
             misclassifications=(
                 pb.Misclassification(
-                    seed_index=seed_index[row],
-                    seed_label=seed_label[row],
-                    predicted_class=predicted[row],
-                    confidence=confidence[row],
-                    delta_norm=delta_norm[row],
-                    agreement=agreement[row],
-                    code=codes[row].tolist(),
-                    bug_probability=bug_probability[row],
-                    method=method[row],
+                    code=codes[row].tolist(), **{name: values[row] for name, values in columns.items()}
                 )
                 for row in range(start, min(start + MESSAGE_RECORDS, len(codes)))
             ),
@@ -96,12 +88,7 @@ def region_message(
         tau=region["tau"],
         sheet=contact_sheet_message(region["sheet"], artifact),
         nearest_sheet=contact_sheet_message(region["nearest_sheet"], artifact),
-        nearest=[
-            pb.NearestItem(
-                split=item["split"], index=item["index"], label=item["label"], distance=item["distance"]
-            )
-            for item in region["nearest"]
-        ],
+        nearest=[pb.NearestItem(**item) for item in region["nearest"]],
         regions_artifact=regions_artifact,
         bug_probability=region["bug_probability"],
         harm=Interval(**region["harm"]),
@@ -111,11 +98,5 @@ def region_message(
 
 def contact_sheet_message(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
     """Return a sheet of `result.json` as a message. `artifact` names the artifact of a file."""
-    return ContactSheet(
-        artifact=artifact(sheet["file"]),
-        columns=sheet["columns"],
-        rows=sheet["rows"],
-        tile_width=sheet["tile_width"],
-        tile_height=sheet["tile_height"],
-        count=sheet["count"],
-    )
+    layout = {name: value for name, value in sheet.items() if name != "file"}
+    return ContactSheet(artifact=artifact(sheet["file"]), **layout)

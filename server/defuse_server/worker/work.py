@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
@@ -13,12 +13,10 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
 
 from defuse_server.backend import Backend
+from defuse_server.evidence.signing_key import Signer
 from defuse_server.worker.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.worker.fence import Attempt
 from defuse_server.worker.job_folder import JobPlan
-
-if TYPE_CHECKING:
-    from defuse_server.evidence.signing_key import Signer
 
 M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
@@ -93,10 +91,7 @@ class WarnedWork(Work[Warned]):
     def set_warnings(self, result: Mapping[str, Any]) -> None:
         """Show the warnings of a result.json in place of the earlier ones."""
         del self.message.warnings[:]
-        self.message.warnings.extend(
-            models_pb2.Warning(reason=entry["reason"], message=entry["message"])
-            for entry in result["warnings"]
-        )
+        self.message.warnings.extend(models_pb2.Warning(**entry) for entry in result["warnings"])
 
 
 def image_shape(shape: list[int]) -> ImageShape:

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import structlog
 from docket import Worker
@@ -15,6 +14,7 @@ from defuse_server.backend import Backend, open_backend
 from defuse_server.evaluations.wait_for_audit import keep_settling
 from defuse_server.evaluations.worker_identity import publish_worker_identity
 from defuse_server.evidence import signing_key
+from defuse_server.evidence.signing_key import Signer
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
@@ -24,9 +24,6 @@ from defuse_server.labels.estimate_consensus import keep_estimating
 from defuse_server.worker.fence import Fence
 from defuse_server.worker.supervisor import Supervisor
 from defuse_server.worker.work_folders import worker_folder
-
-if TYPE_CHECKING:
-    from defuse_server.evidence.signing_key import Signer
 
 _log = structlog.get_logger(__name__)
 

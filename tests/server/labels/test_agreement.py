@@ -2,11 +2,13 @@
 
 import asyncio
 import itertools
+import json
 from typing import Any
 
 import pytest
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelingReport, LabelVerdict
+from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.findings.regions import Regions
 from defuse_server.labels.agreement import krippendorff_alpha
@@ -127,17 +129,13 @@ async def test_reports_of_nothing(labeling: Labeling, publish_audit: Any) -> Non
         await labeling.report("audits/00000000000000000a")
 
 
-async def test_history_has_the_last_answers_first_without_those_taken_back(
-    labels: LabelQueue, labeling: Labeling, publish_audit: Any
+async def test_history_has_the_numbers_of_the_answers_without_those_taken_back(
+    labels: LabelQueue, labeling: Labeling, publish_audit: Any, redis: Any
 ) -> None:
     audit = await publish_audit(4, wanted=2)
     await answer_in_turn(labels, audit, "ann", a(0), a(1), M)
     await answer_in_turn(labels, audit, "ben", a(2))
-    assert [(one.region, one.answer) for one in await labeling.history(audit, "ann", 2)] == [
-        (region_name(audit, 2), M),
-        (region_name(audit, 1), a(1)),
-    ]
+    assert json.loads(await redis.hget(redis_keys.label_history(audit), "ann")) == ["0", "1", "2"]
     await labels.undo(region_name(audit, 2), "ann")
-    assert [one.answer for one in await labeling.history(audit, "ann")] == [a(1), a(0)]
-    assert await labeling.history(audit, "nobody") == []
+    assert json.loads(await redis.hget(redis_keys.label_history(audit), "ann")) == ["0", "1"]
     assert (await labeling.labels(audit))[2].state == RegionState.REGION_STATE_UNLABELED

@@ -161,22 +161,6 @@ async def test_a_skipped_task_goes_to_others_alone_and_the_same_skip_again_is_th
         await labels.skip(region_name(audit, 7), "token", "")
 
 
-async def test_a_task_is_found_again_by_its_token_as_long_as_its_lease_lasts(
-    labels: LabelQueue, publish_audit: Any
-) -> None:
-    audit = await publish_audit(1, wanted=2)
-    task = await lease_one(labels, audit, "ann")
-    assert await labels.held(task.region, task.lease_token) == task
-    await labels.submit(task.region, task.lease_token, a(0), "")
-    for region, token, error in (
-        (task.region, task.lease_token, LeaseLost),
-        (task.region, "foreign", LeaseLost),
-        (region_name(audit, 7), "token", NotFound),
-    ):
-        with pytest.raises(error):
-            await labels.held(region, token)
-
-
 async def test_what_is_shown_of_a_task_is_its_sheets_alone(labeling: Labeling, publish_audit: Any) -> None:
     audit = await publish_audit(1, predicted_class=1)
     shown = await labeling.sheets(region_name(audit, 0))
@@ -189,7 +173,7 @@ async def test_what_is_shown_of_a_task_is_its_sheets_alone(labeling: Labeling, p
 
 
 async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(
-    labels: LabelQueue, labeling: Labeling, resources: Resources, publish_audit: Any
+    labels: LabelQueue, resources: Resources, publish_audit: Any, redis: Any
 ) -> None:
     audit = await publish_audit(2)
     mixed = region_name(audit, 0)
@@ -198,11 +182,11 @@ async def test_mixed_regions_wait_to_be_split_and_every_decision_is_told(
         told.clear()
         assert await answer(labels, audit, "ann", M) == MIXED
         await asyncio.wait_for(told.wait(), 20)
-        assert await labeling.mixed() == {mixed}
+        assert await redis.smembers(redis_keys.LABEL_MIXED) == {mixed.encode()}
         told.clear()
         await labels.undo(mixed, "ann")
         await asyncio.wait_for(told.wait(), 20)
-    assert await labeling.mixed() == set()
+    assert await redis.smembers(redis_keys.LABEL_MIXED) == set()
     await resources.aclose()
 
 

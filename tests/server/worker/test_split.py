@@ -294,7 +294,7 @@ async def test_regions_of_an_audit_without_success_stay_whole_and_say_so(unsucce
     region = await backend.regions.get(region_name(unsuccessful, 0))
     assert region.state == REGION_STATE_MIXED
     assert "only regions of an audit that succeeded are split" in region.unsplit_reason
-    assert await backend.labeling.mixed() == set()
+    assert await backend.redis.smembers(redis_keys.LABEL_MIXED) == set()
     assert int(await redis.hget(redis_keys.resource(unsuccessful), "revision")) == revision + 1
     assert not await redis.exists(redis_keys.resource(region_split_name(unsuccessful)))
 
@@ -315,9 +315,9 @@ async def test_what_becomes_mixed_after_an_audits_failure_says_so_too(unsuccessf
     await backend.region_splits.begin()
     name = region_name(unsuccessful, 1)
     await answer(backend, Audit(name=unsuccessful), {1: MIXED}, "another")
-    assert await backend.labeling.mixed() == {name}
+    assert await backend.redis.smembers(redis_keys.LABEL_MIXED) == {name.encode()}
     assert await backend.region_splits.begin() == []
-    assert await backend.labeling.mixed() == set()
+    assert await backend.redis.smembers(redis_keys.LABEL_MIXED) == set()
     assert "only regions of an audit that succeeded" in (await backend.regions.get(name)).unsplit_reason
 
 

@@ -6,7 +6,7 @@ from defuse.v1.audit_service_pb2 import Region
 from defuse.v1.promotion_service_pb2 import RegionAccuracy
 
 from defuse_server.evidence.materials import Materials
-from defuse_server.names import parse_region_name
+from defuse_server.names import region_number
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.region_card import Badge, Card
 
@@ -24,7 +24,7 @@ def cards(materials: Materials) -> tuple[list[Card], list[Card]]:
 def _card(materials: Materials, region: Region, measured: RegionAccuracy | None) -> Card:
     names = materials.dataset.class_names
     return Card(
-        number=parse_region_name(region.name)[1],
+        number=region_number(region.name),
         region=region,
         badge=_badge(measured),
         label=class_name(names, measured.label) if measured else "",

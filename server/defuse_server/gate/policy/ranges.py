@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from types import MappingProxyType
 from typing import Any, Final
 
 from defuse.settings import field_of, is_whole, setting_of
@@ -62,30 +61,28 @@ def _count(low: int, high: int, *, off: bool = False) -> Range:
 
 CONFIDENCE: Final = Range(0.8, 0.9999)
 
-CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Range]]]] = MappingProxyType(
-    {
-        "clean_accuracy": (bounds.LeastAccuracy, {"min": _ACCURACY}),
-        "clean_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
-        "class_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
-        "region_accuracy": (bounds.RegionAccuracy, {"min": _ACCURACY, "samples": _count(1, 100_000)}),
-        "second_search": (
-            bounds.SecondSearch,
-            {
-                "max_ratio": Range(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
-                "max_rate": Range(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
-            },
-        ),
-        "unlabeled_regions": (
-            bounds.UnlabeledRegions,
-            {
-                "max_count": _count(0, 1_000_000_000, off=True),
-                "max_harm_share": Range(0, 1, below=True, may_be_off=True),
-            },
-        ),
-        "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Range(0, 1, above=True)}),
-        "audit_age": (bounds.AuditAge, {"max_days": Range(0, 36_500, above=True)}),
-    }
-)
+CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Range]]]] = {
+    "clean_accuracy": (bounds.LeastAccuracy, {"min": _ACCURACY}),
+    "clean_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
+    "class_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
+    "region_accuracy": (bounds.RegionAccuracy, {"min": _ACCURACY, "samples": _count(1, 100_000)}),
+    "second_search": (
+        bounds.SecondSearch,
+        {
+            "max_ratio": Range(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
+            "max_rate": Range(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
+        },
+    ),
+    "unlabeled_regions": (
+        bounds.UnlabeledRegions,
+        {
+            "max_count": _count(0, 1_000_000_000, off=True),
+            "max_harm_share": Range(0, 1, below=True, may_be_off=True),
+        },
+    ),
+    "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Range(0, 1, above=True)}),
+    "audit_age": (bounds.AuditAge, {"max_days": Range(0, 36_500, above=True)}),
+}
 """The class of each check's bounds, and its keys."""
 
 
@@ -103,6 +100,6 @@ def _of_an_audit(name: str) -> Range:
     )
 
 
-AUDIT: Final[Mapping[str, Range]] = MappingProxyType(
-    {field.name: _of_an_audit(field.name) for field in fields(bounds.AuditBudget)}
-)
+AUDIT: Final[Mapping[str, Range]] = {
+    field.name: _of_an_audit(field.name) for field in fields(bounds.AuditBudget)
+}

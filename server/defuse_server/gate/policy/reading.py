@@ -127,14 +127,10 @@ def _check(node: Any, name: str, faults: Faults, places: Places) -> Any:
         faults.add(node.start_mark, f"{name}: expected off or {shape}, got {_shown(node)}")
         return None
     values = _numbers(node, ("checks", name), known, faults, places)
-    if "min" in known and "min" not in values and not _has_default(bounds, "min"):
+    if "min" in known and "min" not in values and not hasattr(bounds, "min"):
         faults.add(node.start_mark, f"{name}: expected min, got none")
         return None
     return bounds(**values)
-
-
-def _has_default(bounds: type[Any], field: str) -> bool:
-    return hasattr(bounds, field)
 
 
 def _numbers(

@@ -7,6 +7,7 @@ from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
 from defuse.v1.models_pb2 import JobState
 from defuse.v1.promotion_service_pb2 import Evaluation
 
+from defuse_server.names import region_number
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.region_card import Badge, Card
 
@@ -49,7 +50,7 @@ def cards(regions: Sequence[Region], class_names: Sequence[str], evaluation: Eva
     measured = {entry.region: entry for entry in evaluation.regions} if evaluation else {}
     return [
         Card(
-            number=int(region.name.rpartition("/")[2]),
+            number=region_number(region.name),
             region=region,
             badge=_badge(region),
             label=class_name(class_names, region.label) if region.HasField("label") else "",

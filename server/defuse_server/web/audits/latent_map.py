@@ -12,7 +12,6 @@ from operator import mul
 from typing import Final
 
 from defuse.v1.audit_service_pb2 import Region
-from defuse.v1.models_pb2 import Interval
 
 REGIONS_SHOWN: Final = 200
 """Most regions on the map, those with the most misread inputs."""
@@ -40,14 +39,11 @@ class Projection:
 class Dot:
     """A region on the map, in pixels. `colour` is the place of its confusion in the legend."""
 
-    number: int
+    region: Region
     x: float
     y: float
     radius: float
     colour: int
-    seed_label: int
-    predicted_class: int
-    harm: Interval
     named: bool
     """True if its number fits on it and no other dot covers the number."""
 
@@ -88,14 +84,11 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
         later = [(places[other], radii[other]) for other in order[rank + 1 :]]
         dots.append(
             Dot(
-                number=int(region.name.rpartition("/")[2]),
+                region=region,
                 x=x,
                 y=y,
                 radius=radii[place],
                 colour=colours.get((region.seed_label, region.predicted_class), COLOURS),
-                seed_label=region.seed_label,
-                predicted_class=region.predicted_class,
-                harm=region.harm,
                 named=radii[place] >= _NAMED_FROM and not _is_covered((x, y), later),
             )
         )
@@ -124,7 +117,7 @@ def project(means: Sequence[Vector]) -> Projection:
 def _leading_scores(rows: list[Vector], columns: list[Vector]) -> Vector:
     """Return the rows' coordinates along the direction in which they vary most."""
     short = rows if len(rows) <= len(columns) else columns
-    vector, value = _leading(_products(short))
+    vector, value = _leading([[_dot(one, other) for other in short] for one in short])
     if short is rows:
         # An eigenvector of X X' gives the scores up to their length.
         score = [math.sqrt(max(value, 0.0)) * entry for entry in vector]
@@ -149,10 +142,6 @@ def _leading(matrix: list[Vector]) -> tuple[Vector, float]:
             break
         value = length
     return vector, length
-
-
-def _products(vectors: list[Vector]) -> list[Vector]:
-    return [[_dot(one, other) for other in vectors] for one in vectors]
 
 
 def _dot(one: Sequence[float], other: Sequence[float]) -> float:

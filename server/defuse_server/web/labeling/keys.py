@@ -1,21 +1,18 @@
 """The keys of the label page. No key does two things."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
-COMMANDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "m": "mixed",
-        "i": "invalid",
-        "c": "cannot_tell",
-        "s": "skip",
-        "u": "undo",
-        "n": "note",
-        "e": "examples",
-        "h": "help",
-    }
-)
+COMMANDS: Final[Mapping[str, str]] = {
+    "m": "mixed",
+    "i": "invalid",
+    "c": "cannot_tell",
+    "s": "skip",
+    "u": "undo",
+    "n": "note",
+    "e": "examples",
+    "h": "help",
+}
 """Key -> its command. Classes have other keys."""
 
 CLASS_KEYS: Final = "0123456789" + "".join(c for c in "abcdefghijklmnopqrstuvwxyz" if c not in COMMANDS)

@@ -1,7 +1,6 @@
 """The pages of annotators: the choice of a set, and the page that labels it."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -14,6 +13,7 @@ from starlette.responses import Response
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, NotFound
 from defuse_server.labels.region_label import OPEN_STATES
+from defuse_server.labels.task_contents import class_names_of
 from defuse_server.names import audit_id
 from defuse_server.validation import NOTE_CHARACTERS
 from defuse_server.web.labeling.keys import SEARCH_KEY, class_keys
@@ -59,7 +59,8 @@ class LabelPages:
         if session is None or not session.annotator:
             return sign_in_first(request)
         audit = audit_name(request)
-        class_names = await self._class_names(audit)
+        record = await self._backend.resources.fetch(Audit, audit)
+        class_names = await class_names_of(self._backend.resources, record)
         keys = class_keys(len(class_names))
         return page(
             "label.html",
@@ -73,7 +74,7 @@ class LabelPages:
         )
 
     async def _set(self, audit: Audit) -> LabelSet:
-        dataset = cast("Dataset", await self._backend.resources.get(audit.dataset))
+        dataset = await self._backend.resources.fetch(Dataset, audit.dataset)
         labels = (await self._backend.labeling.labels(audit.name)).values()
         return LabelSet(
             id=audit_id(audit.name),
@@ -82,10 +83,6 @@ class LabelPages:
             count=len(labels),
             open_count=sum(label.state in OPEN_STATES for label in labels),
         )
-
-    async def _class_names(self, audit: str) -> Sequence[str]:
-        record = cast("Audit", await self._backend.resources.get(audit))
-        return list(cast("Dataset", await self._backend.resources.get(record.dataset)).class_names)
 
     async def _base(self, session: Session, here: str) -> dict[str, Any]:
         csrf = await self._sessions.csrf_token(session)

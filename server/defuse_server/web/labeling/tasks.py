@@ -164,7 +164,6 @@ def _answer_of(answer: Any) -> LabelAnswer:
 
 def _checked(content: dict[str, Any], field: str, most: int, least: int = 0) -> str:
     text = text_of(content, field)
-    violations = Violations()
-    validation.text(violations, field, text, most, least)
-    violations.check()
+    with Violations() as violations:
+        validation.text(violations, field, text, most, least)
     return text
