@@ -9,7 +9,7 @@ import defuse
 import pytest
 from defuse.messages import ContactSheet, JobState, Vae, VaeTraining
 
-BUDGET_S = 10
+BUDGET_S = 15
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,9 @@ def training(client: defuse.Client, models_folder: Path) -> VaeTraining:
     """A training that has ended."""
     classifier = client.push_classifier(models_folder / "classifier.onnx")
     dataset = client.push_dataset(models_folder / "dataset.npz", class_names=["left", "right"])
-    return client.train_vae(classifier, dataset, latent_sizes=[2], budget_s=BUDGET_S, display_name="mine")
+    return client.train_vae(
+        classifier, dataset, latent_sizes=[2], budget_s=BUDGET_S, device="cpu", display_name="mine"
+    )
 
 
 @pytest.fixture(scope="module")
