@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from defuse._calls.steps import Flow, StreamFlow
 
-if TYPE_CHECKING:
-    from defuse.aio import AsyncClient
-    from defuse.client import Client
-
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+class SyncRunner(Protocol):
+    """A client that performs flows in the calling thread."""
+
+    def run_flow(self, flow: Flow[T]) -> T:
+        """Return the flow's result."""
+        ...
+
+
+class AsyncRunner(Protocol):
+    """A client that performs flows in an event loop."""
+
+    def run_flow_async(self, flow: Flow[T]) -> Coroutine[Any, Any, T]:
+        """Return the flow's result."""
+        ...
 
 
 class _Method:
@@ -54,9 +66,9 @@ class FlowMethod(_Method, Generic[P, T]):
     @overload
     def __get__(self, client: None, owner: type) -> Callable[P, Flow[T]]: ...
     @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, T]: ...
+    def __get__(self, client: SyncRunner, owner: type) -> Callable[P, T]: ...
     @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
+    def __get__(self, client: AsyncRunner, owner: type) -> Callable[P, Coroutine[Any, Any, T]]: ...
     def __get__(self, client: Any, owner: type) -> Callable[P, Any]:
         """Return the method of a client; of the class, return the flow itself."""
         return self._flow if client is None else self._bound(client, "run_flow")
@@ -71,9 +83,9 @@ class StreamMethod(_Method, Generic[P, T]):
     @overload
     def __get__(self, client: None, owner: type) -> Callable[P, StreamFlow[T]]: ...
     @overload
-    def __get__(self, client: Client, owner: type) -> Callable[P, Iterator[T]]: ...
+    def __get__(self, client: SyncRunner, owner: type) -> Callable[P, Iterator[T]]: ...
     @overload
-    def __get__(self, client: AsyncClient, owner: type) -> Callable[P, AsyncIterator[T]]: ...
+    def __get__(self, client: AsyncRunner, owner: type) -> Callable[P, AsyncIterator[T]]: ...
     def __get__(self, client: Any, owner: type) -> Callable[P, Any]:
         """Return the method of a client; of the class, return the flow itself."""
         return self._flow if client is None else self._bound(client, "iterate_flow")
