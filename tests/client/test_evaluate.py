@@ -38,17 +38,17 @@ def client_names() -> tuple[object, object]:
     return defuse.messages.Vae(name="vaes/v"), "datasets/d"
 
 
-def test_one_that_was_judged_before_is_the_answer_at_once(client, server):
-    judged = Evaluation(
+def test_one_that_was_evaluated_before_is_the_answer_at_once(client, server):
+    evaluated = Evaluation(
         name="evaluations/e",
         state=JobState.JOB_STATE_SUCCEEDED,
         verdict=Verdict.VERDICT_PASS,
         labeling=LabelingFigures(region_count=3, alpha=0.9),
         evidence=Evidence(verdict="artifacts/" + "0" * 64),
     )
-    server.on(CREATE, judged)
-    server.on("PromotionService/WatchEvaluation", [WatchEvaluationResponse(evaluation=judged)])
-    assert client.evaluate("classifiers/b", "classifiers/c", "audits/a") == judged
+    server.on(CREATE, evaluated)
+    server.on("PromotionService/WatchEvaluation", [WatchEvaluationResponse(evaluation=evaluated)])
+    assert client.evaluate("classifiers/b", "classifiers/c", "audits/a") == evaluated
 
 
 def test_a_wrong_policy_names_its_lines(client, server):

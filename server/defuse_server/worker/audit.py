@@ -43,7 +43,7 @@ class AuditWork(WarnedWork[pb.Audit]):
             "audit",
             await audit_inputs(audit, self.backend),
             config={**config_json(audit.config), **_gold_sheets(audit.config)},
-            seed=audit.config.seed,
+            random_seed=audit.config.seed,
             device=audit.config.device,
             finished_chunks=await finished_chunks(audit.name, self.backend),
         )

@@ -32,7 +32,11 @@ class CorrectionWork(WarnedWork[pb.Correction]):
         config["audit"] = config_json(audit.config)
         config["audit_seed"] = audit.config.seed
         return JobPlan(
-            "correct", inputs, config=config, seed=correction.config.seed, device=correction.config.device
+            "correct",
+            inputs,
+            config=config,
+            random_seed=correction.config.seed,
+            device=correction.config.device,
         )
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:

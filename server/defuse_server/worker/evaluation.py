@@ -46,7 +46,11 @@ class EvaluationWork(WarnedWork[Evaluation]):
             "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,
         }
         return JobPlan(
-            "evaluate", inputs, config=config, seed=evaluation.config.seed, device=evaluation.config.device
+            "evaluate",
+            inputs,
+            config=config,
+            random_seed=evaluation.config.seed,
+            device=evaluation.config.device,
         )
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:

@@ -22,7 +22,7 @@ class JobPlan:
     kind: str
     inputs: JobInputs
     config: Mapping[str, Any] = field(default_factory=lambda: cast("dict[str, Any]", {}))
-    seed: int = 0
+    random_seed: int = 0
     device: str = ""
     """The server's default if empty."""
     finished_chunks: Mapping[int, str] = field(default_factory=lambda: cast("dict[int, str]", {}))
@@ -39,7 +39,7 @@ async def build_folder(folder: Path, plan: JobPlan, store: ArtifactStore, settin
     (folder / "output" / "chunks").mkdir(parents=True, exist_ok=True)
     job = {
         "kind": plan.kind,
-        "seed": plan.seed,
+        "seed": plan.random_seed,
         "device": plan.device or settings.device,
         "threads": settings.threads,
         "limits": _limits(settings),

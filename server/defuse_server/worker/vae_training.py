@@ -28,7 +28,7 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
             "train_vae",
             inputs,
             config=config_json(training.config),
-            seed=training.config.seed,
+            random_seed=training.config.seed,
             device=training.config.device,
         )
 

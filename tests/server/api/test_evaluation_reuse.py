@@ -1,4 +1,4 @@
-"""What was judged once is not judged again, as long as nothing that the verdict depends on has changed."""
+"""What was decided once is not decided again, as long as nothing that the verdict depends on has changed."""
 
 import asyncio
 import datetime
@@ -102,7 +102,7 @@ async def test_each_input_counts(evaluate, records, backend, audit):
     assert len(set(names)) == len(names)
 
 
-async def test_one_whose_audit_has_become_too_old_for_its_policy_is_judged_again(evaluate, monkeypatch):
+async def test_one_whose_audit_has_become_too_old_for_its_policy_is_evaluated_again(evaluate, monkeypatch):
     first = await evaluate()
 
     class Later(datetime.datetime):
@@ -122,7 +122,7 @@ async def test_one_whose_audit_has_become_too_old_for_its_policy_is_judged_again
     assert (await evaluate(policy=policy)).name == ageless.name
 
 
-async def test_one_that_other_code_judged_than_was_expected_is_no_answer(evaluate, records):
+async def test_one_that_other_code_evaluated_than_was_expected_is_no_answer(evaluate, records):
     first = await evaluate()
     attempt = await records.attempt(first.name)
     first.code_version, first.input_digest = "0.0.9+000000000000", "0" * 64
@@ -162,7 +162,7 @@ async def test_the_code_version_tells_sources_apart(tmp_path, monkeypatch):
     assert len({*versions, code_version.own_code_version()}) == 4
 
 
-async def test_without_an_engine_the_workers_say_what_judges(monkeypatch, redis):
+async def test_without_an_engine_the_workers_say_which_code_decides(monkeypatch, redis):
     monkeypatch.setattr(code_version, "find_spec", lambda name: None)
     code_version.own_code_version.cache_clear()
     assert await read_worker_identity(redis) == WorkerIdentity("", "")

@@ -146,7 +146,7 @@ async def test_a_page_of_evaluations_with_many_regions_fits_into_a_message(stubs
     assert (len(whole.checks), len(whole.second_search.seed_candidates_before)) == (300, 5_000)
 
 
-async def test_the_policy_that_judges_is_in_the_record_with_every_default(stubs, records):
+async def test_the_policy_that_decides_is_in_the_record_with_every_default(stubs, records):
     audit = await records.audit()
     names = (audit.classifier, audit.classifier, audit.name)
     evaluation = await stubs.promotions.CreateEvaluation(request_for(*names))
@@ -170,7 +170,7 @@ async def test_a_wrong_policy_is_refused_with_its_lines_before_anything_is_made(
     assert not (await stubs.promotions.ListEvaluations(ListEvaluationsRequest())).evaluations
 
 
-async def test_a_candidate_of_other_bytes_than_the_caller_means_is_not_judged(stubs, records, refused):
+async def test_a_candidate_of_other_bytes_than_the_caller_means_is_not_evaluated(stubs, records, refused):
     audit = await records.audit()
     candidate = await records.classifier(artifact=await records.artifact(b"retrained"))
     meant, registered = (hashlib.sha256(text).hexdigest() for text in (b"changed since", b"retrained"))

@@ -83,8 +83,8 @@ def evaluation() -> Callable[..., Evaluation]:
 
 
 @pytest.fixture
-def judged() -> Callable[..., tuple[str, dict[tuple[str, str], Check]]]:
-    """Judges by a policy's text; returns the verdict's name, and the checks by name and subject."""
+def decided() -> Callable[..., tuple[str, dict[tuple[str, str], Check]]]:
+    """Decides by a policy's text; returns the verdict's name, and the checks by name and subject."""
 
     def run(evaluation: Evaluation, policy: str = "", days: float = 1.0):
         verdict, checks = decide(evaluation, Policy.parse(policy), timedelta(days=days))

@@ -79,8 +79,8 @@ async def test_where_too_few_regions_overlap_the_majority_decides(
     audit = await publish_audit(OVERLAP_REGIONS - 1, wanted=3, limit=3, method="dawid_skene")
     for annotator, label in (("ann", 1), ("ben", 1), ("cem", 2)):
         await answer_all(labels, audit, annotator, dict.fromkeys(range(OVERLAP_REGIONS), label))
-    judged = estimates_of(await labeling.tasks(audit), range(OVERLAP_REGIONS))
-    assert {verdict.vote for verdict in judged} == {"majority"}
+    decided = estimates_of(await labeling.tasks(audit), range(OVERLAP_REGIONS))
+    assert {verdict.vote for verdict in decided} == {"majority"}
     await estimate_once(estimates, labeling)
     assert {label.label for label in (await labeling.labels(audit)).values()} == {1}
 
@@ -106,7 +106,7 @@ async def test_a_verdict_on_answers_that_have_changed_is_not_taken(
     assert (await labeling.labels(audit))[0].label == 2
 
 
-async def test_an_answer_can_be_taken_back_until_it_is_judged(
+async def test_an_answer_can_be_taken_back_until_it_is_decided(
     labels: LabelQueue, labeling: Labeling, estimates: ConsensusEstimates, publish_audit: Any
 ) -> None:
     audit = await publish_audit(1, wanted=2, limit=2, method="dawid_skene")
@@ -117,7 +117,7 @@ async def test_an_answer_can_be_taken_back_until_it_is_judged(
     assert (await labeling.labels(audit))[0].state == UNLABELED
 
 
-async def test_answers_are_judged_soon_after_they_come_and_a_deleted_audit_is_forgotten(
+async def test_answers_are_estimated_soon_after_they_come_and_a_deleted_audit_is_forgotten(
     labels: LabelQueue,
     labeling: Labeling,
     estimates: ConsensusEstimates,
@@ -125,7 +125,7 @@ async def test_answers_are_judged_soon_after_they_come_and_a_deleted_audit_is_fo
     redis: Redis,
 ) -> None:
     audit = await publish_audit(1, wanted=1, method="dawid_skene")
-    judging = asyncio.ensure_future(keep_estimating(estimates, labeling))
+    estimating = asyncio.ensure_future(keep_estimating(estimates, labeling))
     try:
         await redis.hset(redis_keys.LABEL_ESTIMATES_DUE, "audits/00000000000000000a", "1.1")
         await answer_all(labels, audit, "ann", {0: 1})
@@ -133,10 +133,10 @@ async def test_answers_are_judged_soon_after_they_come_and_a_deleted_audit_is_fo
             while (await labeling.labels(audit))[0].state != LABELED or await estimates.pending():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:
-        await cancel_and_wait(judging)
+        await cancel_and_wait(estimating)
 
 
-async def test_an_audit_that_can_not_be_judged_keeps_no_other_waiting(
+async def test_an_audit_that_can_not_be_estimated_keeps_no_other_waiting(
     labels: LabelQueue,
     labeling: Labeling,
     estimates: ConsensusEstimates,

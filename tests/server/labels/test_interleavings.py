@@ -302,7 +302,7 @@ async def test_many_annotators_at_once_fill_every_place_exactly_once(
     assert Counter(accepted) == Counter((who, number) for number, votes in held.items() for who in votes)
 
 
-async def test_answers_that_come_while_others_are_judged_are_judged_next(
+async def test_answers_that_come_while_others_are_estimated_are_estimated_next(
     labels: LabelQueue,
     labeling: Labeling,
     estimates: ConsensusEstimates,
@@ -312,7 +312,7 @@ async def test_answers_that_come_while_others_are_judged_are_judged_next(
     regions, wanted, limit = 20, 2, 4
     audit = await publish_audit(regions, wanted=wanted, limit=limit, method="dawid_skene")
     accepted: list[tuple[str, int]] = []
-    judging = [
+    estimating = [
         asyncio.ensure_future(keep_estimating(estimates, labeling, interval_s=0.001)) for _ in range(2)
     ]
 
@@ -327,7 +327,7 @@ async def test_answers_that_come_while_others_are_judged_are_judged_next(
                 number = parse_region_name(task.region)[1]
                 vote = LabelAnswer(label=number % 3 if random_stream.random() < 0.8 else 0)
                 await labels.submit(task.region, task.lease_token, vote, "")
-                # Some think again; where it is judged already, the answer stays.
+                # Some think again; where it is decided already, the answer stays.
                 if random_stream.random() < 0.2:
                     try:
                         await labels.undo(task.region, annotator)
@@ -342,7 +342,7 @@ async def test_answers_that_come_while_others_are_judged_are_judged_next(
             while await estimates.pending():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
     finally:
-        await cancel_and_wait(*judging)
+        await cancel_and_wait(*estimating)
     held = await votes_in(redis, audit)
     assert Counter(accepted) == Counter((who, number) for number, votes in held.items() for who in votes)
     assert all(wanted <= len(votes) <= limit for votes in held.values())

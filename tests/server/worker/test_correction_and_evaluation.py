@@ -77,7 +77,7 @@ def test_the_corrected_classifiers_record_names_its_origin(corrected, correction
 
 
 async def test_the_corrected_file_names_its_origin_itself(backend, audit, correction, corrected):
-    """What is judged later is these bytes."""
+    """What is decided later is these bytes."""
     stored = await backend.store.stat(artifact_sha256(corrected.artifact))
     model = onnx.load_model_from_string(await backend.store.read(stored.sha256, 0, stored.size_bytes))
     told = {entry.key.removeprefix("defuse."): entry.value for entry in model.metadata_props}

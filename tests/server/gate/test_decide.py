@@ -1,4 +1,4 @@
-"""The judge: which figures pass, fail or tell too little, and what each check says about it."""
+"""The gate: which figures pass, fail or tell too little, and what each check says about it."""
 
 import math
 
@@ -28,8 +28,8 @@ def only(name: str, bounds: str) -> str:
     return ONLY + f"  {name}: {bounds}\n"
 
 
-def test_a_good_candidate_passes_every_check_of_the_default_policy(evaluation, judged):
-    verdict, checks = judged(evaluation(lost={0: 30, 1: 20}, gained={0: 40, 2: 20}))
+def test_a_good_candidate_passes_every_check_of_the_default_policy(evaluation, decided):
+    verdict, checks = decided(evaluation(lost={0: 30, 1: 20}, gained={0: 40, 2: 20}))
     assert verdict == "PASS"
     assert [name for name, _ in checks] == [
         "clean_accuracy_change",
@@ -43,10 +43,10 @@ def test_a_good_candidate_passes_every_check_of_the_default_policy(evaluation, j
     assert all(check.explanation and not check.remedy for check in checks.values())
 
 
-def test_the_verdict_is_whether_the_interval_is_clear_of_the_bound(evaluation, judged):
+def test_the_verdict_is_whether_the_interval_is_clear_of_the_bound(evaluation, decided):
     seen = set()
     for lost in range(0, 1200, 37):
-        _, checks = judged(
+        _, checks = decided(
             evaluation(lost={0: lost}, regions=[region(0, 500 - lost // 15), region(1, 470)]),
         )
         for check in checks.values():
@@ -65,9 +65,9 @@ def test_the_verdict_is_whether_the_interval_is_clear_of_the_bound(evaluation, j
     assert len(seen) >= 9
 
 
-def test_a_worse_candidate_fails_and_class_and_region_are_named(evaluation, judged):
+def test_a_worse_candidate_fails_and_class_and_region_are_named(evaluation, decided):
     worse = evaluation(lost={3: 900}, gained={0: 20}, regions=[region(0, 490), region(1, 300)])
-    verdict, checks = judged(worse)
+    verdict, checks = decided(worse)
     assert verdict == "FAIL"
     failed = {key for key, check in checks.items() if check.verdict == VERDICT_FAIL}
     assert failed == {
@@ -82,36 +82,36 @@ def test_a_worse_candidate_fails_and_class_and_region_are_named(evaluation, judg
     assert all(checks[key].remedy for key in failed)
 
 
-def test_what_a_failed_check_says_would_pass_does_pass(evaluation, judged):
-    _, checks = judged(
+def test_what_a_failed_check_says_would_pass_does_pass(evaluation, decided):
+    _, checks = decided(
         evaluation(lost={0: 900}, gained={0: 20}), only("clean_accuracy_change", "{min: -0.01}")
     )
     (check,) = checks.values()
     allowed = number_before("lost items would pass", check.remedy)
     for lost, verdict in ((allowed, "PASS"), (allowed + 1, "INCONCLUSIVE")):
         policy = only("clean_accuracy_change", "{min: -0.01}")
-        assert judged(evaluation(lost={0: lost}, gained={0: 20}), policy)[0] == verdict
+        assert decided(evaluation(lost={0: lost}, gained={0: 20}), policy)[0] == verdict
 
     policy = only("region_accuracy", "{min: 0.9}")
-    _, checks = judged(evaluation(regions=[region(0, 300)]), policy)
+    _, checks = decided(evaluation(regions=[region(0, 300)]), policy)
     (check,) = checks.values()
     enough = number_before("of 500 would pass", check.remedy)
     for right, verdict in ((enough, "PASS"), (enough - 1, "INCONCLUSIVE")):
-        assert judged(evaluation(regions=[region(0, right)]), policy)[0] == verdict
+        assert decided(evaluation(regions=[region(0, right)]), policy)[0] == verdict
 
 
 @pytest.mark.parametrize("items", [100, 600])
-def test_as_many_test_items_as_an_undecided_check_names_do_tell(evaluation, judged, items):
+def test_as_many_test_items_as_an_undecided_check_names_do_tell(evaluation, decided, items):
     policy = only("clean_accuracy_change", "{min: -0.01}")
     share = 0.02
-    verdict, checks = judged(evaluation(items, {0: round(share * items)}, {1: round(share * items)}), policy)
+    verdict, checks = decided(evaluation(items, {0: round(share * items)}, {1: round(share * items)}), policy)
     assert verdict == "INCONCLUSIVE"
     (check,) = checks.values()
     needed = number_before("test items at this rate of disagreement would decide", check.remedy)
     assert needed > items
     for count, expected in ((needed, "PASS"), (needed * 8 // 10, "INCONCLUSIVE")):
         wrong = {0: round(share * count)}
-        assert judged(evaluation(count, wrong, {1: round(share * count)}), policy)[0] == expected
+        assert decided(evaluation(count, wrong, {1: round(share * count)}), policy)[0] == expected
 
 
 def number_before(text: str, remedy: str) -> int:
@@ -119,49 +119,49 @@ def number_before(text: str, remedy: str) -> int:
     return int(remedy[: remedy.index(text)].split()[-1].replace(",", ""))
 
 
-def test_a_value_at_the_bound_itself_is_never_decided(evaluation, judged):
+def test_a_value_at_the_bound_itself_is_never_decided(evaluation, decided):
     for items in (1000, 100_000):
-        verdict, checks = judged(
+        verdict, checks = decided(
             evaluation(items, {0: items // 100}), only("clean_accuracy_change", "{min: -0.01}")
         )
         assert verdict == "INCONCLUSIVE"
     assert "no number of test items" in next(iter(checks.values())).remedy
 
 
-def test_equal_figures_pass_where_there_are_enough_items_and_only_there(evaluation, judged):
+def test_equal_figures_pass_where_there_are_enough_items_and_only_there(evaluation, decided):
     policy = only("clean_accuracy_change", "{min: -0.01}")
-    assert judged(evaluation(400), policy)[0] == "INCONCLUSIVE"
-    assert judged(evaluation(600), policy)[0] == "PASS"
+    assert decided(evaluation(400), policy)[0] == "INCONCLUSIVE"
+    assert decided(evaluation(600), policy)[0] == "PASS"
 
 
-def test_the_absolute_accuracy_is_judged_where_the_policy_asks(evaluation, judged):
+def test_the_absolute_accuracy_is_decided_where_the_policy_asks(evaluation, decided):
     good, bad = evaluation(1000), evaluation(1000, lost={0: 100})
-    assert judged(good, only("clean_accuracy", "{min: 0.9}"))[0] == "PASS"
-    assert judged(bad, only("clean_accuracy", "{min: 0.9}"))[0] == "FAIL"
-    verdict, checks = judged(good, only("clean_accuracy", "{min: 0.94}"))
+    assert decided(good, only("clean_accuracy", "{min: 0.9}"))[0] == "PASS"
+    assert decided(bad, only("clean_accuracy", "{min: 0.9}"))[0] == "FAIL"
+    verdict, checks = decided(good, only("clean_accuracy", "{min: 0.94}"))
     assert verdict == "INCONCLUSIVE"
     assert "test items at this accuracy would decide" in checks["clean_accuracy", ""].remedy
 
 
-def test_without_a_confirmed_region_there_is_nothing_to_hold_a_candidate_to(evaluation, judged):
+def test_without_a_confirmed_region_there_is_nothing_to_hold_a_candidate_to(evaluation, decided):
     for regions in ([], [region(0, 100, confirmed=False)]):
-        verdict, checks = judged(evaluation(regions=regions))
+        verdict, checks = decided(evaluation(regions=regions))
         assert verdict == "INCONCLUSIVE"
         assert "Label the audit's regions" in checks["region_accuracy", ""].remedy
-        assert judged(evaluation(regions=regions), "version: 1\nchecks: {region_accuracy: off}")[0] == "PASS"
+        assert decided(evaluation(regions=regions), "version: 1\nchecks: {region_accuracy: off}")[0] == "PASS"
 
 
-def test_a_region_without_samples_is_not_decided(evaluation, judged):
-    assert judged(evaluation(regions=[region(0, 490), region(1, 0, samples=0)]))[0] == "INCONCLUSIVE"
+def test_a_region_without_samples_is_not_decided(evaluation, decided):
+    assert decided(evaluation(regions=[region(0, 490), region(1, 0, samples=0)]))[0] == "INCONCLUSIVE"
 
 
-def test_a_policy_without_a_check_promotes_nothing(evaluation, judged):
-    verdict, checks = judged(evaluation(), ONLY)
+def test_a_policy_without_a_check_promotes_nothing(evaluation, decided):
+    verdict, checks = decided(evaluation(), ONLY)
     assert (verdict, checks) == ("INCONCLUSIVE", {})
 
 
-def test_a_failure_outweighs_what_is_not_known(evaluation, judged):
-    assert judged(evaluation(lost={0: 2000}, regions=[]), days=100)[0] == "FAIL"
+def test_a_failure_outweighs_what_is_not_known(evaluation, decided):
+    assert decided(evaluation(lost={0: 2000}, regions=[]), days=100)[0] == "FAIL"
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ def test_a_failure_outweighs_what_is_not_known(evaluation, judged):
         ([1] * 20 + [400], [1] * 20 + [0], "INCONCLUSIVE"),
     ],
 )
-def test_the_second_search_counts_seeds(evaluation, judged, before, after, verdict):
-    found, checks = judged(evaluation(search=searched(before, after)), only("second_search", "{}"))
+def test_the_second_search_counts_seeds(evaluation, decided, before, after, verdict):
+    found, checks = decided(evaluation(search=searched(before, after)), only("second_search", "{}"))
     assert found == verdict
     (check,) = checks.values()
     assert check.subject == "ratio"
@@ -189,12 +189,12 @@ def test_the_second_search_counts_seeds(evaluation, judged, before, after, verdi
     assert bool(check.remedy) == (verdict != "PASS")
 
 
-def test_the_rate_of_the_second_search_has_a_bound_of_its_own(evaluation, judged):
+def test_the_rate_of_the_second_search_has_a_bound_of_its_own(evaluation, decided):
     policy = only("second_search", "{max_ratio: off, max_rate: 0.01}")
-    assert judged(evaluation(search=searched([4] * 200, [1] * 200)), policy)[0] == "PASS"
-    assert judged(evaluation(search=searched([4] * 400, [4] * 400)), policy)[0] == "FAIL"
-    assert judged(evaluation(search=searched([4] * 200, [4] * 200)), policy)[0] == "INCONCLUSIVE"
-    assert judged(evaluation(search=searched([], [])), policy)[0] == "PASS"
+    assert decided(evaluation(search=searched([4] * 200, [1] * 200)), policy)[0] == "PASS"
+    assert decided(evaluation(search=searched([4] * 400, [4] * 400)), policy)[0] == "FAIL"
+    assert decided(evaluation(search=searched([4] * 200, [4] * 200)), policy)[0] == "INCONCLUSIVE"
+    assert decided(evaluation(search=searched([], [])), policy)[0] == "PASS"
 
 
 @pytest.mark.parametrize(
@@ -230,44 +230,44 @@ def test_the_rate_of_the_second_search_has_a_bound_of_its_own(evaluation, judged
         ("annotator_agreement: {}", LabelingFigures(region_count=40), "INCONCLUSIVE"),
     ],
 )
-def test_evidence_passes_or_is_not_enough(evaluation, judged, bounds, labeling, verdict):
+def test_evidence_passes_or_is_not_enough(evaluation, decided, bounds, labeling, verdict):
     name, value = bounds.split(": ", 1)
-    found, checks = judged(evaluation(labeling=labeling), only(name, value))
+    found, checks = decided(evaluation(labeling=labeling), only(name, value))
     assert found == verdict
     assert any(check.remedy for check in checks.values()) == (verdict != "PASS")
     assert not any(check.HasField("interval") for check in checks.values())
 
 
-def test_labels_that_were_not_counted_are_no_evidence(evaluation, judged):
+def test_labels_that_were_not_counted_are_no_evidence(evaluation, decided):
     unknown = evaluation()
     unknown.ClearField("labeling")
-    assert judged(unknown, only("unlabeled_regions", "{}"))[0] == "INCONCLUSIVE"
+    assert decided(unknown, only("unlabeled_regions", "{}"))[0] == "INCONCLUSIVE"
 
 
-def test_unlabeled_regions_are_named(evaluation, judged):
+def test_unlabeled_regions_are_named(evaluation, decided):
     labeling = LabelingFigures(
         region_count=40,
         unlabeled_count=12,
         unlabeled_harm_share=0.5,
         unlabeled=[REGION.format(n) for n in (5, 2)],
     )
-    _, checks = judged(evaluation(labeling=labeling), only("unlabeled_regions", "{}"))
+    _, checks = decided(evaluation(labeling=labeling), only("unlabeled_regions", "{}"))
     remedy = checks["unlabeled_regions", "harm share"].remedy
     assert remedy == f"Label {REGION.format(5)}, {REGION.format(2)} and 10 more."
 
 
 @pytest.mark.parametrize(("days", "verdict"), [(-0.1, "PASS"), (30, "PASS"), (30.1, "INCONCLUSIVE")])
-def test_a_stale_audit_is_no_evidence(evaluation, judged, days, verdict):
-    assert judged(evaluation(), only("audit_age", "{max_days: 30}"), days)[0] == verdict
+def test_a_stale_audit_is_no_evidence(evaluation, decided, days, verdict):
+    assert decided(evaluation(), only("audit_age", "{max_days: 30}"), days)[0] == verdict
 
 
-def test_many_checks_are_held_to_more_than_one(evaluation, judged):
+def test_many_checks_are_held_to_more_than_one(evaluation, decided):
     # 465 of 500 clear 0.9 alone, and as the last of many; the first of forty needs more.
-    alone, _ = judged(evaluation(regions=[region(0, 465)]), only("region_accuracy", "{}"))
-    many, checks = judged(
+    alone, _ = decided(evaluation(regions=[region(0, 465)]), only("region_accuracy", "{}"))
+    many, checks = decided(
         evaluation(regions=[region(n, 465) for n in range(40)]), only("region_accuracy", "{}")
     )
-    last, _ = judged(
+    last, _ = decided(
         evaluation(regions=[region(0, 465), *(region(n, 499) for n in range(1, 40))]),
         only("region_accuracy", "{}"),
     )
