@@ -7,7 +7,7 @@ RUN python -m venv /opt/defuse
 ENV PATH=/opt/defuse/bin:$PATH
 # The pinned packages rarely change, so they get their own layer. Test tools stay out of the image.
 COPY requirements.lock ./
-RUN grep -vE '^(beartype|buf-bin|check-jsonschema|greenlet|httpcore|httpx|hypothesis|import-linter|playwright|pre-commit|pyright|pytest.*|regress|ruamel.yaml|ruff|types-.*)==' \
+RUN grep -vE '^(beartype|buf-bin|check-jsonschema|execnet|greenlet|httpcore|httpx|hypothesis|import-linter|playwright|pre-commit|pyright|pytest.*|regress|ruamel.yaml|ruff|types-.*)==' \
       requirements.lock > runtime.lock \
  && pip install --no-cache-dir -r runtime.lock
 COPY pyproject.toml README.md LICENSE ./
