@@ -55,7 +55,7 @@ def audit(
     chunks, stop_reason = _search(search, seeds, saturation, job.output, lines)
     _warn_of_what_is_not_finite(chunks, lines)
     found = concatenate([chunk.misclassifications for chunk in chunks])
-    regions = distill(run, config, recipe, belief_model, found)
+    distilled = distill(run, config, recipe, belief_model, found)
     calibration = belief_model.calibration
     return {
         "device": run.device,
@@ -69,7 +69,8 @@ def audit(
         "stop_reason": stop_reason,
         "saturation": [point.to_json() for point in saturation.curve],
         "calibration": None if calibration is None else calibration.to_json(),
-        "regions": regions,
+        "regions": distilled.regions,
+        "bugs": distilled.bugs,
         "gold": write_gold_sheets(run, config),
         "warnings": lines.warnings,
     }

@@ -76,8 +76,8 @@ class AuditConfig(_Config):
     max_components: int = _own(100, 1, 10_000)
     """Of the mixture of each pair of seed label and predicted class."""
     tau: float = _declared("AuditConfig.tau")
-    sheet_samples: int = _own(25, 1, 400)
-    """Fresh samples of a region that annotators are shown."""
+    sheet_samples: int = _own(9, 1, 400)
+    """Fresh samples of a bug, or of a region, that annotators are shown."""
     gold_sheets: int = _own(0, 0, 100)
     """Sheets of validation items for each class, to test annotators with."""
 
@@ -217,24 +217,51 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True)
+class MixedBug:
+    """A bug that people called mixed: its number and its cells."""
+
+    bug: int
+    cells: tuple[int, ...]
+
+    @classmethod
+    def from_json(cls, value: object, where: str) -> MixedBug:
+        """Read the object of a config."""
+        fields = Fields(value, where)
+        bug = fields.integer("bug", None, 0)
+        cells = tuple(integer(number, at, 0, 10**9) for at, number in fields.items("cells"))
+        fields.finish()
+        if not cells or len(set(cells)) != len(cells):
+            raise JobInvalid(f"{where}.cells must name at least one region, each once; got {list(cells)}")
+        return cls(bug, cells)
+
+
+@dataclass(frozen=True)
 class RegionSplitConfig(_Config):
-    """Which regions of an audit are split; the job's seed is the audit's."""
+    """Which bugs or regions of an audit are split; the job's seed is the audit's."""
 
     regions: tuple[int, ...]
+    bugs: tuple[MixedBug, ...]
+    first_bug: int
+    """Number of the first new bug."""
     audit: AuditConfig
     """That of the audit that found the regions: its parts are assessed and shown as its regions were."""
 
     @classmethod
     def from_json(cls, value: object, where: str = "config") -> RegionSplitConfig:
-        """Read a config object; only `regions` is required."""
+        """Read a config object; `regions` or `bugs` must name something to split."""
         fields = Fields(value, where)
         config = cls(
-            regions=tuple(integer(number, at, 0, 10**9) for at, number in fields.items("regions")),
+            regions=tuple(integer(number, at, 0, 10**9) for at, number in fields.items("regions", ())),
+            bugs=tuple(MixedBug.from_json(bug, at) for at, bug in fields.items("bugs", ())),
+            first_bug=fields.integer("first_bug", 0, 0),
             audit=AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit")),
         )
         fields.finish()
-        if len(set(config.regions)) != len(config.regions):
-            raise JobInvalid(f"{where}.regions names a region twice: split each region once")
+        named = [*config.regions, *(cell for bug in config.bugs for cell in bug.cells)]
+        if not named:
+            raise JobInvalid(f"{where} must name regions or bugs to split, got neither")
+        if len(set(named)) != len(named):
+            raise JobInvalid(f"{where} names a region twice: split each region once")
         return config
 
 

@@ -145,3 +145,7 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.weights)
+
+    def members_of(self, number: int) -> Int64[np.ndarray, " _"]:
+        """Return the row numbers of one region's codes."""
+        return self.members[self.member_offsets[number] : self.member_offsets[number + 1]]

@@ -102,6 +102,9 @@ class BaseClient:
     get_region = FlowMethod(audits.get_region)
     get_region_split = FlowMethod(audits.get_region_split)
     list_regions = StreamMethod(audits.list_regions)
+    bugs = StreamMethod(audits.bugs)
+    get_bug = FlowMethod(audits.get_bug)
+    list_bugs = StreamMethod(audits.list_bugs)
 
     watch = StreamMethod(jobs.watch)
     wait = FlowMethod(jobs.wait)

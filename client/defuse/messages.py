@@ -5,6 +5,7 @@ from defuse.v1.artifact_service_pb2 import Artifact as Artifact
 from defuse.v1.artifact_service_pb2 import Upload as Upload
 from defuse.v1.audit_service_pb2 import Audit as Audit
 from defuse.v1.audit_service_pb2 import AuditConfig as AuditConfig
+from defuse.v1.audit_service_pb2 import Bug as Bug
 from defuse.v1.audit_service_pb2 import CalibrationFigures as CalibrationFigures
 from defuse.v1.audit_service_pb2 import ConsensusMethod as ConsensusMethod
 from defuse.v1.audit_service_pb2 import LabelingConfig as LabelingConfig

@@ -1,4 +1,4 @@
-"""Contact sheets: many small images in one PNG, for people to look at."""
+"""Contact sheets: many small images in one PNG for people to look at, and as an array for programs."""
 
 from __future__ import annotations
 
@@ -26,17 +26,25 @@ class ContactSheet:
     """A sheet's bytes and its grid: image i lies in row i // columns, column i % columns."""
 
     png: bytes
+    samples: UInt8[np.ndarray, "n h w channels"]
+    """The images alone, in their own size; one channel is grey, three are colour."""
     columns: int
     rows: int
     tile_width: int
     tile_height: int
     count: int
+    frame: int
+    """Width of the grey frame on each side of a tile, in pixels."""
+    zoom: int
+    """Pixels of the sheet that a pixel of an image is wide and high."""
 
     def write(self, folder: Path, file: str) -> dict[str, str | int]:
-        """Write the PNG to `folder / file`; return the sheet as `result.json` describes it."""
+        """Write the PNG to `folder / file` and the array beside it; return the sheet as in `result.json`."""
+        samples_file = str(Path(file).with_suffix(".npy"))
         write_whole(folder / file, lambda stream: stream.write(self.png))
-        grid = {name: value for name, value in vars(self).items() if name != "png"}
-        return {"file": file, **grid}
+        write_whole(folder / samples_file, lambda stream: np.save(stream, self.samples, allow_pickle=False))
+        grid = {name: value for name, value in vars(self).items() if name not in ("png", "samples")}
+        return {"file": file, "samples_file": samples_file, **grid}
 
 
 def contact_sheet(images: Images, low: float, high: float, columns: int | None = None) -> ContactSheet:
@@ -48,9 +56,9 @@ def contact_sheet(images: Images, low: float, high: float, columns: int | None =
     """
     if len(images) == 0:
         raise ValueError("a contact sheet needs at least one image, got none")
-    pixels = _to_bytes(images, low, high)
-    factor = max(1, math.ceil(_LEAST_SIDE_PX / min(pixels.shape[1:3])))
-    pixels = pixels.repeat(factor, axis=1).repeat(factor, axis=2)
+    samples = _to_bytes(images, low, high)
+    factor = max(1, math.ceil(_LEAST_SIDE_PX / min(samples.shape[1:3])))
+    pixels = samples.repeat(factor, axis=1).repeat(factor, axis=2)
     margin = ((0, 0), (_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))
     tiles = np.pad(pixels, margin, constant_values=_BACKGROUND)
     count, height, width, channels = tiles.shape
@@ -60,7 +68,7 @@ def contact_sheet(images: Images, low: float, high: float, columns: int | None =
     grid[:count] = tiles
     sheet = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     sheet = sheet.reshape(rows * height, columns * width, channels)
-    return ContactSheet(_png(sheet), columns, rows, width, height, count)
+    return ContactSheet(_png(sheet), samples, columns, rows, width, height, count, _MARGIN_PX, factor)
 
 
 def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h w samples"]:

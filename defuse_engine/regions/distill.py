@@ -1,13 +1,16 @@
-"""Step 2, distill: misclassified codes become regions that people can look at and label."""
+"""Step 2, distill: misclassified codes become regions, and regions become bugs that people can label."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from defuse_engine.configs import LEAST_CODES, AuditConfig
 from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.regions.described_bugs import describe_bugs
 from defuse_engine.regions.gallery import Gallery
 from defuse_engine.regions.grouping import Grouping, Region
+from defuse_engine.regions.harm import Misread, draw_misread
 from defuse_engine.regions.narrow_regions import likeliest, narrow_regions
 from defuse_engine.regions.rated_regions import RatedRegion, as_arrays, rate
 from defuse_engine.regions.recipe import AuditRecipe
@@ -20,27 +23,42 @@ from defuse_engine.search.growth import CLOSER
 from defuse_engine.types import Misclassifications
 
 
+@dataclass(frozen=True)
+class Distilled:
+    """Regions and bugs as `result.json` has them, those with the largest harm first."""
+
+    regions: list[dict[str, Any]]
+    bugs: list[dict[str, Any]]
+
+
 def distill(
     run: Run, config: AuditConfig, recipe: AuditRecipe, belief_model: BeliefModel, found: Misclassifications
-) -> list[dict[str, Any]]:
-    """Group, refine, rate and show regions; return their descriptions.
+) -> Distilled:
+    """Group, refine, rate and show regions, and group them into bugs.
 
-    Writes `regions.npz` and contact sheets. Regions come in the order in which labels are worth most: by
-    expected harm, descending. Warns if no region convinces.
+    Writes `regions.npz` and contact sheets. Warns if no region convinces.
     """
-    rated = _regions(run, config, recipe, belief_model, found)
+    misread = draw_misread(run, belief_model)
+    rated = _regions(run, config, recipe, belief_model, misread, found)
     arrays = as_arrays(rated, config.tau, run.train_codes.shape[1])
     write_regions(run.folder / "output" / "regions.npz", arrays)
     gallery = Gallery(run, config)
     objects: list[dict[str, Any]] = []
     for index, region in enumerate(rated):
         objects.append(gallery.describe(index, region, found))
-        run.reporter.progress("distill", len(rated) + index + 1, 2 * len(rated), "steps")
-    return objects
+        run.reporter.progress("distill", index + 1, len(rated), "regions")
+    bugs = recipe.group_cells(run, [region.sampled for region in rated])
+    numbers = range(len(rated))
+    return Distilled(objects, describe_bugs(gallery, misread, bugs, rated, found, numbers=numbers))
 
 
 def _regions(
-    run: Run, config: AuditConfig, recipe: AuditRecipe, belief_model: BeliefModel, found: Misclassifications
+    run: Run,
+    config: AuditConfig,
+    recipe: AuditRecipe,
+    belief_model: BeliefModel,
+    misread: Misread,
+    found: Misclassifications,
 ) -> list[RatedRegion]:
     # The number of regions is known only at the end: until then this shows that the work goes on.
     def on_progress(done: int, total: int) -> None:
@@ -60,10 +78,7 @@ def _regions(
         narrow = narrow_regions(found, shown, CLOSER * config.noise_scale * run.latent_spread)
         sampled_regions += likeliest(refined(narrow, run.stream_random_seed("distill/narrow")).regions)
     _warn(found, grouping, len(sampled_regions), grouped.unconvincing, run.reporter)
-    count = len(sampled_regions)
-    rated = rate(
-        run, sampled_regions, lambda done: run.reporter.progress("distill", done, 2 * count, "steps")
-    )
+    rated = rate(misread, sampled_regions, found)
     # The sort is stable: equal harm keeps the order of the fit.
     return sorted(rated, key=lambda one: -one.harm.value)
 

@@ -1,29 +1,36 @@
-"""The gallery of an audit: contact sheets of each region's samples and of the nearest dataset items."""
+"""The gallery of an audit: contact sheets of bugs and regions, and of the dataset items near them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int64
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.job_folder.contact_sheet import contact_sheet
+from defuse_engine.regions.bugs import Bug
 from defuse_engine.regions.nearest_codes import NearestCodes
 from defuse_engine.regions.rated_regions import RatedRegion
 from defuse_engine.run import Run
-from defuse_engine.types import Images, Misclassifications
+from defuse_engine.types import Codes, Images, Interval, Misclassifications
+
+_POOL = 40
+"""Samples of each cell that those of a bug's sheet are chosen from."""
 
 
 class Gallery:
-    """Writes the sheets that show regions to people into the job folder."""
+    """Writes the sheets that show bugs and regions to people into the job folder."""
 
     def __init__(self, run: Run, config: AuditConfig):
         """Show regions of an audit with this config."""
         self._inputs, self._folder, self._config = run.inputs, run.folder, config
         self._train_codes = NearestCodes(run.train_codes)
         self._value_range = value_range(run.inputs.dataset)
+        self._spread = np.where(run.latent_spread > 0, run.latent_spread, 1.0)
 
     def _sheet(self, images: Images, file: str) -> dict[str, str | int]:
         return contact_sheet(images, *self._value_range).write(self._folder, f"output/sheets/{file}.png")
@@ -46,16 +53,79 @@ class Gallery:
             "tau": self._config.tau,
             "sheet": self._sheet(self._inputs.decoder(rated.sampled.codes[:shown]), f"region-{index:03d}"),
             "nearest_sheet": self._sheet(train.images(nearest), f"nearest-{index:03d}"),
-            "nearest": [
-                {
-                    "split": "train",
-                    "index": int(item),
-                    "label": int(train.labels[item]),
-                    "distance": float(distance),
-                }
-                for item, distance in zip(nearest, distances, strict=True)
-            ],
+            "nearest": self._items(nearest, distances),
         }
+
+    def describe_bug(
+        self,
+        index: int,
+        bug: Bug,
+        numbers: Sequence[int],
+        regions: Sequence[RatedRegion],
+        found: Misclassifications,
+        harm: Interval,
+        harm_share: float,
+    ) -> dict[str, Any]:
+        """Write both contact sheets of bug `index`; return the bug as `result.json` has it.
+
+        `regions` are its cells, the largest harm first, and `numbers` theirs. The sheet shows the samples
+        that differ most, from as many cells as it has room for, beside the train item nearest to each.
+        """
+        members = np.concatenate([rated.region.members for rated in regions])
+        seeds = np.unique(np.stack([found.seed_split[members], found.seed_index[members]]), axis=1)
+        codes, cells = self._most_different(regions)
+        near = [self._train_codes.to(code, 1) for code in codes]
+        items, distances = (np.concatenate(some) for some in zip(*near, strict=True))
+        train = self._inputs.dataset.train
+        return {
+            "index": index,
+            "cells": list(numbers),
+            "seed_label": bug.seed_label,
+            "predicted_class": bug.predicted_class,
+            "seed_count": seeds.shape[1],
+            "size": len(members),
+            "bug_probability": float(found.bug_probability[members].mean(dtype=np.float64)),
+            "harm": asdict(harm),
+            "harm_share": harm_share,
+            "sheet": self._sheet(self._inputs.decoder(codes), f"bug-{index:03d}"),
+            "shown_cells": [numbers[cell] for cell in cells],
+            "nearest_sheet": self._sheet(train.images(items), f"bug-nearest-{index:03d}"),
+            "nearest": self._items(items, distances),
+        }
+
+    def _most_different(self, regions: Sequence[RatedRegion]) -> tuple[Codes, list[int]]:
+        """Choose samples, and the cell of each: always the one that lies farthest from those chosen.
+
+        No cell gives a second one while another has given none.
+        """
+        pools = [rated.sampled.codes[:_POOL] for rated in regions]
+        codes = np.concatenate(pools)
+        cell = np.repeat(np.arange(len(pools)), [len(pool) for pool in pools])
+        chosen = [0]
+        distances = np.full(len(codes), np.inf)
+        for _ in range(min(self._config.sheet_samples, len(codes)) - 1):
+            offsets = (codes - codes[chosen[-1]]) / self._spread
+            distances = np.minimum(distances, np.linalg.norm(offsets, axis=1))
+            given = np.bincount(cell[chosen], minlength=len(pools))[cell]
+            # Distances are at least 0, and chosen rows must not come again.
+            rank = np.where(given == given.min(), distances, -1.0)
+            rank[chosen] = -2.0
+            chosen.append(int(rank.argmax()))
+        return codes[chosen], cell[chosen].tolist()
+
+    def _items(
+        self, items: Int64[np.ndarray, " n"], distances: Float[np.ndarray, " n"]
+    ) -> list[dict[str, Any]]:
+        labels = self._inputs.dataset.train.labels
+        return [
+            {
+                "split": "train",
+                "index": int(item),
+                "label": int(labels[item]),
+                "distance": float(distance),
+            }
+            for item, distance in zip(items, distances, strict=True)
+        ]
 
 
 def value_range(dataset: Dataset) -> tuple[float, float]:

@@ -1,93 +1,165 @@
-"""Expected harm of a region: the probability that an input falls there and is misclassified."""
+"""Harm: of all inputs like the dataset's, the share that falls into a region and is misread.
+
+How often the classifier is wrong at all is counted on real items that it was not trained on. How these errors
+are spread over the regions is found by Monte Carlo: samples of the encoder's posterior of the same items are
+decoded and classified, and each that is misread belongs to the regions whose codes lie around it.
+"""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int64
+from jaxtyping import Float32, Float64, Int64
 
-from defuse_engine.inputs.dataset import Split
-from defuse_engine.intervals import Z_95
+from defuse_engine.intervals import wilson
 from defuse_engine.models.onnx_model import Encoder
-from defuse_engine.regions.grouping import Region
-from defuse_engine.regions.nearest_codes import NearestCodes
-from defuse_engine.types import Interval
+from defuse_engine.run import Run
+from defuse_engine.search.belief import BeliefModel
+from defuse_engine.search.classify_codes import misclassified
+from defuse_engine.types import Codes, Images, Interval, Labels, Misclassifications
 
 _MOST_ITEMS = 20_000
-_NEAREST = 512
-"""Items that a region's mass is summed over: farther ones add next to nothing."""
+_MOST_DRAWN = 20_000
+_ENOUGH = 500
+"""Misread samples after which no more are drawn."""
+_NEAREST = 15
+"""Codes of the same confusion that a misread sample is shared among."""
 _BANDWIDTH = 0.15
 """Stands for sigma, over the standard deviation of mu, if the encoder gives mu alone."""
 
 
 @dataclass(frozen=True)
-class AggregatePosterior:
-    """The distribution of inputs like the dataset's: the mean of N(mu_i, sigma_i^2) over its items i.
+class Misread:
+    """Samples of inputs like the dataset's that are misread; row i of every array is the same sample."""
 
-    A. Makhzani et al., Adversarial autoencoders, 2015. Unlike the prior, it knows where the data lies.
-    """
+    codes: Codes
+    labels: Labels
+    predicted: Labels
+    weights: Float32[np.ndarray, " n"]
+    """Probability that the sample is really misread, and does not show what is predicted."""
+    error_rate: Interval
+    """Share of real items that are misread. Its value is never 0: it counts half an error more."""
+    scale: Float32[np.ndarray, " d"]
+    """Weight of each coordinate in distances: one over the spread of mu, 0 if it carries no information."""
 
-    active: Int64[np.ndarray, " a"]
-    """Indices of the coordinates that carry information: mu varies more than sigma blurs it. In the others, a
-    code's place makes no difference to its image."""
-    mu: Float32[np.ndarray, "n a"]
-    """In these coordinates, as is sigma."""
-    sigma: Float32[np.ndarray, "n a"]
-
-    @cached_property
-    def nearest(self) -> NearestCodes:
-        """The items by their mu."""
-        return NearestCodes(self.mu)
+    def __len__(self) -> int:
+        return len(self.codes)
 
 
-def aggregate_posterior(encoder: Encoder, split: Split, rng: np.random.Generator) -> AggregatePosterior:
-    """Encode a split, or 20,000 of its items."""
-    sample = np.sort(rng.permutation(len(split))[:_MOST_ITEMS])
-    mus: list[np.ndarray] = []
-    sigmas: list[np.ndarray] = []
-    for _, images in split.batches(sample, encoder.session.chunk_size):
-        mu, sigma = encoder.posterior(images)
+def draw_misread(run: Run, belief_model: BeliefModel) -> Misread:
+    """Classify validation items, and samples of the encoder's posterior of them, and keep what is misread."""
+    split = run.inputs.dataset.validation
+    generator = run.generator("distill/aggregate-posterior")
+    chosen = np.sort(generator.permutation(len(split))[:_MOST_ITEMS])
+    mus, sigmas, answers = [], [], []
+    for _, images in split.batches(chosen, run.inputs.encoder.session.chunk_size):
+        mu, sigma = _posterior(run.inputs.encoder, images)
         mus.append(mu)
-        sigmas.append(np.full_like(mu, np.nan) if sigma is None else sigma)
-    mu, sigma = np.concatenate(mus), np.concatenate(sigmas)
+        sigmas.append(sigma)
+        answers.append(run.inputs.classifier(images).argmax(axis=1))
+    mu, sigma, labels = np.concatenate(mus), np.concatenate(sigmas), split.labels[chosen]
+    errors = wilson(int((np.concatenate(answers) != labels).sum()), len(labels))
+    error_rate = Interval(
+        (errors.value * errors.samples + 0.5) / (errors.samples + 1),
+        errors.lower,
+        errors.upper,
+        errors.samples,
+    )
     spread = mu.std(axis=0, dtype=np.float64).astype(np.float32)
     sigma = np.where(np.isnan(sigma), _BANDWIDTH * spread, sigma).astype(np.float32)
-    active = np.flatnonzero(spread**2 > (sigma**2).mean(axis=0))
-    active = active if len(active) else np.arange(mu.shape[1])
-    return AggregatePosterior(active, mu[:, active], sigma[:, active])
+    # In the others sigma blurs more than mu varies: a code's place there does not change its image.
+    informative = (spread**2 > (sigma**2).mean(axis=0)) & (spread > 0)
+    informative |= not informative.any()
+    scale = np.divide(1.0, spread, out=np.ones_like(spread), where=spread > 0) * informative
+    drawn = _misread_samples(run, belief_model, mu, sigma, labels, generator)
+    return Misread(*drawn, error_rate, scale.astype(np.float32))
 
 
-def expected_harm(region: Region, wrong: Interval, production: AggregatePosterior, device: str) -> Interval:
-    """Return the share of inputs that fall into the region and are misclassified, with a 95% interval.
+def harms(
+    misread: Misread, found: Misclassifications, members: Sequence[Int64[np.ndarray, " _"]]
+) -> list[Interval]:
+    """Return the harm of each region, given the row numbers of its codes in `found`, with a 95% interval.
 
-    A code z belongs to the region by b(z) = exp(-(z - mean)' S^-1 (z - mean) / 2), S its covariance. Its mass
-    is the mean of b under the aggregate posterior, for item i in closed form
-    sqrt(|S| / |S + sigma_i^2|) exp(-(mu_i - mean)' (S + sigma_i^2)^-1 (mu_i - mean) / 2), with a normal
-    interval over items. Mass and `wrong` (the share of samples misclassified) are multiplied, bound by bound,
-    so the interval covers at least 95%.
+    A misread sample is shared among the regions of the 15 codes nearest to it, of those that show the same
+    confusion. If no region shows it, it belongs to none. A code of several regions counts for the last of
+    them: that is a part of the others. One further sample is shared by the number of codes,
+    so no harm is 0. The harms sum up to at most the classifier's error rate. The interval multiplies the
+    bounds of the error rate and of the region's share of it, so it covers at least 95%.
     """
-    active = production.active
-    mean = region.mean[active]
-    near, _ = production.nearest.to(mean, _NEAREST)
-    covariance = torch.from_numpy(region.covariance[np.ix_(active, active)]).to(device)
-    variances = torch.from_numpy(production.sigma[near]).to(device).double() ** 2
-    offsets = torch.from_numpy(production.mu[near] - mean).to(device).double()
-    summed = covariance + torch.diag_embed(variances)
-    factor, failed = torch.linalg.cholesky_ex(summed)
-    white = torch.linalg.solve_triangular(factor, offsets[:, :, None], upper=False)[:, :, 0]
-    log_determinants = 2.0 * factor.diagonal(dim1=1, dim2=2).log().sum(dim=1)
-    exponent = 0.5 * (torch.linalg.slogdet(covariance).logabsdet - log_determinants) - 0.5 * (white**2).sum(1)
-    belongs = torch.where(failed == 0, exponent.exp(), 0.0).cpu().numpy()
-    items = len(production.mu)
-    mass = float(belongs.sum()) / items
-    error = Z_95 * math.sqrt(max(0.0, float((belongs**2).sum()) / items - mass**2) / items)
-    return Interval(
-        value=mass * wrong.value,
-        lower=max(0.0, mass - error) * wrong.lower,
-        upper=min(1.0, mass + error) * wrong.upper,
-        samples=items,
-    )
+    region = np.full(len(found), -1)
+    for number, rows in enumerate(members):
+        region[rows] = number
+    sizes = np.bincount(region[region >= 0], minlength=len(members)).astype(np.float64)
+    counts = _shared(misread, found, region, len(members)) + sizes / max(1.0, sizes.sum())
+    total, samples = misread.error_rate, float(misread.weights.sum()) + 1.0
+    shares = (wilson(float(count), samples) for count in counts)
+    return [
+        Interval(
+            total.value * share.value, total.lower * share.lower, total.upper * share.upper, len(misread)
+        )
+        for share in shares
+    ]
+
+
+def _posterior(encoder: Encoder, images: Images) -> tuple[Codes, Codes]:
+    """Return mu, and sigma with NaN where the encoder gives none."""
+    mu, sigma = encoder.posterior(images)
+    return mu, np.full_like(mu, np.nan) if sigma is None else sigma
+
+
+def _misread_samples(
+    run: Run,
+    belief_model: BeliefModel,
+    mu: Codes,
+    sigma: Codes,
+    labels: Labels,
+    generator: np.random.Generator,
+) -> tuple[
+    Float32[np.ndarray, "m d"], Int64[np.ndarray, " m"], Int64[np.ndarray, " m"], Float32[np.ndarray, " m"]
+]:
+    """Draw one sample of each item, again and again, until enough are misread or enough are drawn.
+
+    Returns the first four arrays of `Misread`.
+    """
+    rounds: list[tuple[np.ndarray, ...]] = []
+    for _ in range(max(1, _MOST_DRAWN // len(mu))):
+        codes = mu + sigma * generator.standard_normal(mu.shape, dtype=np.float32)
+        wrong = misclassified(run.inputs.decoder, run.inputs.classifier, codes, labels)
+        candidates = wrong.candidates
+        weights = np.ones(len(candidates), np.float32)
+        if belief_model.readers is not None:
+            weights = belief_model(candidates).bug_probability
+        rounds.append((codes[wrong.rows], candidates.seed_labels, candidates.predicted, weights))
+        if sum(len(weights) for *_, weights in rounds) >= _ENOUGH:
+            break
+    codes, drawn_labels, predicted, weights = (np.concatenate(some) for some in zip(*rounds, strict=True))
+    return codes, drawn_labels, predicted, weights
+
+
+def _shared(
+    misread: Misread, found: Misclassifications, region: Int64[np.ndarray, " n"], regions: int
+) -> Float64[np.ndarray, " r"]:
+    """Return how many misread samples belong to each region; `region` (-1: none) has the codes'."""
+    counts = np.zeros(regions)
+    rows = np.flatnonzero(region >= 0)
+    codes = found.codes[rows] * misread.scale
+    confusion = _numbered(found.seed_label[rows], found.predicted_class[rows])
+    of_sample = _numbered(misread.labels, misread.predicted)
+    for one in np.intersect1d(confusion, of_sample):
+        candidates = np.flatnonzero(confusion == one)
+        these = of_sample == one
+        samples = misread.codes[these] * misread.scale
+        distances = torch.cdist(
+            torch.from_numpy(samples).double(), torch.from_numpy(codes[candidates]).double()
+        )
+        nearest = distances.topk(min(_NEAREST, len(candidates)), largest=False).indices.numpy()
+        belongs = region[rows[candidates[nearest]]]
+        np.add.at(counts, belongs, misread.weights[these, None] / belongs.shape[1])
+    return counts
+
+
+def _numbered(labels: np.ndarray, predicted: np.ndarray) -> Int64[np.ndarray, " n"]:
+    return labels.astype(np.int64) << 32 | predicted.astype(np.int64)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Int64
 
 from defuse_engine.intervals import wilson
 from defuse_engine.regions.grouping import Region
-from defuse_engine.regions.harm import aggregate_posterior, expected_harm
+from defuse_engine.regions.harm import Misread, harms
 from defuse_engine.regions.sampled_regions import SampledRegion
-from defuse_engine.run import Run
-from defuse_engine.types import Interval, Regions
+from defuse_engine.types import Interval, Misclassifications, Regions
 
 
 @dataclass(frozen=True)
 class RatedRegion:
-    """A region with fresh samples, the share of them that is misclassified, and the expected harm."""
+    """A region with fresh samples, the share of them that is misclassified, and its harm."""
 
     sampled: SampledRegion
     misclassification_rate: Interval
@@ -31,18 +31,22 @@ class RatedRegion:
 
 
 def rate(
-    run: Run, sampled_regions: Sequence[SampledRegion], on_rated: Callable[[int], None]
+    misread: Misread,
+    sampled_regions: Sequence[SampledRegion],
+    found: Misclassifications,
+    others: Sequence[Int64[np.ndarray, " _"]] = (),
 ) -> list[RatedRegion]:
-    """Rate regions, in their order; `on_rated(count)` gets the number done."""
-    rng = run.generator("distill/aggregate-posterior")
-    production = aggregate_posterior(run.inputs.encoder, run.inputs.dataset.train, rng)
-    rated: list[RatedRegion] = []
-    for sampled in sampled_regions:
-        wrong = wilson(int(sampled.wrong.sum()), len(sampled.wrong))
-        harm = expected_harm(sampled.region, wrong, production, run.device)
-        rated.append(RatedRegion(sampled, wrong, harm))
-        on_rated(len(rated))
-    return rated
+    """Rate regions, in their order.
+
+    `others` are the members of further regions, which have their share of the misread inputs. If a region is
+    a part of one of them, the other keeps the rest.
+    """
+    members = [*others, *(sampled.region.members for sampled in sampled_regions)]
+    harm = harms(misread, found, members)[len(others) :]
+    return [
+        RatedRegion(sampled, wilson(int(sampled.wrong.sum()), len(sampled.wrong)), one)
+        for sampled, one in zip(sampled_regions, harm, strict=True)
+    ]
 
 
 def as_arrays(rated: list[RatedRegion], tau: float, latent_size: int) -> Regions:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from defuse_engine.regions.bugs import GroupCells, by_gradient, one_by_one
 from defuse_engine.regions.grouping import Group, group_all, group_by_pair
 from defuse_engine.regions.refine import Refine, refine, sample_as_grouped
 from defuse_engine.search import recipe
@@ -17,9 +18,11 @@ class AuditRecipe:
     search: SearchRecipe
     group: Group
     refine: Refine
+    group_cells: GroupCells
+    """How regions become bugs."""
     adds_narrow_regions: bool
     """Whether confusions that no region shows get narrow regions (`narrow_regions`)."""
 
 
-DEFAULT = AuditRecipe(recipe.DEFAULT, group_by_pair, refine, adds_narrow_regions=True)
-PAPER = AuditRecipe(recipe.PAPER, group_all, sample_as_grouped, adds_narrow_regions=False)
+DEFAULT = AuditRecipe(recipe.DEFAULT, group_by_pair, refine, by_gradient, adds_narrow_regions=True)
+PAPER = AuditRecipe(recipe.PAPER, group_all, sample_as_grouped, one_by_one, adds_narrow_regions=False)

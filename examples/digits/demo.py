@@ -29,7 +29,7 @@ from defuse.messages import Audit, Correction, Evaluation, Region
 from examples.digits.data import CLASS_NAMES, load
 from examples.digits.local_server import local_server
 from examples.digits.narration import Narrator
-from examples.digits.stand_in import Answer, StandIn, cut_sheet
+from examples.digits.stand_in import Answer, StandIn
 from examples.digits.story import Story
 from examples.digits.train import Trained, train_all
 
@@ -87,15 +87,14 @@ class Loop:
         self._folder = folder
         self._narrator = narrator
         self._random_seed = random_seed
-        self._sheets: dict[str, bytes] = {}
         self._stand_in = StandIn(models.stand_in)
 
     def run(self, started_s: float) -> Story:
         """Register, audit, label, correct, evaluate, and check the corrected file."""
         audit = self._audit()
         answers = self._label(audit)
-        regions = tuple(self._client.list_regions(audit))
-        self._narrator.labels(answers, regions)
+        regions, bugs = tuple(self._client.list_regions(audit)), tuple(self._client.list_bugs(audit))
+        self._narrator.labels(answers, bugs)
         correction = self._correct(audit, regions)
         evaluation = self._evaluate(audit, correction)
         before = self._test_accuracy(self._models.classifier)
@@ -106,6 +105,7 @@ class Loop:
             class_names=CLASS_NAMES,
             audit=audit,
             regions=regions,
+            bugs=bugs,
             correction=correction,
             evaluation=evaluation,
             test_accuracy_before=before,
@@ -133,7 +133,7 @@ class Loop:
         )
         pool = ThreadPoolExecutor(2)
         try:
-            shown = [pool.submit(show, audit) for show in (self._show_misclassifications, self._show_regions)]
+            shown = [pool.submit(show, audit) for show in (self._show_misclassifications, self._show_bugs)]
             for stream in shown:
                 stream.result()
         finally:
@@ -148,25 +148,17 @@ class Loop:
         for batch in self._client.misclassification_batches(audit):
             self._narrator.misclassifications(batch.misclassifications)
 
-    def _show_regions(self, audit: Audit) -> None:
-        for region in self._client.regions(audit):
-            self._narrator.region(region)
+    def _show_bugs(self, audit: Audit) -> None:
+        for bug in self._client.bugs(audit):
+            self._narrator.bug(bug)
 
     def _label(self, audit: Audit) -> list[Answer]:
-        """Answer every task from its sheet alone, blind to prediction and seed as annotators are."""
-        self._narrator.step("Labeling the regions, with a stand-in for people")
+        """Answer every task from its samples alone, blind to prediction and seed as annotators are."""
+        self._narrator.step("Labeling the bugs, with a stand-in for people")
         answers: list[Answer] = []
         while tasks := self._client.lease_tasks(audit, ANNOTATOR, max_tasks=10):
             for task in tasks:
-                sheet = task.sheet
-                tiles = cut_sheet(
-                    self._sheet(sheet.artifact),
-                    sheet.columns,
-                    sheet.tile_width,
-                    sheet.tile_height,
-                    sheet.count,
-                )
-                answer = self._stand_in.answer(tiles)
+                answer = self._stand_in.answer(self._samples(task.sheet.samples_artifact))
                 said = "mixed" if answer.label is None else answer.label
                 self._client.submit_label(task, said, note=answer.note)
                 answers.append(answer)
@@ -174,9 +166,9 @@ class Loop:
 
     def _correct(self, audit: Audit, regions: tuple[Region, ...]) -> Correction | None:
         if not any(region.confirmed for region in regions):
-            self._narrator.step("No region is a confirmed bug: there is nothing to correct")
+            self._narrator.step("No bug is confirmed: there is nothing to correct")
             return None
-        self._narrator.step("Fine-tuning on the labeled regions")
+        self._narrator.step("Fine-tuning on the regions of the labeled bugs")
         correction = self._client.correct(audit, seed=self._random_seed)
         self._narrator.point(correction.baseline)
         for point in correction.curve:
@@ -221,12 +213,11 @@ class Loop:
         (logits,) = session.run(None, {session.get_inputs()[0].name: test.images.numpy()})
         return float((np.asarray(logits).argmax(1) == test.labels.numpy()).mean())
 
-    def _sheet(self, artifact: str) -> bytes:
-        if artifact not in self._sheets:
-            with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-                path = self._client.download(artifact, Path(folder) / "sheet.png")
-                self._sheets[artifact] = path.read_bytes()
-        return self._sheets[artifact]
+    def _samples(self, artifact: str) -> np.ndarray:
+        """Return a task's samples as the stand-in reads them."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            samples = np.load(self._client.download(artifact, Path(folder) / "samples.npy"))
+        return (samples.transpose(0, 3, 1, 2) / 255.0).astype(np.float32)
 
 
 def _terminate(signal_number: int, _frame: FrameType | None) -> None:

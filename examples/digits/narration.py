@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Sequence
 
-from defuse.messages import Audit, CorrectionPoint, Misclassification, Region, Verdict
+from defuse.messages import Audit, Bug, CorrectionPoint, Misclassification, Verdict
 from rich.console import Console
 
 from examples.digits.stand_in import Answer
@@ -65,14 +65,13 @@ class Narrator:
             self._counted_at_s = time.monotonic()
             self.line(f"{self._found:,} misclassifications so far")
 
-    def region(self, region: Region) -> None:
-        """Print one line for a region."""
-        rate = region.misclassification_rate
+    def bug(self, bug: Bug) -> None:
+        """Print one line for a bug."""
+        regions = "1 region" if len(bug.cells) == 1 else f"{len(bug.cells)} regions"
         self.line(
-            f"region {region.name.rsplit('/', 1)[-1]:>2}: around {self._names[region.seed_label]}, read as "
-            f"[red]{self._names[region.predicted_class]}[/red], {region.size:,} codes, "
-            f"{percent(rate.value)} of fresh samples misclassified "
-            f"({percent(rate.lower)} to {percent(rate.upper)})"
+            f"bug {bug.name.rsplit('/', 1)[-1]:>2}: {self._names[bug.seed_label]} read as "
+            f"[red]{self._names[bug.predicted_class]}[/red], {regions}, {bug.size:,} codes from "
+            f"{bug.seed_count} seeds, {1e6 * bug.harm.value:,.0f} misread inputs per million"
         )
 
     def audit(self, audit: Audit) -> None:
@@ -84,12 +83,16 @@ class Narrator:
         for warning in audit.warnings:
             self.line(f"[yellow]{warning.message}[/yellow]")
 
-    def labels(self, answers: Sequence[Answer], regions: Sequence[Region]) -> None:
+    def labels(self, answers: Sequence[Answer], bugs: Sequence[Bug]) -> None:
         """Print the answers and how many bugs they confirm."""
         mixed = sum(answer.label is None for answer in answers)
-        self.line(f"{len(answers) - mixed} regions got a label, {mixed} were mixed")
-        bugs = sum(region.confirmed for region in regions)
-        self.line(f"[bold]{bugs} confirmed bugs[/bold]: the label differs from the classifier's prediction")
+        self.line(f"{len(answers)} answers: {len(answers) - mixed} labels, {mixed} mixed")
+        cells = sum(len(bug.labeled_cells) for bug in bugs)
+        confirmed = sum(bug.confirmed for bug in bugs)
+        self.line(
+            f"[bold]{confirmed} confirmed bugs[/bold]: the label differs from the classifier's prediction; "
+            f"labels for {cells} regions"
+        )
 
     def point(self, point: CorrectionPoint) -> None:
         """Print one line for a setting of the sweep."""

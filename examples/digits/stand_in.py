@@ -1,12 +1,11 @@
-"""A stand-in for the people who label regions: the demo runs without them.
+"""A stand-in for the people who label bugs: the demo runs without them.
 
 It is not part of the method. It is three networks, larger than the audited classifier and trained separately,
-with augmentation and on more items. Like an annotator, it sees only the contact sheet's picture.
+with augmentation and on more items. Like an annotator, it sees only the samples.
 """
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,16 +13,15 @@ import numpy as np
 import onnxruntime
 import torch
 import torch.nn.functional as F  # noqa: N812  (PyTorch's own name for it)
-from PIL import Image
 from torch import Tensor, nn
 
-from examples.digits.data import IMAGE_SIDE, Digits, Split, seeded
+from examples.digits.data import Digits, Split, seeded
 
 EPOCHS = 20
 BATCH_SIZE = 64
 MEMBERS = 3
 AGREEMENT = 0.8
-"""Share of a region's samples that must show one class. Otherwise the answer is mixed."""
+"""Share of a bug's samples that must show one class. Otherwise the answer is mixed."""
 
 
 def new_network() -> nn.Sequential:
@@ -103,7 +101,7 @@ def train(digits: Digits, random_seed: int) -> tuple[nn.Module, Committee]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the stand-in says about one sheet: a class, or None if the samples show different things."""
+    """What the stand-in says about one bug: a class, or None if the samples show different things."""
 
     label: int | None
     agreement: float
@@ -117,7 +115,7 @@ class Answer:
 
 
 class StandIn:
-    """Reads contact sheets as an annotator does."""
+    """Reads samples as an annotator does."""
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -129,31 +127,9 @@ class StandIn:
         (probabilities,) = self._session.run(None, {"image": images})
         return np.asarray(probabilities).argmax(1)
 
-    def answer(self, tiles: np.ndarray) -> Answer:
-        """Label a region from its samples (n, 1, 8, 8)."""
-        counts = np.bincount(self.read(tiles), minlength=10)
+    def answer(self, samples: np.ndarray) -> Answer:
+        """Label a bug from its samples (n, 1, 8, 8)."""
+        counts = np.bincount(self.read(samples), minlength=10)
         agreement = float(counts.max() / counts.sum())
         label = int(counts.argmax()) if agreement >= AGREEMENT else None
-        return Answer(label, agreement, len(tiles))
-
-
-def cut_sheet(png: bytes, columns: int, tile_width: int, tile_height: int, count: int) -> np.ndarray:
-    """Return the sheet's images as (count, 1, 8, 8), float32 in 0..1. Raises ValueError if they do not fit.
-
-    A sheet enlarges each pixel to a square and frames each image with a pixel or two. The middle of each
-    eighth of a tile has the pixel's value.
-    """
-    sheet = np.asarray(Image.open(io.BytesIO(png)).convert("L"))
-    rows = -(-count // columns)
-    if sheet.shape[0] < rows * tile_height or sheet.shape[1] < columns * tile_width:
-        raise ValueError(
-            f"{count} tiles of {tile_width} x {tile_height} in {columns} columns do not fit on a sheet of "
-            f"{sheet.shape[1]} x {sheet.shape[0]} pixels"
-        )
-    down = ((np.arange(IMAGE_SIDE) + 0.5) * tile_height / IMAGE_SIDE).astype(int)
-    across = ((np.arange(IMAGE_SIDE) + 0.5) * tile_width / IMAGE_SIDE).astype(int)
-    tiles = [
-        sheet[np.ix_(index // columns * tile_height + down, index % columns * tile_width + across)]
-        for index in range(count)
-    ]
-    return (np.stack(tiles)[:, None] / 255.0).astype(np.float32)
+        return Answer(label, agreement, len(samples))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from defuse.messages import Audit, Check, Correction, Evaluation, Region, Verdict
+from defuse.messages import Audit, Bug, Check, Correction, Evaluation, Region, Verdict
 
 REFUSALS = {
     "clean_accuracy_change": "test accuracy falls",
@@ -21,6 +21,7 @@ class Story:
     class_names: tuple[str, ...]
     audit: Audit
     regions: tuple[Region, ...]
+    bugs: tuple[Bug, ...]
     correction: Correction | None
     evaluation: Evaluation
     test_accuracy_before: float
@@ -37,8 +38,8 @@ class Story:
 
     @property
     def confirmed_bugs(self) -> int:
-        """How many regions have a label that differs from the classifier's prediction."""
-        return sum(region.confirmed for region in self.regions)
+        """How many bugs have a label that differs from the classifier's prediction."""
+        return sum(bug.confirmed for bug in self.bugs)
 
     def repaired_bugs(self) -> int:
         """Count the confirmed bugs whose repair the gate confirms."""
@@ -59,7 +60,7 @@ class Story:
         """Return the outcome in one sentence."""
         bugs = f"{self.confirmed_bugs} bug" + ("" if self.confirmed_bugs == 1 else "s")
         if self.correction is None:
-            return f"{len(self.regions)} regions found, but no confirmed bug: there is nothing to correct"
+            return f"{len(self.bugs)} bugs found, none of them confirmed: there is nothing to correct"
         if self.verdict == "PASS":
             return f"{bugs} found and repaired: the corrected classifier may be promoted"
         if self.verdict == "FAIL":

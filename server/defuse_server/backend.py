@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from redis.asyncio import Redis
 
+from defuse_server.findings.bugs import Bugs
 from defuse_server.findings.chunks import Chunks
 from defuse_server.findings.region_splits import RegionSplits
 from defuse_server.findings.regions import Regions
@@ -33,6 +34,7 @@ class Backend:
     labeling: Labeling
     consensus_estimates: ConsensusEstimates
     regions: Regions
+    bugs: Bugs
     chunks: Chunks
     region_splits: RegionSplits
     jobs: Jobs
@@ -61,6 +63,7 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
             labeling=labeling,
             consensus_estimates=ConsensusEstimates(redis),
             regions=Regions(redis, labeling),
+            bugs=Bugs(redis, labeling),
             chunks=Chunks(redis),
             region_splits=RegionSplits(redis),
             jobs=Jobs(redis, resources, docket),

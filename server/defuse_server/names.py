@@ -1,4 +1,4 @@
-"""Resource names: `audits/{id}`, `audits/{id}/regions/{n}`, `artifacts/{sha256}`, `uploads/{uuid}`."""
+"""Resource names: `audits/{id}`, `audits/{id}/bugs/{n}`, `artifacts/{sha256}`, `uploads/{uuid}`, ..."""
 
 import re
 import secrets
@@ -18,10 +18,16 @@ REGION_SPLITS = "splits"
 
 _SPLIT_NAME = re.compile(rf"(audits/{_ID})/split")
 _REGION_NAME = re.compile(rf"(audits/{_ID})/regions/(0|[1-9][0-9]{{0,8}})")
+_BUG_NAME = re.compile(rf"(audits/{_ID})/bugs/(0|[1-9][0-9]{{0,8}})")
 _ARTIFACT_NAME = re.compile(r"artifacts/([0-9a-f]{64})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _SHOWN_CHARACTERS = 100
+
+FIRST_BUG = 10_000_000
+"""Label tasks of regions have the regions' numbers; those of bugs are numbered from here."""
+FIRST_GOLD = 100_000_000
+"""Gold tasks are numbered from here."""
 
 
 def new_id() -> str:
@@ -73,6 +79,40 @@ def parse_region_name(name: str, field: str = "name") -> tuple[str, int]:
     if match is None:
         raise _invalid(field, "audits/{id}/regions/{n}", name)
     return match[1], int(match[2])
+
+
+def bug_name(audit: str, number: int) -> str:
+    """Return `audits/{id}/bugs/{n}` of the audit `audits/{id}`."""
+    return f"{audit}/bugs/{number}"
+
+
+def parse_bug_name(name: str, field: str = "name") -> tuple[str, int]:
+    """Return (`audits/{id}`, n) of `audits/{id}/bugs/{n}`. Raises `InvalidRequest`."""
+    match = _BUG_NAME.fullmatch(name)
+    if match is None:
+        raise _invalid(field, "audits/{id}/bugs/{n}", name)
+    return match[1], int(match[2])
+
+
+def task_name(audit: str, number: int) -> str:
+    """Return the name of what a label task is about: a bug, a region, or what looks like a bug (gold)."""
+    if number < FIRST_BUG:
+        return region_name(audit, number)
+    return bug_name(audit, number if number >= FIRST_GOLD else number - FIRST_BUG)
+
+
+def parse_task_name(name: str, field: str = "name") -> tuple[str, int]:
+    """Return the audit and the number of a label task. Raises `InvalidRequest`.
+
+    Gold tasks of audits before bugs are named like regions.
+    """
+    if _REGION_NAME.fullmatch(name):
+        return parse_region_name(name, field)
+    match = _BUG_NAME.fullmatch(name)
+    if match is None:
+        raise _invalid(field, "audits/{id}/bugs/{n} or audits/{id}/regions/{n}", name)
+    number = int(match[2])
+    return match[1], number if number >= FIRST_GOLD else FIRST_BUG + number
 
 
 def region_number(name: str) -> int:

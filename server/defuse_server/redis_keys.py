@@ -110,11 +110,16 @@ chunks = _key("chunks")
 regions = _key("regions")
 """Hash, region number -> serialized Region as the search found it; numbers are 0, 1, ... without gaps."""
 
+bugs = _key("bugs")
+"""Hash, bug number -> serialized Bug as it was found; numbers are 0, 1, ... without gaps."""
+
 predictions = _key("predictions")
 """Hash, region number -> predicted class."""
 
 label_tasks = _key("label-tasks")
-"""Hash, number of a region or gold task -> JSON of its leases and answers (see labels/tasks.lua)."""
+"""Hash, number of a task (of a region, bug or gold task; see names.py) -> JSON of its leases and answers.
+
+labels/tasks.lua describes the JSON."""
 
 label_states = _key("label-states")
 """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
@@ -132,10 +137,11 @@ label_imports = _key("label-imports")
 """Hash, id of an imported annotation -> `{region number}:{vote}`. Entries stay."""
 
 label_seen = _key("label-seen")
-"""Set of `{number}:{annotator}` and `again:{number}:{annotator}`.
+"""Set of `{number}:{annotator}`, `again:{number}:{annotator}` and `recheck:{number}:{annotator}`.
 
 The first are annotators who hold, answered or skipped a task, and don't get it again. The second gave a
-gold task or their answer to it back, and get it next."""
+gold task or their answer to it back, and get it next. The third answered against what the search believes,
+and are asked again after all other tasks."""
 
 label_history = _key("label-history")
 """Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
@@ -188,7 +194,7 @@ def _label_keys_of(audit: str) -> list[str]:
 
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, besides its own hash and its place in the index."""
-    published = [chunks(name), regions(name), predictions(name), region_splits(name)]
+    published = [chunks(name), regions(name), bugs(name), predictions(name), region_splits(name)]
     labeling = [*_label_keys_of(name), label_imports(name)]
     return [referrers(name), *published, *labeling, resource(region_split_name(name))]
 

@@ -67,9 +67,9 @@ def artifact(found: Violations, field: str, value: str) -> None:
     found.attempt(lambda: names.artifact_sha256(value, field))
 
 
-def region_name(found: Violations, field: str, value: str) -> None:
-    """Check a region's name, `audits/{id}/regions/{n}`."""
-    found.attempt(lambda: names.parse_region_name(value, field))
+def task_name(found: Violations, field: str, value: str) -> None:
+    """Check the name of what a label task is about, a bug or a region."""
+    found.attempt(lambda: names.parse_task_name(value, field))
 
 
 def text(found: Violations, field: str, value: str, most: int, least: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Audits, and what they find: misclassifications and regions."""
+"""Audits, and what they find: misclassifications, regions and bugs."""
 
 from __future__ import annotations
 
@@ -121,10 +121,42 @@ def get_region(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> F
     return unary(pb.GetRegionRequest(name=name_of(name)), pb.Region, timeout_s)
 
 
-def get_region_split(audit: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[pb.RegionSplit]:
-    """Return the state of the latest region split of an audit, which divides its MIXED regions.
+def bugs(audit: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> StreamFlow[pb.Bug]:
+    """Yield each bug once, as it is found, until the audit has ended.
 
-    Raises `NotFound`, also if no region of the audit was MIXED yet.
+    Restarts of the server that take less than `timeout_s` are survived. Raises `NotFound`.
+    """
+    return resumed(
+        pb.StreamBugsRequest(name=name_of(audit)),
+        pb.StreamBugsResponse,
+        lambda message: message.bugs,
+        timeout_s=timeout_s,
+    )
+
+
+def get_bug(name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[pb.Bug]:
+    """Return a bug as it stands. Raises `NotFound`."""
+    return unary(pb.GetBugRequest(name=name_of(name)), pb.Bug, timeout_s)
+
+
+def list_bugs(
+    audit: Named,
+    *,
+    state: pb.RegionState | str | None = None,
+    confirmed_only: bool = False,
+    timeout_s: float | None = DEFAULT_TIMEOUT_S,
+) -> StreamFlow[pb.Bug]:
+    """Yield an audit's bugs as they stand, or those in a state (`labeled`, ...). Raises `NotFound`."""
+    request = pb.ListBugsRequest(
+        parent=name_of(audit), state=enum_value(pb.RegionState, state), confirmed_only=confirmed_only
+    )
+    return paged(request, pb.ListBugsResponse, lambda page: page.bugs, timeout_s)
+
+
+def get_region_split(audit: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[pb.RegionSplit]:
+    """Return the state of the latest region split of an audit, which divides its MIXED bugs.
+
+    Raises `NotFound`, also if nothing of the audit was MIXED yet.
     """
     request = pb.GetRegionSplitRequest(name=f"{name_of(audit)}/split")
     return unary(request, pb.RegionSplit, timeout_s)

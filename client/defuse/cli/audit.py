@@ -7,7 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from defuse.cli import jobs
-from defuse.cli.audit_text import write_audit, write_audits, write_misclassification, write_regions
+from defuse.cli.audit_text import (
+    write_audit,
+    write_audits,
+    write_bugs,
+    write_misclassification,
+    write_regions,
+)
 from defuse.cli.connection import connect, left_running
 from defuse.cli.jobs import AuditName
 from defuse.cli.output import Json, as_dict, stdout, write, write_json
@@ -91,6 +97,35 @@ def findings(
 
 
 @app.command()
+def bugs(
+    context: typer.Context,
+    audit: AuditName,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Print bugs as they are found, until the audit has ended.")
+    ] = False,
+    confirmed_only: Annotated[
+        bool, typer.Option("--confirmed-only", help="Show only confirmed bugs.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Show an audit's bugs, those with the most misread inputs first.
+
+    With --json this prints one document, or with --follow one bug per line.
+    """
+    with connect(context) as client, left_running(audit):
+        _refuse_both(follow, confirmed_only, "bugs")
+        if follow:
+            for bug in client.bugs(audit):
+                write(bug, json, lambda bug: write_bugs([bug]))
+            return
+        found = list(client.list_bugs(audit, confirmed_only=confirmed_only))
+    if json:
+        write_json({"bugs": [as_dict(bug) for bug in found]})
+    else:
+        write_bugs(found)
+
+
+@app.command()
 def regions(
     context: typer.Context,
     audit: AuditName,
@@ -98,20 +133,16 @@ def regions(
         bool, typer.Option("--follow", help="Print regions as they are found, until the audit has ended.")
     ] = False,
     confirmed_only: Annotated[
-        bool, typer.Option("--confirmed-only", help="Show only confirmed bugs.")
+        bool, typer.Option("--confirmed-only", help="Show only regions of confirmed bugs.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show an audit's regions, those with the most misread inputs first.
+    """Show an audit's regions, the cells of its bugs, those with the most misread inputs first.
 
     With --json this prints one document, or with --follow one region per line.
     """
     with connect(context) as client, left_running(audit):
-        if follow and confirmed_only:
-            raise typer.BadParameter(
-                "expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm regions "
-                "after they are found"
-            )
+        _refuse_both(follow, confirmed_only, "regions")
         if follow:
             for region in client.regions(audit):
                 write(region, json, lambda region: write_regions([region]))
@@ -121,3 +152,11 @@ def regions(
         write_json({"regions": [as_dict(region) for region in found]})
     else:
         write_regions(found)
+
+
+def _refuse_both(follow: bool, confirmed_only: bool, what: str) -> None:
+    if follow and confirmed_only:
+        raise typer.BadParameter(
+            f"expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm {what} after "
+            "they are found"
+        )

@@ -121,8 +121,32 @@ def write_regions(regions: Sequence[messages.Region]) -> None:
             stdout.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
 
 
-def _region_split(region: messages.Region) -> str:
-    """Return the numbers of the region it was split from and of those it was split into."""
+def write_bugs(bugs: Sequence[messages.Bug]) -> None:
+    """Write a table of bugs, those with the most misread inputs first."""
+    rows = [
+        {
+            "bug": bug.name,
+            "state": enum_name(messages.RegionState, bug.state),
+            "seeds": bug.seed_label,
+            "predicted": bug.predicted_class,
+            "label": bug.label if bug.HasField("label") else "",
+            "confirmed": "yes" if bug.confirmed else "",
+            "cells": len(bug.cells),
+            "seed items": bug.seed_count,
+            "misread inputs": misread_per_million(bug.harm),
+            "share": share(bug.harm_share),
+            "split": _region_split(bug),
+        }
+        for bug in sorted(bugs, key=lambda bug: -bug.harm.value)
+    ]
+    write_table(rows, "There are no bugs.")
+    for bug in bugs:
+        if bug.unsplit_reason:
+            stdout.print(f"{bug.name} stays MIXED: {bug.unsplit_reason}", soft_wrap=True)
+
+
+def _region_split(region: messages.Region | messages.Bug) -> str:
+    """Return the numbers of the bug or region it was split from and of those it was split into."""
     if (
         region.state == messages.RegionState.REGION_STATE_MIXED
         and not region.parts

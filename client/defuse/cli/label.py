@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from defuse.cli import label_files
 from defuse.cli.connection import connect
 from defuse.cli.jobs import AuditName
+from defuse.cli.label_report import labeled
 from defuse.cli.label_session import LabelSession
 from defuse.cli.leases import HeldLeases
 from defuse.cli.output import Json, stdout
@@ -53,7 +54,7 @@ def annotate(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Label an audit's regions in the terminal. One answer labels a whole region."""
+    """Label an audit's bugs in the terminal. One answer labels a whole kind of mistake."""
     with tempfile.TemporaryDirectory(prefix="defuse-") as scratch, connect(context) as client:
         folder = sheets or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +65,4 @@ def annotate(
             session.run()
         progress = client.get_labeling_progress(audit)
     if not json:
-        stdout.print(
-            f"{session.answer_count} answered. {progress.labeled_count} of {progress.region_count} regions "
-            f"have a label; {progress.confirmed_count} of them are bugs."
-        )
+        stdout.print(f"{session.answer_count} answered. {labeled(progress)}.")

@@ -9,7 +9,7 @@ from defuse.cli.connection import connect
 from defuse.cli.figures import seconds, share
 from defuse.cli.jobs import AuditName
 from defuse.cli.output import Json, stdout, write, write_facts, write_table
-from defuse.messages import AnnotatorRecord, LabelingReport
+from defuse.messages import AnnotatorRecord, LabelingProgress, LabelingReport
 
 
 def label_report(
@@ -27,8 +27,8 @@ def _write_text(report: LabelingReport) -> None:
     alpha = f"{report.alpha:.3f}" if report.HasField("alpha") else "unknown"
     write_facts(
         ("answers", report.answer_count),
-        ("Krippendorff's alpha", f"{alpha}, over {report.overlap_count} regions with two votes or more"),
-        ("labeled", f"{progress.labeled_count} of {progress.region_count} regions"),
+        ("Krippendorff's alpha", f"{alpha}, over {report.overlap_count} with two votes or more"),
+        ("labeled", labeled(progress)),
         ("mixed, invalid", f"{progress.mixed_count}, {progress.invalid_count}"),
         ("set aside", progress.set_aside_count),
     )
@@ -42,6 +42,19 @@ def _write_text(report: LabelingReport) -> None:
                 for skip in report.skips
             ]
         )
+
+
+def labeled(progress: LabelingProgress) -> str:
+    """Say how many bugs have a label, or how many regions if the audit has no bugs."""
+    if progress.bug_count:
+        return (
+            f"{progress.labeled_bug_count} of {progress.bug_count} bugs have a label, "
+            f"{progress.confirmed_bug_count} of them are confirmed"
+        )
+    return (
+        f"{progress.labeled_count} of {progress.region_count} regions have a label, "
+        f"{progress.confirmed_count} of them are confirmed bugs"
+    )
 
 
 def _row(record: AnnotatorRecord) -> dict[str, object]:

@@ -237,7 +237,7 @@ class NearestItem(_message.Message):
     def __init__(self, split: _Optional[str] = ..., index: _Optional[int] = ..., label: _Optional[int] = ..., distance: _Optional[float] = ...) -> None: ...
 
 class Region(_message.Message):
-    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm", "agreement", "parts", "unsplit_reason")
+    __slots__ = ("name", "state", "weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate", "mean", "tau", "sheet", "nearest_sheet", "nearest", "label", "confirmed", "parent", "regions_artifact", "bug_probability", "harm", "agreement", "parts", "unsplit_reason", "bug")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
@@ -260,6 +260,7 @@ class Region(_message.Message):
     AGREEMENT_FIELD_NUMBER: _ClassVar[int]
     PARTS_FIELD_NUMBER: _ClassVar[int]
     UNSPLIT_REASON_FIELD_NUMBER: _ClassVar[int]
+    BUG_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: RegionState
     weight: float
@@ -282,7 +283,54 @@ class Region(_message.Message):
     agreement: float
     parts: _containers.RepeatedScalarFieldContainer[str]
     unsplit_reason: str
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., agreement: _Optional[float] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ...) -> None: ...
+    bug: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., agreement: _Optional[float] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ..., bug: _Optional[str] = ...) -> None: ...
+
+class Bug(_message.Message):
+    __slots__ = ("name", "state", "cells", "seed_label", "predicted_class", "seed_count", "size", "bug_probability", "harm", "harm_share", "sheet", "shown_cells", "nearest_sheet", "nearest", "label", "confirmed", "agreement", "labeled_cells", "parent", "parts", "unsplit_reason")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    SEED_LABEL_FIELD_NUMBER: _ClassVar[int]
+    PREDICTED_CLASS_FIELD_NUMBER: _ClassVar[int]
+    SEED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    BUG_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    HARM_FIELD_NUMBER: _ClassVar[int]
+    HARM_SHARE_FIELD_NUMBER: _ClassVar[int]
+    SHEET_FIELD_NUMBER: _ClassVar[int]
+    SHOWN_CELLS_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_SHEET_FIELD_NUMBER: _ClassVar[int]
+    NEAREST_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_FIELD_NUMBER: _ClassVar[int]
+    AGREEMENT_FIELD_NUMBER: _ClassVar[int]
+    LABELED_CELLS_FIELD_NUMBER: _ClassVar[int]
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    UNSPLIT_REASON_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    state: RegionState
+    cells: _containers.RepeatedScalarFieldContainer[str]
+    seed_label: int
+    predicted_class: int
+    seed_count: int
+    size: int
+    bug_probability: float
+    harm: _models_pb2.Interval
+    harm_share: float
+    sheet: _models_pb2.ContactSheet
+    shown_cells: _containers.RepeatedScalarFieldContainer[str]
+    nearest_sheet: _models_pb2.ContactSheet
+    nearest: _containers.RepeatedCompositeFieldContainer[NearestItem]
+    label: int
+    confirmed: bool
+    agreement: float
+    labeled_cells: _containers.RepeatedScalarFieldContainer[str]
+    parent: str
+    parts: _containers.RepeatedScalarFieldContainer[str]
+    unsplit_reason: str
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., cells: _Optional[_Iterable[str]] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., seed_count: _Optional[int] = ..., size: _Optional[int] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., harm_share: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., shown_cells: _Optional[_Iterable[str]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., agreement: _Optional[float] = ..., labeled_cells: _Optional[_Iterable[str]] = ..., parent: _Optional[str] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ...) -> None: ...
 
 class RegionSplit(_message.Message):
     __slots__ = ("name", "state", "failure", "progress", "regions", "warnings", "times")
@@ -405,6 +453,50 @@ class StreamRegionsResponse(_message.Message):
     regions: _containers.RepeatedCompositeFieldContainer[Region]
     cursor: str
     def __init__(self, regions: _Optional[_Iterable[_Union[Region, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class StreamBugsRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class StreamBugsResponse(_message.Message):
+    __slots__ = ("bugs", "cursor")
+    BUGS_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    bugs: _containers.RepeatedCompositeFieldContainer[Bug]
+    cursor: str
+    def __init__(self, bugs: _Optional[_Iterable[_Union[Bug, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class GetBugRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class ListBugsRequest(_message.Message):
+    __slots__ = ("parent", "page_size", "page_token", "state", "confirmed_only")
+    PARENT_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_ONLY_FIELD_NUMBER: _ClassVar[int]
+    parent: str
+    page_size: int
+    page_token: str
+    state: RegionState
+    confirmed_only: bool
+    def __init__(self, parent: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., confirmed_only: bool = ...) -> None: ...
+
+class ListBugsResponse(_message.Message):
+    __slots__ = ("bugs", "next_page_token")
+    BUGS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    bugs: _containers.RepeatedCompositeFieldContainer[Bug]
+    next_page_token: str
+    def __init__(self, bugs: _Optional[_Iterable[_Union[Bug, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class GetRegionRequest(_message.Message):
     __slots__ = ("name",)

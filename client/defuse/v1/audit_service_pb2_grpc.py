@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class AuditServiceStub(object):
     """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
-    them into regions, each of them one suspected bug.
+    them into regions (cells), and the regions into bugs: the kinds of mistakes, which people label.
     """
 
     def __init__(self, channel):
@@ -86,6 +86,21 @@ class AuditServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsResponse.FromString,
                 _registered_method=True)
+        self.StreamBugs = channel.unary_stream(
+                '/defuse.v1.AuditService/StreamBugs',
+                request_serializer=defuse_dot_v1_dot_audit__service__pb2.StreamBugsRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_audit__service__pb2.StreamBugsResponse.FromString,
+                _registered_method=True)
+        self.GetBug = channel.unary_unary(
+                '/defuse.v1.AuditService/GetBug',
+                request_serializer=defuse_dot_v1_dot_audit__service__pb2.GetBugRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_audit__service__pb2.Bug.FromString,
+                _registered_method=True)
+        self.ListBugs = channel.unary_unary(
+                '/defuse.v1.AuditService/ListBugs',
+                request_serializer=defuse_dot_v1_dot_audit__service__pb2.ListBugsRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_audit__service__pb2.ListBugsResponse.FromString,
+                _registered_method=True)
         self.GetRegionSplit = channel.unary_unary(
                 '/defuse.v1.AuditService/GetRegionSplit',
                 request_serializer=defuse_dot_v1_dot_audit__service__pb2.GetRegionSplitRequest.SerializeToString,
@@ -95,7 +110,7 @@ class AuditServiceStub(object):
 
 class AuditServiceServicer(object):
     """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
-    them into regions, each of them one suspected bug.
+    them into regions (cells), and the regions into bugs: the kinds of mistakes, which people label.
     """
 
     def CreateAudit(self, request, context):
@@ -189,6 +204,29 @@ class AuditServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamBugs(self, request, context):
+        """Streams bugs, in the order of their numbers. The stream ends and resumes like StreamRegions. Errors: as
+        StreamMisclassifications.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetBug(self, request, context):
+        """Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListBugs(self, request, context):
+        """Lists bugs in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+        INVALID_FIELD).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetRegionSplit(self, request, context):
         """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
         NOT_FOUND (the audit, or none of its regions has been MIXED yet).
@@ -250,6 +288,21 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     request_deserializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_audit__service__pb2.ListRegionsResponse.SerializeToString,
             ),
+            'StreamBugs': grpc.unary_stream_rpc_method_handler(
+                    servicer.StreamBugs,
+                    request_deserializer=defuse_dot_v1_dot_audit__service__pb2.StreamBugsRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_audit__service__pb2.StreamBugsResponse.SerializeToString,
+            ),
+            'GetBug': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBug,
+                    request_deserializer=defuse_dot_v1_dot_audit__service__pb2.GetBugRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_audit__service__pb2.Bug.SerializeToString,
+            ),
+            'ListBugs': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListBugs,
+                    request_deserializer=defuse_dot_v1_dot_audit__service__pb2.ListBugsRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_audit__service__pb2.ListBugsResponse.SerializeToString,
+            ),
             'GetRegionSplit': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRegionSplit,
                     request_deserializer=defuse_dot_v1_dot_audit__service__pb2.GetRegionSplitRequest.FromString,
@@ -265,7 +318,7 @@ def add_AuditServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AuditService(object):
     """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
-    them into regions, each of them one suspected bug.
+    them into regions (cells), and the regions into bugs: the kinds of mistakes, which people label.
     """
 
     @staticmethod
@@ -528,6 +581,87 @@ class AuditService(object):
             '/defuse.v1.AuditService/ListRegions',
             defuse_dot_v1_dot_audit__service__pb2.ListRegionsRequest.SerializeToString,
             defuse_dot_v1_dot_audit__service__pb2.ListRegionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamBugs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/defuse.v1.AuditService/StreamBugs',
+            defuse_dot_v1_dot_audit__service__pb2.StreamBugsRequest.SerializeToString,
+            defuse_dot_v1_dot_audit__service__pb2.StreamBugsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetBug(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.AuditService/GetBug',
+            defuse_dot_v1_dot_audit__service__pb2.GetBugRequest.SerializeToString,
+            defuse_dot_v1_dot_audit__service__pb2.Bug.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListBugs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.AuditService/ListBugs',
+            defuse_dot_v1_dot_audit__service__pb2.ListBugsRequest.SerializeToString,
+            defuse_dot_v1_dot_audit__service__pb2.ListBugsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,7 +28,7 @@ GRPC_VERSION: str
 
 class AuditServiceStub:
     """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
-    them into regions, each of them one suspected bug.
+    them into regions (cells), and the regions into bugs: the kinds of mistakes, which people label.
     """
 
     @_typing.overload
@@ -83,6 +83,16 @@ class AuditServiceStub:
     """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
     INVALID_FIELD).
     """
+    StreamBugs: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.StreamBugsRequest, _audit_service_pb2.StreamBugsResponse]
+    """Streams bugs, in the order of their numbers. The stream ends and resumes like StreamRegions. Errors: as
+    StreamMisclassifications.
+    """
+    GetBug: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetBugRequest, _audit_service_pb2.Bug]
+    """Errors: NOT_FOUND."""
+    ListBugs: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListBugsRequest, _audit_service_pb2.ListBugsResponse]
+    """Lists bugs in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+    INVALID_FIELD).
+    """
     GetRegionSplit: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionSplitRequest, _audit_service_pb2.RegionSplit]
     """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
     NOT_FOUND (the audit, or none of its regions has been MIXED yet).
@@ -91,7 +101,7 @@ class AuditServiceStub:
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
     """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
-    them into regions, each of them one suspected bug.
+    them into regions (cells), and the regions into bugs: the kinds of mistakes, which people label.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -143,6 +153,16 @@ class AuditServiceAsyncStub(AuditServiceStub):
     """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
     INVALID_FIELD).
     """
+    StreamBugs: _aio.UnaryStreamMultiCallable[_audit_service_pb2.StreamBugsRequest, _audit_service_pb2.StreamBugsResponse]  # type: ignore[assignment]
+    """Streams bugs, in the order of their numbers. The stream ends and resumes like StreamRegions. Errors: as
+    StreamMisclassifications.
+    """
+    GetBug: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetBugRequest, _audit_service_pb2.Bug]  # type: ignore[assignment]
+    """Errors: NOT_FOUND."""
+    ListBugs: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListBugsRequest, _audit_service_pb2.ListBugsResponse]  # type: ignore[assignment]
+    """Lists bugs in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+    INVALID_FIELD).
+    """
     GetRegionSplit: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.GetRegionSplitRequest, _audit_service_pb2.RegionSplit]  # type: ignore[assignment]
     """Returns the latest region split of an audit. The service starts region splits by itself. Errors: INVALID_ARGUMENT,
     NOT_FOUND (the audit, or none of its regions has been MIXED yet).
@@ -150,7 +170,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     """AuditService searches the VAE's latent space for natural-looking inputs that the classifier gets wrong. It groups
-    them into regions, each of them one suspected bug.
+    them into regions (cells), and the regions into bugs: the kinds of mistakes, which people label.
     """
 
     @_abc_1.abstractmethod
@@ -258,6 +278,34 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.ListRegionsResponse, _abc.Awaitable[_audit_service_pb2.ListRegionsResponse]]:
         """Lists regions in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
+        INVALID_FIELD).
+        """
+
+    @_abc_1.abstractmethod
+    def StreamBugs(
+        self,
+        request: _audit_service_pb2.StreamBugsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.StreamBugsResponse], _abc.AsyncIterator[_audit_service_pb2.StreamBugsResponse]]:
+        """Streams bugs, in the order of their numbers. The stream ends and resumes like StreamRegions. Errors: as
+        StreamMisclassifications.
+        """
+
+    @_abc_1.abstractmethod
+    def GetBug(
+        self,
+        request: _audit_service_pb2.GetBugRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.Bug, _abc.Awaitable[_audit_service_pb2.Bug]]:
+        """Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ListBugs(
+        self,
+        request: _audit_service_pb2.ListBugsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_service_pb2.ListBugsResponse, _abc.Awaitable[_audit_service_pb2.ListBugsResponse]]:
+        """Lists bugs in the order of their numbers. Errors: NOT_FOUND (the audit), INVALID_ARGUMENT (PAGE_TOKEN_INVALID,
         INVALID_FIELD).
         """
 

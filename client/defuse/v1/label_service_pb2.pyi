@@ -211,7 +211,7 @@ class GetLabelingProgressRequest(_message.Message):
     def __init__(self, audit: _Optional[str] = ...) -> None: ...
 
 class LabelingProgress(_message.Message):
-    __slots__ = ("region_count", "unlabeled_count", "leased_count", "labeled_count", "mixed_count", "invalid_count", "set_aside_count", "confirmed_count")
+    __slots__ = ("region_count", "unlabeled_count", "leased_count", "labeled_count", "mixed_count", "invalid_count", "set_aside_count", "confirmed_count", "bug_count", "open_bug_count", "labeled_bug_count", "confirmed_bug_count")
     REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
     LEASED_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +220,10 @@ class LabelingProgress(_message.Message):
     INVALID_COUNT_FIELD_NUMBER: _ClassVar[int]
     SET_ASIDE_COUNT_FIELD_NUMBER: _ClassVar[int]
     CONFIRMED_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
+    OPEN_BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
+    LABELED_BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
+    CONFIRMED_BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
     region_count: int
     unlabeled_count: int
     leased_count: int
@@ -228,7 +232,11 @@ class LabelingProgress(_message.Message):
     invalid_count: int
     set_aside_count: int
     confirmed_count: int
-    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., leased_count: _Optional[int] = ..., labeled_count: _Optional[int] = ..., mixed_count: _Optional[int] = ..., invalid_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., confirmed_count: _Optional[int] = ...) -> None: ...
+    bug_count: int
+    open_bug_count: int
+    labeled_bug_count: int
+    confirmed_bug_count: int
+    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., leased_count: _Optional[int] = ..., labeled_count: _Optional[int] = ..., mixed_count: _Optional[int] = ..., invalid_count: _Optional[int] = ..., set_aside_count: _Optional[int] = ..., confirmed_count: _Optional[int] = ..., bug_count: _Optional[int] = ..., open_bug_count: _Optional[int] = ..., labeled_bug_count: _Optional[int] = ..., confirmed_bug_count: _Optional[int] = ...) -> None: ...
 
 class GetLabelingReportRequest(_message.Message):
     __slots__ = ("audit",)

@@ -26,7 +26,9 @@ if _version_not_supported:
 
 
 class LabelServiceStub(object):
-    """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
+    """LabelService hands bugs to annotators and collects their answers. One label fixes a whole kind of mistake. If an audit
+    has no bugs (audits of older servers), it hands out the regions. The fields named `region` hold the name of what a task
+    is about, a bug or a region.
 
     A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
     token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
@@ -97,7 +99,9 @@ class LabelServiceStub(object):
 
 
 class LabelServiceServicer(object):
-    """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
+    """LabelService hands bugs to annotators and collects their answers. One label fixes a whole kind of mistake. If an audit
+    has no bugs (audits of older servers), it hands out the regions. The fields named `region` hold the name of what a task
+    is about, a bug or a region.
 
     A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
     token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
@@ -272,7 +276,9 @@ def add_LabelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LabelService(object):
-    """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
+    """LabelService hands bugs to annotators and collects their answers. One label fixes a whole kind of mistake. If an audit
+    has no bugs (audits of older servers), it hands out the regions. The fields named `region` hold the name of what a task
+    is about, a bug or a region.
 
     A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
     token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries

@@ -27,7 +27,9 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LabelServiceStub:
-    """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
+    """LabelService hands bugs to annotators and collects their answers. One label fixes a whole kind of mistake. If an audit
+    has no bugs (audits of older servers), it hands out the regions. The fields named `region` hold the name of what a task
+    is about, a bug or a region.
 
     A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
     token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
@@ -95,7 +97,9 @@ class LabelServiceStub:
 
 @_typing.type_check_only
 class LabelServiceAsyncStub(LabelServiceStub):
-    """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
+    """LabelService hands bugs to annotators and collects their answers. One label fixes a whole kind of mistake. If an audit
+    has no bugs (audits of older servers), it hands out the regions. The fields named `region` hold the name of what a task
+    is about, a bug or a region.
 
     A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
     token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries
@@ -159,7 +163,9 @@ class LabelServiceAsyncStub(LabelServiceStub):
     """
 
 class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """LabelService hands regions to annotators and collects their answers. One label fixes a whole region.
+    """LabelService hands bugs to annotators and collects their answers. One label fixes a whole kind of mistake. If an audit
+    has no bugs (audits of older servers), it hands out the regions. The fields named `region` hold the name of what a task
+    is about, a bug or a region.
 
     A task is leased. It carries a token, and until the lease ends nobody else gets its place. Every write shows the
     token: an annotator who was away too long cannot overwrite another's answer. Annotators are blind: a task carries

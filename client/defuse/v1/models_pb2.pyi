@@ -143,20 +143,26 @@ class TensorSpec(_message.Message):
     def __init__(self, name: _Optional[str] = ..., dtype: _Optional[str] = ..., shape: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class ContactSheet(_message.Message):
-    __slots__ = ("artifact", "columns", "rows", "tile_width", "tile_height", "count")
+    __slots__ = ("artifact", "columns", "rows", "tile_width", "tile_height", "count", "frame", "zoom", "samples_artifact")
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     TILE_WIDTH_FIELD_NUMBER: _ClassVar[int]
     TILE_HEIGHT_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    FRAME_FIELD_NUMBER: _ClassVar[int]
+    ZOOM_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     artifact: str
     columns: int
     rows: int
     tile_width: int
     tile_height: int
     count: int
-    def __init__(self, artifact: _Optional[str] = ..., columns: _Optional[int] = ..., rows: _Optional[int] = ..., tile_width: _Optional[int] = ..., tile_height: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+    frame: int
+    zoom: int
+    samples_artifact: str
+    def __init__(self, artifact: _Optional[str] = ..., columns: _Optional[int] = ..., rows: _Optional[int] = ..., tile_width: _Optional[int] = ..., tile_height: _Optional[int] = ..., count: _Optional[int] = ..., frame: _Optional[int] = ..., zoom: _Optional[int] = ..., samples_artifact: _Optional[str] = ...) -> None: ...
 
 class JobTimes(_message.Message):
     __slots__ = ("create_time", "start_time", "end_time")

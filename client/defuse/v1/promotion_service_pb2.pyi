@@ -99,20 +99,22 @@ class SecondSearch(_message.Message):
     def __init__(self, seed_count: _Optional[int] = ..., candidates_before: _Optional[int] = ..., candidates_after: _Optional[int] = ..., misclassifications_before: _Optional[int] = ..., misclassifications_after: _Optional[int] = ..., seed_candidates_before: _Optional[_Iterable[int]] = ..., seed_candidates_after: _Optional[_Iterable[int]] = ..., seed_misclassifications_before: _Optional[_Iterable[int]] = ..., seed_misclassifications_after: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class LabelingFigures(_message.Message):
-    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count")
+    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count", "bug_count")
     REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_HARM_SHARE_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_FIELD_NUMBER: _ClassVar[int]
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
     region_count: int
     unlabeled_count: int
     unlabeled_harm_share: float
     unlabeled: _containers.RepeatedScalarFieldContainer[str]
     alpha: float
     overlap_count: int
-    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ...) -> None: ...
+    bug_count: int
+    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., bug_count: _Optional[int] = ...) -> None: ...
 
 class Evidence(_message.Message):
     __slots__ = ("verdict", "envelope", "junit", "markdown", "html")

@@ -64,7 +64,6 @@ class AuditService:
 
     async def get_region(self, request: pb.GetRegionRequest) -> pb.Region:
         """Return a region with its label."""
-        names.parse_region_name(request.name)
         return await self._regions.get(request.name)
 
     async def list_regions(self, request: pb.ListRegionsRequest) -> pb.ListRegionsResponse:
@@ -79,6 +78,28 @@ class AuditService:
             confirmed_only=request.confirmed_only,
         )
         return pb.ListRegionsResponse(regions=regions, next_page_token=token)
+
+    async def stream_bugs(self, request: pb.StreamBugsRequest, write: Write) -> None:
+        """Stream bugs as they are found."""
+        check_name(pb.Audit, request.name)
+        await streams.bugs(self._backend, request.name, request.cursor, write)
+
+    async def get_bug(self, request: pb.GetBugRequest) -> pb.Bug:
+        """Return a bug with its label."""
+        return await self._backend.bugs.get(request.name)
+
+    async def list_bugs(self, request: pb.ListBugsRequest) -> pb.ListBugsResponse:
+        """Return a page of an audit's bugs, in the order of their numbers."""
+        check_name(pb.Audit, request.parent, "parent")
+        validation.check_state(request.state, pb.RegionState)
+        bugs, token = await self._backend.bugs.list(
+            request.parent,
+            request.page_size,
+            request.page_token,
+            state=request.state,
+            confirmed_only=request.confirmed_only,
+        )
+        return pb.ListBugsResponse(bugs=bugs, next_page_token=token)
 
     async def get_region_split(self, request: pb.GetRegionSplitRequest) -> pb.RegionSplit:
         """Return an audit's latest region split."""

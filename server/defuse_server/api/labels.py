@@ -55,7 +55,7 @@ class LabelService:
     async def undo_label(self, request: pb.UndoLabelRequest) -> pb.UndoLabelResponse:
         """Take an annotator's answer back."""
         with Violations() as violations:
-            validation.region_name(violations, "region", request.region)
+            validation.task_name(violations, "region", request.region)
             validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
         return pb.UndoLabelResponse(state=await self._labels.undo(request.region, request.annotator))
 
@@ -105,7 +105,7 @@ class LabelService:
 def _leased(request: Any) -> Violations:
     """Check the region and the lease token, which every request about a leased task has."""
     violations = Violations()
-    validation.region_name(violations, "region", request.region)
+    validation.task_name(violations, "region", request.region)
     violations.require(request.lease_token != "", "lease_token", "expected the task's token, got none")
     return violations
 

@@ -2,9 +2,15 @@
 
 import asyncio
 import re
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
+from typing import Any
 
-from defuse.v1.audit_service_pb2 import StreamMisclassificationsResponse, StreamRegionsResponse
+from defuse.v1.audit_service_pb2 import (
+    StreamBugsResponse,
+    StreamMisclassificationsResponse,
+    StreamRegionsResponse,
+)
 from google.protobuf.message import Message
 
 from defuse_server.api.rpc import Write
@@ -14,7 +20,7 @@ from defuse_server.findings.chunks import Chunk
 from defuse_server.records.watching import cursor_unknown
 
 _CHUNKS_LISTED = 100
-_REGIONS_SENT = 50
+_FINDINGS_SENT = 50
 _CURSOR = re.compile(r"(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})", re.ASCII)
 
 
@@ -39,7 +45,32 @@ async def misclassifications(backend: Backend, audit: str, cursor: str, write: W
 
 async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> None:
     """Send an audit's regions as they are labeled now. Raises `NotFound`, `CursorUnknown`."""
-    sealer, purpose = backend.resources.sealer, f"stream-regions:{audit}"
+
+    def response(found: Sequence[Any], cursor: str) -> Message:
+        return StreamRegionsResponse(regions=found, cursor=cursor)
+
+    await _findings(backend, audit, cursor, write, "regions", backend.regions.range, response)
+
+
+async def bugs(backend: Backend, audit: str, cursor: str, write: Write) -> None:
+    """Send an audit's bugs as they are labeled now. Raises `NotFound`, `CursorUnknown`."""
+
+    def response(found: Sequence[Any], cursor: str) -> Message:
+        return StreamBugsResponse(bugs=found, cursor=cursor)
+
+    await _findings(backend, audit, cursor, write, "bugs", backend.bugs.range, response)
+
+
+async def _findings(
+    backend: Backend,
+    audit: str,
+    cursor: str,
+    write: Write,
+    what: str,
+    read: Callable[[str, int, int], Awaitable[Sequence[Any]]],
+    response: Callable[[Sequence[Any], str], Message],
+) -> None:
+    sealer, purpose = backend.resources.sealer, f"stream-{what}:{audit}"
     position = await sealer.open(purpose, cursor) if cursor else "0"
     if position is None:
         raise cursor_unknown()
@@ -47,11 +78,11 @@ async def regions(backend: Backend, audit: str, cursor: str, write: Write) -> No
     sender = _Sender(write, backend.resources.watch_silence_s)
     async with aclosing(backend.resources.watch(audit, "")) as changes:
         async for _ in changes:
-            while found := await backend.regions.range(audit, first, _REGIONS_SENT):
+            while found := await read(audit, first, _FINDINGS_SENT):
                 first += len(found)
                 cursor = await sealer.seal(purpose, str(first))
-                await sender.send(StreamRegionsResponse(regions=found, cursor=cursor))
-            await sender.send_if_silent(StreamRegionsResponse(cursor=cursor))
+                await sender.send(response(found, cursor))
+            await sender.send_if_silent(response((), cursor))
 
 
 class _Sender:

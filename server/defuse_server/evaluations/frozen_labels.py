@@ -30,8 +30,8 @@ async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
     # Checked first: a refused request must not close regions.
     if (await backend.labeling.progress(audit)).confirmed_count == 0:
         raise NoConfirmedBug(
-            f"no region of {audit} has a label that differs from the classifier's prediction: label more "
-            "regions; without such a label there is nothing to correct"
+            f"no bug of {audit} has a label that differs from the classifier's prediction: label more bugs; "
+            "without such a label there is nothing to correct"
         )
     labels = await backend.labeling.freeze(audit)
     return await _kept(backend, audit, labels, await backend.regions.all(audit))
@@ -42,7 +42,8 @@ async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, La
     regions = await backend.regions.all(audit)
     labels = {region_number(region.name): region for region in regions}
     report = await backend.labeling.report(audit)
-    return await _kept(backend, audit, labels, regions), labeling_figures(regions, report)
+    figures = labeling_figures(regions, await backend.bugs.all(audit), report)
+    return await _kept(backend, audit, labels, regions), figures
 
 
 async def _kept(

@@ -13,7 +13,7 @@ from google.protobuf.json_format import MessageToDict
 
 from defuse_server.gate.policy import Policy
 from defuse_server.jobs.job_inputs import JobInputs
-from defuse_server.names import region_number
+from defuse_server.names import parse_task_name
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signi
     the same labels has the same digest.
     """
     figures = MessageToDict(evaluation.labeling, preserving_proto_field_name=True)
-    figures["unlabeled"] = [region_number(name) for name in evaluation.labeling.unlabeled]
+    figures["unlabeled"] = [parse_task_name(name)[1] for name in evaluation.labeling.unlabeled]
     return _digest(
         {
             **_asked(evaluation, compared),

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from defuse.v1.audit_service_pb2 import Region, RegionSplit
+from defuse.v1.audit_service_pb2 import Bug, Region, RegionSplit
 from defuse.v1.models_pb2 import JobState
 from redis.asyncio import Redis
 
@@ -20,10 +20,11 @@ from defuse_server.errors import Fenced
 from defuse_server.host.redis_client import Script
 from defuse_server.names import (
     audit_of_region_split,
-    parse_region_name,
-    region_name,
+    parse_bug_name,
+    parse_task_name,
     region_number,
     region_split_name,
+    task_name,
 )
 from defuse_server.records.record import JOB_RECORD
 
@@ -37,7 +38,7 @@ _NO_SUCCESS_REASON = (
 
 @dataclass(frozen=True)
 class RegionSplitOutcome:
-    """The outcome for a MIXED region: the numbers of its parts, or the reason why it has none."""
+    """The outcome for a MIXED bug or region: the task numbers of its parts, or why it has none."""
 
     parts: tuple[int, ...] = ()
     reason: str = ""
@@ -51,6 +52,12 @@ class RegionSplitOutcome:
     def to_json(self) -> str:
         """Return the outcome as JSON."""
         return json.dumps(asdict(self))
+
+
+async def region_split_outcomes(redis: Redis, audit: str) -> dict[int, RegionSplitOutcome]:
+    """Return the outcomes for an audit's MIXED bugs and regions, by the number of their tasks."""
+    fields = await cast("Any", redis.hgetall(redis_keys.region_splits(audit)))
+    return {int(number): RegionSplitOutcome.from_json(outcome) for number, outcome in fields.items()}
 
 
 class RegionSplits:
@@ -100,7 +107,7 @@ class RegionSplits:
         return begun
 
     async def take(self, split: str, attempt: int) -> list[int]:
-        """Return the numbers of the regions that wait. From now on their answers stay. Raises `Fenced`."""
+        """Return the task numbers of what waits. From now on the answers to it stay. Raises `Fenced`."""
         audit = audit_of_region_split(split)
         regions = (await self._waiting()).get(audit, [])
         taken = await self._take(
@@ -118,8 +125,9 @@ class RegionSplits:
         outcomes: Mapping[int, RegionSplitOutcome],
         parts: Sequence[Region] = (),
         regions_artifact: str = "",
+        bugs: Sequence[Bug] = (),
     ) -> None:
-        """Publish in one step the outcomes, the parts, and the file that holds all regions.
+        """Publish in one step the outcomes, the parts and their bugs, and the file that holds all regions.
 
         Without parts, that file stays as it is. Raises `Fenced`.
         """
@@ -129,7 +137,10 @@ class RegionSplits:
             published += [region_number(part.name), part.SerializeToString(), part.predicted_class]
         done: list[str | bytes | int] = []
         for number, outcome in outcomes.items():
-            done += [number, region_name(audit, number), outcome.to_json()]
+            done += [number, task_name(audit, number), outcome.to_json()]
+        grouped: list[str | bytes | int] = []
+        for bug in bugs:
+            grouped += [parse_bug_name(bug.name)[1], bug.SerializeToString()]
         answer = await self._publish(
             [
                 redis_keys.resource(split),
@@ -138,8 +149,13 @@ class RegionSplits:
                 redis_keys.predictions(audit),
                 redis_keys.region_splits(audit),
                 redis_keys.LABEL_MIXED,
+                redis_keys.bugs(audit),
             ],
-            [split, audit, attempt, _UNFINISHED, regions_artifact, len(outcomes), *done, *published],
+            [
+                *(split, audit, attempt, _UNFINISHED, regions_artifact),
+                *(len(outcomes), len(bugs)),
+                *(*done, *grouped, *published),
+            ],
         )
         if answer == -1:
             raise Fenced(split, attempt)
@@ -149,10 +165,10 @@ class RegionSplits:
         members = cast("set[bytes]", await cast("Any", self._redis.smembers(redis_keys.LABEL_MIXED)))
         waiting: dict[str, list[str]] = {}
         for name in sorted(member.decode() for member in members):
-            waiting.setdefault(parse_region_name(name)[0], []).append(name)
+            waiting.setdefault(parse_task_name(name)[0], []).append(name)
         return waiting
 
 
 def _with_numbers(regions: Sequence[str]) -> list[str | int]:
-    """Return the name and the number of each region, by turns."""
-    return [entry for name in regions for entry in (name, region_number(name))]
+    """Return the name and the number of the task of each bug or region, by turns."""
+    return [entry for name in regions for entry in (name, parse_task_name(name)[1])]

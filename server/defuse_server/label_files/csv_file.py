@@ -4,12 +4,11 @@ import csv
 import io
 from typing import Final
 
-from defuse.v1.audit_service_pb2 import Region
-
 from defuse_server.errors import ImportUnreadable, TooLarge
 from defuse_server.label_files.answer_words import Choices
 from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
+from defuse_server.labels.task_contents import Shown
 
 FILE_BYTES: Final = 16 * 1024 * 1024
 """Largest CSV file that an import takes."""
@@ -24,10 +23,10 @@ def header() -> str:
     return _row(COLUMNS)
 
 
-def task(region: Region, image: str, choices: Choices) -> str:
-    """Return a region's row, with empty cells for the answer."""
+def task(shown: Shown, image: str, choices: Choices) -> str:
+    """Return a task's row, with empty cells for the answer."""
     words = " | ".join(choices.words)
-    return _row([region.name, fingerprint(region), image, str(region.sheet.count), words, "", "", ""])
+    return _row([shown.name, fingerprint(shown), image, str(shown.sheet.count), words, "", "", ""])
 
 
 def _row(cells: list[str] | tuple[str, ...]) -> str:

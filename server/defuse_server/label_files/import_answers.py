@@ -1,5 +1,6 @@
 """Imports the answers of a file: counts them by the rules of the label queue."""
 
+import contextlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -10,7 +11,7 @@ from defuse_server.errors import InvalidRequest
 from defuse_server.label_files.answer_words import Choices, choices_of, listed
 from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
-from defuse_server.names import parse_region_name, region_number
+from defuse_server.names import parse_task_name
 
 PROBLEMS_SHOWN: Final = 1000
 _READ_BATCH = 200
@@ -19,19 +20,19 @@ _READ_BATCH = 200
 _REFUSALS: dict[str, tuple[ImportProblemReason, str]] = {
     "missing": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_UNKNOWN,
-        "the region has no task yet: import again once its audit has opened it",
+        "it has no task yet: import again once its audit has opened it",
     ),
     "answered": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_ALREADY_ANSWERED,
-        "this annotator has already answered the region",
+        "this annotator has already answered this task",
     ),
     "closed": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_CLOSED,
-        "the region has all the answers that it needs",
+        "it has all the answers that it needs",
     ),
     "full": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_LEASED,
-        "other annotators have leased the region, and no place is free: import again later",
+        "other annotators have leased it, and no place is free: import again later",
     ),
     "changed": (
         ImportProblemReason.IMPORT_PROBLEM_REASON_ANNOTATION_CHANGED,
@@ -62,7 +63,7 @@ async def import_answers(backend: Backend, audit: str, answers: Answers) -> Impo
 
 
 async def _counted(backend: Backend, audit: str, answer: FileAnswer, choices: Choices) -> str:
-    number = region_number(answer.region)
+    _, number = parse_task_name(answer.region)
     vote = choices.vote(answer.word) or ""
     return await backend.labels.count_imported(
         audit, number, answer.annotation, answer.annotator, vote, answer.note
@@ -74,17 +75,17 @@ def _mismatch(
 ) -> ImportProblem | None:
     """Return the problem if the answer fits no present region or names no choice."""
     try:
-        its_audit, number = parse_region_name(answer.region)
+        its_audit, number = parse_task_name(answer.region)
     except InvalidRequest as error:
         return answer.problem(ImportProblemReason.IMPORT_PROBLEM_REASON_MALFORMED, error.message)
     if its_audit != audit:
-        message = f"expected a region of {audit}, got one of {its_audit}"
+        message = f"expected a bug or region of {audit}, got one of {its_audit}"
         return answer.problem(ImportProblemReason.IMPORT_PROBLEM_REASON_OTHER_AUDIT, message)
     if number not in marks:
-        message = f"{audit} has no region {number}"
+        message = f"{audit} has no task for {answer.region}"
         return answer.problem(ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_UNKNOWN, message)
     if answer.fingerprint != marks[number]:
-        message = "the region has changed since the export: export it again, and answer again"
+        message = "it has changed since the export: export it again, and answer again"
         return answer.problem(ImportProblemReason.IMPORT_PROBLEM_REASON_REGION_CHANGED, message)
     if choices.vote(answer.word) is None:
         message = f"expected one of {listed(choices.words)}, or a class's number, got {answer.word[:100]!r}"
@@ -93,14 +94,16 @@ def _mismatch(
 
 
 async def _fingerprints(backend: Backend, audit: str, names: Iterable[str]) -> dict[int, str]:
-    """Return the fingerprints of the named regions of the audit, by number."""
+    """Return the fingerprints of the named bugs and regions of the audit, by the number of their task."""
     numbers: set[int] = set()
     for name in names:
-        its_audit, _, number = name.partition("/regions/")
-        if its_audit == audit and number.isdecimal() and len(number) < 10:
-            numbers.add(int(number))
+        with contextlib.suppress(InvalidRequest):
+            its_audit, number = parse_task_name(name)
+            numbers |= {number} if its_audit == audit else set()
+    published = sorted(numbers & (await backend.labeling.task_states(audit)).keys())
     marks: dict[int, str] = {}
-    for first in sorted({number - number % _READ_BATCH for number in numbers}):
-        for region in await backend.regions.range(audit, first, _READ_BATCH):
-            marks[region_number(region.name)] = fingerprint(region)
+    for first in range(0, len(published), _READ_BATCH):
+        batch = published[first : first + _READ_BATCH]
+        found = await backend.labeling.shown(audit, batch)
+        marks.update({number: fingerprint(shown) for number, shown in zip(batch, found, strict=True)})
     return marks

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from typing import Any, cast
 from xml.sax.saxutils import quoteattr
 
-from defuse.v1.audit_service_pb2 import Region
-
 from defuse_server.errors import ImportUnreadable
 from defuse_server.label_files.answer_words import Choices
 from defuse_server.label_files.file_answers import Answers, FileAnswer
 from defuse_server.label_files.fingerprint import fingerprint
 from defuse_server.label_files.json_list import JsonList
+from defuse_server.labels.task_contents import Shown
 
 _LABEL, _NOTE, _IMAGE = "label", "note", "image"
 _VERDICT_KEYS = {"mixed": "m", "invalid": "i", "cannot_tell": "c"}
@@ -41,13 +40,13 @@ def _choice(word: str, vote: str) -> str:
     return f"    <Choice value={quoteattr(word)}" + (f' hotkey="{key}"/>' if key else "/>")
 
 
-def task(region: Region, image: str) -> str:
-    """Return a region's task as JSON. `image` is a URL or a data URI."""
+def task(shown: Shown, image: str) -> str:
+    """Return a task as JSON. `image` is a URL or a data URI."""
     data = {
         _IMAGE: image,
-        "region": region.name,
-        "fingerprint": fingerprint(region),
-        "samples": region.sheet.count,
+        "region": shown.name,
+        "fingerprint": fingerprint(shown),
+        "samples": shown.sheet.count,
     }
     return json.dumps({"data": data})
 

@@ -48,7 +48,7 @@ async def estimate_once(estimates: ConsensusEstimates, labeling: Labeling) -> No
 
 async def _estimate(estimates: ConsensusEstimates, labeling: Labeling, audit: str, mark: str) -> None:
     # States first: the script refuses an estimate for a region that is decided after this.
-    labels = await labeling.labels(audit)
+    labels = await labeling.task_states(audit)
     tasks = await labeling.tasks(audit)
     if not tasks:
         await estimates.forget(audit)

@@ -1,21 +1,23 @@
 """The results of label tasks: states of regions, answers, and how far these can be trusted."""
 
 import builtins
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from defuse.v1 import label_service_pb2 as pb
-from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
+from defuse.v1.audit_service_pb2 import Audit, Bug, RegionState
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask
+from defuse_server.labels.bug_labels import with_cells
 from defuse_server.labels.labeling_report import labeling_report
-from defuse_server.labels.region_label import NOT_OPENED, RegionLabel, read_states
-from defuse_server.labels.task_contents import class_names_of, published
-from defuse_server.names import parse_region_name
+from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES, RegionLabel, read_states
+from defuse_server.labels.task_contents import Shown, class_names_of, published
+from defuse_server.names import FIRST_BUG, parse_bug_name, parse_task_name
 from defuse_server.records.paging import checked_page_size, opened_page_token
 from defuse_server.records.resources import Resources
 
@@ -31,12 +33,24 @@ class Labeling:
         self._states = Script(redis, _FOLDER / "tasks.lua", _FOLDER / "states.lua")
 
     async def labels(self, audit: str) -> dict[int, RegionLabel]:
-        """Return the labeling state of each region."""
+        """Return the labeling state of each region and bug, by the number of its task (see names.py).
+
+        A region that is a cell of a bug has the state of the bug: see `bug_labels.with_cells`.
+        """
+        return with_cells(await self.task_states(audit), await self.bugs(audit))
+
+    async def task_states(self, audit: str) -> dict[int, RegionLabel]:
+        """Return the labeling state of each task, by its number."""
         return await self._read_states(audit, "")
+
+    async def bugs(self, audit: str) -> builtins.list[Bug]:
+        """Return an audit's bugs as they were found, in the order of their numbers."""
+        bodies = await cast("Any", self._redis.hgetall(redis_keys.bugs(audit)))
+        return [Bug.FromString(bodies[number]) for number in sorted(bodies, key=int)]
 
     async def freeze(self, audit: str) -> dict[int, RegionLabel]:
         """Do as `labels`, and in the same step mark the decided regions as used: no answer can be undone."""
-        return await self._read_states(audit, "freeze")
+        return with_cells(await self._read_states(audit, "freeze"), await self.bugs(audit))
 
     async def tasks(self, audit: str) -> builtins.list[KeptTask]:
         """Return all tasks with their answers, including gold tasks, in the order of their numbers."""
@@ -46,9 +60,11 @@ class Labeling:
         ]
 
     async def progress(self, audit: str) -> pb.LabelingProgress:
-        """Count the regions by state. Raises `NotFound` (the audit)."""
+        """Count regions and bugs by state. Raises `NotFound` (the audit)."""
         await self._resources.get(audit)
-        labels = await self.labels(audit)
+        bugs, labels = await self.bugs(audit), await self.task_states(audit)
+        counts = _bug_counts(bugs, labels)
+        labels = {n: label for n, label in with_cells(labels, bugs).items() if n < FIRST_BUG}
         fields = await cast("Any", self._redis.hgetall(redis_keys.predictions(audit)))
         predictions = {int(number): int(predicted) for number, predicted in fields.items()}
         # Regions that are published and not yet open are unlabeled, too.
@@ -63,6 +79,7 @@ class Labeling:
             invalid_count=states.count(RegionState.REGION_STATE_INVALID),
             set_aside_count=states.count(RegionState.REGION_STATE_SET_ASIDE),
             confirmed_count=sum(label.confirms(predictions[number]) for number, label in labels.items()),
+            **counts,
         )
 
     async def report(self, audit: str) -> pb.LabelingReport:
@@ -82,32 +99,52 @@ class Labeling:
         first = await opened_page_token(self._resources.sealer, purpose, page_token) or 0
         record = cast("Audit", await self._resources.get(audit))
         class_names = await class_names_of(self._resources, record)
-        labels = await self.labels(audit)
+        labels = await self.task_states(audit)
         numbers = sorted(n for n, label in labels.items() if n >= first and state in (0, label.state))
-        regions = await published(self._redis, audit, numbers[:size])
+        found = await published(self._redis, audit, numbers[:size])
         tasks = [
             pb.LabelTask(
-                region=region.name,
-                sheet=region.sheet,
+                region=shown.name,
+                sheet=shown.sheet,
                 class_names=class_names,
                 state=labels[number].state,
                 answer_count=labels[number].answers,
                 wanted_count=labels[number].wanted,
             )
-            for number, region in zip(numbers, regions, strict=False)
+            for number, shown in zip(numbers, found, strict=False)
         ]
         if len(numbers) <= size:
             return tasks, ""
         return tasks, await self._resources.sealer.seal(purpose, str(numbers[size]))
 
-    async def sheets(self, region: str) -> Region:
+    async def shown(self, audit: str, numbers: Sequence[int]) -> builtins.list[Shown]:
+        """Return what tasks are about, as it was found. Pass on only what annotators may see."""
+        return await published(self._redis, audit, numbers)
+
+    async def sheets(self, name: str) -> Shown:
         """Return only the name, `sheet` and `nearest_sheet` of a task or gold task. Raises `NotFound`."""
-        audit, number = parse_region_name(region, "region")
+        audit, number = parse_task_name(name, "region")
         (found,) = await published(self._redis, audit, [number])
         if not found.HasField("sheet"):
-            raise NotFound(region)
-        return Region(name=found.name, sheet=found.sheet, nearest_sheet=found.nearest_sheet)
+            raise NotFound(name)
+        return type(found)(name=found.name, sheet=found.sheet, nearest_sheet=found.nearest_sheet)
 
     async def _read_states(self, audit: str, mode: str) -> dict[int, RegionLabel]:
         keys = redis_keys.label_keys(audit)
         return read_states(await self._states(keys, [audit, redis_keys.CHANGED, mode]))
+
+
+def _bug_counts(bugs: Sequence[Bug], labels: Mapping[int, RegionLabel]) -> dict[str, int]:
+    """Return the counts of bugs in a LabelingProgress. A bug that was split counts by its parts."""
+    split = {bug.parent for bug in bugs}
+    states = {
+        bug.name: (bug, labels.get(FIRST_BUG + parse_bug_name(bug.name)[1], NOT_OPENED))
+        for bug in bugs
+        if bug.name not in split
+    }
+    return {
+        "bug_count": len(states),
+        "open_bug_count": sum(label.state in OPEN_STATES for _, label in states.values()),
+        "labeled_bug_count": sum(label.label is not None for _, label in states.values()),
+        "confirmed_bug_count": sum(label.confirms(bug.predicted_class) for bug, label in states.values()),
+    }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from defuse.v1.audit_service_pb2 import Region, RegionState
+from defuse.v1.audit_service_pb2 import Bug, Region, RegionState
 from defuse.v1.label_service_pb2 import LabelingReport
 from defuse.v1.promotion_service_pb2 import LabelingFigures
 
@@ -12,15 +12,23 @@ from defuse_server.labels.region_label import OPEN_STATES
 UNLABELED_NAMED: Final = 10
 
 
-def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> LabelingFigures:
-    """Return the figures of an audit's regions. If a region was split, its parts count in its place."""
+def labeling_figures(
+    regions: Sequence[Region], bugs: Sequence[Bug], report: LabelingReport
+) -> LabelingFigures:
+    """Return the figures of what an audit's annotators are asked: its bugs, or its regions if it has none.
+
+    If one was split, its parts count in its place.
+    """
     regions = [region for region in regions if not region.parts]
-    unlabeled = [region for region in regions if _is_unsettled(region)]
-    unlabeled.sort(key=lambda region: -region.harm.value)
+    bugs = [bug for bug in bugs if not bug.parts]
+    asked: Sequence[Region | Bug] = bugs or regions
+    unlabeled = [one for one in asked if _is_unsettled(one)]
+    unlabeled.sort(key=lambda one: -one.harm.value)
     figures = LabelingFigures(
         region_count=len(regions),
+        bug_count=len(bugs),
         unlabeled_count=len(unlabeled),
-        unlabeled_harm_share=_harm_share(unlabeled, regions),
+        unlabeled_harm_share=_harm_share(unlabeled, asked),
         unlabeled=[region.name for region in unlabeled[:UNLABELED_NAMED]],
         overlap_count=report.overlap_count,
     )
@@ -29,14 +37,14 @@ def labeling_figures(regions: Sequence[Region], report: LabelingReport) -> Label
     return figures
 
 
-def _is_unsettled(region: Region) -> bool:
+def _is_unsettled(region: Region | Bug) -> bool:
     if region.state == RegionState.REGION_STATE_MIXED:
         return not region.unsplit_reason
     return region.state in OPEN_STATES
 
 
-def _harm_share(few: Sequence[Region], regions: Sequence[Region]) -> float:
-    """Return the share of all regions' harm that `few` of them hold, 0..1."""
+def _harm_share(few: Sequence[Region | Bug], regions: Sequence[Region | Bug]) -> float:
+    """Return the share of all harm that `few` of them hold, 0..1."""
     total = sum(region.harm.value for region in regions)
     if total <= 0:
         # No region's harm could be estimated, so all regions count alike.

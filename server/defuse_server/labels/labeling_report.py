@@ -10,7 +10,7 @@ from defuse.v1.label_service_pb2 import AnnotatorRecord, LabelingProgress, Label
 from defuse_server.labels.agreement import krippendorff_alpha
 from defuse_server.labels.answers import KeptAnswer, KeptTask
 from defuse_server.labels.region_label import RegionLabel
-from defuse_server.names import region_name
+from defuse_server.names import task_name
 
 _VERDICT_STATES = {
     RegionState.REGION_STATE_MIXED: "mixed",
@@ -23,7 +23,11 @@ def labeling_report(
 ) -> LabelingReport:
     """Return the report of an audit, made from its tasks, including gold tasks."""
     regions = [task for task in tasks if task.gold is None]
-    votes = [[answer.vote for answer in task.answers if not answer.abstains] for task in regions]
+    # Who is asked again may answer twice, and counts once.
+    votes = [
+        list({answer.annotator: answer.vote for answer in task.answers if not answer.abstains}.values())
+        for task in regions
+    ]
     report = LabelingReport(
         progress=progress,
         overlap_count=sum(len(given) >= 2 for given in votes),
@@ -90,6 +94,6 @@ def _durations_s(answers: Iterable[KeptAnswer]) -> Iterator[float]:
 
 def _skips(audit: str, task: KeptTask) -> Iterator[LabelSkip]:
     for kept in task.skips:
-        skip = LabelSkip(region=region_name(audit, task.number), annotator=kept.annotator, reason=kept.reason)
+        skip = LabelSkip(region=task_name(audit, task.number), annotator=kept.annotator, reason=kept.reason)
         skip.time.FromMilliseconds(kept.time_ms)
         yield skip

@@ -35,14 +35,17 @@ local function hand_out(number, instead)
   table.insert(task.leases, lease)
   redis.call('ZADD', LEASES, expire_ms, number .. ':' .. token)
   redis.call('SADD', SEEN, number .. ':' .. annotator)
-  redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator)
+  redis.call('SREM', SEEN, 'again:' .. number .. ':' .. annotator, 'recheck:' .. number .. ':' .. annotator)
   write_task(number, task)
   local shown = task.gold and in_disguise(task, lease, {}, {lease}) or task
   local _, wanted = labeling_state(shown)
   table.insert(leased, {number, token, expire_ms, LEASED, #shown.answers, wanted})
 end
 
-local regions = among(redis.call('ZRANGE', PLACES, 0, -1), '', 0)
+local places = redis.call('ZRANGE', PLACES, 0, -1)
+local regions = among(places, '', 0)
+-- What they answered against all belief is asked again at the end.
+for _, number in ipairs(among(places, 'recheck:', 1)) do table.insert(regions, number) end
 local golds = among(redis.call('HKEYS', GOLD), '', 0)
 for _, number in ipairs(among(golds, 'again:', 1)) do
   if #leased < most then hand_out(number, regions[1]) end

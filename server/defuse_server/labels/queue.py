@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from defuse.v1 import label_service_pb2 as pb
-from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
+from defuse.v1.audit_service_pb2 import Audit, Bug, RegionState
 from defuse.v1.models_pb2 import ContactSheet
 from redis.asyncio import Redis
 
@@ -18,8 +18,8 @@ from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import vote_of
 from defuse_server.labels.gold import gold_number
 from defuse_server.labels.labeling_rule import LabelingRule, labeling_rule
-from defuse_server.labels.task_contents import class_names_of, published
-from defuse_server.names import parse_region_name, region_name
+from defuse_server.labels.task_contents import Shown, class_names_of, published
+from defuse_server.names import parse_task_name, task_name
 from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
@@ -47,15 +47,17 @@ class LabelQueue:
         }
 
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
-        """Make tasks of published regions for `wanted` (>= 1) annotators each. Existing tasks stay.
+        """Make tasks of published bugs or regions for `wanted` (>= 1) annotators each. Existing tasks stay.
 
-        Tasks are leased in the order of their harm. Raises `NotFound` (the audit).
+        `numbers` are those of the tasks (see names.py). Tasks are leased in the order of their harm. Raises
+        `NotFound` (the audit).
         """
         rule = labeling_rule((await self._audit(audit)).config, wanted)
-        regions = await published(self._redis, audit, numbers)
-        harms = (repr(max(0.0, region.harm.value)) for region in regions)
-        pairs = [part for pair in zip(numbers, harms, strict=True) for part in pair]
-        await self._open("open", audit, rule, *pairs)
+        tasks: list[str | int] = []
+        for number, shown in zip(numbers, await published(self._redis, audit, numbers), strict=True):
+            expected = str(shown.seed_label) if isinstance(shown, Bug) else ""
+            tasks += [number, repr(max(0.0, shown.harm.value)), expected]
+        await self._open("open", audit, rule, *tasks)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
         """Make gold tasks. Those that exist already, by their place in `golds`, stay. Raises `NotFound`."""
@@ -63,8 +65,8 @@ class LabelQueue:
         triples: list[str | bytes | int] = []
         for index, gold in enumerate(golds):
             number = gold_number(audit, index)
-            name = region_name(audit, number)
-            shown = Region(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
+            name = task_name(audit, number)
+            shown = Bug(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
             triples += [number, gold.label, shown.SerializeToString()]
         await self._open("open_gold", audit, rule, *triples)
 
@@ -81,10 +83,10 @@ class LabelQueue:
             *(annotator, _ms(lease_s), repr(gold_rate)),
             *(part for draw in draws for part in draw),
         )
-        regions = await published(self._redis, audit, [int(entry[0]) for entry in leased])
+        found = await published(self._redis, audit, [int(entry[0]) for entry in leased])
         return [
-            _held_task(region, class_names, token.decode(), expire_ms, answers, wanted)
-            for region, (_, token, expire_ms, _, answers, wanted) in zip(regions, leased, strict=True)
+            _held_task(shown, class_names, token.decode(), expire_ms, answers, wanted)
+            for shown, (_, token, expire_ms, _, answers, wanted) in zip(found, leased, strict=True)
         ]
 
     async def extend(self, region: str, token: str, lease_s: float) -> datetime.datetime:
@@ -99,7 +101,7 @@ class LabelQueue:
 
         Raises `InvalidRequest` (no answer), `LabelUnknown`, `NotFound` (the region), `LeaseLost`.
         """
-        audit, _ = parse_region_name(region, "region")
+        audit, _ = parse_task_name(region, "region")
         vote = vote_of(answer, len(await self._class_names(audit)))
         state, answers, wanted = await self._with_lease("submit", region, token, vote, note)
         return pb.SubmitLabelResponse(
@@ -108,7 +110,7 @@ class LabelQueue:
 
     async def undo(self, region: str, annotator: str) -> RegionState:
         """Take an annotator's answer back. Raises `NotFound` (region or answer), `RegionClosed`."""
-        audit, number = parse_region_name(region, "region")
+        audit, number = parse_task_name(region, "region")
         outcome, state = await self._call("undo", audit, number, annotator)
         if outcome == b"missing":
             raise NotFound(f"an answer of {annotator!r} to {region}")
@@ -156,7 +158,7 @@ class LabelQueue:
 
     async def _with_lease(self, script: str, region: str, token: str, *arguments: str | int) -> list[Any]:
         """Call a script on a leased task. Returns its answer after the outcome."""
-        audit, number = parse_region_name(region, "region")
+        audit, number = parse_task_name(region, "region")
         outcome, *answer = await self._call(script, audit, number, token, *arguments)
         if outcome == b"missing":
             raise NotFound(region)
@@ -169,11 +171,11 @@ class LabelQueue:
 
 
 def _held_task(
-    region: Region, class_names: Sequence[str], token: str, expire_ms: int, answers: int, wanted: int
+    shown: Shown, class_names: Sequence[str], token: str, expire_ms: int, answers: int, wanted: int
 ) -> pb.LabelTask:
     task = pb.LabelTask(
-        region=region.name,
-        sheet=region.sheet,
+        region=shown.name,
+        sheet=shown.sheet,
         class_names=class_names,
         lease_token=token,
         state=RegionState.REGION_STATE_LEASED,

@@ -16,6 +16,7 @@ local at = position(task.leases, 'token', token)
 if not at then return {'lost', 0, 0, 0} end
 
 local lease = end_lease(number, task, at)
+replace_earlier(task, lease.annotator, vote)
 local answer = {token = token, annotator = lease.annotator, vote = vote, note = note}
 answer.lease_ms, answer.time_ms = lease.lease_ms, now_ms
 table.insert(task.answers, answer)
@@ -24,5 +25,8 @@ remember(lease.annotator, number, true)
 local shown = task.gold and in_disguise(task, lease, {answer}, {}) or task
 local state, wanted = labeling_state(shown)
 answer.reply = {state, #shown.answers, wanted}
+if not task.gold and state < LABELED and doubtful(task, vote) then
+  redis.call('SADD', SEEN, 'recheck:' .. number .. ':' .. lease.annotator)
+end
 write_task(number, task)
 return {'counted', unpack(answer.reply)}

@@ -4,15 +4,18 @@
 --       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
 --       5 set: numbers of regions whose label a correction or a split used
 --       6 set: "number:annotator" for tasks that an annotator has had,
---       "again:number:annotator" for gold tasks that an annotator gave back
+--       "again:number:annotator" for gold tasks that an annotator gave back,
+--       "recheck:number:annotator" for tasks that an annotator is asked again, after all others
 --       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
 --       9 hash, audit -> time of the last change that waits for an estimate   10 set: names of regions to be split
 --       11 hash: the audit's record
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
+--          "expected": the vote that the search believes in (tasks of bugs only),
 --          "gold": known vote (gold tasks only),
 --          "leases": [{"token", "annotator", "lease_ms", "expire_ms"}],
+--          "withdrawn": answers whose annotators answered differently when they were asked again,
 --          "answers": [{"token", "annotator", "vote", "note", "lease_ms" (0: imported), "time_ms", "reply"}],
 --          "skips": [{"token", "annotator", "reason", "time_ms"}],
 --          "verdict": {"version", "vote"} (dawid_skene only)}
@@ -24,6 +27,8 @@
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local SEEN, HISTORY, GOLD, ESTIMATES_DUE, TO_SPLIT = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+-- Numbers of tasks of bugs begin here.
+local FIRST_BUG = 10000000
 -- Numbers of defuse.v1.RegionState.
 local UNLABELED, LEASED, LABELED, MIXED, INVALID, SET_ASIDE = 1, 2, 3, 4, 5, 6
 
@@ -66,6 +71,13 @@ local function decision(task)
   return verdict.vote
 end
 
+-- Tells whether a vote decides although it contradicts what the search believes, and only one annotator gave it.
+local function doubtful(task, vote)
+  if not task.expected or not tonumber(vote) or vote == task.expected then return false end
+  local _, counts = tally(task.answers)
+  return (counts[vote] or 0) < 2
+end
+
 -- Returns the state, the number of answers wanted so far, and the vote that decided ('' if none did). It depends on the
 -- answers and leases alone, so an answer that is taken back leaves no trace.
 local function labeling_state(task)
@@ -76,6 +88,10 @@ local function labeling_state(task)
   local vote = decision(task)
   if not vote then return UNLABELED, count, '' end
   if vote == '' and count < task.limit then return UNLABELED, count + 1, '' end
+  if doubtful(task, vote) then
+    if count < math.max(task.limit, 2) then return UNLABELED, count + 1, '' end
+    vote = ''
+  end
   local states = {[''] = SET_ASIDE, mixed = MIXED, invalid = INVALID}
   return states[vote] or LABELED, count, vote
 end
@@ -89,11 +105,17 @@ local function in_disguise(task, lease, answers, leases)
   return shown
 end
 
+-- Returns the name of what a task is about; names.py has the same rule.
+local function task_name(number)
+  if tonumber(number) < FIRST_BUG then return AUDIT .. '/regions/' .. number end
+  return string.format('%s/bugs/%d', AUDIT, tonumber(number) - FIRST_BUG)
+end
+
 -- Publishes that a region was decided, or that it is open again.
 local function notice(number, state)
   local before = tonumber((redis.call('HGET', STATES, number) or '0'):match('^%d+'))
   if state == before or (state < LABELED and before < LABELED) then return end
-  local name = AUDIT .. '/regions/' .. number
+  local name = task_name(number)
   if state == MIXED then redis.call('SADD', TO_SPLIT, name) end
   if before == MIXED then redis.call('SREM', TO_SPLIT, name) end
   redis.call('PUBLISH', CHANGED, name)
@@ -129,6 +151,14 @@ local function position(entries, field, value)
   for i, entry in ipairs(entries) do
     if entry[field] == value then return i end
   end
+end
+
+-- Withdraws an annotator's earlier answer if they answer differently now. It is kept in the list "withdrawn".
+local function replace_earlier(task, annotator, vote)
+  local at = position(task.answers, 'annotator', annotator)
+  if not at or task.answers[at].vote == vote then return end
+  task.withdrawn = task.withdrawn or {}
+  table.insert(task.withdrawn, table.remove(task.answers, at))
 end
 
 -- Ends a lease and returns it. Its annotator does not get the task again.

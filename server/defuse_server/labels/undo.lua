@@ -10,11 +10,15 @@ local at = task and position(task.answers, 'annotator', annotator)
 if not at then return {'missing', 0} end
 if not task.gold and labeling_state(task) >= LABELED then
   if redis.call('SISMEMBER', FROZEN, number) == 1 then return {'closed', 0} end
-  for i, answer in ipairs(task.answers) do
-    if i ~= at and answer.vote ~= 'cannot_tell' then return {'closed', 0} end
+  for _, answer in ipairs(task.answers) do
+    if answer.annotator ~= annotator and answer.vote ~= 'cannot_tell' then return {'closed', 0} end
   end
 end
-table.remove(task.answers, at)
+-- Who was asked again has two.
+while at do
+  table.remove(task.answers, at)
+  at = position(task.answers, 'annotator', annotator)
+end
 outdate(task)
 hand_back(number, task, annotator)
 remember(annotator, number, false)

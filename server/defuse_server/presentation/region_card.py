@@ -1,8 +1,8 @@
-"""The card of a region."""
+"""The card of a bug or a region."""
 
 from dataclasses import dataclass
 
-from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.audit_service_pb2 import Bug, Region
 from defuse.v1.promotion_service_pb2 import RegionAccuracy
 
 
@@ -16,16 +16,18 @@ class Badge:
 
 @dataclass(frozen=True)
 class Card:
-    """One region: what the audit found, what people said, and the candidate's accuracy."""
+    """One bug or region: what the audit found, what people said, and the candidate's accuracy."""
 
+    kind: str
+    """`bug` or `region`."""
     number: int
-    region: Region
+    region: Region | Bug
     badge: Badge
     label: str
     seed: str
     predicted: str
     measured: RegionAccuracy | None
-    """None if no evaluation has measured the region."""
+    """None if no evaluation has measured it; of a bug, the mean of its regions."""
     picture: str
     """URL of the picture of its samples, or empty."""
     agreement: float

@@ -62,7 +62,6 @@ def _label_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
         Route("/label/{audit}/undo", tasks.undo, methods=["POST"]),
         Route("/label/{audit}/samples/{handle}.png", tasks.samples),
         Route("/label/{audit}/nearest/{handle}.png", tasks.nearest_picture),
-        Route("/label/{audit}/nearest/{handle}", tasks.nearest),
     ]
 
 
@@ -77,6 +76,7 @@ def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
             ("/audits/{audit}/live", pages.live),
             ("/audits/{audit}/regions", pages.more),
             ("/audits/{audit}/regions/{number:int}/sheet.png", pages.sheet),
+            ("/audits/{audit}/bugs/{number:int}/sheet.png", pages.bug_sheet),
         )
     ]
 

@@ -1,4 +1,4 @@
-"""Audits: publishes chunks as they come, and the regions and their label tasks after the search."""
+"""Audits: publishes chunks as they come, and regions, bugs and label tasks after the search."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,12 +14,13 @@ from defuse_server.findings.regions import REGIONS_ARTIFACT
 from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.labels import labeling_rule as labeling
 from defuse_server.labels.queue import GoldSheets
-from defuse_server.names import artifact_name
+from defuse_server.names import FIRST_BUG, artifact_name
 from defuse_server.worker.engine_events import ChunkReady, Preflight
 from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.transcode import (
     SHEETS,
+    bug_message,
     contact_sheet_message,
     delimited_chunk,
     region_message,
@@ -73,7 +74,7 @@ class AuditWork(WarnedWork[pb.Audit]):
         )
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
-        """Publish the regions, open them to annotators, and fill in the configuration that was used."""
+        """Publish regions and bugs, open the bugs to annotators, and fill in the configuration used."""
         audit = self.message
         fill_in(audit.config, result["config"], self.backend.settings.device)
         labeling.fill_in(audit.config)
@@ -87,7 +88,11 @@ class AuditWork(WarnedWork[pb.Audit]):
             sheets = await stored_sheets(self.backend.store, region, folder)
             message = region_message(audit.name, region, sheets, regions_file.name)
             await self.backend.regions.publish(audit.name, message, self.attempt.number)
-        numbers = [region["index"] for region in result["regions"]]
+        for bug in result["bugs"]:
+            sheets = await stored_sheets(self.backend.store, bug, folder)
+            message = bug_message(audit.name, bug, sheets)
+            await self.backend.bugs.publish(audit.name, message, self.attempt.number)
+        numbers = [FIRST_BUG + bug["index"] for bug in result["bugs"]]
         await self.backend.labels.open(audit.name, numbers, audit.config.annotators_per_region)
         golds = [await self._gold(gold, folder) for gold in result["gold"]]
         await self.backend.labels.open_gold(audit.name, golds)

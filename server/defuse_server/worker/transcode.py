@@ -13,14 +13,14 @@ import numpy as np
 from defuse.v1 import audit_service_pb2 as pb
 from defuse.v1.models_pb2 import ContactSheet, Interval
 
-from defuse_server.names import region_name
+from defuse_server.names import bug_name, region_name
 from defuse_server.store.artifacts import ArtifactStore
 
 MESSAGE_RECORDS = 500
 """Misclassifications in one message, about 140 KB with 64-dimensional codes."""
 
 SHEETS: Final = ("sheet", "nearest_sheet")
-"""The contact sheets of a region or a gold task."""
+"""The contact sheets of a bug, a region or a gold task."""
 
 _COLUMNS: Final = [field.name for field in pb.Misclassification.DESCRIPTOR.fields if field.name != "code"]
 """Arrays of a chunk file with one number for each misclassification. They have the names of its fields."""
@@ -65,8 +65,8 @@ def _delimited(message: bytes) -> bytes:
 
 
 async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
-    """Store the sheets of a region or a gold task. Returns the artifact of each file."""
-    files = [shown[kind]["file"] for kind in SHEETS]
+    """Store the sheets of a bug, a region or a gold task. Returns the artifact of each file."""
+    files = [shown[kind][file] for kind in SHEETS for file in ("file", "samples_file")]
     stored = {file: (await store.put_file(folder / file)).name for file in files}
     return stored.__getitem__
 
@@ -96,7 +96,30 @@ def region_message(
     )
 
 
+def bug_message(audit: str, bug: Mapping[str, Any], artifact: Artifacts) -> pb.Bug:
+    """Return an entry of a result's `bugs` as the message that clients get, without a label."""
+    return pb.Bug(
+        name=bug_name(audit, bug["index"]),
+        state=pb.REGION_STATE_UNLABELED,
+        cells=[region_name(audit, cell) for cell in bug["cells"]],
+        seed_label=bug["seed_label"],
+        predicted_class=bug["predicted_class"],
+        seed_count=bug["seed_count"],
+        size=bug["size"],
+        bug_probability=bug["bug_probability"],
+        harm=Interval(**bug["harm"]),
+        harm_share=bug["harm_share"],
+        sheet=contact_sheet_message(bug["sheet"], artifact),
+        shown_cells=[region_name(audit, cell) for cell in bug["shown_cells"]],
+        nearest_sheet=contact_sheet_message(bug["nearest_sheet"], artifact),
+        nearest=[pb.NearestItem(**item) for item in bug["nearest"]],
+        parent=bug_name(audit, bug["parent"]) if "parent" in bug else "",
+    )
+
+
 def contact_sheet_message(sheet: Mapping[str, Any], artifact: Artifacts) -> ContactSheet:
     """Return a sheet of `result.json` as a message. `artifact` names the artifact of a file."""
-    layout = {name: value for name, value in sheet.items() if name != "file"}
-    return ContactSheet(artifact=artifact(sheet["file"]), **layout)
+    layout = {name: value for name, value in sheet.items() if name not in ("file", "samples_file")}
+    return ContactSheet(
+        artifact=artifact(sheet["file"]), samples_artifact=artifact(sheet["samples_file"]), **layout
+    )

@@ -1,105 +1,124 @@
-"""Expected harm: the closed form is what Monte Carlo finds, and it says what to label first."""
+"""Harm is the classifier's error rate, shared among the regions whose codes lie around what is misread."""
 
 import numpy as np
 import pytest
 
-from defuse_engine.inputs.dataset import Split
-from defuse_engine.intervals import wilson
-from defuse_engine.models.device import open_runtime
-from defuse_engine.models.onnx_model import Encoder
-from defuse_engine.regions.grouping import Region
-from defuse_engine.regions.harm import AggregatePosterior, aggregate_posterior, expected_harm
-from defuse_engine.types import Interval, Preprocessing
+from defuse_engine.regions.harm import Misread, draw_misread, harms
+from defuse_engine.search.belief import BelieveEverything
+from defuse_engine.types import Interval, Misclassifications
 
-CERTAIN = Interval(1.0, 1.0, 1.0, 100)
+ERROR_RATE = Interval(0.1, 0.08, 0.12, 1000)
 
 
-def region(mean, covariance) -> Region:
-    return Region(0.5, np.asarray(mean, float), np.asarray(covariance, float), 1, 0, np.arange(10))
+def found(codes, seed_label, predicted_class) -> Misclassifications:
+    """Misclassifications of which only place and confusion are told."""
+    count = len(codes)
+    zeros = np.zeros(count, np.float32)
+    return Misclassifications(
+        codes=np.asarray(codes, np.float32),
+        seed_index=np.arange(count),
+        seed_split=np.zeros(count, np.uint8),
+        seed_label=np.asarray(seed_label, np.int32),
+        predicted_class=np.asarray(predicted_class, np.int32),
+        **dict.fromkeys(("confidence", "delta_norm", "agreement", "bug_probability"), zeros),
+        method=np.zeros(count, np.uint8),
+    )
+
+
+def misread(codes, labels, predicted, scale=(1.0, 1.0), weights=None) -> Misread:
+    return Misread(
+        np.asarray(codes, np.float32),
+        np.asarray(labels, np.int64),
+        np.asarray(predicted, np.int64),
+        np.ones(len(codes), np.float32) if weights is None else np.asarray(weights, np.float32),
+        ERROR_RATE,
+        np.asarray(scale, np.float32),
+    )
 
 
 @pytest.fixture
-def production() -> AggregatePosterior:
-    """300 items around three places, each blurred in its own way."""
-    rng = np.random.default_rng(0)
-    places = np.array([[0.0, 0.0, 0.0], [2.0, 0.0, 1.0], [0.0, 3.0, -1.0]])
-    mu = places[rng.integers(3, size=300)] + 0.5 * rng.standard_normal((300, 3))
-    sigma = rng.uniform(0.05, 0.6, (300, 3))
-    return AggregatePosterior(np.arange(3), mu.astype(np.float32), sigma.astype(np.float32))
+def two_places() -> Misclassifications:
+    """Twenty codes of 1 -> 0 around (0, 0), and as many around (9, 0)."""
+    places = np.repeat([[0.0, 0.0], [9.0, 0.0]], 20, axis=0)
+    codes = places + 0.1 * np.random.default_rng(0).standard_normal((40, 2))
+    return found(codes, np.ones(40), np.zeros(40))
 
 
-COVARIANCE = np.array([[0.5, 0.2, 0.0], [0.2, 0.3, -0.1], [0.0, -0.1, 0.4]])
+PARTS = [np.arange(20), np.arange(20, 40)]
 
 
-@pytest.mark.parametrize("mean", [[0.0, 0.0, 0.0], [1.0, 0.5, 0.5], [2.0, 2.0, 0.0]])
-def test_the_mass_of_a_region_is_what_monte_carlo_finds(production, mean):
-    harm = expected_harm(region(mean, COVARIANCE), CERTAIN, production, "cpu")
-    rng = np.random.default_rng(1)
-    items = rng.integers(300, size=400_000)
-    codes = production.mu[items] + production.sigma[items] * rng.standard_normal((len(items), 3))
-    offsets = codes - mean
-    belongs = np.exp(-0.5 * np.einsum("ni,ij,nj->n", offsets, np.linalg.inv(COVARIANCE), offsets))
-    assert harm.value == pytest.approx(belongs.mean(), rel=0.02)
-    assert harm.lower < harm.value < harm.upper
-    assert harm.samples == 300
+def test_a_region_has_the_share_of_the_misread_samples_around_its_codes(two_places):
+    samples = misread([[0.0, 0.0]] * 29 + [[9.0, 0.0]] * 70, np.ones(99), np.zeros(99))
+    near, far = harms(samples, two_places, PARTS)
+    # One sample more is shared by the number of codes.
+    assert near.value == pytest.approx(0.1 * 0.295)
+    assert far.value == pytest.approx(0.1 * 0.705)
 
 
-def test_its_interval_narrows_with_the_items(production):
-    four_times = AggregatePosterior(
-        production.active, np.tile(production.mu, (4, 1)), np.tile(production.sigma, (4, 1))
-    )
-    here = region([0.0, 0.0, 0.0], 0.1 * COVARIANCE)
-    few = expected_harm(here, CERTAIN, production, "cpu")
-    # More than the items that are summed over at most: those left out lie too far to count.
-    many = expected_harm(here, CERTAIN, four_times, "cpu")
-    assert many.value == pytest.approx(few.value, rel=1e-3)
-    assert many.upper - many.lower == pytest.approx((few.upper - few.lower) / 2, rel=0.02)
+def test_harms_sum_up_to_the_error_rate(two_places):
+    samples = misread(np.random.default_rng(1).uniform(0, 9, (50, 2)), np.ones(50), np.zeros(50))
+    assert sum(one.value for one in harms(samples, two_places, PARTS)) == pytest.approx(0.1)
 
 
-def test_harm_is_the_mass_times_the_share_that_is_wrong(production):
-    here = region([0.0, 0.0, 0.0], COVARIANCE)
-    mass = expected_harm(here, CERTAIN, production, "cpu")
-    half = wilson(50, 100)
-    harm = expected_harm(here, half, production, "cpu")
-    assert harm.value == pytest.approx(0.5 * mass.value)
-    assert (harm.lower, harm.upper) == pytest.approx((mass.lower * half.lower, mass.upper * half.upper))
-    assert expected_harm(here, wilson(0, 100), production, "cpu").value == 0.0
+def test_a_confusion_that_no_region_shows_belongs_to_none(two_places):
+    samples = misread([[0.0, 0.0]] * 98, np.ones(98), np.repeat([0, 2], 49))
+    assert sum(one.value for one in harms(samples, two_places, PARTS)) == pytest.approx(0.1 * 50 / 99)
 
 
-def test_a_region_where_no_input_falls_does_no_harm(production):
-    far = region([60.0, 60.0, 60.0], COVARIANCE)
-    harm = expected_harm(far, CERTAIN, production, "cpu")
-    assert (harm.lower, harm.value, harm.upper) == (0.0, 0.0, 0.0)
+def test_a_sample_counts_as_much_as_it_is_believed(two_places):
+    believed = misread([[0.0, 0.0], [9.0, 0.0]], [1, 1], [0, 0], weights=[0.9, 0.1])
+    near, far = harms(believed, two_places, PARTS)
+    assert (near.value, far.value) == pytest.approx((0.1 * 1.4 / 2, 0.1 * 0.6 / 2))
 
 
-def test_identical_codes_have_all_their_mass_in_one_place():
-    production = AggregatePosterior(np.arange(2), np.ones((40, 2), np.float32), np.zeros((40, 2), np.float32))
-    harm = expected_harm(region([1.0, 1.0], 1e-6 * np.eye(2)), CERTAIN, production, "cpu")
-    assert harm.value == pytest.approx(1.0)
+def test_no_harm_is_0(two_places):
+    nowhere = misread(np.zeros((0, 2)), [], [])
+    assert [one.value for one in harms(nowhere, two_places, PARTS)] == pytest.approx([0.05, 0.05])
 
 
-def encoded(graphs, outputs, spread) -> AggregatePosterior:
-    codes = np.random.default_rng(2).normal([-3.0, 0.0], [1.0, spread], (500, 2)).astype(np.float32)
-    images = (codes @ graphs.basis.T).reshape(-1, *graphs.image_shape)
-    model = graphs.linear(graphs.basis, np.zeros(2), outputs=outputs)
-    encoder = Encoder(model, Preprocessing(), open_runtime("cpu", 1, 256))
-    return aggregate_posterior(encoder, Split(images, np.zeros(500, np.int64)), np.random.default_rng(0))
+def test_the_interval_multiplies_the_bounds_of_rate_and_share(two_places):
+    samples = misread([[0.0, 0.0]] * 99, np.ones(99), np.zeros(99))
+    near, _ = harms(samples, two_places, PARTS)
+    assert near.lower < 0.08
+    assert near.lower < near.value < near.upper <= 0.12
 
 
-def test_an_encoder_with_mu_alone_is_blurred_by_a_share_of_the_spread(graphs):
-    production = encoded(graphs, ("mu",), spread=3.0)
-    expected = 0.15 * production.mu.std(axis=0)
-    np.testing.assert_allclose(production.sigma, np.tile(expected, (500, 1)), rtol=1e-4)
-    assert production.active.tolist() == [0, 1]
+def test_a_part_takes_its_codes_from_the_region_that_it_is_of(two_places):
+    samples = misread([[0.0, 0.0]] * 99, np.ones(99), np.zeros(99))
+    whole, part = harms(samples, two_places, [np.arange(40), np.arange(20)])
+    assert part.value == pytest.approx(0.1 * 0.995)
+    assert whole.value == pytest.approx(0.1 * 0.005)
 
 
-def test_a_coordinate_that_carries_no_information_does_not_count(graphs):
-    # This encoder's logvar is mu itself: sigma is 0.2 where mu varies by 1, and 1 where mu varies by 0.01.
-    production = encoded(graphs, ("mu", "logvar"), spread=0.01)
-    np.testing.assert_allclose(production.sigma, np.exp(production.mu / 2), rtol=1e-4)
-    assert production.active.tolist() == [0]
-    near, beside = (
-        expected_harm(region([-3.0, z1], 0.1 * np.eye(2)), CERTAIN, production, "cpu").value
-        for z1 in (0.0, 9.0)
-    )
-    assert near == beside > 0.0
+def test_a_coordinate_without_information_does_not_count(two_places):
+    codes = 0.1 * np.random.default_rng(1).standard_normal((300, 2))
+    samples = misread(codes, np.ones(300), np.zeros(300), scale=(0.0, 1.0))
+    near, far = harms(samples, two_places, PARTS)
+    assert near.value == pytest.approx(far.value, rel=0.5)
+
+
+@pytest.fixture
+def run(open_run, graphs):
+    """The analytic models with 4,000 validation items, the encoder giving mu alone."""
+    files = {
+        "dataset.npz": graphs.dataset((10, 4000, 10)),
+        "encoder.onnx": graphs.encoder(outputs=("mu",)),
+    }
+    return open_run(files=files)
+
+
+def test_the_error_rate_is_that_of_items_the_classifier_never_saw(run):
+    # The classifier gets the stripe 0 < z0 < 0.5 wrong, an eighth of the square.
+    drawn = draw_misread(run, BelieveEverything())
+    assert drawn.error_rate.lower < 1 / 8 < drawn.error_rate.upper
+    assert drawn.error_rate.value == pytest.approx(1 / 8, rel=0.15)
+
+
+def test_nearly_all_that_is_misread_lies_in_the_stripe_that_is_wrong(run):
+    drawn = draw_misread(run, BelieveEverything())
+    assert len(drawn) >= 500
+    stripe = (drawn.labels == 1) & (drawn.predicted == 0)
+    # The posterior blurs the edges of the stripe.
+    assert stripe.mean() > 0.95
+    assert np.quantile(drawn.codes[stripe, 0], 0.1) > -0.3
+    assert np.quantile(drawn.codes[stripe, 0], 0.9) < 0.5

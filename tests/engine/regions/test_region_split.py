@@ -109,7 +109,7 @@ def test_two_mistakes_given_as_one_come_back_as_two(split):
     assert result["unsplit"] == []
 
 
-def test_parts_come_behind_the_regions_by_expected_harm(split):
+def test_parts_come_behind_the_regions_by_harm(split):
     _, result = split
     parts = result["regions"]
     assert [part["index"] for part in parts] == list(range(2, 2 + len(parts)))

@@ -24,6 +24,7 @@ def cards(materials: Materials) -> tuple[list[Card], list[Card]]:
 def _card(materials: Materials, region: Region, measured: RegionAccuracy | None) -> Card:
     names = materials.dataset.class_names
     return Card(
+        kind="region",
         number=region_number(region.name),
         region=region,
         badge=_badge(measured),

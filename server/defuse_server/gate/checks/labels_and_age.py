@@ -9,7 +9,7 @@ from defuse.v1 import promotion_service_pb2 as pb
 from defuse_server.gate.policy.bounds import AnnotatorAgreement, AuditAge, Checks, UnlabeledRegions
 
 LEAST_OVERLAP: Final = 10
-"""The agreement counts once two annotators have answered this many regions, or all if there are fewer."""
+"""The agreement counts once two annotators have answered this many tasks, or all if there are fewer."""
 
 
 def label_and_age_checks(
@@ -31,9 +31,10 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
     remedy = f"Label {shown}" + (f" and {more:,} more." if more > 0 else ".")
     if not known:
         remedy = "The labels were not counted: evaluate again."
+    what = f"{labeling.bug_count:,} bugs" if labeling.bug_count else f"{labeling.region_count:,} regions"
     explanation = (
-        f"{labeling.unlabeled_count:,} of {labeling.region_count:,} regions have no label yet; they hold "
-        f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all regions."
+        f"{labeling.unlabeled_count:,} of {what} have no label yet; they hold "
+        f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all of them."
     )
     for subject, value, bound in (
         ("count", labeling.unlabeled_count, bounds.max_count),
@@ -46,25 +47,25 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
 
 
 def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Check:
-    needed = min(LEAST_OVERLAP, max(labeling.region_count, 1))
+    needed = min(LEAST_OVERLAP, max(labeling.bug_count or labeling.region_count, 1))
     overlap, alpha = labeling.overlap_count, labeling.alpha
     if labeling.HasField("alpha") and overlap >= needed:
         passes = alpha >= bound.min
         explanation = (
-            f"Krippendorff's alpha of {overlap:,} regions with several answers is {alpha:.3f}; at least "
+            f"Krippendorff's alpha of {overlap:,} tasks with several answers is {alpha:.3f}; at least "
             f"{bound.min:g} is asked."
         )
         remedy = (
-            "The annotators read the regions differently. Look at the regions where they disagree, explain "
-            "the classes, and have the regions labeled again."
+            "The annotators read the pictures differently. Look at those where they disagree, explain the "
+            "classes, and have them labeled again."
         )
     else:
         passes = False
         explanation = (
-            f"{overlap:,} regions have answers of two annotators or more; the agreement needs {needed}."
+            f"{overlap:,} tasks have answers of two annotators or more; the agreement needs {needed}."
         )
         remedy = (
-            "Have more regions labeled by a second annotator. If one annotator is enough for you, set "
+            "Have more bugs labeled by a second annotator. If one annotator is enough for you, set "
             "`annotator_agreement: off` in the policy."
         )
     return _counted("annotator_agreement", "", alpha, bound.min, passes, explanation, remedy, at_least=True)

@@ -51,7 +51,7 @@ class UnlabeledRegions:
 
     max_count: int | None = None
     max_harm_share: float | None = 0.1
-    """Their share of the expected harm of all regions, 0..1."""
+    """Their share of the harm of all regions, 0..1."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Checks:
     region_accuracy: RegionAccuracy | None = RegionAccuracy()
     second_search: SecondSearch | None = SecondSearch()
     unlabeled_regions: UnlabeledRegions | None = UnlabeledRegions()
-    annotator_agreement: AnnotatorAgreement | None = AnnotatorAgreement()
+    annotator_agreement: AnnotatorAgreement | None = None
     audit_age: AuditAge | None = AuditAge()
 
 

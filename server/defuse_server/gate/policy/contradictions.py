@@ -81,7 +81,7 @@ def _annotators(checks: Checks, audit: AuditBudget) -> str:
     if checks.annotator_agreement is None or audit.annotators_per_region > 1:
         return ""
     return (
-        "annotator_agreement can never pass where each region has one annotator: ask for two or more, or "
+        "annotator_agreement can never pass where each bug has one annotator: ask for two or more, or "
         "write `annotator_agreement: off`"
     )
 

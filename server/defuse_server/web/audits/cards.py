@@ -1,13 +1,13 @@
-"""Badges of audits and cards of regions."""
+"""Badges of audits and cards of bugs and regions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from statistics import fmean
 from typing import Final
 
-from defuse.v1.audit_service_pb2 import Audit, Region, RegionState
+from defuse.v1.audit_service_pb2 import Audit, Bug, Region, RegionState
 from defuse.v1.models_pb2 import JobState
-from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.promotion_service_pb2 import Evaluation, RegionAccuracy
 
-from defuse_server.names import region_number
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.region_card import Badge, Card
 
@@ -45,26 +45,41 @@ def is_unfinished(audit: Audit) -> bool:
     return audit.state in _UNFINISHED
 
 
-def cards(regions: Sequence[Region], class_names: Sequence[str], evaluation: Evaluation | None) -> list[Card]:
-    """Return the cards of regions."""
+def cards(
+    found: Sequence[Region | Bug], class_names: Sequence[str], evaluation: Evaluation | None
+) -> list[Card]:
+    """Return the cards of bugs or regions."""
     measured = {entry.region: entry for entry in evaluation.regions} if evaluation else {}
     return [
         Card(
-            number=region_number(region.name),
+            kind=region.name.split("/")[-2].removesuffix("s"),
+            number=int(region.name.rpartition("/")[2]),
             region=region,
             badge=_badge(region),
             label=class_name(class_names, region.label) if region.HasField("label") else "",
             seed=class_name(class_names, region.seed_label),
             predicted=class_name(class_names, region.predicted_class),
-            measured=measured.get(region.name),
+            measured=_measured(region, measured),
             picture=f"/{region.name}/sheet.png",
             agreement=region.agreement,
         )
-        for region in regions
+        for region in found
     ]
 
 
-def _badge(region: Region) -> Badge:
+def _measured(found: Region | Bug, measured: Mapping[str, RegionAccuracy]) -> RegionAccuracy | None:
+    cells = found.cells if isinstance(found, Bug) else [found.name]
+    known = [measured[cell] for cell in cells if cell in measured]
+    if not known:
+        return None
+    return RegionAccuracy(
+        region=found.name,
+        accuracy_before=fmean(one.accuracy_before for one in known),
+        accuracy_after=fmean(one.accuracy_after for one in known),
+    )
+
+
+def _badge(region: Region | Bug) -> Badge:
     if region.confirmed:
         return Badge("confirmed bug", "bad")
     tone = "good" if region.state == RegionState.REGION_STATE_LABELED else "open"

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from defuse_server.backend import Backend
 from defuse_server.errors import NotFound
-from defuse_server.names import region_name
+from defuse_server.names import bug_name, region_name
 from defuse_server.presentation import checks
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.lambda_curve import curves
@@ -37,9 +37,10 @@ class AuditPages:
     def __init__(self, backend: Backend) -> None:
         self._resources = backend.resources
         self._regions = backend.regions
+        self._bugs = backend.bugs
         self._labeling = backend.labeling
         self._store = backend.store
-        self._maps: dict[tuple[str, int], LatentMap | None] = {}
+        self._maps: dict[tuple[str, int, int], LatentMap | None] = {}
 
     async def list(self, request: Request) -> Response:
         """Show the audits, newest first."""
@@ -84,7 +85,7 @@ class AuditPages:
         return answer
 
     async def more(self, request: Request) -> Response:
-        """Show the next page of regions."""
+        """Show the next page of bugs, or of regions if the audit has no bugs."""
         audit = await self._audit(request)
         dataset = cast("Dataset", await self._resources.get(audit.dataset))
         evaluations = await self._resources.referring(audit.name, Evaluation)
@@ -99,6 +100,11 @@ class AuditPages:
         """Show the picture of a region's samples."""
         region = await self._regions.get(region_name(audit_name(request), request.path_params["number"]))
         return await sheet_answer(self._store, region.sheet)
+
+    async def bug_sheet(self, request: Request) -> Response:
+        """Show the picture of a bug's samples."""
+        bug = await self._bugs.get(bug_name(audit_name(request), request.path_params["number"]))
+        return await sheet_answer(self._store, bug.sheet)
 
     async def _listed(self, request: Request, template: str) -> Response:
         token = request.query_params.get("page", "")
@@ -118,13 +124,18 @@ class AuditPages:
     async def _cards(
         self, audit: str, class_names: Sequence[str], evaluations: Sequence[Evaluation], token: str
     ) -> dict[str, Any]:
-        regions, older = await self._regions.list(audit, _CARDS_A_PAGE, token)
+        findings = self._bugs if await self._bugs.count(audit) else self._regions
+        found, older = await findings.list(audit, _CARDS_A_PAGE, token)
         done = (one for one in evaluations if one.state == JobState.JOB_STATE_SUCCEEDED)
-        return {"cards": cards(regions, class_names, next(done, None)), "more": older}
+        return {
+            "cards": cards(found, class_names, next(done, None)),
+            "more": older,
+            "kind": "bug" if findings is self._bugs else "region",
+        }
 
     async def _map(self, audit: Audit) -> LatentMap | None:
-        """Return the map. Regions never move, so it is computed once for each number of regions."""
-        key = (audit.name, audit.region_count)
+        """Return the map. Regions never move, so it is computed once for each number of regions and bugs."""
+        key = (audit.name, audit.region_count, await self._bugs.count(audit.name))
         if key not in self._maps:
             regions: Sequence[Region] = await self._regions.range(audit.name, 0, REGIONS_SHOWN)
             while len(self._maps) >= _MAPS_KEPT:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from defuse_server.labels.answers import KeptTask
+from defuse_server.names import FIRST_BUG
 from defuse_server.presentation.formatting import class_name
 
 REMARKS_SHOWN: Final = 100
@@ -12,9 +13,9 @@ REMARKS_SHOWN: Final = 100
 
 @dataclass(frozen=True)
 class Remark:
-    """A remark with its answer. `number` is that of the region, or None for a gold task."""
+    """A remark with its answer. `about` names a bug or region (`bug-3`, `region-7`); None: a gold task."""
 
-    number: int | None
+    about: str | None
     annotator: str
     said: str
     text: str
@@ -28,7 +29,8 @@ def remarks(tasks: Sequence[KeptTask], class_names: Sequence[str]) -> list[Remar
 
 
 def _of(task: KeptTask, class_names: Sequence[str]) -> Iterator[Remark]:
-    number = task.number if task.gold is None else None
+    kind, number = ("region", task.number) if task.number < FIRST_BUG else ("bug", task.number - FIRST_BUG)
+    about = f"{kind}-{number}" if task.gold is None else None
     for answer in task.answers:
         if answer.note:
             said = (
@@ -36,6 +38,6 @@ def _of(task: KeptTask, class_names: Sequence[str]) -> Iterator[Remark]:
                 if answer.vote.isdigit()
                 else answer.vote.replace("_", " ")
             )
-            yield Remark(number, answer.annotator, said, answer.note, answer.time_ms)
+            yield Remark(about, answer.annotator, said, answer.note, answer.time_ms)
     for skip in task.skips:
-        yield Remark(number, skip.annotator, "skipped", skip.reason, skip.time_ms)
+        yield Remark(about, skip.annotator, "skipped", skip.reason, skip.time_ms)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from defuse_server.errors import LeaseLost
-from defuse_server.names import parse_region_name
+from defuse_server.names import parse_task_name
 from defuse_server.records.sealed import Sealer
 
 _LONGEST = 500
@@ -11,7 +11,7 @@ _LONGEST = 500
 
 @dataclass(frozen=True)
 class Held:
-    """A region and the token of its lease."""
+    """The name of what a task is about, and the token of its lease."""
 
     region: str
     token: str
@@ -32,7 +32,7 @@ class Handles:
         position = await self._sealer.open(_purpose(annotator), handle) if len(handle) <= _LONGEST else None
         if position is not None:
             region, _, token = position.partition(" ")
-            if parse_region_name(region)[0] == audit:
+            if parse_task_name(region)[0] == audit:
                 return Held(region, token)
         raise LeaseLost("this task belongs to another annotator or another set: load the page again")
 

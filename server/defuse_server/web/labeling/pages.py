@@ -33,7 +33,7 @@ class LabelSet:
     made: Timestamp
     count: int
     open_count: int
-    """Number of its regions that wait for annotators."""
+    """Number of its tasks that wait for annotators."""
 
 
 class LabelPages:
@@ -44,7 +44,7 @@ class LabelPages:
         self._sessions = sessions
 
     async def choose(self, request: Request) -> Response:
-        """Show the sets with regions to label, newest first."""
+        """Show the sets with something to label, newest first."""
         session = cast("Session | None", request.state.session)
         if session is None or not session.annotator:
             return sign_in_first(request)
@@ -75,7 +75,7 @@ class LabelPages:
 
     async def _set(self, audit: Audit) -> LabelSet:
         dataset = await self._backend.resources.fetch(Dataset, audit.dataset)
-        labels = (await self._backend.labeling.labels(audit.name)).values()
+        labels = (await self._backend.labeling.task_states(audit.name)).values()
         return LabelSet(
             id=audit_id(audit.name),
             name=dataset.display_name or "Unnamed images",

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 from typing import Any, Final, cast
 
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
-from defuse.v1.models_pb2 import ContactSheet
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from defuse_server import validation
 from defuse_server.backend import Backend
 from defuse_server.errors import InvalidRequest, LeaseLost, NotFound
+from defuse_server.labels.task_contents import Shown
 from defuse_server.validation import NOTE_CHARACTERS, Violations
 from defuse_server.web.bodies import read_json, text_of, texts_of
 from defuse_server.web.labeling.handles import Handles, Held
 from defuse_server.web.labeling.pages import audit_name
 from defuse_server.web.pictures import sheet_answer
 from defuse_server.web.problems import SignedOut
-from defuse_server.web.rendering import page, render
+from defuse_server.web.rendering import render
 from defuse_server.web.sessions import Session, Sessions
 
 HELD_MOST: Final = 4
@@ -86,16 +86,12 @@ class LabelTasks:
         return await sheet_answer(self._backend.store, shown.sheet)
 
     async def nearest_picture(self, request: Request) -> Response:
-        """Show the picture of the dataset's items nearest to a task's samples."""
+        """Show the picture of the dataset's items nearest to a task's samples.
+
+        It shows no labels, which would reveal the label of the seeds.
+        """
         shown = await self._labeling.sheets((await self._opened(request)).region)
         return await sheet_answer(self._backend.store, shown.nearest_sheet)
-
-    async def nearest(self, request: Request) -> Response:
-        """Show the nearest items without their labels, which would reveal the label of the seeds."""
-        shown = await self._labeling.sheets((await self._opened(request)).region)
-        audit_id, handle = request.path_params["audit"], request.path_params["handle"]
-        address = f"/label/{audit_id}/nearest/{handle}.png"
-        return page("label_nearest.html", sheet=shown.nearest_sheet, address=address)
 
     async def _asked(self, request: Request) -> tuple[str, str, dict[str, Any]]:
         content = await read_json(request, self._sessions)
@@ -117,7 +113,11 @@ class LabelTasks:
     async def _leased(self, audit: str, annotator: str, count: int) -> list[dict[str, str]]:
         leased = await self._labels.lease(audit, annotator, count, self._backend.settings.web_lease_s)
         return [
-            _task(audit, await self._handles.seal(annotator, task.region, task.lease_token), task.sheet)
+            _task(
+                audit,
+                await self._handles.seal(annotator, task.region, task.lease_token),
+                await self._labeling.sheets(task.region),
+            )
             for task in leased
         ]
 
@@ -125,12 +125,13 @@ class LabelTasks:
         tasks: list[dict[str, str]] = []
         for handle in handles:
             held = await self._handles.open(annotator, audit, handle)
-            shown = await self._labeling.sheets(held.region)
-            tasks.append(_task(audit, handle, shown.sheet))
+            tasks.append(_task(audit, handle, await self._labeling.sheets(held.region)))
         return tasks
 
     async def _progress(self, audit: str) -> dict[str, int]:
         counts = await self._labeling.progress(audit)
+        if counts.bug_count:
+            return {"total": counts.bug_count, "left": counts.open_bug_count}
         left = counts.unlabeled_count + counts.leased_count
         return {"total": counts.region_count, "left": left}
 
@@ -142,10 +143,17 @@ def _annotator(request: Request) -> str:
     return session.annotator
 
 
-def _task(audit: str, handle: str, sheet: ContactSheet) -> dict[str, str]:
-    address = f"/label/{audit.partition('/')[2]}/samples/{handle}.png"
-    nearest = f"/label/{audit.partition('/')[2]}/nearest/{handle}"
-    content = render("label_task.html", sheet=sheet, address=address, nearest=nearest, handle=handle)
+def _task(audit: str, handle: str, shown: Shown) -> dict[str, str]:
+    base = f"/label/{audit.partition('/')[2]}"
+    address = f"{base}/samples/{handle}.png"
+    content = render(
+        "label_task.html",
+        sheet=shown.sheet,
+        address=address,
+        nearest_sheet=shown.nearest_sheet,
+        nearest_address=f"{base}/nearest/{handle}.png",
+        handle=handle,
+    )
     return {"handle": handle, "picture": address, "html": content}
 
 

@@ -62,7 +62,6 @@ function makeCard(task) {
   const holder = document.createElement("template");
   holder.innerHTML = task.html;
   const element = holder.content.firstElementChild;
-  window.htmx.process(element);
   return { handle: task.handle, element, loaded: loaded(task.picture, element), settled: false };
 }
 
@@ -77,7 +76,7 @@ async function loaded(address, element) {
     } catch {
       element.dataset.loaded = "false";
       await new Promise((done) => setTimeout(done, RETRY_MS));
-      for (const image of element.querySelectorAll("image")) image.setAttribute("href", address);
+      for (const image of element.querySelectorAll(".tiles:not(.tiles-row) image")) image.setAttribute("href", address);
     }
   }
 }

@@ -143,7 +143,6 @@ const commands = {
   skip,
   undo,
   help: () => at("help-dialog").showModal(),
-  examples: () => main.querySelector("#current [data-command=examples]")?.click(),
   note: () => note.focus(),
 };
 
@@ -157,7 +156,6 @@ listenToKeys(() => at("keys-on").checked, {
   press(key) {
     const button = buttons.find((candidate) => candidate.dataset.key === key);
     if (button) press(button);
-    else if (key === "e") commands.examples();
     else if (key === "n") commands.note();
     else if (search && key === searchKey) search.start("");
     else if (search && /^[a-z0-9]$/.test(key)) search.start(key);
