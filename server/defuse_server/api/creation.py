@@ -34,7 +34,7 @@ async def created_before(backend: Backend, kind: type[R], request: Any) -> R | N
 async def _with_job(backend: Backend, made: R) -> R:
     if isinstance(made, Evaluation) and awaits_audit(made):
         return made
-    if made.state == kind_of_type(type(made)).initial_state:
+    if made.state == kind_of_type(type(made)).states.waiting:
         # Also for a repeated request: the server may have died before it queued the job.
         await backend.jobs.submit(made.name)
     return made

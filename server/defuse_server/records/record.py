@@ -53,7 +53,7 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
     return Record(
         resource=cast("Resource", resource),
         revision=int(fields[b"revision"]),
-        is_final=resource.state in kind.final_states,
+        is_final=resource.state in kind.states.final,
     )
 
 
