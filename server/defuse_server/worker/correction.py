@@ -31,13 +31,7 @@ class CorrectionWork(WarnedWork[pb.Correction]):
         config["tau"] = audit.config.tau
         config["audit"] = config_json(audit.config)
         config["audit_seed"] = audit.config.seed
-        return JobPlan(
-            "correct",
-            inputs,
-            config=config,
-            random_seed=correction.config.seed,
-            device=correction.config.device,
-        )
+        return JobPlan.of(correction.config, "correct", inputs, config)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the sweep, and register the corrected model."""

@@ -45,13 +45,7 @@ class EvaluationWork(WarnedWork[Evaluation]):
             "tau": audit.config.tau,
             "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,
         }
-        return JobPlan(
-            "evaluate",
-            inputs,
-            config=config,
-            random_seed=evaluation.config.seed,
-            device=evaluation.config.device,
-        )
+        return JobPlan.of(evaluation.config, "evaluate", inputs, config)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the figures, decide, and store the evidence."""

@@ -57,7 +57,7 @@ class Fence:
         # that was silent for half a lease is the one that the queue gave up.
         self._silent_ms = int(lease_s * 500)
         self._claim = _script(redis, "claim")
-        self._scripts = {name: _script(redis, name) for name in ("heartbeat", "write", "finish", "release")}
+        self._scripts = {name: _script(redis, name) for name in ("heartbeat", "write", "finish")}
 
     async def claim(self, name: str) -> Claim:
         """Claim a job as its next attempt, unless another worker has it or it has ended."""
@@ -110,7 +110,7 @@ class Attempt:
 
     async def release(self) -> None:
         """Give the job back, so that the next claim counts no death."""
-        await self._run("release")
+        await self._run("write", "released", 1)
 
     async def _finish(self, state: int, message: Message, failure: models.Failure | None = None) -> None:
         final = (state, self._states.cancelling, self._states.cancelled)

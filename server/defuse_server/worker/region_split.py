@@ -37,9 +37,7 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
         inputs.regions(await self.backend.regions.artifact(audit.name))
         inputs.misclassifications(await finished_chunks(audit.name, self.backend))
         config = {"regions": numbers, "audit": config_json(audit.config)}
-        return JobPlan(
-            "split", inputs, config=config, random_seed=audit.config.seed, device=audit.config.device
-        )
+        return JobPlan.of(audit.config, "split", inputs, config)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish the parts, or why a region has none, and open the parts to annotators."""
