@@ -1,6 +1,6 @@
 """Creates resources: a record, and the job that works on it."""
 
-from typing import Any
+from typing import Any, cast
 
 from defuse.v1.promotion_service_pb2 import Evaluation
 from google.protobuf.message import Message
@@ -17,6 +17,12 @@ def requested(message: R, request: Any, **details: Any) -> NewResource[R]:
     waits = isinstance(message, Evaluation) and message.audit_created
     queue = redis_keys.AWAITING_AUDIT if waits else redis_keys.QUEUE
     return NewResource(message, request.request_id, _body(request), queue=queue, **details)
+
+
+def as_requested(kind: type[R], request: Any) -> R:
+    """Return a resource with all fields that the request for it has under the same names."""
+    names = set(request.DESCRIPTOR.fields_by_name).intersection(cast("Any", kind).DESCRIPTOR.fields_by_name)
+    return kind(**{name: getattr(request, name) for name in names})
 
 
 async def create_with_job(backend: Backend, new: NewResource[R]) -> R:
