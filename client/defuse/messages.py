@@ -1,67 +1,13 @@
-"""The resources and enums of defuse.v1 in one place. Requests and answers are in `defuse.v1`."""
+"""The messages and enums of defuse.v1 in one place, whatever file of the contract declares them."""
+# What is generated is handed on as it is.
+# ruff: noqa: F403
+# pyright: reportWildcardImportFromLibrary=false
 
-# `as` makes each name a public one of this module.
-from defuse.v1.artifact_service_pb2 import Artifact as Artifact
-from defuse.v1.artifact_service_pb2 import Upload as Upload
-from defuse.v1.audit_service_pb2 import Audit as Audit
-from defuse.v1.audit_service_pb2 import AuditConfig as AuditConfig
-from defuse.v1.audit_service_pb2 import CalibrationFigures as CalibrationFigures
-from defuse.v1.audit_service_pb2 import ConsensusMethod as ConsensusMethod
-from defuse.v1.audit_service_pb2 import LabelingConfig as LabelingConfig
-from defuse.v1.audit_service_pb2 import Misclassification as Misclassification
-from defuse.v1.audit_service_pb2 import NearestItem as NearestItem
-from defuse.v1.audit_service_pb2 import PreflightFigures as PreflightFigures
-from defuse.v1.audit_service_pb2 import Preset as Preset
-from defuse.v1.audit_service_pb2 import Region as Region
-from defuse.v1.audit_service_pb2 import RegionSplit as RegionSplit
-from defuse.v1.audit_service_pb2 import RegionState as RegionState
-from defuse.v1.audit_service_pb2 import SaturationPoint as SaturationPoint
-from defuse.v1.audit_service_pb2 import SearchMethod as SearchMethod
-from defuse.v1.audit_service_pb2 import StopReason as StopReason
-from defuse.v1.correction_service_pb2 import Correction as Correction
-from defuse.v1.correction_service_pb2 import CorrectionConfig as CorrectionConfig
-from defuse.v1.correction_service_pb2 import CorrectionPoint as CorrectionPoint
-from defuse.v1.correction_service_pb2 import CorrectionPreset as CorrectionPreset
-from defuse.v1.error_reason_pb2 import ErrorReason as ErrorReason
-from defuse.v1.label_service_pb2 import AnnotatorRecord as AnnotatorRecord
-from defuse.v1.label_service_pb2 import ExportLabelTasksHeader as ExportLabelTasksHeader
-from defuse.v1.label_service_pb2 import ImportLabelsResponse as ImportLabelsResponse
-from defuse.v1.label_service_pb2 import ImportProblem as ImportProblem
-from defuse.v1.label_service_pb2 import ImportProblemReason as ImportProblemReason
-from defuse.v1.label_service_pb2 import LabelAnswer as LabelAnswer
-from defuse.v1.label_service_pb2 import LabelFormat as LabelFormat
-from defuse.v1.label_service_pb2 import LabelingProgress as LabelingProgress
-from defuse.v1.label_service_pb2 import LabelingReport as LabelingReport
-from defuse.v1.label_service_pb2 import LabelSkip as LabelSkip
-from defuse.v1.label_service_pb2 import LabelTask as LabelTask
-from defuse.v1.label_service_pb2 import LabelVerdict as LabelVerdict
-from defuse.v1.models_pb2 import ContactSheet as ContactSheet
-from defuse.v1.models_pb2 import Failure as Failure
-from defuse.v1.models_pb2 import ImageShape as ImageShape
-from defuse.v1.models_pb2 import Interval as Interval
-from defuse.v1.models_pb2 import JobState as JobState
-from defuse.v1.models_pb2 import JobTimes as JobTimes
-from defuse.v1.models_pb2 import Layout as Layout
-from defuse.v1.models_pb2 import OutputKind as OutputKind
-from defuse.v1.models_pb2 import Preprocessing as Preprocessing
-from defuse.v1.models_pb2 import Progress as Progress
-from defuse.v1.models_pb2 import TensorSpec as TensorSpec
-from defuse.v1.models_pb2 import Warning as Warning  # noqa: A004
-from defuse.v1.promotion_service_pb2 import Check as Check
-from defuse.v1.promotion_service_pb2 import ClassAccuracy as ClassAccuracy
-from defuse.v1.promotion_service_pb2 import Evaluation as Evaluation
-from defuse.v1.promotion_service_pb2 import EvaluationConfig as EvaluationConfig
-from defuse.v1.promotion_service_pb2 import Evidence as Evidence
-from defuse.v1.promotion_service_pb2 import LabelingFigures as LabelingFigures
-from defuse.v1.promotion_service_pb2 import RegionAccuracy as RegionAccuracy
-from defuse.v1.promotion_service_pb2 import SecondSearch as SecondSearch
-from defuse.v1.promotion_service_pb2 import Verdict as Verdict
-from defuse.v1.registry_service_pb2 import Classifier as Classifier
-from defuse.v1.registry_service_pb2 import Dataset as Dataset
-from defuse.v1.registry_service_pb2 import DatasetSplit as DatasetSplit
-from defuse.v1.registry_service_pb2 import Lineage as Lineage
-from defuse.v1.registry_service_pb2 import RegistrationState as RegistrationState
-from defuse.v1.registry_service_pb2 import Vae as Vae
-from defuse.v1.registry_service_pb2 import VaeTraining as VaeTraining
-from defuse.v1.registry_service_pb2 import VaeTrainingConfig as VaeTrainingConfig
-from defuse.v1.registry_service_pb2 import VaeTrainingPoint as VaeTrainingPoint
+from defuse.v1.artifact_service_pb2 import *
+from defuse.v1.audit_service_pb2 import *
+from defuse.v1.correction_service_pb2 import *
+from defuse.v1.error_reason_pb2 import *
+from defuse.v1.label_service_pb2 import *
+from defuse.v1.models_pb2 import *
+from defuse.v1.promotion_service_pb2 import *
+from defuse.v1.registry_service_pb2 import *
