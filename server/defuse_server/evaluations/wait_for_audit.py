@@ -107,19 +107,16 @@ async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) ->
 
 def _failure_of(audit: Audit) -> Failure | None:
     """Return why the evaluation fails, or None if the audit has succeeded."""
-    figures = {"audit": audit.name}
+    if audit.state == JobState.JOB_STATE_SUCCEEDED:
+        return None
     if audit.state == JobState.JOB_STATE_CANCELLED:
-        return Failure(
-            reason=ERROR_REASON_WRONG_STATE,
-            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was decided. "
-            "Evaluate again to start another audit",
-            figures=figures,
-        )
-    if audit.state == JobState.JOB_STATE_FAILED:
-        return Failure(
-            reason=audit.failure.reason,
-            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was decided: "
-            f"{audit.failure.message}",
-            figures={**audit.failure.figures, **figures},
-        )
-    return None
+        reason: Any = ERROR_REASON_WRONG_STATE
+        said = "was cancelled: nothing was decided. Evaluate again to start another audit"
+    else:
+        reason = audit.failure.reason
+        said = f"failed, and nothing was decided: {audit.failure.message}"
+    return Failure(
+        reason=reason,
+        message=f"{audit.name}, which this evaluation waited for, {said}",
+        figures={**audit.failure.figures, "audit": audit.name},
+    )
