@@ -10,8 +10,6 @@
 messages and enums, and `defuse.v1` the generated code.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING
 

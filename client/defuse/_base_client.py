@@ -1,7 +1,5 @@
 """What both clients have: their arguments and their methods."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar

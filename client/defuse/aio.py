@@ -1,7 +1,5 @@
 """The client for event loops."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Self, TypeVar, cast

@@ -1,7 +1,5 @@
 """The client for threads."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any, Self, TypeVar, cast

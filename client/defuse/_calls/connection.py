@@ -1,10 +1,9 @@
 """The server's address and the channels to it."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import grpc
 import grpc.aio
@@ -46,7 +45,7 @@ class Connection:
         token: str | None = None,
         tls_ca: str | os.PathLike[str] | None = None,
         tls: bool = False,
-    ) -> Connection:
+    ) -> Self:
         """Take arguments that are None from DEFUSE_ADDRESS, DEFUSE_TOKEN and DEFUSE_TLS_CA.
 
         Raises `ArgumentError` for an address that is not `host:port`, and `OSError` if the CA file can't be

@@ -1,7 +1,5 @@
 """The connection of a command to the server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 

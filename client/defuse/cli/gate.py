@@ -1,7 +1,5 @@
 """`defuse gate` decides whether a classifier may be promoted in place of another."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """`defuse label`: label regions in the terminal, or with other tools."""
 
-from __future__ import annotations
-
 import getpass
 import tempfile
 from pathlib import Path

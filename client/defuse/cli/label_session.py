@@ -1,7 +1,5 @@
 """The dialogue with one annotator in the terminal, region after region."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Progress bars on stderr, shown only at a terminal."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """A search's regions over its candidates, drawn as a curve of characters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 
