@@ -63,6 +63,6 @@ def annotate(
         progress = client.get_labeling_progress(audit)
     if not json:
         stdout.print(
-            f"{session.answer_count} answered. {progress.labeled_count} of {progress.region_count} regions "
+            f"{len(session.answered)} answered. {progress.labeled_count} of {progress.region_count} regions "
             f"have a label; {progress.confirmed_count} of them are bugs."
         )
