@@ -8,7 +8,6 @@ import grpc
 
 from defuse._base_client import BaseClient
 from defuse._calls import steps
-from defuse._calls.connection import Connection
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
@@ -29,7 +28,7 @@ class Client(BaseClient):
     be read.
     """
 
-    _open = staticmethod(Connection.open)
+    _grpc = grpc
 
     def __enter__(self) -> Self:
         return self

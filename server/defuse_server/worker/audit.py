@@ -15,10 +15,16 @@ from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.labels import labeling_rule as labeling
 from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import artifact_name
-from defuse_server.worker import transcode
 from defuse_server.worker.engine_events import ChunkReady, Preflight
 from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
+from defuse_server.worker.transcode import (
+    SHEETS,
+    contact_sheet_message,
+    delimited_chunk,
+    region_message,
+    stored_sheets,
+)
 from defuse_server.worker.work import WarnedWork
 
 _CHUNKS_PAGE = 1000
@@ -52,9 +58,7 @@ class AuditWork(WarnedWork[pb.Audit]):
         file = folder / event.file
         store = self.backend.store
         arrays = await store.put_file(file)
-        messages = await store.put_bytes(
-            await asyncio.to_thread(transcode.delimited_chunk, file, event.shard)
-        )
+        messages = await store.put_bytes(await asyncio.to_thread(delimited_chunk, file, event.shard))
         await self.backend.chunks.append(
             self.message.name,
             Chunk(
@@ -80,8 +84,8 @@ class AuditWork(WarnedWork[pb.Audit]):
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
         for region in result["regions"]:
-            sheets = await transcode.stored_sheets(self.backend.store, region, folder)
-            message = transcode.region_message(audit.name, region, sheets, regions_file.name)
+            sheets = await stored_sheets(self.backend.store, region, folder)
+            message = region_message(audit.name, region, sheets, regions_file.name)
             await self.backend.regions.publish(audit.name, message, self.attempt.number)
         numbers = [region["index"] for region in result["regions"]]
         await self.backend.labels.open(audit.name, numbers, audit.config.annotators_per_region)
@@ -89,10 +93,8 @@ class AuditWork(WarnedWork[pb.Audit]):
         await self.backend.labels.open_gold(audit.name, golds)
 
     async def _gold(self, gold: Mapping[str, Any], folder: Path) -> GoldSheets:
-        sheets = await transcode.stored_sheets(self.backend.store, gold, folder)
-        return GoldSheets(
-            gold["label"], *(transcode.contact_sheet_message(gold[kind], sheets) for kind in transcode.SHEETS)
-        )
+        sheets = await stored_sheets(self.backend.store, gold, folder)
+        return GoldSheets(gold["label"], *(contact_sheet_message(gold[kind], sheets) for kind in SHEETS))
 
 
 async def audit_inputs(audit: pb.Audit, backend: Backend) -> JobInputs:
