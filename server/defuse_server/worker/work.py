@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
@@ -11,6 +11,7 @@ from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import Failure, ImageShape
 from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
+from google.protobuf.message import Message
 
 from defuse_server.backend import Backend
 from defuse_server.evidence.signing_key import Signer
@@ -21,6 +22,9 @@ from defuse_server.worker.job_folder import JobPlan
 M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
 Warned = TypeVar("Warned", Audit, RegionSplit, Correction, Evaluation, VaeTraining)
+
+
+F = TypeVar("F", bound=Message)
 
 
 class RunsJobs(Protocol):
@@ -92,6 +96,12 @@ class WarnedWork(Work[Warned]):
         """Show the warnings of a result.json in place of the earlier ones."""
         del self.message.warnings[:]
         self.message.warnings.extend(models_pb2.Warning(**entry) for entry in result["warnings"])
+
+
+def figures_of(kind: type[F], result: Mapping[str, Any]) -> F:
+    """Return a message with those entries of a result that it has under the same names."""
+    known = cast("Any", kind).DESCRIPTOR.fields_by_name
+    return kind(**{name: value for name, value in result.items() if name in known})
 
 
 def image_shape(shape: list[int]) -> ImageShape:
