@@ -88,6 +88,13 @@ class Resources:
             raise TypeError(f"{name} is a {type(resource).__name__}, expected a {kind.__name__}")
         return resource
 
+    async def find(self, kind: type[R], name: str) -> R | None:
+        """Return a resource of this kind as `fetch` does, or None if it is gone or `name` is empty."""
+        try:
+            return await self.fetch(kind, name) if name else None
+        except NotFound:
+            return None
+
     async def record(self, name: str) -> Record:
         """Return a resource with its revision. Raises `InvalidRequest`, `NotFound`."""
         kind_of(name)
