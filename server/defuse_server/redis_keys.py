@@ -137,9 +137,6 @@ label_seen = _key("label-seen")
 The first are annotators who hold, answered or skipped a task, and don't get it again. The second gave a
 gold task or their answer to it back, and get it next."""
 
-label_history = _key("label-history")
-"""Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
-
 label_gold = _key("label-gold")
 """Hash, number of a gold task -> serialized Region with only its name and its sheets."""
 
@@ -181,7 +178,6 @@ def _label_keys_of(audit: str) -> list[str]:
         label_leases(audit),
         label_frozen(audit),
         label_seen(audit),
-        label_history(audit),
         label_gold(audit),
     ]
 

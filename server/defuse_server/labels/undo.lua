@@ -17,5 +17,4 @@ end
 table.remove(task.answers, at)
 outdate(task)
 hand_back(number, task, annotator)
-remember(annotator, number, false)
 return {'undone', (write_task(number, task))}
