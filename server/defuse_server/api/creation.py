@@ -8,8 +8,7 @@ from google.protobuf.message import Message
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
 from defuse_server.records.creation import NewResource
-from defuse_server.records.kinds import kind_of_type
-from defuse_server.records.record import R, awaits_audit
+from defuse_server.records.record import R
 
 
 def requested(message: R, request: Any, **details: Any) -> NewResource[R]:
@@ -28,22 +27,13 @@ def as_requested(kind: type[R], request: Any) -> R:
 async def create_with_job(backend: Backend, new: NewResource[R]) -> R:
     """Make the resource and queue its job, or return what the same request or inputs made before."""
     made, _ = await backend.resources.create(new)
-    return await _with_job(backend, made)
+    return await backend.jobs.submit_waiting(made)
 
 
 async def created_before(backend: Backend, kind: type[R], request: Any) -> R | None:
     """Return what the same request made before, or None if it is new. Raises `RequestIdReused`."""
     made = await backend.resources.made_before(kind, request.request_id, _body(request))
-    return None if made is None else await _with_job(backend, made)
-
-
-async def _with_job(backend: Backend, made: R) -> R:
-    if isinstance(made, Evaluation) and awaits_audit(made):
-        return made
-    if made.state == kind_of_type(type(made)).states.waiting:
-        # Also for a repeated request: the server may have died before it queued the job.
-        await backend.jobs.submit(made.name)
-    return made
+    return None if made is None else await backend.jobs.submit_waiting(made)
 
 
 def _body(request: Message) -> bytes:
