@@ -19,11 +19,11 @@ from defuse_server.evaluations.freezing import freeze
 from defuse_server.evaluations.input_digest import Compared, waiting_digest
 from defuse_server.host.redis_client import UNREACHABLE, Script
 from defuse_server.jobs import failures
+from defuse_server.records.kinds import kind_of_type
 from defuse_server.records.record import JOB_RECORD
 
 _INTERVAL_S: Final = 1.0
 _SCRIPTS = (JOB_RECORD, Path(__file__).with_name("end_wait.lua"))
-_ENDED = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED)
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ async def settle(backend: Backend) -> None:
         return
     waiting = await backend.resources.several(Evaluation, [member.decode() for member in members])
     audits = await backend.resources.several(Audit, list({evaluation.audit for evaluation in waiting}))
-    ended = {audit.name: audit for audit in audits if audit.state in _ENDED}
+    ended = {audit.name: audit for audit in audits if audit.state in kind_of_type(Audit).states.final}
     for evaluation in waiting:
         if evaluation.audit in ended:
             await _settle_one(backend, evaluation, ended[evaluation.audit])
