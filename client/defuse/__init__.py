@@ -7,10 +7,8 @@
         ...
 
 `AsyncClient` is the same with coroutines. `defuse.errors` shows what can be raised. `defuse.messages` has the
-resources and enums, and `defuse.v1` the generated code.
+messages and enums, and `defuse.v1` the generated code.
 """
-
-from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING

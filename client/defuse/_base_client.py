@@ -1,9 +1,6 @@
 """What both clients have: their arguments and their methods."""
 
-from __future__ import annotations
-
 import os
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -51,8 +48,8 @@ _USED = "an audit, a correction or an evaluation refers to it"
 class BaseClient:
     """See `Client`. Most methods are documented where their flow is written."""
 
-    _open: Callable[[Connection], Any]
-    """Opens a channel to the server."""
+    _grpc: Any
+    """The library that opens channels: `grpc` or `grpc.aio`."""
 
     def __init__(
         self,
@@ -67,7 +64,7 @@ class BaseClient:
         self.address = connection.address
         self.timeout_s = timeout_s
         self._token = connection.token
-        self._channel = self._open(connection)
+        self._channel = connection.open(self._grpc)
 
     upload = FlowMethod(transfer.upload)
     download = FlowMethod(transfer.download)

@@ -1,7 +1,5 @@
 """Names of enum values as people write them."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 

@@ -1,7 +1,5 @@
 """The client for event loops."""
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Any, Self, TypeVar, cast
@@ -11,7 +9,6 @@ import grpc.aio
 
 from defuse._base_client import BaseClient
 from defuse._calls import steps
-from defuse._calls.connection import Connection
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
@@ -27,7 +24,7 @@ class AsyncClient(BaseClient):
     A client belongs to the event loop in which it is made.
     """
 
-    _open = staticmethod(Connection.open_aio)
+    _grpc = grpc.aio
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,7 +1,5 @@
 """The client for threads."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from typing import Any, Self, TypeVar, cast
@@ -10,7 +8,6 @@ import grpc
 
 from defuse._base_client import BaseClient
 from defuse._calls import steps
-from defuse._calls.connection import Connection
 from defuse.errors import from_rpc_error
 
 T = TypeVar("T")
@@ -31,7 +28,7 @@ class Client(BaseClient):
     be read.
     """
 
-    _open = staticmethod(Connection.open)
+    _grpc = grpc
 
     def __enter__(self) -> Self:
         return self

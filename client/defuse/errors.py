@@ -27,8 +27,6 @@
 A candidate that does not pass is not an error: its evaluation SUCCEEDED with VERDICT_FAIL.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
@@ -63,7 +61,7 @@ class FieldViolation:
     description: str
 
 
-ERROR_BY_CODE: dict[grpc.StatusCode, type[CallFailed]] = {}
+ERROR_BY_CODE: dict[grpc.StatusCode, type["CallFailed"]] = {}
 
 
 class CallFailed(DefuseError):

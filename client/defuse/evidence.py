@@ -7,8 +7,6 @@ if verified.verdict == "PASS":
 ...
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json

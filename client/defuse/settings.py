@@ -1,7 +1,5 @@
 """The settings of jobs, as the contract declares them (proto/defuse/v1/setting.proto)."""
 
-from __future__ import annotations
-
 import math
 from typing import Any, cast
 

@@ -2,8 +2,8 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 
+from docket import Docket
 from redis.asyncio import Redis
 
 from defuse_server.findings.bugs import Bugs
@@ -21,23 +21,25 @@ from defuse_server.store.artifacts import ArtifactStore
 from defuse_server.store.uploads import Uploads
 
 
-@dataclass(frozen=True)
 class Backend:
     """Records, bytes and the queue of one service. Processes on the same Redis and store see the same."""
 
-    settings: Settings
-    redis: Redis
-    store: ArtifactStore
-    uploads: Uploads
-    resources: Resources
-    labels: LabelQueue
-    labeling: Labeling
-    consensus_estimates: ConsensusEstimates
-    regions: Regions
-    bugs: Bugs
-    chunks: Chunks
-    region_splits: RegionSplits
-    jobs: Jobs
+    def __init__(self, settings: Settings, redis: Redis, resources: Resources, docket: Docket) -> None:
+        self.settings = settings
+        self.redis = redis
+        self.resources = resources
+        self.store = ArtifactStore(settings.store_url)
+        self.uploads = Uploads(
+            self.store, redis, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s
+        )
+        self.labels = LabelQueue(redis, resources)
+        self.labeling = Labeling(redis, resources)
+        self.consensus_estimates = ConsensusEstimates(redis)
+        self.regions = Regions(redis, self.labeling)
+        self.bugs = Bugs(redis, self.labeling)
+        self.chunks = Chunks(redis)
+        self.region_splits = RegionSplits(redis)
+        self.jobs = Jobs(redis, resources, docket)
 
 
 @asynccontextmanager
@@ -51,20 +53,4 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
         resources = Resources(redis)
         stack.push_async_callback(resources.aclose)
         docket = await stack.enter_async_context(open_docket(settings.redis_url))
-        store = ArtifactStore(settings.store_url)
-        labeling = Labeling(redis, resources)
-        yield Backend(
-            settings=settings,
-            redis=redis,
-            store=store,
-            uploads=Uploads(store, redis, max_bytes=settings.max_upload_bytes, ttl_s=settings.upload_ttl_s),
-            resources=resources,
-            labels=LabelQueue(redis, resources),
-            labeling=labeling,
-            consensus_estimates=ConsensusEstimates(redis),
-            regions=Regions(redis, labeling),
-            bugs=Bugs(redis, labeling),
-            chunks=Chunks(redis),
-            region_splits=RegionSplits(redis),
-            jobs=Jobs(redis, resources, docket),
-        )
+        yield Backend(settings, redis, resources, docket)

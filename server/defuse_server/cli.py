@@ -1,9 +1,11 @@
 """The command `defuse-server`."""
 
 import asyncio
-from collections.abc import Coroutine
+import functools
+import inspect
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, cast
 
 import typer
 from pydantic import ValidationError
@@ -35,103 +37,82 @@ app = typer.Typer(
 )
 
 
-def _option(field: str) -> Any:
+Command = Callable[[Settings], None]
+
+
+def _takes(*fields: str, needs_redis: bool = False) -> Callable[[Command], Callable[..., None]]:
+    """Give a command an option for each of these settings. The command gets all settings."""
+
+    def decorate(command: Command) -> Callable[..., None]:
+        @functools.wraps(command)
+        def run(**options: object) -> None:
+            command(_settings(options, needs_redis=needs_redis))
+
+        cast("Any", run).__signature__ = inspect.Signature([_option(field) for field in fields])
+        return run
+
+    return decorate
+
+
+def _option(field: str) -> inspect.Parameter:
     """Return the option of a setting, whose help is the setting's description."""
     setting = Settings.model_fields[field]
     default = "none" if setting.default is None else setting.default
-    return typer.Option(help=f"{setting.description} [DEFUSE_{field.upper()}; {default}]", show_default=False)
-
-
-Address = Annotated[str | None, _option("address")]
-WebAddress = Annotated[str | None, _option("web_address")]
-TlsCert = Annotated[Path | None, _option("tls_cert")]
-TlsKey = Annotated[Path | None, _option("tls_key")]
-RedisUrl = Annotated[str | None, _option("redis_url")]
-StoreUrl = Annotated[str | None, _option("store_url")]
-StateDir = Annotated[Path | None, _option("state_dir")]
-SigningKey = Annotated[Path | None, _option("signing_key")]
-Device = Annotated[str | None, _option("device")]
-WebhookAddress = Annotated[str | None, _option("mlflow_webhook_address")]
-TrackingUri = Annotated[str | None, _option("mlflow_tracking_uri")]
+    option = typer.Option(
+        help=f"{setting.description} [DEFUSE_{field.upper()}; {default}]", show_default=False
+    )
+    annotation = cast("Any", Annotated)[cast("Any", setting.annotation) | None, option]
+    return inspect.Parameter(field, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
 @app.command()
-def up(
-    ctx: typer.Context,
-    address: Address = None,
-    web_address: WebAddress = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    redis_url: RedisUrl = None,
-    store_url: StoreUrl = None,
-    state_dir: StateDir = None,
-    device: Device = None,
-    signing_key: SigningKey = None,
-) -> None:
+@_takes(
+    *("address", "web_address", "tls_cert", "tls_key"),
+    *("redis_url", "store_url", "state_dir", "device", "signing_key"),
+)
+def up(settings: Settings) -> None:
     """Run everything on this machine: the API, the pages, one worker, and a Valkey if you name no Redis.
 
     It prints `ready: ADDRESS` and `web: URL` once it serves. SIGTERM and Ctrl-C drain it. Everything that
     it acknowledged survives a crash: start it again with the same folders.
     """
-    settings = _settings(ctx)
     from defuse_server.serve import serve_all
 
     _run(serve_all(settings))
 
 
 @app.command()
-def api(
-    ctx: typer.Context,
-    address: Address = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    redis_url: RedisUrl = None,
-    store_url: StoreUrl = None,
-) -> None:
+@_takes("address", "tls_cert", "tls_key", "redis_url", "store_url", needs_redis=True)
+def api(settings: Settings) -> None:
     """Run the API alone, on a Redis and a store that it shares with workers.
 
     It prints `ready: ADDRESS` once it serves. SIGTERM drains it: the health service answers NOT_SERVING,
     open streams end with UNAVAILABLE (clients resume by cursor), and other calls finish.
     """
-    settings = _settings(ctx, needs_redis=True)
     from defuse_server.serve import serve_api
 
     _run(serve_api(settings))
 
 
 @app.command()
-def web(
-    ctx: typer.Context,
-    web_address: WebAddress = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    redis_url: RedisUrl = None,
-    store_url: StoreUrl = None,
-) -> None:
+@_takes("web_address", "tls_cert", "tls_key", "redis_url", "store_url", needs_redis=True)
+def web(settings: Settings) -> None:
     """Run the pages alone: /label for annotators, /audits for people who run audits.
 
     It prints `web: URL` once it serves. Pages that are open during a restart continue afterwards.
     """
-    settings = _settings(ctx, needs_redis=True)
     from defuse_server.serve import serve_web
 
     _run(serve_web(settings))
 
 
 @app.command()
-def worker(
-    ctx: typer.Context,
-    redis_url: RedisUrl = None,
-    store_url: StoreUrl = None,
-    state_dir: StateDir = None,
-    device: Device = None,
-    signing_key: SigningKey = None,
-) -> None:
+@_takes("redis_url", "store_url", "state_dir", "device", "signing_key", needs_redis=True)
+def worker(settings: Settings) -> None:
     """Run a worker alone. It takes one job at a time from the Redis that it shares with the API.
 
     SIGTERM hands a running job on to another worker, which resumes it.
     """
-    settings = _settings(ctx, needs_redis=True)
     # Imported here: it loads numpy, which the API does not need.
     from defuse_server.worker.worker import run_worker
 
@@ -139,23 +120,17 @@ def worker(
 
 
 @app.command("mlflow-webhook")
-def mlflow_webhook(
-    ctx: typer.Context,
-    mlflow_webhook_address: WebhookAddress = None,
-    mlflow_tracking_uri: TrackingUri = None,
-    address: Address = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    redis_url: RedisUrl = None,
-    state_dir: StateDir = None,
-) -> None:
+@_takes(
+    *("mlflow_webhook_address", "mlflow_tracking_uri", "address", "tls_cert", "tls_key"),
+    *("redis_url", "state_dir"),
+)
+def mlflow_webhook(settings: Settings) -> None:
     """Gate each new version of the MLflow models that have the tag defuse.alias.
 
     MLflow's webhooks announce the versions, signed with DEFUSE_MLFLOW_WEBHOOK_SECRET. The process is a
     client of the service (DEFUSE_TOKEN, DEFUSE_TLS_CA). It prints `webhook: URL` once it serves. If you
     name no Redis, a Valkey of its own keeps the accepted events.
     """
-    settings = _settings(ctx)
     if settings.mlflow_webhook_secret is None or settings.mlflow_tracking_uri is None:
         _fail(
             EXIT_USAGE,
@@ -195,11 +170,10 @@ def main() -> None:
     app()
 
 
-def _settings(ctx: typer.Context, *, needs_redis: bool = False) -> Settings:
+def _settings(options: Mapping[str, Any], *, needs_redis: bool) -> Settings:
     """Return the settings, in which the options of a command override the environment."""
-    options = {key: value for key, value in ctx.params.items() if value is not None}
     try:
-        settings = Settings(**options)
+        settings = Settings(**{key: value for key, value in options.items() if value is not None})
     except ValidationError as error:
         _fail(EXIT_USAGE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
     log.configure(settings.log_level)

@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from collections.abc import Sequence
 
 from defuse_server.errors import InvalidRequest
 
@@ -22,6 +23,7 @@ _BUG_NAME = re.compile(rf"(audits/{_ID})/bugs/(0|[1-9][0-9]{{0,8}})")
 _ARTIFACT_NAME = re.compile(r"artifacts/([0-9a-f]{64})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _UUID4 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_UPLOAD_NAME = re.compile(rf"uploads/({_UUID4.pattern})")
 _SHOWN_CHARACTERS = 100
 
 FIRST_BUG = 10_000_000
@@ -75,10 +77,8 @@ def region_name(audit: str, number: int) -> str:
 
 def parse_region_name(name: str, field: str = "name") -> tuple[str, int]:
     """Return (`audits/{id}`, n) of `audits/{id}/regions/{n}`. Raises `InvalidRequest`."""
-    match = _REGION_NAME.fullmatch(name)
-    if match is None:
-        raise _invalid(field, "audits/{id}/regions/{n}", name)
-    return match[1], int(match[2])
+    audit, number = _parsed(_REGION_NAME, name, field, "audits/{id}/regions/{n}")
+    return audit, int(number)
 
 
 def bug_name(audit: str, number: int) -> str:
@@ -127,10 +127,7 @@ def region_split_name(audit: str) -> str:
 
 def audit_of_region_split(name: str, field: str = "name") -> str:
     """Return `audits/{id}` of `audits/{id}/split`. Raises `InvalidRequest`."""
-    match = _SPLIT_NAME.fullmatch(name)
-    if match is None:
-        raise _invalid(field, "audits/{id}/split", name)
-    return match[1]
+    return _parsed(_SPLIT_NAME, name, field, "audits/{id}/split")[0]
 
 
 def artifact_name(sha256: str) -> str:
@@ -140,18 +137,12 @@ def artifact_name(sha256: str) -> str:
 
 def artifact_sha256(name: str, field: str = "name") -> str:
     """Return the digest in `artifacts/{sha256}`. Raises `InvalidRequest`."""
-    match = _ARTIFACT_NAME.fullmatch(name)
-    if match is None:
-        raise _invalid(field, "artifacts/{sha256 in lower-case hexadecimal}", name)
-    return match[1]
+    return _parsed(_ARTIFACT_NAME, name, field, "artifacts/{sha256 in lower-case hexadecimal}")[0]
 
 
 def upload_id(name: str, field: str = "name") -> str:
     """Return the UUID in `uploads/{uuid}`. Raises `InvalidRequest`."""
-    collection, _, uuid = name.partition("/")
-    if collection != "uploads" or not is_uuid4(uuid):
-        raise _invalid(field, "uploads/{lower-case UUID, version 4}", name)
-    return uuid
+    return _parsed(_UPLOAD_NAME, name, field, "uploads/{lower-case UUID, version 4}")[0]
 
 
 def is_sha256(text: str) -> bool:
@@ -162,6 +153,12 @@ def is_sha256(text: str) -> bool:
 def is_uuid4(text: str) -> bool:
     """Tell whether the text is a lower-case UUID of version 4."""
     return _UUID4.fullmatch(text) is not None
+
+
+def _parsed(pattern: re.Pattern[str], name: str, field: str, expected: str) -> Sequence[str]:
+    if match := pattern.fullmatch(name):
+        return match.groups()
+    raise _invalid(field, expected, name)
 
 
 def _invalid(field: str, expected: str, came: str) -> InvalidRequest:

@@ -143,9 +143,6 @@ The first are annotators who hold, answered or skipped a task, and don't get it 
 gold task or their answer to it back, and get it next. The third answered against what the search believes,
 and are asked again after all other tasks."""
 
-label_history = _key("label-history")
-"""Hash, annotator -> JSON list of the numbers of the tasks that they answered, the latest last."""
-
 label_gold = _key("label-gold")
 """Hash, number of a gold task -> serialized Region with only its name and its sheets."""
 
@@ -187,7 +184,6 @@ def _label_keys_of(audit: str) -> list[str]:
         label_leases(audit),
         label_frozen(audit),
         label_seen(audit),
-        label_history(audit),
         label_gold(audit),
     ]
 

@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-import sys
 from pathlib import Path
 
 import structlog
+import typer
 
 from defuse_server.api.server import ApiServer
 from defuse_server.backend import open_backend
@@ -96,26 +96,21 @@ def _signing_key(settings: Settings) -> tuple[Path, bool]:
     return path, made
 
 
+# Scripts that start the service wait for these lines.
 def _announce(settings: Settings, port: int) -> None:
     address = settings.address
     if not address.startswith("unix:"):
         address = f"{address.rpartition(':')[0]}:{port}"
     _log.info("ready", address=address)
-    _print(f"ready: {address}")
+    typer.echo(f"ready: {address}")
 
 
 def _announce_web(url: str) -> None:
     _log.info("web.ready", url=url)
-    _print(f"web: {url}")
+    typer.echo(f"web: {url}")
 
 
 def _announce_key(path: Path) -> None:
     public = signing_key.public_path(path)
     _log.info("signing_key.made", path=str(path), public_key=str(public))
-    _print(f"signing key: made {path}; evidence is verified with {public}")
-
-
-def _print(line: str) -> None:
-    """Print a line at once: scripts that start the service wait for it."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    typer.echo(f"signing key: made {path}; evidence is verified with {public}")

@@ -1,13 +1,11 @@
 """The server's address and the channels to it."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Self
 
 import grpc
-import grpc.aio
 
 from defuse.errors import ArgumentError
 
@@ -46,7 +44,7 @@ class Connection:
         token: str | None = None,
         tls_ca: str | os.PathLike[str] | None = None,
         tls: bool = False,
-    ) -> Connection:
+    ) -> Self:
         """Take arguments that are None from DEFUSE_ADDRESS, DEFUSE_TOKEN and DEFUSE_TLS_CA.
 
         Raises `ArgumentError` for an address that is not `host:port`, and `OSError` if the CA file can't be
@@ -61,17 +59,9 @@ class Connection:
         ca_pem = Path(ca_file).read_bytes() if ca_file else (b"" if tls else None)
         return cls(address, token or os.environ.get("DEFUSE_TOKEN") or None, ca_pem)
 
-    def open(self) -> grpc.Channel:
-        """Open a channel for threads, which connects at the first call."""
+    def open(self, library: Any) -> Any:
+        """Return a channel of `grpc`, or of `grpc.aio` for event loops. It connects at its first call."""
         if self.ca_pem is None:
-            return grpc.insecure_channel(self.address, options=OPTIONS)
-        return grpc.secure_channel(self.address, self._credentials(), options=OPTIONS)
-
-    def open_aio(self) -> grpc.aio.Channel:
-        """Open a channel for the running event loop, which connects at the first call."""
-        if self.ca_pem is None:
-            return grpc.aio.insecure_channel(self.address, options=OPTIONS)
-        return grpc.aio.secure_channel(self.address, self._credentials(), options=OPTIONS)
-
-    def _credentials(self) -> grpc.ChannelCredentials:
-        return grpc.ssl_channel_credentials(root_certificates=self.ca_pem or None)
+            return library.insecure_channel(self.address, options=OPTIONS)
+        credentials = grpc.ssl_channel_credentials(root_certificates=self.ca_pem or None)
+        return library.secure_channel(self.address, credentials, options=OPTIONS)

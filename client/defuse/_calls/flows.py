@@ -1,7 +1,5 @@
 """Flows that other flows are made of: calls with retries, resumed streams, lists over all their pages."""
 
-from __future__ import annotations
-
 import logging
 import uuid
 from collections.abc import Callable, Generator, Iterable

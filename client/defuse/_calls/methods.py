@@ -1,7 +1,5 @@
 """Makes methods of flows: the same flow is a function of `Client` and a coroutine of `AsyncClient`."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from functools import wraps
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, overload

@@ -1,7 +1,5 @@
 """What the fields of requests are made of: names, enums, time spans."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol, TypeVar, cast

@@ -1,7 +1,5 @@
 """When to try again, and for how long."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable

@@ -5,8 +5,6 @@ A flow yields steps: call, read, wait, run something that blocks. `Client` perfo
 All decisions (retry, resume, verify) are made in the flow.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast

@@ -1,7 +1,5 @@
 """Audits, and what they find: misclassifications, regions and bugs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 

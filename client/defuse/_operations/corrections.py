@@ -1,7 +1,5 @@
 """Starting corrections."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 

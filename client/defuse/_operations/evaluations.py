@@ -1,7 +1,5 @@
 """Starting evaluations, which say whether a candidate may be promoted."""
 
-from __future__ import annotations
-
 from defuse._calls.request_fields import Named, name_of
 from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
 from defuse._operations.jobs import OnUpdate, start_job

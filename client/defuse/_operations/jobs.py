@@ -1,7 +1,5 @@
 """What all jobs have in common: they are started, watched, waited for and cancelled."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 

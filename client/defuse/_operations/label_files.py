@@ -1,7 +1,5 @@
 """Tasks for other labeling tools as files, and the answers that come back."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast

@@ -1,7 +1,5 @@
 """Labeling regions."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 
 from defuse._calls.flows import paged, unary

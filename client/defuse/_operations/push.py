@@ -1,7 +1,5 @@
 """Pushing classifiers, VAEs and datasets: upload, register, and wait for the inspection."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypeVar
 

@@ -1,7 +1,5 @@
 """The kinds of resources that the service keeps, and how they are read, listed and deleted."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Generic, TypeVar

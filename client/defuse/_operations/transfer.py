@@ -1,7 +1,5 @@
 """Uploads and downloads, resumed when the connection breaks."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """Training VAEs for users who have none."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import TypedDict, Unpack
 

@@ -1,7 +1,5 @@
 """All commands, and the options that come before a command."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated

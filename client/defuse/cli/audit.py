@@ -1,7 +1,5 @@
 """`defuse audit`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer
@@ -157,6 +155,6 @@ def regions(
 def _refuse_both(follow: bool, confirmed_only: bool, what: str) -> None:
     if follow and confirmed_only:
         raise typer.BadParameter(
-            f"expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm {what} after "
-            "they are found"
+            "expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm "
+            f"{what} after they are found"
         )

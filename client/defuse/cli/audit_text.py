@@ -1,7 +1,5 @@
 """Audits, misclassifications and regions as text."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from defuse import messages

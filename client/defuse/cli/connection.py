@@ -1,7 +1,5 @@
 """The connection of a command to the server."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
@@ -18,10 +16,12 @@ def connect(context: typer.Context) -> Client:
 
 
 @contextmanager
-def left_running(name: str) -> Generator[None]:
-    """Let Ctrl-C end the waiting, but not the job."""
+def left_running(name: str, more: str = "") -> Generator[None]:
+    """Let Ctrl-C end the waiting, but not the job. `more` is said to whoever ends it."""
     try:
         yield
     except KeyboardInterrupt:
-        stderr.print(f"{name} keeps running. Watch it: defuse watch {name}   Stop it: defuse cancel {name}")
+        stderr.print(
+            f"{name} keeps running. {more}Watch it: defuse watch {name}   Stop it: defuse cancel {name}"
+        )
         raise typer.Exit(70) from None

@@ -1,7 +1,5 @@
 """`defuse correct`."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any
 
 import typer

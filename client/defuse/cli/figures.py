@@ -1,7 +1,5 @@
 """Figures as people read them."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime
 from math import floor, log10
 

@@ -1,7 +1,5 @@
 """`defuse gate` decides whether a classifier may be promoted in place of another."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -10,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.connection import connect
+from defuse.cli.connection import connect, left_running
 from defuse.cli.gate_files import GateFiles
-from defuse.cli.output import Json, stderr, write
+from defuse.cli.output import Json, write
 from defuse.cli.progress import job_bar
 from defuse.cli.settings import takes_settings
 from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
@@ -158,14 +156,8 @@ def _text(policy: Path) -> str:
 
 
 def _ended(client: Client, evaluation: Evaluation) -> Evaluation:
-    try:
-        # A pipeline's log, without a bar, must show progress too.
-        with job_bar(log_stages=True) as update:
-            client.wait(evaluation, on_update=update)
-    except KeyboardInterrupt:
-        stderr.print(
-            f"{evaluation.name} keeps running. The same command again shows its verdict. "
-            f"Watch it: defuse watch {evaluation.name}   Stop it: defuse cancel {evaluation.name}"
-        )
-        raise typer.Exit(70) from None
+    again = "The same command again shows its verdict. "
+    # A pipeline's log, without a bar, must show progress too.
+    with left_running(evaluation.name, again), job_bar(log_stages=True) as update:
+        client.wait(evaluation, on_update=update)
     return client.get_evaluation(evaluation)

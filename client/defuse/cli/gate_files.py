@@ -1,7 +1,5 @@
 """The files that `defuse gate` writes: JUnit XML, a report, the signed evidence."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`defuse watch` and `defuse cancel`, for audits, corrections, evaluations and VAE trainings."""
 
-from __future__ import annotations
-
 from typing import Annotated, TypeVar, cast
 
 import typer

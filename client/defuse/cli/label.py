@@ -1,7 +1,5 @@
 """`defuse label`: label regions in the terminal, or with other tools."""
 
-from __future__ import annotations
-
 import getpass
 import tempfile
 from pathlib import Path
@@ -65,4 +63,4 @@ def annotate(
             session.run()
         progress = client.get_labeling_progress(audit)
     if not json:
-        stdout.print(f"{session.answer_count} answered. {labeled(progress)}.")
+        stdout.print(f"{len(session.answered)} answered. {labeled(progress)}.")

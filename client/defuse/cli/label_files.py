@@ -1,7 +1,5 @@
 """`defuse label export` and `defuse label import`: labeling with other tools."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """`defuse label-report`: whether an audit's labels can be trusted."""
 
-from __future__ import annotations
-
 import typer
 from rich.markup import escape
 

@@ -1,7 +1,5 @@
 """The dialogue with one annotator in the terminal, region after region."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +26,6 @@ class LabelSession:
     lease_s: float
     folder: Path
     json: bool
-    answer_count: int = 0
     just_undone: bool = False
     answered: list[LabelTask] = field(default_factory=list[LabelTask])
     set_back: list[LabelTask] = field(default_factory=list[LabelTask])
@@ -95,7 +92,6 @@ class LabelSession:
             return
         self.leases.drop(task)
         self.answered.append(task)
-        self.answer_count += 1
         if self.json:
             write_json({"region": task.region, "answer": answer, "state": RegionState.Name(result.state)})
         else:
@@ -121,7 +117,6 @@ class LabelSession:
             stderr.print(f"Not undone: {error.message}", markup=False)
             return False
         self.answered.pop()
-        self.answer_count -= 1
         stderr.print(f"Took back the answer to {task.region}.", markup=False)
         return True
 

@@ -1,7 +1,5 @@
 """Extends an annotator's leases while they think."""
 
-from __future__ import annotations
-
 import threading
 from contextlib import suppress
 from typing import Self

@@ -1,7 +1,5 @@
 """`defuse mlflow gate` and `defuse folder gate`: promote a version of a model registry if it passes."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

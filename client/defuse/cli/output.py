@@ -1,7 +1,5 @@
 """What goes to stdout: JSON, or text for people. Everything else goes to stderr."""
 
-from __future__ import annotations
-
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence

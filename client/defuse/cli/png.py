@@ -1,7 +1,5 @@
 """Reads the only kind of PNG that contact sheets have: 8 bits, grey or RGB, not interlaced."""
 
-from __future__ import annotations
-
 import struct
 import zlib
 from dataclasses import dataclass

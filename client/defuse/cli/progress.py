@@ -1,22 +1,11 @@
 """Progress bars on stderr, shown only at a terminal."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+import rich.progress
 
 from defuse._enum_name import enum_name
 from defuse._operations.transfer import TransferProgress
@@ -32,8 +21,12 @@ def transfer_bars() -> Generator[Callable[[TransferProgress], None]]:
     if not sys.stderr.isatty():
         yield lambda transfer: None
         return
-    tasks: dict[Path, TaskID] = {}
-    with _bars(DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()) as progress:
+    tasks: dict[Path, rich.progress.TaskID] = {}
+    with _bars(
+        rich.progress.DownloadColumn(),
+        rich.progress.TransferSpeedColumn(),
+        rich.progress.TimeRemainingColumn(),
+    ) as progress:
 
         def update(transfer: TransferProgress) -> None:
             if transfer.path not in tasks:
@@ -52,7 +45,7 @@ def job_bar(*, log_stages: bool = False) -> Generator[Callable[[Job], None]]:
     if not sys.stderr.isatty():
         yield _stage_writer() if log_stages else lambda job: None
         return
-    with _bars(TextColumn("{task.fields[figures]}")) as progress:
+    with _bars(rich.progress.TextColumn("{task.fields[figures]}")) as progress:
         task = progress.add_task("", total=None, figures="")
 
         def update(job: Job) -> None:
@@ -79,10 +72,10 @@ def _stage_writer() -> Callable[[Job], None]:
     return update
 
 
-def _bars(*columns: ProgressColumn) -> Progress:
+def _bars(*columns: rich.progress.ProgressColumn) -> rich.progress.Progress:
     # By default rich moves what goes to stdout above the bar, that is to stderr.
-    first = (TextColumn("{task.description}"), BarColumn())
-    return Progress(*first, *columns, console=stderr, redirect_stdout=False)
+    first = (rich.progress.TextColumn("{task.description}"), rich.progress.BarColumn())
+    return rich.progress.Progress(*first, *columns, console=stderr, redirect_stdout=False)
 
 
 def state_of(job: Job) -> str:

@@ -1,7 +1,5 @@
 """`defuse push`: upload a model or a dataset, register it, and wait for its inspection."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated, Any, Literal
 

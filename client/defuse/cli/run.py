@@ -3,8 +3,6 @@
 0 done, or the gate's PASS; 1 FAIL; 2 INCONCLUSIVE; 64 wrong usage; 69 no server; 70 any other error.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from functools import cache

@@ -1,7 +1,5 @@
 """A search's regions over its candidates, drawn as a curve of characters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -43,18 +41,12 @@ def curve(points: Sequence[SaturationPoint], levels: str) -> list[str]:
 def _heights(points: Sequence[SaturationPoint]) -> list[float]:
     """Return the regions at the end of each column, interpolated linearly between two points."""
     known = [(0, 0), *((point.candidates, point.regions) for point in points)]
-    total = known[-1][0]
-    heights: list[float] = []
-    for column in range(1, _WIDTH + 1):
-        at = total * column / _WIDTH
-        heights.append(
-            next(
-                (
-                    below + (above - below) * (at - start) / (stop - start)
-                    for (start, below), (stop, above) in pairwise(known)
-                    if start < at <= stop
-                ),
-                float(known[-1][1]),
-            )
-        )
-    return heights
+    total, last = known[-1]
+
+    def height(at: float) -> float:
+        for (start, below), (stop, above) in pairwise(known):
+            if start < at <= stop:
+                return below + (above - below) * (at - start) / (stop - start)
+        return float(last)
+
+    return [height(total * column / _WIDTH) for column in range(1, _WIDTH + 1)]

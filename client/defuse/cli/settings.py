@@ -1,7 +1,5 @@
 """Options for the settings of a job, made of what the contract declares."""
 
-from __future__ import annotations
-
 import functools
 import inspect
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """Draws a picture in the terminal with half blocks: two pixels a character, in 24-bit colour."""
 
-from __future__ import annotations
-
 import codecs
 from collections.abc import Iterator
 from pathlib import Path

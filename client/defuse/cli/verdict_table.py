@@ -1,7 +1,5 @@
 """An evaluation's verdict as text: what failed, by how much, and what would make it pass."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import groupby
 

@@ -1,7 +1,5 @@
 """`defuse verify-evidence`: check who signed a verdict and which model it is about. Needs no service."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,9 +1,8 @@
 """How a model registry's models take their input, and which classifiers of the service have their bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Self
 
 from defuse._calls.flows import each
 from defuse._calls.request_fields import enum_value
@@ -31,7 +30,7 @@ class Declaration:
     output_name: str = ""
 
     @classmethod
-    def of_tags(cls, tags: Mapping[str, str]) -> Declaration:
+    def of_tags(cls, tags: Mapping[str, str]) -> Self:
         """Read a model's tags `defuse.layout`, `.scale`, `.mean`, `.std`, `.output_kind`, `.output`.
 
         Commas separate several values. Raises `RegistryError` for a value that is not a number.
@@ -49,7 +48,7 @@ class Declaration:
         )
 
     @classmethod
-    def of(cls, classifier: Classifier) -> Declaration:
+    def of(cls, classifier: Classifier) -> Self:
         """Return the declaration that a classifier was registered with."""
         fed = classifier.preprocessing
         return cls(
@@ -68,7 +67,7 @@ class Declaration:
         """
         return self.with_defaults() == Declaration.of(classifier).with_defaults()
 
-    def with_defaults(self) -> Declaration:
+    def with_defaults(self) -> "Declaration":
         """Fill in the defaults. Raises `RegistryError` for a layout or an output kind that does not exist."""
         try:
             layout = enum_value(Layout, self.layout)

@@ -1,7 +1,5 @@
 """Errors of gates over model registries."""
 
-from __future__ import annotations
-
 from defuse.errors import DefuseError
 
 

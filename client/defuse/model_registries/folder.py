@@ -10,8 +10,6 @@ Files appear whole or not at all. A program that changes an alias or tags by oth
 exclusive `flock` on FOLDER/MODEL/.lock while it does, as this module does.
 """
 
-from __future__ import annotations
-
 import fcntl
 import json
 import os

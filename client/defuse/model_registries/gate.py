@@ -4,8 +4,6 @@ The flow is written once, for the command (`Client.run_flow`) and for the webhoo
 (`AsyncClient.run_flow_async`). The model registry's methods run as blocking steps.
 """
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path

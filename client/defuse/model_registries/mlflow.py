@@ -5,8 +5,6 @@ or in the store that the version's source names. A store such as `s3://...` need
 here.
 """
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Generator, Mapping, Sequence
@@ -104,7 +102,7 @@ class MlflowRegistry:
         with _translated(f"{model} version {version}"):
             self._client.set_registered_model_alias(model, alias, version)
 
-    def _model(self, model: str) -> RegisteredModel:
+    def _model(self, model: str) -> "RegisteredModel":
         with _translated(f"the registered model {model}"):
             return self._client.get_registered_model(model)
 

@@ -1,12 +1,10 @@
 """The interface of a model registry. To support another one, write a module with such a class."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 
 @dataclass(frozen=True)
@@ -17,7 +15,7 @@ class OnnxFile:
     sha256: str
 
     @classmethod
-    def of(cls, path: Path) -> OnnxFile:
+    def of(cls, path: Path) -> Self:
         """Return the file with its digest."""
         with path.open("rb") as file:
             return cls(path, hashlib.file_digest(file, "sha256").hexdigest())

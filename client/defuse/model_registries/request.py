@@ -1,9 +1,8 @@
 """What a gate compares: taken from a command's options and from the model's tags."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 from defuse.model_registries.declaration import Declaration
 from defuse.model_registries.errors import RegistryError
@@ -25,7 +24,7 @@ class GateRequest:
     """YAML. None means the tag's policy, or without a tag the service's default."""
     declared: Declaration = field(default_factory=Declaration)
 
-    def completed(self, tags: Mapping[str, str]) -> GateRequest:
+    def completed(self, tags: Mapping[str, str]) -> Self:
         """Fill empty fields from the tags.
 
         The tags are `defuse.alias`, `.audit`, `.dataset`, `.vae`, `.policy` and those of `Declaration`.

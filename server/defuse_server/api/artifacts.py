@@ -46,8 +46,7 @@ class ArtifactService:
 
     async def get_artifact(self, request: pb.GetArtifactRequest) -> pb.Artifact:
         """Return the artifact. Raises `NotFound`."""
-        artifact = await self._store.stat(names.artifact_sha256(request.name))
-        return pb.Artifact(name=artifact.name, sha256=artifact.sha256, size_bytes=artifact.size_bytes)
+        return await self._store.stat(names.artifact_sha256(request.name))
 
 
 async def _receive(uploads: Uploads, upload: pb.Upload, requests: AsyncIterator[pb.UploadRequest]) -> None:

@@ -7,7 +7,7 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
 from defuse_server import names, validation
 from defuse_server.api import compatibility, configs, streams
-from defuse_server.api.creation import create_with_job, requested
+from defuse_server.api.creation import as_requested, create_with_job, requested
 from defuse_server.api.lookup import check_name, find_ready
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
@@ -35,15 +35,8 @@ class AuditService:
         vae = await find_ready(self._resources, Vae, request.vae, "vae")
         dataset = await find_ready(self._resources, Dataset, request.dataset, "dataset")
         compatibility.audit_fits(classifier, vae, dataset)
-        audit = pb.Audit(
-            display_name=request.display_name,
-            classifier=classifier.name,
-            vae=vae.name,
-            dataset=dataset.name,
-            config=request.config,
-        )
         new = requested(
-            audit,
+            as_requested(pb.Audit, request),
             request,
             references=[classifier.name, vae.name, dataset.name],
             indexes=audit_indexes(classifier, vae, dataset),

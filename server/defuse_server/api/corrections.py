@@ -5,7 +5,7 @@ from defuse.v1.registry_service_pb2 import Classifier
 
 from defuse_server import validation
 from defuse_server.api import compatibility, configs
-from defuse_server.api.creation import create_with_job, requested
+from defuse_server.api.creation import as_requested, create_with_job, requested
 from defuse_server.api.lookup import find, find_succeeded_audit
 from defuse_server.backend import Backend
 from defuse_server.evaluations import frozen_labels
@@ -28,13 +28,9 @@ class CorrectionService:
         audit = await find_succeeded_audit(self._resources, request.audit, "audit")
         compatibility.check_differentiable(await find(self._resources, Classifier, audit.classifier))
         labels = await frozen_labels.for_correction(self._backend, audit.name)
-        correction = pb.Correction(
-            display_name=request.display_name,
-            audit=audit.name,
-            config=request.config,
-            label_set_digest=labels.digest,
-            regions_artifact=labels.regions_artifact,
-            labeled_region_count=labels.labeled_region_count,
-            confirmed_region_count=labels.confirmed_region_count,
-        )
+        correction = as_requested(pb.Correction, request)
+        correction.label_set_digest = labels.digest
+        correction.regions_artifact = labels.regions_artifact
+        correction.labeled_region_count = labels.labeled_region_count
+        correction.confirmed_region_count = labels.confirmed_region_count
         return await create_with_job(self._backend, requested(correction, request, references=[audit.name]))

@@ -1,6 +1,6 @@
 """Creates resources: a record, and the job that works on it."""
 
-from typing import Any
+from typing import Any, cast
 
 from defuse.v1.promotion_service_pb2 import Evaluation
 from google.protobuf.message import Message
@@ -8,8 +8,7 @@ from google.protobuf.message import Message
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
 from defuse_server.records.creation import NewResource
-from defuse_server.records.kinds import kind_of_type
-from defuse_server.records.record import R, awaits_audit
+from defuse_server.records.record import R
 
 
 def requested(message: R, request: Any, **details: Any) -> NewResource[R]:
@@ -19,25 +18,22 @@ def requested(message: R, request: Any, **details: Any) -> NewResource[R]:
     return NewResource(message, request.request_id, _body(request), queue=queue, **details)
 
 
+def as_requested(kind: type[R], request: Any) -> R:
+    """Return a resource with all fields that the request for it has under the same names."""
+    names = set(request.DESCRIPTOR.fields_by_name).intersection(cast("Any", kind).DESCRIPTOR.fields_by_name)
+    return kind(**{name: getattr(request, name) for name in names})
+
+
 async def create_with_job(backend: Backend, new: NewResource[R]) -> R:
     """Make the resource and queue its job, or return what the same request or inputs made before."""
     made, _ = await backend.resources.create(new)
-    return await _with_job(backend, made)
+    return await backend.jobs.submit_waiting(made)
 
 
 async def created_before(backend: Backend, kind: type[R], request: Any) -> R | None:
     """Return what the same request made before, or None if it is new. Raises `RequestIdReused`."""
     made = await backend.resources.made_before(kind, request.request_id, _body(request))
-    return None if made is None else await _with_job(backend, made)
-
-
-async def _with_job(backend: Backend, made: R) -> R:
-    if isinstance(made, Evaluation) and awaits_audit(made):
-        return made
-    if made.state == kind_of_type(type(made)).initial_state:
-        # Also for a repeated request: the server may have died before it queued the job.
-        await backend.jobs.submit(made.name)
-    return made
+    return None if made is None else await backend.jobs.submit_waiting(made)
 
 
 def _body(request: Message) -> bytes:

@@ -7,7 +7,7 @@ from defuse.v1.models_pb2 import Layout, OutputKind
 
 from defuse_server import names, validation
 from defuse_server.api import compatibility, configs
-from defuse_server.api.creation import create_with_job, requested
+from defuse_server.api.creation import as_requested, create_with_job, requested
 from defuse_server.api.lookup import find_ready
 from defuse_server.backend import Backend
 from defuse_server.validation import Violations
@@ -32,38 +32,24 @@ class RegistryService:
             validation.member(violations, "output_kind", request.output_kind, OutputKind)
             validation.text(violations, "output_name", request.output_name, TENSOR_NAME_CHARACTERS)
         await self._check_stored(request.artifact)
-        classifier = pb.Classifier(
-            display_name=request.display_name,
-            artifact=request.artifact,
-            preprocessing=request.preprocessing,
-            output_kind=request.output_kind,
-            output_name=request.output_name,
-        )
+        classifier = as_requested(pb.Classifier, request)
         return await create_with_job(self._backend, requested(classifier, request))
 
     async def register_vae(self, request: pb.RegisterVaeRequest) -> pb.Vae:
         """Create a VAE that waits for its inspection."""
         _check_vae(request)
         await self._check_stored(request.encoder_artifact, *filter(None, [request.decoder_artifact]))
-        vae = pb.Vae(
-            display_name=request.display_name,
-            encoder_artifact=request.encoder_artifact,
-            decoder_artifact=request.decoder_artifact,
-            preprocessing=request.preprocessing,
-            tensors=request.tensors if request.HasField("tensors") else None,
-        )
+        vae = as_requested(pb.Vae, request)
+        if not request.HasField("tensors"):
+            vae.ClearField("tensors")
         return await create_with_job(self._backend, requested(vae, request))
 
     async def register_dataset(self, request: pb.RegisterDatasetRequest) -> pb.Dataset:
         """Create a dataset that waits for its inspection."""
         _check_dataset(request)
         await self._check_stored(request.artifact)
-        dataset = pb.Dataset(
-            display_name=request.display_name,
-            artifact=request.artifact,
-            layout=request.layout or Layout.LAYOUT_NCHW,
-            class_names=request.class_names,
-        )
+        dataset = as_requested(pb.Dataset, request)
+        dataset.layout = dataset.layout or Layout.LAYOUT_NCHW
         return await create_with_job(self._backend, requested(dataset, request))
 
     async def train_vae(self, request: pb.TrainVaeRequest) -> pb.VaeTraining:
@@ -77,12 +63,7 @@ class RegistryService:
         classifier = await find_ready(resources, pb.Classifier, request.classifier, "classifier")
         dataset = await find_ready(resources, pb.Dataset, request.dataset, "dataset")
         compatibility.classifier_fits(classifier, dataset)
-        training = pb.VaeTraining(
-            display_name=request.display_name,
-            classifier=classifier.name,
-            dataset=dataset.name,
-            config=request.config,
-        )
+        training = as_requested(pb.VaeTraining, request)
         new = requested(training, request, references=[classifier.name, dataset.name])
         return await create_with_job(self._backend, new)
 

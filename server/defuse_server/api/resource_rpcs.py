@@ -1,16 +1,15 @@
 """The RPCs that every kind of resource has alike: Get, List, Watch, Cancel and Delete."""
 
-from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, Final
 
-from defuse.v1 import audit_service_pb2 as audit
-from defuse.v1 import correction_service_pb2 as correction
-from defuse.v1 import promotion_service_pb2 as promotion
 from defuse.v1 import registry_service_pb2 as registry
+from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import JobState
+from defuse.v1.promotion_service_pb2 import Evaluation
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from defuse_server import validation
 from defuse_server.api.lookup import check_name, find
@@ -26,20 +25,8 @@ _FIGURES_OF_SEEDS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class ResourceRpcs:
-    """The messages of one kind's RPCs. Kinds that are jobs can be cancelled and watched."""
-
-    resource: Any
-    """Type of the resource's message."""
-    list_response: type[Message]
-    watch_response: Callable[..., Message] | None = None
-    delete_response: Callable[[], Message] | None = None
-    shorten: Callable[[Any], None] | None = None
-    """Removes from a listed resource what would make a page too large for one message."""
-
-
-def _clear_details(evaluation: promotion.Evaluation) -> None:
+def _clear_details(evaluation: Evaluation) -> None:
+    """Remove what would make a page of a list too large for one message."""
     for field in ("checks", "classes", "regions"):
         evaluation.ClearField(field)
     if evaluation.HasField("second_search"):
@@ -47,82 +34,67 @@ def _clear_details(evaluation: promotion.Evaluation) -> None:
             evaluation.second_search.ClearField(field)
 
 
-RESOURCE_RPCS: Final = (
-    ResourceRpcs(
-        registry.Classifier, registry.ListClassifiersResponse, None, registry.DeleteClassifierResponse
-    ),
-    ResourceRpcs(registry.Vae, registry.ListVaesResponse, None, registry.DeleteVaeResponse),
-    ResourceRpcs(registry.Dataset, registry.ListDatasetsResponse, None, registry.DeleteDatasetResponse),
-    ResourceRpcs(registry.VaeTraining, registry.ListVaeTrainingsResponse, registry.WatchVaeTrainingResponse),
-    ResourceRpcs(audit.Audit, audit.ListAuditsResponse, audit.WatchAuditResponse, audit.DeleteAuditResponse),
-    ResourceRpcs(
-        correction.Correction, correction.ListCorrectionsResponse, correction.WatchCorrectionResponse
-    ),
-    ResourceRpcs(
-        promotion.Evaluation,
-        promotion.ListEvaluationsResponse,
-        promotion.WatchEvaluationResponse,
-        shorten=_clear_details,
-    ),
+_RESOURCES: Final = (
+    *(registry.Classifier, registry.Vae, registry.Dataset, registry.VaeTraining),
+    *(Audit, Correction, Evaluation),
 )
 
 
 def resource_methods(backend: Backend) -> dict[str, Method]:
     """Return the methods of all kinds by the name of their RPC, such as `GetAudit`."""
-    return {name: method for rpcs in RESOURCE_RPCS for name, method in _methods(backend, rpcs).items()}
+    return {name: method for kind in _RESOURCES for name, method in _Rpcs(backend, kind).methods().items()}
 
 
-def _methods(backend: Backend, rpcs: ResourceRpcs) -> dict[str, Method]:
-    kind, resources = rpcs.resource, backend.resources
-    name = kind.DESCRIPTOR.name
-    list_name = rpcs.list_response.DESCRIPTOR.name.removesuffix("Response")
+class _Rpcs:
+    """The RPCs of one kind of resource."""
 
-    async def get(request: Any) -> Message:
-        return await find(resources, kind, request.name)
+    def __init__(self, backend: Backend, kind: Any) -> None:
+        self._backend = backend
+        self._kind = kind
+        self._field = snake_case(kind.DESCRIPTOR.name)
+        (self._service,) = kind.DESCRIPTOR.file.services_by_name.values()
 
-    async def list_(request: Any) -> Message:
-        validation.check_state(request.state, _state_enum(kind))
-        found, token = await resources.list(kind, request.page_size, request.page_token, request.state)
-        if rpcs.shorten:
-            for resource in found:
-                rpcs.shorten(resource)
-        field = snake_case(list_name.removeprefix("List"))
-        return rpcs.list_response(**{field: found, "next_page_token": token})
+    def methods(self) -> dict[str, Method]:
+        """Return those methods that the service of this kind has."""
+        name = self._kind.DESCRIPTOR.name
+        methods: dict[str, Method] = {
+            f"Get{name}": self.get,
+            f"List{name}s": self.list,
+            f"Watch{name}": self.watch,
+            f"Cancel{name}": self.cancel,
+            f"Delete{name}": self.delete,
+        }
+        return {rpc: method for rpc, method in methods.items() if rpc in self._service.methods_by_name}
 
-    async def cancel(request: Any) -> Message:
-        check_name(kind, request.name)
-        return await backend.jobs.cancel(request.name)
+    async def get(self, request: Any) -> Message:
+        return await find(self._backend.resources, self._kind, request.name)
 
-    methods: dict[str, Method] = {f"Get{name}": get, list_name: list_}
-    if kind_of_type(kind).is_job:
-        methods[f"Cancel{name}"] = cancel
-    if rpcs.watch_response:
-        methods[f"Watch{name}"] = _watch(backend, kind, rpcs.watch_response)
-    if rpcs.delete_response:
-        methods[f"Delete{name}"] = _delete(backend, kind, rpcs.delete_response)
-    return methods
+    async def list(self, request: Any) -> Message:
+        kind = self._kind
+        states = JobState if kind_of_type(kind).is_job else registry.RegistrationState
+        validation.check_state(request.state, states)
+        found, token = await self._backend.resources.list(
+            kind, request.page_size, request.page_token, request.state
+        )
+        for evaluation in found if kind is Evaluation else ():
+            _clear_details(evaluation)
+        return self._answer(request, {f"{self._field}s": found, "next_page_token": token})
 
-
-def _watch(backend: Backend, kind: Any, response: Callable[..., Message]) -> Method:
-    field = snake_case(kind.DESCRIPTOR.name)
-
-    async def watch(request: Any, write: Write) -> None:
-        check_name(kind, request.name)
-        async with aclosing(backend.resources.watch(request.name, request.cursor)) as changes:
+    async def watch(self, request: Any, write: Write) -> None:
+        check_name(self._kind, request.name)
+        async with aclosing(self._backend.resources.watch(request.name, request.cursor)) as changes:
             async for resource, cursor in changes:
-                await write(response(**{field: resource, "cursor": cursor}))
+                await write(self._answer(request, {self._field: resource, "cursor": cursor}))
 
-    return watch
+    async def cancel(self, request: Any) -> Message:
+        check_name(self._kind, request.name)
+        return await self._backend.jobs.cancel(request.name)
 
+    async def delete(self, request: Any) -> Message:
+        check_name(self._kind, request.name)
+        await self._backend.resources.delete(request.name)
+        return self._answer(request, {})
 
-def _delete(backend: Backend, kind: Any, response: Callable[[], Message]) -> Method:
-    async def delete(request: Any) -> Message:
-        check_name(kind, request.name)
-        await backend.resources.delete(request.name)
-        return response()
-
-    return delete
-
-
-def _state_enum(kind: Any) -> Any:
-    return JobState if kind_of_type(kind).is_job else registry.RegistrationState
+    def _answer(self, request: Any, fields: dict[str, Any]) -> Message:
+        rpc = request.DESCRIPTOR.name.removesuffix("Request")
+        return GetMessageClass(self._service.methods_by_name[rpc].output_type)(**fields)

@@ -7,15 +7,7 @@ from typing import Final
 
 import grpc
 import structlog
-from defuse.v1 import (
-    artifact_service_pb2,
-    audit_service_pb2,
-    correction_service_pb2,
-    label_service_pb2,
-    promotion_service_pb2,
-    registry_service_pb2,
-)
-from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
@@ -53,13 +45,14 @@ OPTIONS: Final = [
 ]
 
 _SERVICES: Final = (
-    (artifact_service_pb2.DESCRIPTOR, ArtifactService),
-    (registry_service_pb2.DESCRIPTOR, RegistryService),
-    (audit_service_pb2.DESCRIPTOR, AuditService),
-    (label_service_pb2.DESCRIPTOR, LabelService),
-    (correction_service_pb2.DESCRIPTOR, CorrectionService),
-    (promotion_service_pb2.DESCRIPTOR, PromotionService),
+    ArtifactService,
+    RegistryService,
+    AuditService,
+    LabelService,
+    CorrectionService,
+    PromotionService,
 )
+"""Each implements the service of the contract that has its name."""
 
 _log = structlog.get_logger(__name__)
 
@@ -84,7 +77,7 @@ class ApiServer:
         self._server = grpc.aio.server(
             interceptors=[BearerAuth(token)] if token is not None else [], options=options
         )
-        self._names = [self._add(_service_of(file), kind(backend)) for file, kind in _SERVICES]
+        self._names = [self._add(kind(backend)) for kind in _SERVICES]
         self.port = 0
 
     async def __aenter__(self) -> "ApiServer":
@@ -108,10 +101,12 @@ class ApiServer:
         self._stopping.set()
         await self._server.stop(self._grace_s)
 
-    def _add(self, service: ServiceDescriptor, implementation: object) -> str:
+    def _add(self, implementation: object) -> str:
+        name = f"defuse.v1.{type(implementation).__name__}"
+        service = descriptor_pool.Default().FindServiceByName(name)
         handler = service_handler(service, implementation, self._stopping, resource_methods(self._backend))
         self._server.add_generic_rpc_handlers([handler])
-        return service.full_name
+        return name
 
     async def _probe(self) -> None:
         """Answer NOT_SERVING while Redis can't be reached."""
@@ -138,11 +133,6 @@ class ApiServer:
         status = health_pb2.HealthCheckResponse
         for name in ["", *self._names]:
             await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
-
-
-def _service_of(file: FileDescriptor) -> ServiceDescriptor:
-    (service,) = file.services_by_name.values()
-    return service
 
 
 def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:

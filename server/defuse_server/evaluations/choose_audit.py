@@ -71,7 +71,4 @@ async def start_or_join_audit(backend: Backend, compared: Compared, policy: Poli
         indexes=audit_indexes(compared.baseline, compared.vae, compared.dataset),
     )
     made, _ = await backend.resources.create(new)
-    if made.state == JobState.JOB_STATE_QUEUED:
-        # Also for an audit that is joined: its creator may have died before it was queued.
-        await backend.jobs.submit(made.name)
-    return made
+    return await backend.jobs.submit_waiting(made)

@@ -19,11 +19,11 @@ from defuse_server.evaluations.freezing import freeze
 from defuse_server.evaluations.input_digest import Compared, waiting_digest
 from defuse_server.host.redis_client import UNREACHABLE, Script
 from defuse_server.jobs import failures
+from defuse_server.records.kinds import kind_of_type
 from defuse_server.records.record import JOB_RECORD
 
 _INTERVAL_S: Final = 1.0
 _SCRIPTS = (JOB_RECORD, Path(__file__).with_name("end_wait.lua"))
-_ENDED = (JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED)
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ async def settle(backend: Backend) -> None:
         return
     waiting = await backend.resources.several(Evaluation, [member.decode() for member in members])
     audits = await backend.resources.several(Audit, list({evaluation.audit for evaluation in waiting}))
-    ended = {audit.name: audit for audit in audits if audit.state in _ENDED}
+    ended = {audit.name: audit for audit in audits if audit.state in kind_of_type(Audit).states.final}
     for evaluation in waiting:
         if evaluation.audit in ended:
             await _settle_one(backend, evaluation, ended[evaluation.audit])
@@ -107,19 +107,16 @@ async def compared_by(backend: Backend, evaluation: Evaluation, audit: Audit) ->
 
 def _failure_of(audit: Audit) -> Failure | None:
     """Return why the evaluation fails, or None if the audit has succeeded."""
-    figures = {"audit": audit.name}
+    if audit.state == JobState.JOB_STATE_SUCCEEDED:
+        return None
     if audit.state == JobState.JOB_STATE_CANCELLED:
-        return Failure(
-            reason=ERROR_REASON_WRONG_STATE,
-            message=f"{audit.name}, which this evaluation waited for, was cancelled: nothing was decided. "
-            "Evaluate again to start another audit",
-            figures=figures,
-        )
-    if audit.state == JobState.JOB_STATE_FAILED:
-        return Failure(
-            reason=audit.failure.reason,
-            message=f"{audit.name}, which this evaluation waited for, failed, and nothing was decided: "
-            f"{audit.failure.message}",
-            figures={**audit.failure.figures, **figures},
-        )
-    return None
+        reason: Any = ERROR_REASON_WRONG_STATE
+        said = "was cancelled: nothing was decided. Evaluate again to start another audit"
+    else:
+        reason = audit.failure.reason
+        said = f"failed, and nothing was decided: {audit.failure.message}"
+    return Failure(
+        reason=reason,
+        message=f"{audit.name}, which this evaluation waited for, {said}",
+        figures={**audit.failure.figures, "audit": audit.name},
+    )

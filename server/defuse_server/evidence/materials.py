@@ -48,18 +48,10 @@ async def gather(backend: Backend, evaluation: Evaluation) -> Materials:
         dataset=await backend.resources.fetch(Dataset, audit.dataset),
         baseline=await backend.resources.fetch(Classifier, evaluation.baseline),
         candidate=candidate,
-        correction=await _correction(backend, candidate),
+        correction=await backend.resources.find(Correction, candidate.lineage.correction),
         regions=regions,
         pictures=await _pictures(backend.store, evaluation, regions),
     )
-
-
-async def _correction(backend: Backend, candidate: Classifier) -> Correction | None:
-    name = candidate.lineage.correction
-    try:
-        return await backend.resources.fetch(Correction, name) if name else None
-    except NotFound:
-        return None
 
 
 async def _regions(backend: Backend, evaluation: Evaluation) -> tuple[Region, ...]:

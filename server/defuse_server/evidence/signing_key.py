@@ -49,29 +49,23 @@ def make(path: Path) -> str:
 
     Raises `FileExistsError` if one of the files exists, `OSError`.
     """
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+    from cryptography.hazmat.primitives import serialization as pem
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from securesystemslib.signer import CryptoSigner  # pyright: ignore[reportPrivateImportUsage]
 
     public = public_path(path)
     if public.exists():
         raise FileExistsError(17, "exists already, and is never overwritten", str(public))
-    signer = CryptoSigner.generate_ed25519()
-    _write_new(path, signer.private_bytes, PRIVATE_MODE)
-    _write_new(public, _public_pem(load_pem_private_key(signer.private_bytes, None).public_key()), 0o644)
-    return signer.public_key.keyid
+    key = Ed25519PrivateKey.generate()
+    _write_new(path, CryptoSigner(key).private_bytes, PRIVATE_MODE)
+    public_bytes = key.public_key().public_bytes(pem.Encoding.PEM, pem.PublicFormat.SubjectPublicKeyInfo)
+    _write_new(public, public_bytes, 0o644)
+    return CryptoSigner(key).public_key.keyid
 
 
 def public_path(path: Path) -> Path:
     """Return where `make` writes the public key."""
     return path.with_name(path.name + PUBLIC_SUFFIX)
-
-
-def _public_pem(key: object) -> bytes:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    assert isinstance(key, Ed25519PublicKey)  # noqa: S101  (it was made as one)
-    return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _write_new(path: Path, content: bytes, mode: int) -> None:

@@ -5,7 +5,7 @@ https://github.com/secure-systems-lab/dsse/blob/master/envelope.md
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from defuse_server.evidence.canonical import canonical
@@ -62,14 +62,12 @@ def _configuration(verdict: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("audit/regions", audit["name"], audit["regions_sha256"]),
         ("labels", "", verdict["labels"]["label_set_digest"]),
     )
-    return list(_descriptors(digests))
-
-
-def _descriptors(digests: Iterable[tuple[str, str, str]]) -> Iterable[dict[str, Any]]:
-    for role, resource, sha256 in digests:
-        if sha256:
-            yield {
-                "name": role,
-                "digest": {"sha256": sha256},
-                **({"annotations": {"resource": resource}} if resource else {}),
-            }
+    return [
+        {
+            "name": role,
+            "digest": {"sha256": sha256},
+            **({"annotations": {"resource": resource}} if resource else {}),
+        }
+        for role, resource, sha256 in digests
+        if sha256
+    ]

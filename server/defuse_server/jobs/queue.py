@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import cast
 
 from defuse.v1 import models_pb2 as models
+from defuse.v1.promotion_service_pb2 import Evaluation
 from docket import Docket
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
-from defuse_server.records.record import JOB_RECORD, Resource
+from defuse_server.records.kinds import kind_of_type
+from defuse_server.records.record import JOB_RECORD, R, Resource, awaits_audit
 from defuse_server.records.resources import Resources
 
 DOCKET_NAME = redis_keys.PREFIX + "docket"
@@ -52,6 +54,16 @@ class Jobs:
     async def submit(self, name: str) -> None:
         """Queue the job of a record. Does nothing if it is queued or runs already."""
         await self.docket.add(TASK, key=name)(name)
+
+    async def submit_waiting(self, made: R) -> R:
+        """Queue the job of a resource that waits for a worker, and return the resource.
+
+        Do this for a repeated request, too: the first one's process may have died before it queued the job.
+        """
+        awaits = isinstance(made, Evaluation) and awaits_audit(made)
+        if not awaits and made.state == kind_of_type(type(made)).states.waiting:
+            await self.submit(made.name)
+        return made
 
     async def hand_on(self, name: str) -> None:
         """Queue a job that this process still has, so that another worker goes on with it at once."""

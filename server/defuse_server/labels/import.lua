@@ -33,7 +33,6 @@ local answer = {token = token, annotator = annotator, vote = vote, note = note}
 answer.lease_ms, answer.time_ms = 0, now_ms
 table.insert(task.answers, answer)
 outdate(task)
-remember(annotator, number, true)
 redis.call('SADD', SEEN, number .. ':' .. annotator)
 local state, wanted = labeling_state(task)
 answer.reply = {state, #task.answers, wanted}

@@ -4,7 +4,7 @@
 -- Returns opened, or missing: the audit.
 
 -- Checked here: tasks of an audit that was deleted meanwhile would stay for ever.
-if redis.call('EXISTS', KEYS[11]) == 0 then return 'missing' end
+if redis.call('EXISTS', KEYS[10]) == 0 then return 'missing' end
 for i = 4, #ARGV, 3 do
   if redis.call('HEXISTS', TASKS, ARGV[i]) == 0 then
     local task = {wanted = tonumber(ARGV[1]), limit = tonumber(ARGV[2]), method = ARGV[3], harm = ARGV[i + 1]}

@@ -21,7 +21,6 @@ local answer = {token = token, annotator = lease.annotator, vote = vote, note = 
 answer.lease_ms, answer.time_ms = lease.lease_ms, now_ms
 table.insert(task.answers, answer)
 outdate(task)
-remember(lease.annotator, number, true)
 local shown = task.gold and in_disguise(task, lease, {answer}, {}) or task
 local state, wanted = labeling_state(shown)
 answer.reply = {state, #shown.answers, wanted}

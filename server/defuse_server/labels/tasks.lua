@@ -6,9 +6,9 @@
 --       6 set: "number:annotator" for tasks that an annotator has had,
 --       "again:number:annotator" for gold tasks that an annotator gave back,
 --       "recheck:number:annotator" for tasks that an annotator is asked again, after all others
---       7 hash, annotator -> JSON list of the numbers that they answered   8 hash, number of a gold task -> its body
---       9 hash, audit -> time of the last change that waits for an estimate   10 set: names of regions to be split
---       11 hash: the audit's record
+--       7 hash, number of a gold task -> its body
+--       8 hash, audit -> time of the last change that waits for an estimate   9 set: names of regions to be split
+--       10 hash: the audit's record
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
@@ -26,7 +26,7 @@
 
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local SEEN, HISTORY, GOLD, ESTIMATES_DUE, TO_SPLIT = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
+local SEEN, GOLD, ESTIMATES_DUE, TO_SPLIT = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
 -- Numbers of tasks of bugs begin here.
 local FIRST_BUG = 10000000
 -- Numbers of defuse.v1.RegionState.
@@ -176,16 +176,6 @@ end
 -- Ends a lease without an answer.
 local function take_back(number, task, at)
   hand_back(number, task, end_lease(number, task, at).annotator)
-end
-
--- Updates the list of the tasks that an annotator answered. The latest is last.
-local function remember(annotator, number, answered)
-  local numbers = cjson.decode(redis.call('HGET', HISTORY, annotator) or '[]')
-  for i = #numbers, 1, -1 do
-    if numbers[i] == number then table.remove(numbers, i) end
-  end
-  if answered then table.insert(numbers, number) end
-  redis.call('HSET', HISTORY, annotator, #numbers > 0 and cjson.encode(numbers) or '[]')
 end
 
 -- Every script begins by taking back the leases that have ended.

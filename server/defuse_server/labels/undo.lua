@@ -21,5 +21,4 @@ while at do
 end
 outdate(task)
 hand_back(number, task, annotator)
-remember(annotator, number, false)
 return {'undone', (write_task(number, task))}

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -21,21 +22,15 @@ _LONGEST_NAME: Final = 1000
 _log = structlog.get_logger(__name__)
 
 
-class _Refused(Exception):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
 def create_app(inbox: Inbox, secret: str) -> Starlette:
     """Return the receiver of webhooks that are signed with `secret`."""
 
     async def receive(request: Request) -> Response:
         try:
             return await _received(request, inbox, secret)
-        except _Refused as refused:
-            _log.warning("webhook.refused", status=refused.status, reason=str(refused))
-            return JSONResponse({"error": str(refused)}, refused.status)
+        except HTTPException as refused:
+            _log.warning("webhook.refused", status=refused.status_code, reason=refused.detail)
+            return JSONResponse({"error": refused.detail}, refused.status_code)
 
     async def healthy(_request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -48,7 +43,7 @@ async def _received(request: Request, inbox: Inbox, secret: str) -> Response:
     try:
         delivery = signature.check(secret, request.headers, body, now_s=time.time())
     except signature.Unsigned as unsigned:
-        raise _Refused(401, str(unsigned)) from None
+        raise HTTPException(401, str(unsigned)) from None
     event = _parsed(body)
     if event is None:
         return JSONResponse({"status": "ignored: only model_version.created is gated"})
@@ -56,9 +51,9 @@ async def _received(request: Request, inbox: Inbox, secret: str) -> Response:
         accepted = await inbox.accept(delivery, event)
     except UNREACHABLE:
         # MLflow sends it again with the same id, which was not accepted yet.
-        raise _Refused(503, "the store of events can't be reached: send it again") from None
+        raise HTTPException(503, "the store of events can't be reached: send it again") from None
     if not accepted:
-        raise _Refused(400, f"the delivery {delivery} came before: nothing was started again")
+        raise HTTPException(400, f"the delivery {delivery} came before: nothing was started again")
     _log.info("webhook.accepted", delivery=delivery, model=event.model, version=event.version)
     return JSONResponse({"status": "accepted"}, 202)
 
@@ -68,7 +63,7 @@ async def _read(request: Request) -> bytes:
     async for piece in request.stream():
         body += piece
         if len(body) > LARGEST_BODY_BYTES:
-            raise _Refused(413, f"expected at most {LARGEST_BODY_BYTES} bytes, got more")
+            raise HTTPException(413, f"expected at most {LARGEST_BODY_BYTES} bytes, got more")
     return bytes(body)
 
 
@@ -80,8 +75,8 @@ def _parsed(body: bytes) -> Event | None:
             return None
         model, version = content["data"]["name"], content["data"]["version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise _Refused(400, f"expected an event from MLflow, got something else: {error!r}") from None
+        raise HTTPException(400, f"expected an event from MLflow, got something else: {error!r}") from None
     for name in (model, version):
         if not isinstance(name, str) or not 0 < len(name) <= _LONGEST_NAME:
-            raise _Refused(400, "expected data.name and data.version as text")
+            raise HTTPException(400, "expected data.name and data.version as text")
     return Event(model, version)

@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-import sys
 
 import structlog
+import typer
 from defuse.aio import AsyncClient
 from defuse.model_registries.mlflow import MlflowRegistry
 
@@ -53,7 +53,9 @@ async def serve_webhook(settings: Settings) -> None:
             app, settings, address, what="the webhook's receiver", option="--mlflow-webhook-address"
         )
         await stack.enter_async_context(server)
-        _announce(server.url + PATH)
+        _log.info("webhook.ready", url=server.url + PATH)
+        # Scripts that start the process wait for this line.
+        typer.echo(f"webhook: {server.url}{PATH}")
         await asyncio.wait([*ended, gating], return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
             task.cancel()
@@ -62,10 +64,3 @@ async def serve_webhook(settings: Settings) -> None:
         if not stop.is_set():
             raise BackendUnavailable("the embedded Valkey ended. Start again: all accepted events are kept")
         _log.info("stopping")
-
-
-def _announce(url: str) -> None:
-    _log.info("webhook.ready", url=url)
-    # Scripts that start the process wait for this line.
-    sys.stdout.write(f"webhook: {url}\n")
-    sys.stdout.flush()

@@ -80,7 +80,7 @@ def creation_arguments(new: NewResource[R], name: str, twin: Twin) -> list[str |
         name,
         request_digest(new.request_body),
         new.message.SerializeToString(),
-        kind_of_type(type(new.message)).initial_state,
+        kind_of_type(type(new.message)).states.waiting,
         redis_keys.REQUEST_TTL_S,
         " ".join(new.distinct_references()),
         new.made_of.digest if new.made_of else "",

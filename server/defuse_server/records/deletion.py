@@ -25,7 +25,7 @@ def deletion_keys(name: str, references: Sequence[str]) -> list[str]:
 def deletion_arguments(name: str, references: Sequence[str]) -> list[str | bytes | int]:
     """Return the arguments of delete.lua, in its order."""
     kind = kind_of(name)
-    deletable_states = sorted(kind.final_states) if kind.is_job else ()
+    deletable_states = sorted(kind.states.final) if kind.is_job else ()
     return [name, redis_keys.CHANGED, len(references), *deletable_states]
 
 

@@ -11,8 +11,45 @@ from google.protobuf.message import Message
 
 from defuse_server.names import REGION_SPLITS, collection_of
 
-JOB_COLLECTIONS = ("audits", "corrections", "evaluations", "vaeTrainings", REGION_SPLITS)
-"""Collections of jobs, with a JobState and a Progress. The others have a RegistrationState."""
+
+@dataclass(frozen=True)
+class States:
+    """The numbers of a record's states, by their meaning. No state has the number -1."""
+
+    waiting: int
+    running: int
+    succeeded: int
+    failed: int
+    cancelling: int = -1
+    cancelled: int = -1
+
+    @property
+    def final(self) -> frozenset[int]:
+        """The states that a record never leaves."""
+        return frozenset({self.succeeded, self.failed, self.cancelled})
+
+    @property
+    def unfinished(self) -> str:
+        """The other states, as the scripts read them: `1,2,5`."""
+        states = {self.waiting, self.running, self.cancelling} - {-1}
+        return ",".join(map(str, sorted(states)))
+
+
+_JOB_STATES = States(
+    waiting=JobState.JOB_STATE_QUEUED,
+    running=JobState.JOB_STATE_RUNNING,
+    succeeded=JobState.JOB_STATE_SUCCEEDED,
+    failed=JobState.JOB_STATE_FAILED,
+    cancelling=JobState.JOB_STATE_CANCELLING,
+    cancelled=JobState.JOB_STATE_CANCELLED,
+)
+# A registration can't be cancelled, and its inspection need not wait.
+_REGISTRATION_STATES = States(
+    waiting=RegistrationState.REGISTRATION_STATE_INSPECTING,
+    running=RegistrationState.REGISTRATION_STATE_INSPECTING,
+    succeeded=RegistrationState.REGISTRATION_STATE_READY,
+    failed=RegistrationState.REGISTRATION_STATE_REJECTED,
+)
 
 
 @dataclass(frozen=True)
@@ -21,41 +58,23 @@ class Kind:
 
     collection: str
     message_type: type[Message]
-    initial_state: int
-    final_states: frozenset[int]
+    states: States = _JOB_STATES
 
     @property
     def is_job(self) -> bool:
-        """Tell whether its resources are jobs, with a JobState and a Progress."""
-        return self.collection in JOB_COLLECTIONS
-
-
-_FINAL_JOB_STATES = frozenset(
-    {JobState.JOB_STATE_SUCCEEDED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED}
-)
-_FINAL_REGISTRATION_STATES = frozenset(
-    {RegistrationState.REGISTRATION_STATE_READY, RegistrationState.REGISTRATION_STATE_REJECTED}
-)
-
-
-def _registration(collection: str, message_type: type[Message]) -> Kind:
-    initial = RegistrationState.REGISTRATION_STATE_INSPECTING
-    return Kind(collection, message_type, initial, _FINAL_REGISTRATION_STATES)
-
-
-def _job(collection: str, message_type: type[Message]) -> Kind:
-    return Kind(collection, message_type, JobState.JOB_STATE_QUEUED, _FINAL_JOB_STATES)
+        """Tell whether its resources have a JobState and a Progress, or else a RegistrationState."""
+        return self.states is _JOB_STATES
 
 
 KINDS = (
-    _registration("classifiers", Classifier),
-    _registration("vaes", Vae),
-    _registration("datasets", Dataset),
-    _job("audits", Audit),
-    _job("corrections", Correction),
-    _job("evaluations", Evaluation),
-    _job("vaeTrainings", VaeTraining),
-    _job(REGION_SPLITS, RegionSplit),
+    Kind("classifiers", Classifier, _REGISTRATION_STATES),
+    Kind("vaes", Vae, _REGISTRATION_STATES),
+    Kind("datasets", Dataset, _REGISTRATION_STATES),
+    Kind("audits", Audit),
+    Kind("corrections", Correction),
+    Kind("evaluations", Evaluation),
+    Kind("vaeTrainings", VaeTraining),
+    Kind(REGION_SPLITS, RegionSplit),
 )
 
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}

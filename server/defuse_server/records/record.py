@@ -53,7 +53,7 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
     return Record(
         resource=cast("Resource", resource),
         revision=int(fields[b"revision"]),
-        is_final=resource.state in kind.final_states,
+        is_final=resource.state in kind.states.final,
     )
 
 
@@ -64,13 +64,9 @@ def awaits_audit(evaluation: Evaluation) -> bool:
 
 
 def _show_times(job: Job, fields: Mapping[bytes, bytes]) -> None:
-    for field, time in (
-        (b"create_ms", job.times.create_time),
-        (b"start_ms", job.times.start_time),
-        (b"end_ms", job.times.end_time),
-    ):
-        if value := fields.get(field):
-            time.FromMilliseconds(int(value))
+    for moment in ("create", "start", "end"):
+        if value := fields.get(f"{moment}_ms".encode()):
+            getattr(job.times, f"{moment}_time").FromMilliseconds(int(value))
 
 
 def _show_progress(job: Job, fields: Mapping[bytes, bytes], now_ms: int, queue_position: int) -> None:

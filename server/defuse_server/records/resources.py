@@ -12,15 +12,8 @@ from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
 from defuse_server.names import new_name
+from defuse_server.records import creation
 from defuse_server.records.changes import Changes
-from defuse_server.records.creation import (
-    NewResource,
-    Twin,
-    creation_arguments,
-    creation_keys,
-    request_digest,
-    request_id_reused,
-)
 from defuse_server.records.deletion import check_deleted, deletion_arguments, deletion_keys
 from defuse_server.records.kinds import kind_of, kind_of_type
 from defuse_server.records.listing import names_before
@@ -49,7 +42,7 @@ class Resources:
         """Stop listening for changes. Call this before you close the Redis client."""
         await self.changes.aclose()
 
-    async def create(self, new: NewResource[R]) -> tuple[R, bool]:
+    async def create(self, new: creation.NewResource[R]) -> tuple[R, bool]:
         """Make a resource, and return it as Get shows it and whether this call made it.
 
         A repeated request returns what the first call made. A resource that is made of the same is returned
@@ -63,10 +56,10 @@ class Resources:
         while outcome == b"again":
             twin = await self._twin(new)
             outcome, detail = await self._create(
-                creation_keys(new, name, twin), creation_arguments(new, name, twin)
+                creation.creation_keys(new, name, twin), creation.creation_arguments(new, name, twin)
             )
         if outcome == b"reused":
-            raise request_id_reused(new.request_id)
+            raise creation.request_id_reused(new.request_id)
         if outcome == b"missing":
             raise NotFound(new.distinct_references()[int(detail) - 1])
         return cast("R", await self.get(detail.decode())), outcome == b"made"
@@ -80,8 +73,8 @@ class Resources:
         digest, name = await cast("Any", self._redis.hmget(key, ["digest", "name"]))
         if digest is None:
             return None
-        if digest.decode() != request_digest(request_body):
-            raise request_id_reused(request_id)
+        if digest.decode() != creation.request_digest(request_body):
+            raise creation.request_id_reused(request_id)
         return cast("R", await self.get(name.decode()))
 
     async def get(self, name: str) -> Resource:
@@ -94,6 +87,13 @@ class Resources:
         if not isinstance(resource, kind):
             raise TypeError(f"{name} is a {type(resource).__name__}, expected a {kind.__name__}")
         return resource
+
+    async def find(self, kind: type[R], name: str) -> R | None:
+        """Return a resource of this kind as `fetch` does, or None if it is gone or `name` is empty."""
+        try:
+            return await self.fetch(kind, name) if name else None
+        except NotFound:
+            return None
 
     async def record(self, name: str) -> Record:
         """Return a resource with its revision. Raises `InvalidRequest`, `NotFound`."""
@@ -162,15 +162,15 @@ class Resources:
             async for record in records:
                 yield record.resource, await self.sealer.seal(purpose, str(record.revision))
 
-    async def _twin(self, new: NewResource[Any]) -> Twin:
+    async def _twin(self, new: creation.NewResource[Any]) -> creation.Twin:
         """Return the newest resource that is made of the same as the new one."""
         if new.made_of is None:
-            return Twin()
+            return creation.Twin()
         found = await cast("Any", self._redis.hget(redis_keys.made_of(new.collection), new.made_of.digest))
         if found is None:
-            return Twin()
+            return creation.Twin()
         records = await self._records([found.decode()])
-        return Twin(found.decode(), bool(records) and new.made_of.is_reusable(records[0].resource))
+        return creation.Twin(found.decode(), bool(records) and new.made_of.is_reusable(records[0].resource))
 
     async def _opened_cursor(self, purpose: str, cursor: str, revision: int) -> int:
         if not cursor:

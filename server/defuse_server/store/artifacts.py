@@ -7,11 +7,11 @@ import os
 import posixpath
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import fsspec
+from defuse.v1.artifact_service_pb2 import Artifact
 from fsspec.implementations.local import LocalFileSystem
 
 from defuse_server.errors import BackendUnavailable, DigestMismatch, NotFound
@@ -21,19 +21,6 @@ _PIECE_BYTES = 1024 * 1024
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class StoredArtifact:
-    """Bytes in the store."""
-
-    sha256: str
-    size_bytes: int
-
-    @property
-    def name(self) -> str:
-        """`artifacts/{sha256}`."""
-        return artifact_name(self.sha256)
 
 
 def _on_thread(
@@ -66,17 +53,17 @@ class ArtifactStore:
         self._root: str = root
 
     @_on_thread
-    def put_file(self, path: Path) -> StoredArtifact:
+    def put_file(self, path: Path) -> Artifact:
         """Store a file's bytes."""
-        return self._keep(_pieces(path), _digest(_pieces(path)))
+        return self._keep(_pieces([path.open]), _digest(_pieces([path.open])))
 
     @_on_thread
-    def put_bytes(self, data: bytes) -> StoredArtifact:
+    def put_bytes(self, data: bytes) -> Artifact:
         """Store bytes."""
         return self._keep([data], _digest([data]))
 
     @_on_thread
-    def stat(self, sha256: str) -> StoredArtifact:
+    def stat(self, sha256: str) -> Artifact:
         """Return the artifact with this digest. Raises `NotFound`."""
         return self._stat(sha256)
 
@@ -121,14 +108,15 @@ class ArtifactStore:
         self._write(self._path(path), [data])
 
     @_on_thread
-    def compose(self, paths: list[str], sha256: str) -> StoredArtifact:
+    def compose(self, paths: list[str], sha256: str) -> Artifact:
         """Store the concatenation of parts, which stay. Raises `DigestMismatch` for another digest."""
+        parts = [functools.partial(self._fs.open, self._path(path)) for path in paths]
         # Hashed even if the artifact exists: an uploader must have the bytes of the digest it announces.
         if self._fs.exists(self._artifact_path(sha256)):
-            came = _digest(self._concatenated(paths))
+            came = _digest(_pieces(parts))
             if came != sha256:
                 raise _mismatch(sha256, came)
-        return self._keep(self._concatenated(paths), sha256)
+        return self._keep(_pieces(parts), sha256)
 
     @_on_thread
     def remove(self, path: str) -> None:
@@ -153,17 +141,11 @@ class ArtifactStore:
             raise NotFound(artifact_name(sha256))
         return self._path(f"artifacts/{sha256[:2]}/{sha256}")
 
-    def _keep(self, pieces: Iterable[bytes], sha256: str) -> StoredArtifact:
+    def _keep(self, pieces: Iterable[bytes], sha256: str) -> Artifact:
         path = self._artifact_path(sha256)
         if not self._fs.exists(path):
             self._write(path, pieces, sha256)
         return self._stat(sha256)
-
-    def _concatenated(self, paths: list[str]) -> Iterator[bytes]:
-        for path in paths:
-            with self._fs.open(self._path(path), "rb") as stream:
-                while piece := stream.read(_PIECE_BYTES):
-                    yield piece
 
     def _write(self, path: str, pieces: Iterable[bytes], sha256: str | None = None) -> None:
         """Write a file in one step. Raises `DigestMismatch` if the bytes do not have the given digest."""
@@ -187,12 +169,13 @@ class ArtifactStore:
                 self._fs.rm_file(temporary)
             raise
 
-    def _stat(self, sha256: str) -> StoredArtifact:
+    def _stat(self, sha256: str) -> Artifact:
         path = self._artifact_path(sha256)
         try:
-            return StoredArtifact(sha256=sha256, size_bytes=int(self._fs.info(path)["size"]))
+            size_bytes = int(self._fs.info(path)["size"])
         except FileNotFoundError:
             raise NotFound(artifact_name(sha256)) from None
+        return Artifact(name=artifact_name(sha256), sha256=sha256, size_bytes=size_bytes)
 
     def _read(self, sha256: str, offset: int, size_bytes: int) -> bytes:
         try:
@@ -203,10 +186,12 @@ class ArtifactStore:
             raise NotFound(artifact_name(sha256)) from None
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as stream:
-        while piece := stream.read(_PIECE_BYTES):
-            yield piece
+def _pieces(files: Iterable[Callable[[str], Any]]) -> Iterator[bytes]:
+    """Yield the bytes of files, one after the other. Each is opened when its turn comes."""
+    for opened in files:
+        with opened("rb") as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
 
 
 def _digest(pieces: Iterable[bytes]) -> str:

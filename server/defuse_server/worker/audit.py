@@ -26,7 +26,7 @@ from defuse_server.worker.transcode import (
     region_message,
     stored_sheets,
 )
-from defuse_server.worker.work import WarnedWork
+from defuse_server.worker.work import WarnedWork, figures_of
 
 _CHUNKS_PAGE = 1000
 GOLD_SHEETS_PER_CLASS: Final = 3
@@ -51,7 +51,7 @@ class AuditWork(WarnedWork[pb.Audit]):
 
     async def on_preflight(self, event: Preflight) -> None:
         """Show the figures, even if they end the job."""
-        self.message.preflight.CopyFrom(_preflight_figures(event.figures))
+        self.message.preflight.CopyFrom(figures_of(pb.PreflightFigures, event.figures))
         await self.attempt.update(self.message)
 
     async def on_chunk(self, event: ChunkReady, folder: Path) -> None:
@@ -78,7 +78,7 @@ class AuditWork(WarnedWork[pb.Audit]):
         audit = self.message
         fill_in(audit.config, result["config"], self.backend.settings.device)
         labeling.fill_in(audit.config)
-        audit.preflight.CopyFrom(_preflight_figures(result["preflight"]))
+        audit.preflight.CopyFrom(figures_of(pb.PreflightFigures, result["preflight"]))
         audit.seed_count = result["seeds"]
         _fill_in_search(audit, result)
         self.set_warnings(result)
@@ -131,8 +131,3 @@ def _fill_in_search(audit: pb.Audit, result: Mapping[str, Any]) -> None:
     audit.ClearField("calibration")
     if figures := result["calibration"]:
         audit.calibration.CopyFrom(pb.CalibrationFigures(**figures))
-
-
-def _preflight_figures(figures: Mapping[str, Any]) -> pb.PreflightFigures:
-    known = (field.name for field in pb.PreflightFigures.DESCRIPTOR.fields)
-    return pb.PreflightFigures(**{name: figures[name] for name in known})

@@ -13,7 +13,7 @@ from defuse_server.worker.audit import audit_inputs
 from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
-from defuse_server.worker.work import WarnedWork
+from defuse_server.worker.work import WarnedWork, figures_of
 
 
 class CorrectionWork(WarnedWork[pb.Correction]):
@@ -31,22 +31,17 @@ class CorrectionWork(WarnedWork[pb.Correction]):
         config["tau"] = audit.config.tau
         config["audit"] = config_json(audit.config)
         config["audit_seed"] = audit.config.seed
-        return JobPlan(
-            "correct",
-            inputs,
-            config=config,
-            random_seed=correction.config.seed,
-            device=correction.config.device,
-        )
+        return JobPlan.of(correction.config, "correct", inputs, config)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the sweep, and register the corrected model."""
         correction = self.message
         fill_in(correction.config, result["config"], self.backend.settings.device)
-        correction.baseline.CopyFrom(_point(result["baseline"]))
-        correction.control.CopyFrom(_point(result["control"]))
+        correction.baseline.CopyFrom(figures_of(pb.CorrectionPoint, result["baseline"]))
+        correction.control.CopyFrom(figures_of(pb.CorrectionPoint, result["control"]))
         del correction.curve[:]
-        correction.curve.extend(_point(point) for point in result["curve"])
+        # A point without regions has no lambda, and does not say whether it was chosen.
+        correction.curve.extend(figures_of(pb.CorrectionPoint, point) for point in result["curve"])
         correction.parity_max_abs_error = result["parity_max_abs_error"]
         self.set_warnings(result)
         correction.corrected_classifier = await self._registered(folder / result["corrected"])
@@ -70,9 +65,3 @@ class CorrectionWork(WarnedWork[pb.Correction]):
             ),
         )
         return await registered(corrected, self.attempt, self.backend, self.supervisor)
-
-
-def _point(point: Mapping[str, Any]) -> pb.CorrectionPoint:
-    known = {field.name for field in pb.CorrectionPoint.DESCRIPTOR.fields}
-    # A point without regions has no lambda, and does not say whether it was chosen.
-    return pb.CorrectionPoint(**{name: value for name, value in point.items() if name in known})

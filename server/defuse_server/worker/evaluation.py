@@ -19,7 +19,7 @@ from defuse_server.labels import label_set
 from defuse_server.names import region_name
 from defuse_server.worker.job_config import config_json
 from defuse_server.worker.job_folder import JobPlan
-from defuse_server.worker.work import WarnedWork
+from defuse_server.worker.work import WarnedWork, figures_of
 
 
 class EvaluationWork(WarnedWork[Evaluation]):
@@ -45,13 +45,7 @@ class EvaluationWork(WarnedWork[Evaluation]):
             "tau": audit.config.tau,
             "samples_per_region": Policy.parse(evaluation.policy).samples_per_region,
         }
-        return JobPlan(
-            "evaluate",
-            inputs,
-            config=config,
-            random_seed=evaluation.config.seed,
-            device=evaluation.config.device,
-        )
+        return JobPlan.of(evaluation.config, "evaluate", inputs, config)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the figures, decide, and store the evidence."""
@@ -64,10 +58,7 @@ class EvaluationWork(WarnedWork[Evaluation]):
         evaluation.classes.extend(ClassAccuracy(**entry) for entry in result["per_class"])
         evaluation.regions.extend(self._region(entry) for entry in result["regions"])
         found = result["second_search"]
-        names = [field.name for field in SecondSearch.DESCRIPTOR.fields if field.name != "seed_count"]
-        evaluation.second_search.CopyFrom(
-            SecondSearch(seed_count=found["seeds"], **{name: found[name] for name in names})
-        )
+        evaluation.second_search.CopyFrom(figures_of(SecondSearch, {**found, "seed_count": found["seeds"]}))
         self.set_warnings(result)
         policy = Policy.parse(evaluation.policy)
         evaluation.policy, evaluation.policy_sha256 = policy.to_yaml(), policy.sha256

@@ -8,17 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
 
 from defuse.v1 import models_pb2 as models
-from defuse.v1 import registry_service_pb2 as registry
 from google.protobuf.message import Message
 from redis.asyncio import Redis
 
 from defuse_server import redis_keys
 from defuse_server.errors import Fenced
 from defuse_server.host.redis_client import Script
-from defuse_server.names import collection_of
+from defuse_server.records.kinds import States, kind_of
 from defuse_server.records.record import JOB_RECORD
 
 DEATHS_MAX = 3
@@ -27,39 +25,6 @@ DEATHS_MAX = 3
 
 class CancelRequested(Exception):
     """The job of this attempt was cancelled."""
-
-
-@dataclass(frozen=True)
-class States:
-    """The numbers of a record's states, by their meaning to a worker."""
-
-    running: int
-    succeeded: int
-    failed: int
-    cancelling: int
-    cancelled: int
-    unfinished: str
-    """The unfinished states, as the scripts read them."""
-
-
-JOB_STATES: Final = States(
-    running=models.JOB_STATE_RUNNING,
-    succeeded=models.JOB_STATE_SUCCEEDED,
-    failed=models.JOB_STATE_FAILED,
-    cancelling=models.JOB_STATE_CANCELLING,
-    cancelled=models.JOB_STATE_CANCELLED,
-    unfinished=f"{models.JOB_STATE_QUEUED},{models.JOB_STATE_RUNNING},{models.JOB_STATE_CANCELLING}",
-)
-REGISTRATION_STATES: Final = States(
-    running=registry.REGISTRATION_STATE_INSPECTING,
-    succeeded=registry.REGISTRATION_STATE_READY,
-    failed=registry.REGISTRATION_STATE_REJECTED,
-    # A registration can't be cancelled: no state has these numbers.
-    cancelling=-1,
-    cancelled=-1,
-    unfinished=str(registry.REGISTRATION_STATE_INSPECTING),
-)
-_REGISTRATIONS = ("classifiers", "vaes", "datasets")
 
 
 class Outcome(Enum):
@@ -92,11 +57,11 @@ class Fence:
         # that was silent for half a lease is the one that the queue gave up.
         self._silent_ms = int(lease_s * 500)
         self._claim = _script(redis, "claim")
-        self._scripts = {name: _script(redis, name) for name in ("heartbeat", "write", "finish", "release")}
+        self._scripts = {name: _script(redis, name) for name in ("heartbeat", "write", "finish")}
 
     async def claim(self, name: str) -> Claim:
         """Claim a job as its next attempt, unless another worker has it or it has ended."""
-        states = REGISTRATION_STATES if collection_of(name) in _REGISTRATIONS else JOB_STATES
+        states = kind_of(name).states
         outcome, number, deaths = await self._claim(
             [redis_keys.resource(name), redis_keys.QUEUE, redis_keys.RUNNING],
             [name, self._worker, states.unfinished, states.running, states.cancelling, self._silent_ms],
@@ -145,7 +110,7 @@ class Attempt:
 
     async def release(self) -> None:
         """Give the job back, so that the next claim counts no death."""
-        await self._run("release")
+        await self._run("write", "released", 1)
 
     async def _finish(self, state: int, message: Message, failure: models.Failure | None = None) -> None:
         final = (state, self._states.cancelling, self._states.cancelled)

@@ -1,7 +1,5 @@
 """Configs of the contract as job.json has them: by the same names, enums by their short ones."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 

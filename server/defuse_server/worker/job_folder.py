@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from defuse_server.host.settings import Settings
 from defuse_server.jobs.job_inputs import JobInputs
@@ -27,6 +27,11 @@ class JobPlan:
     """The server's default if empty."""
     finished_chunks: Mapping[int, str] = field(default_factory=lambda: cast("dict[int, str]", {}))
     """Shard -> artifact of its chunk file, for the shards that an earlier attempt finished."""
+
+    @classmethod
+    def of(cls, settings: Any, kind: str, inputs: JobInputs, config: Mapping[str, Any]) -> Self:
+        """Return a plan with the random seed and the device that the settings of a job have."""
+        return cls(kind, inputs, config, settings.seed, settings.device)
 
 
 async def build_folder(folder: Path, plan: JobPlan, store: ArtifactStore, settings: Settings) -> None:

@@ -48,9 +48,7 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
             "first_bug": await self.backend.bugs.count(audit.name),
             "audit": config_json(audit.config),
         }
-        return JobPlan(
-            "split", inputs, config=config, random_seed=audit.config.seed, device=audit.config.device
-        )
+        return JobPlan.of(audit.config, "split", inputs, config)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish the parts, or why something has none, and open the parts to annotators."""

@@ -2,21 +2,24 @@
 
 import asyncio
 import uuid
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from defuse.v1 import registry_service_pb2 as registry
 
 from defuse_server.backend import Backend
 from defuse_server.records.creation import NewResource
 from defuse_server.worker.fence import Attempt
-from defuse_server.worker.work import JobRefused, RunsJobs
+from defuse_server.worker.work import JobRefused
+
+if TYPE_CHECKING:
+    from defuse_server.worker.supervisor import Supervisor
 
 Made = TypeVar("Made", registry.Classifier, registry.Vae)
 
 _POLL_S = 0.2
 
 
-async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor: RunsJobs) -> str:
+async def registered(made: Made, attempt: Attempt, backend: Backend, supervisor: "Supervisor") -> str:
     """Register what the job of `attempt` made, once over all its attempts. Returns the READY resource's name.
 
     Raises `Fenced` if another worker has the job, `JobRefused` if the inspection rejects the resource.

@@ -56,6 +56,7 @@ class Supervisor:
 
     def __init__(self, backend: Backend, fence: Fence, work_folder: Path, signer: "Signer | None" = None):
         self.signer = signer
+        """Signs evidence; None if the operator gave no key."""
         self._backend = backend
         self._fence = fence
         self._work_folder = work_folder

@@ -5,13 +5,15 @@ is a sequence of messages, each preceded by its length as a varint. Every messag
 after it: `{shard}.{message}`, where messages count from 0 within the shard.
 """
 
+import io
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from defuse.v1 import audit_service_pb2 as pb
-from defuse.v1.models_pb2 import ContactSheet, Interval
+from defuse.v1.models_pb2 import ContactSheet
+from google.protobuf.proto import serialize_length_prefixed
 
 from defuse_server.names import bug_name, region_name
 from defuse_server.store.artifacts import ArtifactStore
@@ -25,6 +27,18 @@ SHEETS: Final = ("sheet", "nearest_sheet")
 _COLUMNS: Final = [field.name for field in pb.Misclassification.DESCRIPTOR.fields if field.name != "code"]
 """Arrays of a chunk file with one number for each misclassification. They have the names of its fields."""
 
+_REGION_FIGURES: Final = (
+    *("weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate"),
+    *("mean", "tau", "nearest", "bug_probability", "harm"),
+)
+"""Entries of a result's `regions` that a Region has under the same names."""
+
+_BUG_FIGURES: Final = (
+    *("seed_label", "predicted_class", "seed_count", "size", "bug_probability"),
+    *("harm", "harm_share", "nearest"),
+)
+"""Entries of a result's `bugs` that a Bug has under the same names."""
+
 Artifacts = Callable[[str], str]
 """Returns the name of the artifact for a file of the job folder."""
 
@@ -34,7 +48,10 @@ def delimited_chunk(chunk_file: Path, shard: int) -> bytes:
 
     Raises `ValueError` or `OSError` if the file is not a chunk.
     """
-    return b"".join(_delimited(message.SerializeToString()) for message in _messages(chunk_file, shard))
+    chunk = io.BytesIO()
+    for message in _messages(chunk_file, shard):
+        serialize_length_prefixed(message, chunk)
+    return chunk.getvalue()
 
 
 def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificationsResponse]:
@@ -55,15 +72,6 @@ def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificati
         )
 
 
-def _delimited(message: bytes) -> bytes:
-    length, prefix = len(message), bytearray()
-    while length > 0x7F:
-        prefix.append(length & 0x7F | 0x80)
-        length >>= 7
-    prefix.append(length)
-    return bytes(prefix) + message
-
-
 async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
     """Store the sheets of a bug, a region or a gold task. Returns the artifact of each file."""
     files = [shown[kind][file] for kind in SHEETS for file in ("file", "samples_file")]
@@ -76,23 +84,12 @@ def region_message(
 ) -> pb.Region:
     """Return an entry of a result's `regions` as the message that clients get, without a label."""
     return pb.Region(
-        name=f"{audit}/regions/{region['index']}",
+        name=region_name(audit, region["index"]),
         state=pb.REGION_STATE_UNLABELED,
-        weight=region["weight"],
-        size=region["size"],
-        seed_label=region["seed_label"],
-        predicted_class=region["predicted_class"],
-        confidence=region["confidence"],
-        misclassification_rate=Interval(**region["misclassification_rate"]),
-        mean=region["mean"],
-        tau=region["tau"],
-        sheet=contact_sheet_message(region["sheet"], artifact),
-        nearest_sheet=contact_sheet_message(region["nearest_sheet"], artifact),
-        nearest=[pb.NearestItem(**item) for item in region["nearest"]],
-        regions_artifact=regions_artifact,
-        bug_probability=region["bug_probability"],
-        harm=Interval(**region["harm"]),
         parent=region_name(audit, region["parent"]) if "parent" in region else "",
+        regions_artifact=regions_artifact,
+        **{kind: contact_sheet_message(region[kind], artifact) for kind in SHEETS},
+        **{name: region[name] for name in _REGION_FIGURES},
     )
 
 
@@ -102,18 +99,11 @@ def bug_message(audit: str, bug: Mapping[str, Any], artifact: Artifacts) -> pb.B
         name=bug_name(audit, bug["index"]),
         state=pb.REGION_STATE_UNLABELED,
         cells=[region_name(audit, cell) for cell in bug["cells"]],
-        seed_label=bug["seed_label"],
-        predicted_class=bug["predicted_class"],
-        seed_count=bug["seed_count"],
-        size=bug["size"],
-        bug_probability=bug["bug_probability"],
-        harm=Interval(**bug["harm"]),
-        harm_share=bug["harm_share"],
         sheet=contact_sheet_message(bug["sheet"], artifact),
         shown_cells=[region_name(audit, cell) for cell in bug["shown_cells"]],
         nearest_sheet=contact_sheet_message(bug["nearest_sheet"], artifact),
-        nearest=[pb.NearestItem(**item) for item in bug["nearest"]],
         parent=bug_name(audit, bug["parent"]) if "parent" in bug else "",
+        **{name: bug[name] for name in _BUG_FIGURES},
     )
 
 

@@ -24,13 +24,7 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
         inputs = JobInputs()
         inputs.classifier("classifier", await self.backend.resources.fetch(Classifier, training.classifier))
         inputs.dataset(await self.backend.resources.fetch(Dataset, training.dataset))
-        return JobPlan(
-            "train_vae",
-            inputs,
-            config=config_json(training.config),
-            random_seed=training.config.seed,
-            device=training.config.device,
-        )
+        return JobPlan.of(training.config, "train_vae", inputs, config_json(training.config))
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the settings that were tried, store the sheets, and register the VAE."""

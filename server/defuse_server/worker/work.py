@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from defuse.v1 import models_pb2
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
@@ -11,29 +11,22 @@ from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.models_pb2 import Failure, ImageShape
 from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining
+from google.protobuf.message import Message
 
 from defuse_server.backend import Backend
-from defuse_server.evidence.signing_key import Signer
 from defuse_server.worker.engine_events import ChunkReady, EngineWarning, Preflight
 from defuse_server.worker.fence import Attempt
 from defuse_server.worker.job_folder import JobPlan
+
+if TYPE_CHECKING:
+    from defuse_server.worker.supervisor import Supervisor
 
 M = TypeVar("M", Classifier, Vae, Dataset, Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
 Warned = TypeVar("Warned", Audit, RegionSplit, Correction, Evaluation, VaeTraining)
 
 
-class RunsJobs(Protocol):
-    """Runs a further job as part of one; implemented by the supervisor."""
-
-    @property
-    def signer(self) -> "Signer | None":
-        """Signs evidence; None if the operator gave no key."""
-        ...
-
-    async def run(self, name: str) -> None:
-        """Run a job from its claim to its end. Does nothing if another worker has it or it has ended."""
-        ...
+F = TypeVar("F", bound=Message)
 
 
 class JobRefused(Exception):
@@ -47,7 +40,7 @@ class JobRefused(Exception):
 class Work(ABC, Generic[M]):
     """One job. `message` is its record, which the job fills in."""
 
-    def __init__(self, message: M, attempt: Attempt, backend: Backend, supervisor: RunsJobs):
+    def __init__(self, message: M, attempt: Attempt, backend: Backend, supervisor: "Supervisor"):
         self.message: M = message
         self.attempt = attempt
         self.backend = backend
@@ -92,6 +85,12 @@ class WarnedWork(Work[Warned]):
         """Show the warnings of a result.json in place of the earlier ones."""
         del self.message.warnings[:]
         self.message.warnings.extend(models_pb2.Warning(**entry) for entry in result["warnings"])
+
+
+def figures_of(kind: type[F], result: Mapping[str, Any]) -> F:
+    """Return a message with those entries of a result that it has under the same names."""
+    known = cast("Any", kind).DESCRIPTOR.fields_by_name
+    return kind(**{name: value for name, value in result.items() if name in known})
 
 
 def image_shape(shape: list[int]) -> ImageShape:

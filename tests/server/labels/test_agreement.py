@@ -2,19 +2,16 @@
 
 import asyncio
 import itertools
-import json
 from typing import Any
 
 import pytest
-from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelingReport, LabelVerdict
-from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.findings.regions import Regions
 from defuse_server.labels.agreement import krippendorff_alpha
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
-from defuse_server.names import parse_region_name, region_name
+from defuse_server.names import parse_region_name
 
 X = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_CANNOT_TELL)
 M = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED)
@@ -127,15 +124,3 @@ async def test_reports_of_nothing(labeling: Labeling, publish_audit: Any) -> Non
     assert not report.HasField("alpha")
     with pytest.raises(NotFound):
         await labeling.report("audits/00000000000000000a")
-
-
-async def test_history_has_the_numbers_of_the_answers_without_those_taken_back(
-    labels: LabelQueue, labeling: Labeling, publish_audit: Any, redis: Any
-) -> None:
-    audit = await publish_audit(4, wanted=2)
-    await answer_in_turn(labels, audit, "ann", a(0), a(1), M)
-    await answer_in_turn(labels, audit, "ben", a(2))
-    assert json.loads(await redis.hget(redis_keys.label_history(audit), "ann")) == ["0", "1", "2"]
-    await labels.undo(region_name(audit, 2), "ann")
-    assert json.loads(await redis.hget(redis_keys.label_history(audit), "ann")) == ["0", "1"]
-    assert (await labeling.labels(audit))[2].state == RegionState.REGION_STATE_UNLABELED

@@ -17,7 +17,6 @@ from defuse import AsyncClient, FailedPrecondition
 from defuse.messages import LabelTask
 from defuse.v1.audit_service_pb2 import RegionState
 from defuse.v1.label_service_pb2 import LabelAnswer
-from defuse_server import redis_keys
 from defuse_server.errors import RegionClosed
 from defuse_server.findings.regions import Regions
 from defuse_server.host.redis_client import connect
@@ -162,9 +161,8 @@ def queue_of(redis: Any) -> tuple[LabelQueue, Labeling, Resources]:
     return LabelQueue(redis, resources), Labeling(redis, resources), resources
 
 
-async def kept(redis: Any, labeling: Labeling, audit: str) -> tuple[Any, ...]:
-    history = await redis.hgetall(redis_keys.label_history(audit))
-    return await labeling.labels(audit), await labeling.tasks(audit), history
+async def kept(labeling: Labeling, audit: str) -> tuple[Any, ...]:
+    return await labeling.labels(audit), await labeling.tasks(audit)
 
 
 async def test_labels_leases_and_skips_survive_a_kill_9_of_valkey(
@@ -180,7 +178,7 @@ async def test_labels_leases_and_skips_survive_a_kill_9_of_valkey(
                 await labels.submit(task.region, task.lease_token, LabelAnswer(label=label), "note")
         skipped, held = await labels.lease(audit, "ann", 2, 600)
         await labels.skip(skipped.region, skipped.lease_token, "blurred")
-        before = await kept(redis, labeling, audit)
+        before = await kept(labeling, audit)
         os.kill(valkey.pid, signal.SIGKILL)
         await valkey.wait()
         await resources.aclose()
@@ -189,7 +187,7 @@ async def test_labels_leases_and_skips_survive_a_kill_9_of_valkey(
     again = EmbeddedValkey(tmp_path / "valkey")
     async with connect(await again.start()) as redis:
         labels, labeling, resources = queue_of(redis)
-        after = await kept(redis, labeling, audit)
+        after = await kept(labeling, audit)
         assert after == before
         # The page that was open goes on with its token, and nobody gets again what they have had.
         await labels.extend(held.region, held.lease_token, 600)

@@ -67,11 +67,8 @@ def as_check(estimate: Estimate, interval: Interval) -> pb.Check:
     elif verdict == pb.VERDICT_INCONCLUSIVE:
         check.remedy = estimate.undecided(interval)
     if math.isfinite(interval.upper):
-        check.interval.CopyFrom(
-            models_pb2.Interval(
-                value=interval.value, lower=interval.lower, upper=interval.upper, samples=interval.samples
-            )
-        )
+        shown = {name: value for name, value in vars(interval).items() if name != "error"}
+        check.interval.CopyFrom(models_pb2.Interval(**shown))
     return check
 
 

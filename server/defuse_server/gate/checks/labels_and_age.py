@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from defuse.v1 import promotion_service_pb2 as pb
 
@@ -41,8 +41,14 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
         ("harm share", labeling.unlabeled_harm_share, bounds.max_harm_share),
     ):
         if bound is not None:
-            yield _counted(
-                "unlabeled_regions", subject, value, bound, known and value <= bound, explanation, remedy
+            yield _check(
+                known and value <= bound,
+                remedy,
+                check="unlabeled_regions",
+                subject=subject,
+                value=value,
+                bound=bound,
+                explanation=explanation,
             )
 
 
@@ -68,40 +74,23 @@ def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Ch
             "Have more bugs labeled by a second annotator. If one annotator is enough for you, set "
             "`annotator_agreement: off` in the policy."
         )
-    return _counted("annotator_agreement", "", alpha, bound.min, passes, explanation, remedy, at_least=True)
+    told = {"value": alpha, "bound": bound.min, "at_least": True, "explanation": explanation}
+    return _check(passes, remedy, check="annotator_agreement", **told)
 
 
 def _age(audit_age: timedelta, bound: AuditAge) -> pb.Check:
     days = max(audit_age.total_seconds(), 0.0) / 86_400
-    return _counted(
-        "audit_age",
-        "",
-        days,
-        bound.max_days,
+    return _check(
         days <= bound.max_days,
-        f"The audit ended {days:.1f} days ago; at most {bound.max_days:g} are allowed.",
         "Audit the baseline again and label the regions, or evaluate without naming an audit.",
+        check="audit_age",
+        value=days,
+        bound=bound.max_days,
+        explanation=f"The audit ended {days:.1f} days ago; at most {bound.max_days:g} are allowed.",
     )
 
 
-def _counted(
-    check: str,
-    subject: str,
-    value: float,
-    bound: float,
-    passes: bool,
-    explanation: str,
-    remedy: str,
-    *,
-    at_least: bool = False,
-) -> pb.Check:
-    return pb.Check(
-        check=check,
-        subject=subject,
-        verdict=pb.VERDICT_PASS if passes else pb.VERDICT_INCONCLUSIVE,
-        value=value,
-        bound=bound,
-        explanation=explanation,
-        at_least=at_least,
-        remedy="" if passes else remedy,
-    )
+def _check(passes: bool, remedy: str, **said: Any) -> pb.Check:
+    """Return a check that passes, or that is INCONCLUSIVE and has a remedy."""
+    verdict = pb.VERDICT_PASS if passes else pb.VERDICT_INCONCLUSIVE
+    return pb.Check(verdict=verdict, remedy="" if passes else remedy, **said)

@@ -1,47 +1,58 @@
-"""The bounds of each check, and the budget of an audit, with their defaults.
+"""The bounds of each check, and the budget of an audit, with their ranges and defaults.
 
 docs/policy.md says why each default is what it is.
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from defuse.settings import default_of, field_of
 from defuse.v1.audit_service_pb2 import AuditConfig
 
+from defuse_server.gate.policy.ranges import Range
+
 CONFIDENCE: Final = 0.95
+_BETWEEN: Final = "the lower end of an interval lies between"
+_ABOVE_0: Final = "the upper end of an interval lies above 0"
+
+_Accuracy = Annotated[
+    float, Range(0, 1, above=True, below=True, never=f"{_BETWEEN}, however many items there are")
+]
+_Change = Annotated[float, Range(-1, 1, above=True, below=True, never=_BETWEEN)]
 
 
 @dataclass(frozen=True)
 class LeastAccuracy:
-    """The accuracy on the test split itself; `min` in (0, 1)."""
+    """The accuracy on the test split itself."""
 
-    min: float
+    min: _Accuracy
 
 
 @dataclass(frozen=True)
 class LeastChange:
-    """The candidate's accuracy minus the baseline's; `min` in (-1, 1), below 0 where a loss is allowed."""
+    """The candidate's accuracy minus the baseline's; below 0 where a loss is allowed."""
 
-    min: float
+    min: _Change
 
 
 @dataclass(frozen=True)
 class RegionAccuracy:
-    """The share of a confirmed region's fresh samples that get its label; `min` in (0, 1)."""
+    """The share of a confirmed region's fresh samples that get its label."""
 
-    min: float = 0.9
-    samples: int = 500
-    """Samples drawn of each region, in 1..100,000."""
+    min: _Accuracy = 0.9
+    samples: Annotated[int, Range(1, 100_000, whole=True)] = 500
+    """Samples drawn of each region."""
 
 
 @dataclass(frozen=True)
 class SecondSearch:
     """Misclassifications per candidate of a fresh search; one of the two may be None."""
 
-    max_ratio: float | None = 1.25
+    max_ratio: Annotated[float | None, Range(0, 100, above=True, may_be_off=True, never=_ABOVE_0)] = 1.25
     """The candidate's over the baseline's."""
-    max_rate: float | None = None
+    max_rate: Annotated[
+        float | None, Range(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0)
+    ] = None
     """The candidate's."""
 
 
@@ -49,23 +60,23 @@ class SecondSearch:
 class UnlabeledRegions:
     """Regions that annotators have not settled; one of the two may be None."""
 
-    max_count: int | None = None
-    max_harm_share: float | None = 0.1
-    """Their share of the harm of all regions, 0..1."""
+    max_count: Annotated[int | None, Range(0, 1_000_000_000, whole=True, may_be_off=True)] = None
+    max_harm_share: Annotated[float | None, Range(0, 1, below=True, may_be_off=True)] = 0.1
+    """Their share of the harm of all regions."""
 
 
 @dataclass(frozen=True)
 class AnnotatorAgreement:
-    """Krippendorff's alpha of the regions' labels; `min` in (0, 1]."""
+    """Krippendorff's alpha of the regions' labels."""
 
-    min: float = 0.667
+    min: Annotated[float, Range(0, 1, above=True)] = 0.667
 
 
 @dataclass(frozen=True)
 class AuditAge:
     """How old the audit may be, in days, when the evaluation is asked for."""
 
-    max_days: float = 30.0
+    max_days: Annotated[float, Range(0, 36_500, above=True)] = 30.0
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,11 @@
 """What each key of a policy may hold."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, get_type_hints
 
 from defuse.settings import field_of, is_whole, setting_of
 from defuse.v1.audit_service_pb2 import AuditConfig
-
-from defuse_server.gate.policy import bounds
 
 
 @dataclass(frozen=True)
@@ -43,50 +40,14 @@ class Range:
         return f"{kind} {low} and {high}" + (", or off" if self.may_be_off else "")
 
 
-_ACCURACY = Range(
-    0,
-    1,
-    above=True,
-    below=True,
-    never="the lower end of an interval lies between, however many items there are",
-)
-_CHANGE = Range(-1, 1, above=True, below=True, never="the lower end of an interval lies between")
-
-_ABOVE_0 = "the upper end of an interval lies above 0"
+def ranges_of(bounds: type[Any]) -> dict[str, Range]:
+    """Return the range of each field of a check's bounds."""
+    hints = get_type_hints(bounds, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items()}
 
 
-def _count(low: int, high: int, *, off: bool = False) -> Range:
-    return Range(low, high, whole=True, may_be_off=off)
-
-
-CONFIDENCE: Final = Range(0.8, 0.9999)
-
-CHECKS: Final[Mapping[str, tuple[type[Any], Mapping[str, Range]]]] = {
-    "clean_accuracy": (bounds.LeastAccuracy, {"min": _ACCURACY}),
-    "clean_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
-    "class_accuracy_change": (bounds.LeastChange, {"min": _CHANGE}),
-    "region_accuracy": (bounds.RegionAccuracy, {"min": _ACCURACY, "samples": _count(1, 100_000)}),
-    "second_search": (
-        bounds.SecondSearch,
-        {
-            "max_ratio": Range(0, 100, above=True, may_be_off=True, never=_ABOVE_0),
-            "max_rate": Range(0, 1, above=True, below=True, may_be_off=True, never=_ABOVE_0),
-        },
-    ),
-    "unlabeled_regions": (
-        bounds.UnlabeledRegions,
-        {
-            "max_count": _count(0, 1_000_000_000, off=True),
-            "max_harm_share": Range(0, 1, below=True, may_be_off=True),
-        },
-    ),
-    "annotator_agreement": (bounds.AnnotatorAgreement, {"min": Range(0, 1, above=True)}),
-    "audit_age": (bounds.AuditAge, {"max_days": Range(0, 36_500, above=True)}),
-}
-"""The class of each check's bounds, and its keys."""
-
-
-def _of_an_audit(name: str) -> Range:
+def range_of_setting(name: str) -> Range:
+    """Return the range of a setting of AuditConfig."""
     field = field_of(AuditConfig, name)
     declared = setting_of(field)
     # YAML's numbers are read as doubles: above 2^53 they are no longer exact.
@@ -98,8 +59,3 @@ def _of_an_audit(name: str) -> Range:
         whole=is_whole(field),
         may_be_off=declared.or_never or not declared.default,
     )
-
-
-AUDIT: Final[Mapping[str, Range]] = {
-    field.name: _of_an_audit(field.name) for field in fields(bounds.AuditBudget)
-}

@@ -2,17 +2,21 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any, Final, get_args, get_type_hints
 
 import yaml
 
-from defuse_server.gate.policy import ranges
 from defuse_server.gate.policy.bounds import CONFIDENCE, AuditBudget, Checks
 from defuse_server.gate.policy.contradictions import find_contradictions
 from defuse_server.gate.policy.faults import Faults, unknown
-from defuse_server.gate.policy.ranges import Range
+from defuse_server.gate.policy.ranges import Range, range_of_setting, ranges_of
 
 VERSION: Final = 1
+_CONFIDENCE: Final = Range(0.8, 0.9999)
+_BOUNDS: Final = {name: get_args(bounds)[0] for name, bounds in get_type_hints(Checks).items()}
+"""The class of each check's bounds."""
+_AUDIT: Final = {field.name: range_of_setting(field.name) for field in fields(AuditBudget)}
 TEXT_BYTES: Final = 64 * 1024
 _DEPTH: Final = 8
 _SECTIONS: Final = ("version", "confidence", "checks", "audit")
@@ -36,10 +40,10 @@ def read_policy(text: str) -> tuple[float, Checks, AuditBudget]:
     _check_version(root, sections, faults)
     confidence = CONFIDENCE
     if "confidence" in sections:
-        confidence = _number(sections["confidence"], "confidence", ranges.CONFIDENCE, faults)
-    nodes = _entries(sections.get("checks"), ("checks",), "check", ranges.CHECKS, faults, places)
+        confidence = _number(sections["confidence"], "confidence", _CONFIDENCE, faults)
+    nodes = _entries(sections.get("checks"), ("checks",), "check", _BOUNDS, faults, places)
     checks = {name: _check(node, name, faults, places) for name, node in nodes.items()}
-    audit = _numbers(sections.get("audit"), ("audit",), ranges.AUDIT, faults, places)
+    audit = _numbers(sections.get("audit"), ("audit",), _AUDIT, faults, places)
     faults.check()
     read = confidence, Checks(**checks), AuditBudget(**audit)
     find_contradictions(*read, places, faults)
@@ -121,7 +125,8 @@ def _check(node: Any, name: str, faults: Faults, places: Places) -> Any:
     """Return the bounds of a check, or None if it is off or wrong."""
     if _is_off(node):
         return None
-    bounds, known = ranges.CHECKS[name]
+    bounds = _BOUNDS[name]
+    known = ranges_of(bounds)
     if not isinstance(node, yaml.MappingNode):
         shape = "{" + ", ".join(f"{key}: ..." for key in known) + "}"
         faults.add(node.start_mark, f"{name}: expected off or {shape}, got {_shown(node)}")

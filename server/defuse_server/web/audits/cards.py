@@ -10,6 +10,7 @@ from defuse.v1.promotion_service_pb2 import Evaluation, RegionAccuracy
 
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.region_card import Badge, Card
+from defuse_server.records.kinds import kind_of_type
 
 _JOB_TONES: Final = {
     JobState.JOB_STATE_QUEUED: "open",
@@ -19,11 +20,6 @@ _JOB_TONES: Final = {
     JobState.JOB_STATE_CANCELLING: "open",
     JobState.JOB_STATE_CANCELLED: "plain",
 }
-_UNFINISHED: Final = (
-    JobState.JOB_STATE_QUEUED,
-    JobState.JOB_STATE_RUNNING,
-    JobState.JOB_STATE_CANCELLING,
-)
 _STATE_WORDS: Final = {
     RegionState.REGION_STATE_UNLABELED: "not labeled yet",
     RegionState.REGION_STATE_LEASED: "being labeled",
@@ -42,7 +38,7 @@ def job_badge(state: JobState) -> Badge:
 
 def is_unfinished(audit: Audit) -> bool:
     """Tell whether the audit may still change."""
-    return audit.state in _UNFINISHED
+    return audit.state not in kind_of_type(Audit).states.final
 
 
 def cards(

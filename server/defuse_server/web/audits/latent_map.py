@@ -98,19 +98,17 @@ def latent_map(regions: Sequence[Region]) -> LatentMap | None:
 def project(means: Sequence[Vector]) -> Projection:
     """Project the means (n, D) on their first two principal components, with a fixed sign."""
     columns = [_centred(column) for column in zip(*means, strict=True)]
-    rows = [list(row) for row in zip(*columns, strict=True)]
     total = sum(_dot(column, column) for column in columns)
     if total <= 0:
-        return Projection([(0.0, 0.0)] * len(rows), (0.0, 0.0))
+        return Projection([(0.0, 0.0)] * len(means), (0.0, 0.0))
     scores, shares = list[Vector](), list[float]()
     for _ in range(2):
-        score = _leading_scores(rows, columns)
+        score = _leading_scores([list(row) for row in zip(*columns, strict=True)], columns)
         variance = _dot(score, score)
         scores.append(score)
         shares.append(variance / total)
         if variance > _TOLERANCE * total:
             columns = [_less(column, score, _dot(column, score) / variance) for column in columns]
-            rows = [list(row) for row in zip(*columns, strict=True)]
     return Projection(list(zip(scores[0], scores[1], strict=True)), (shares[0], shares[1]))
 
 

@@ -14,7 +14,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from defuse_server.backend import Backend
-from defuse_server.errors import NotFound
 from defuse_server.names import bug_name, region_name
 from defuse_server.presentation import checks
 from defuse_server.presentation.formatting import class_name
@@ -54,7 +53,7 @@ class AuditPages:
         """Show one audit with everything that came of it."""
         audit = await self._audit(request)
         dataset = cast("Dataset", await self._resources.get(audit.dataset))
-        classifier = cast("Classifier | None", await self._found(audit.classifier))
+        classifier = await self._resources.find(Classifier, audit.classifier)
         corrections = await self._resources.referring(audit.name, Correction)
         evaluations = await self._resources.referring(audit.name, Evaluation)
         names = list(dataset.class_names)
@@ -114,12 +113,6 @@ class AuditPages:
 
     async def _audit(self, request: Request) -> Audit:
         return cast("Audit", await self._resources.get(audit_name(request)))
-
-    async def _found(self, name: str) -> Any:
-        try:
-            return await self._resources.get(name) if name else None
-        except NotFound:
-            return None
 
     async def _cards(
         self, audit: str, class_names: Sequence[str], evaluations: Sequence[Evaluation], token: str
