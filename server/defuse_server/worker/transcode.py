@@ -6,7 +6,7 @@ after it: `{shard}.{message}`, where messages count from 0 within the shard.
 """
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,9 +72,11 @@ def _messages(chunk_file: Path, shard: int) -> Iterator[pb.StreamMisclassificati
         )
 
 
-async def stored_sheets(store: ArtifactStore, shown: Mapping[str, Any], folder: Path) -> Artifacts:
+async def stored_sheets(
+    store: ArtifactStore, shown: Mapping[str, Any], folder: Path, kinds: Sequence[str] = SHEETS
+) -> Artifacts:
     """Store the sheets of a bug, a region or a gold task. Returns the artifact of each file."""
-    files = [shown[kind][file] for kind in SHEETS for file in ("file", "samples_file")]
+    files = [shown[kind][file] for kind in kinds for file in ("file", "samples_file")]
     stored = {file: (await store.put_file(folder / file)).name for file in files}
     return stored.__getitem__
 

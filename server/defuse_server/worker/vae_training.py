@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining, VaeTrainingPoint
 
@@ -10,8 +10,10 @@ from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
-from defuse_server.worker.transcode import contact_sheet_message
+from defuse_server.worker.transcode import contact_sheet_message, stored_sheets
 from defuse_server.worker.work import WarnedWork
+
+_SHEETS: Final = ("reconstruction_sheet", "prior_sheet")
 
 
 class VaeTrainingWork(WarnedWork[VaeTraining]):
@@ -34,11 +36,9 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
         del training.points[:]
         training.points.extend(VaeTrainingPoint(**point) for point in result["points"])
         training.readability = result["readability"]
-        for field in ("reconstruction_sheet", "prior_sheet"):
-            sheet = result[field]
-            artifact = await self.backend.store.put_file(folder / sheet["file"])
-            message = contact_sheet_message(sheet, lambda _, name=artifact.name: name)
-            getattr(training, field).CopyFrom(message)
+        sheets = await stored_sheets(self.backend.store, result, folder, _SHEETS)
+        for field in _SHEETS:
+            getattr(training, field).CopyFrom(contact_sheet_message(result[field], sheets))
         self.set_warnings(result)
         training.vae = await self._registered(folder, result)
 
