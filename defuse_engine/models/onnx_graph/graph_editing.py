@@ -38,6 +38,15 @@ def graph_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     return next(value for value in graph.input if value.name not in stored)
 
 
+def stored_tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Return the tensors that a graph stores, by name: initializers, and the `value` of Constant nodes."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    return tensors
+
+
 def keep_only(graph: onnx.GraphProto, outputs: Collection[str]) -> None:
     """Drop every node and initializer that none of `outputs` needs, and the other declared outputs."""
     needed = set(outputs)
