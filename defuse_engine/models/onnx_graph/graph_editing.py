@@ -113,10 +113,8 @@ def _tensor_as_float32(tensor: onnx.TensorProto, kind: int) -> None:
 def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     if node.op_type != "Constant":
         return None
-    for attribute in node.attribute:
-        if attribute.name == "value":
-            return attribute.t
-        if attribute.name in ("value_float", "value_floats", "value_int", "value_ints"):
-            kind = "float32" if attribute.name.startswith("value_float") else "int64"
-            return numpy_helper.from_array(np.asarray(onnx.helper.get_attribute_value(attribute), kind))
-    return None
+    name, value = node.attribute[0].name, onnx.helper.get_attribute_value(node.attribute[0])
+    if name in ("value_float", "value_floats", "value_int", "value_ints"):
+        kind = "float32" if name.startswith("value_float") else "int64"
+        return numpy_helper.from_array(np.asarray(value, kind))
+    return value if name == "value" else None

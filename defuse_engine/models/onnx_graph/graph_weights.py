@@ -106,7 +106,8 @@ def _weight_names(graph: onnx.GraphProto) -> list[str]:
     weights: dict[str, None] = {}
     statistics: set[str] = set()
     for node in graph.node:
-        found = [source[node.input[i]] for i in _weight_positions(node) if node.input[i] in source]
+        learns = _WEIGHT_INPUTS.get(node.op_type, ())
+        found = [source[name] for i, name in enumerate(node.input) if i in learns and name in source]
         if node.op_type in ("Add", "Mul") and learned.intersection(node.input):
             found = [
                 source[name] for name in node.input if name in source and _is_vector(constants[source[name]])
@@ -120,10 +121,6 @@ def _weight_names(graph: onnx.GraphProto) -> list[str]:
             source[node.output[0]] = source[node.input[0]]
     # Exporters store equal tensors once: a scale of ones may be a variance of ones too, which must stay.
     return [name for name in weights if name not in statistics]
-
-
-def _weight_positions(node: onnx.NodeProto) -> list[int]:
-    return [i for i in _WEIGHT_INPUTS.get(node.op_type, ()) if i < len(node.input)]
 
 
 def _is_vector(tensor: onnx.TensorProto) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError, Message
 
 from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.models.onnx_graph.runnable_form import has_zipmap, opset_version, without_zipmap
+from defuse_engine.types import Described
 
 FLOAT_TYPES: dict[int, str] = {
     int(onnx.TensorProto.FLOAT): "float32",
@@ -25,16 +25,12 @@ _ONLY_LABELS = (
 
 
 @dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(Described):
     """A declared input or output; a dynamic dimension is -1."""
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object of `result.json`."""
-        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from defuse_engine.models.onnx_graph import linear_classifier
 from defuse_engine.models.onnx_graph.graph_editing import stored_tensors
@@ -47,9 +47,7 @@ def _store(tensor: onnx.TensorProto, weight: np.ndarray) -> None:
     values = np.ascontiguousarray(weight, dtype=expected.dtype)
     if tensor.HasField("raw_data"):
         tensor.raw_data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    elif tensor.data_type == onnx.TensorProto.FLOAT:
-        tensor.float_data[:] = values.ravel().tolist()
-    elif tensor.data_type == onnx.TensorProto.DOUBLE:
-        tensor.double_data[:] = values.ravel().tolist()
-    else:  # float16 is kept as bit patterns
-        tensor.int32_data[:] = values.view(np.uint16).ravel().tolist()
+        return
+    if tensor.data_type == onnx.TensorProto.FLOAT16:
+        values = values.view(np.uint16)  # float16 is kept as bit patterns
+    getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))[:] = values.ravel().tolist()
