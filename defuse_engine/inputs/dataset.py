@@ -100,9 +100,9 @@ def load_dataset(
                 "are compared on the test split alone)",
             )
         for name in SPLIT_NAMES:
-            with _refusing_damage(f"x_{name}"):
+            with _refusing_damage(f"array x_{name}"):
                 pixels = file[f"x_{name}"]
-            with _refusing_damage(f"y_{name}"):
+            with _refusing_damage(f"array y_{name}"):
                 labels = file[f"y_{name}"]
             pixels = _pixels(pixels, f"x_{name}", layout)
             splits.append(Split(pixels, _labels(labels, name, len(pixels), class_names)))
