@@ -143,6 +143,7 @@ def _outdoes(points: list[Point], one: int, other: int) -> bool:
 
 
 def _merit(point: Point) -> tuple[float, float]:
+    """Of points that repair as much, the one with the most wins."""
     return point.validation_accuracy, -(point.region_weight or 0.0)
 
 
