@@ -25,8 +25,8 @@ from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.search.belief import BelieveEverything
 from defuse_engine.search.classify_codes import classify_codes
 from defuse_engine.search.identify import Search
-from defuse_engine.search.methods.neighbourhood_noise import NeighbourhoodNoise
-from defuse_engine.search.recipe import DEFAULT, smallest_steps
+from defuse_engine.search.methods.random_steps import neighbourhood_noise
+from defuse_engine.search.recipe import DEFAULT, PAPER
 from defuse_engine.search.seeds import Seeds
 from defuse_engine.types import Preprocessing
 
@@ -86,8 +86,8 @@ def _search(runtime: Runtime) -> tuple[Search, Seeds]:
     )
     # No belief model: it rates misclassifications, and a bare loop has none.
     scale = config.noise_scale * codes.std(axis=0)
-    methods = (NeighbourhoodNoise(config.candidates_per_seed, scale),)
-    recipe = replace(DEFAULT, rank=smallest_steps, grows=False)
+    methods = (neighbourhood_noise(config.candidates_per_seed, scale),)
+    recipe = replace(DEFAULT, rank=PAPER.rank, grows=False)
     return Search(
         classifier, decoder, methods, BelieveEverything(), recipe, scale, config, random_seed=0
     ), seeds

@@ -23,11 +23,10 @@ from defuse_engine.regions.gold_sheets import write_gold_sheets
 from defuse_engine.regions.recipe import AuditRecipe
 from defuse_engine.run import open_run
 from defuse_engine.search.identify import Search
-from defuse_engine.search.misclassification_rows import concatenate
 from defuse_engine.search.open_search import open_search
 from defuse_engine.search.saturation import Saturation
 from defuse_engine.search.seeds import Seeds, first_search_seeds
-from defuse_engine.types import Chunk, Labels
+from defuse_engine.types import Chunk, Labels, concatenate
 
 _SEEDS_LOOKED_AT = 100
 """Seeds of each class that are classified before the search, to know whether it can start from any."""

@@ -6,16 +6,16 @@ others are declared here.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from dataclasses import fields as fields_of
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 from defuse_engine.errors import JobInvalid
 from defuse_engine.setting import Setting
 from defuse_engine.setting_table import SETTINGS
 from defuse_engine.strict_json import Fields, integer
+from defuse_engine.types import Described
 
 Preset = Literal["default", "paper"]
 PRESETS: tuple[Preset, ...] = ("default", "paper")
@@ -29,31 +29,98 @@ PAPER_CONCENTRATION = 50.0
 """a = b of the Beta noise of `preset: paper` (arXiv 2102.06162, section 4)."""
 
 
-def _declared(name: str, **changes: Any) -> Any:
+Read = Callable[[Fields, str, Any], Any]
+"""Returns the value of a key, or a default if the key is absent. Raises `JobInvalid`."""
+
+
+def _declared(name: str, read: Read | None = None, **changes: Any) -> Any:
     """A field whose setting the contract declares, with what is different in a job file."""
-    setting = replace(SETTINGS[name], **changes)
-    return field(default=setting.default, metadata={"setting": setting})
+    return _setting(replace(SETTINGS[name], **changes), read)
 
 
 def _own(default: int, least: int, most: int = 2**63 - 1) -> Any:
     """A field whose setting only the engine has."""
-    return field(default=default, metadata={"setting": Setting(default, least, most)})
+    return _setting(Setting(default, least, most))
 
 
-class _Config:
+def _setting(setting: Setting, read: Read | None = None) -> Any:
+    return field(default=setting.default, metadata={"setting": setting, "read": read or setting.read})
+
+
+def _settings(config: Any) -> Iterator[tuple[str, Setting]]:
+    """Each setting of a config, with its name."""
+    return ((one.name, one.metadata["setting"]) for one in fields_of(config) if "setting" in one.metadata)
+
+
+def _preset(given: Fields, key: str, default: Preset) -> Preset:
+    return given.choice(key, default, PRESETS)
+
+
+def _methods(given: Fields, key: str, default: tuple[MethodName, ...]) -> tuple[MethodName, ...]:
+    methods: list[MethodName] = []
+    for where, value in given.items(key, default):
+        if value not in METHODS:
+            raise JobInvalid(f"{where} must be one of {', '.join(METHODS)}, got {value!r}")
+        methods.append(value)
+    if not methods or len(set(methods)) != len(methods):
+        raise JobInvalid(f"{given.path(key)} must name at least one method, each once; got {methods}")
+    return tuple(methods)
+
+
+@dataclass(frozen=True)
+class RegionLabel:
+    """The class that annotators gave to a region."""
+
+    region: int
+    label: int
+
+
+def _labels(given: Fields, key: str, default: object) -> tuple[RegionLabel, ...]:
+    labels: list[RegionLabel] = []
+    for where, value in given.items(key):
+        with Fields(value, where) as entry:
+            labels.append(RegionLabel(entry.integer("region", None, 0), entry.integer("label", None, 0)))
+    if len({label.region for label in labels}) != len(labels):
+        raise JobInvalid(f"{given.path(key)} names a region twice: give each region one label")
+    return tuple(labels)
+
+
+def _regions(given: Fields, key: str, default: object) -> tuple[int, ...]:
+    return tuple(integer(number, at, 0, 10**9) for at, number in given.items(key, ()))
+
+
+def _mixed_bugs(given: Fields, key: str, default: object) -> tuple[MixedBug, ...]:
+    return tuple(MixedBug.from_json(bug, at) for at, bug in given.items(key, ()))
+
+
+SomeConfig = TypeVar("SomeConfig", bound="_Config")
+
+
+class _Config(Described):
     """A `config` object."""
 
-    def to_json(self) -> dict[str, Any]:
-        """Every field, as `from_json` reads it."""
-        return json.loads(json.dumps(asdict(cast(Any, self))))
+    @classmethod
+    def from_json(cls: type[SomeConfig], value: object, where: str = "config") -> SomeConfig:
+        """Read a config object. Labels and regions are required; other keys have defaults, by preset."""
+        values: dict[str, Any] = {}
+        with Fields(value, where) as given:
+            for one in fields_of(cast(Any, cls)):
+                setting: Setting | None = one.metadata.get("setting")
+                default = setting.default_of(values.get("preset")) if setting else one.default
+                values[one.name] = one.metadata["read"](given, one.name, default)
+        return cls(**values)._checked(where)
+
+    def _checked(self: SomeConfig, where: str) -> SomeConfig:
+        """Return the config; raise `JobInvalid` if its values do not go together."""
+        return self
 
 
 @dataclass(frozen=True)
 class AuditConfig(_Config):
     """What an audit does; `paper_config()` holds the defaults of `preset: paper`."""
 
-    preset: Preset = "default"
-    methods: tuple[MethodName, ...] = _declared("AuditConfig.methods")
+    preset: Preset = field(default="default", metadata={"read": _preset})
+    methods: tuple[MethodName, ...] = _declared("AuditConfig.methods", _methods)
     max_seeds: int = _declared("AuditConfig.max_seeds", least=0)
     """0 means all train items."""
     candidates_per_seed: int = _declared("AuditConfig.candidates_per_seed")
@@ -81,139 +148,63 @@ class AuditConfig(_Config):
     gold_sheets: int = _own(0, 0, 100)
     """Sheets of validation items for each class, to test annotators with."""
 
-    @classmethod
-    def from_json(cls, value: object, where: str = "config") -> AuditConfig:
-        """Read a config object; absent keys take the defaults of its preset."""
-        fields = Fields(value, where)
-        base = paper_config() if fields.choice("preset", "default", PRESETS) == "paper" else cls()
-        config = replace(base, methods=_methods(fields, base.methods), **_read_numbers(fields, base))
-        fields.finish()
-        config._refuse_what_the_preset_fixes(where)
-        return replace(config, patience_shards=config.patience_shards or base.patience_shards)
-
-    def _refuse_what_the_preset_fixes(self, where: str) -> None:
-        if self.preset != "paper":
-            if "paper" in self.methods:
-                raise JobInvalid(f"{where}.methods: method paper is searched with preset paper alone")
-            return
+    def _checked(self, where: str) -> AuditConfig:
+        if self.preset != "paper" and "paper" in self.methods:
+            raise JobInvalid(f"{where}.methods: method paper is searched with preset paper alone")
         for name, setting in _settings(self):
-            if setting.fixed and getattr(self, name) != setting.paper:
+            if self.preset == "paper" and setting.fixed and getattr(self, name) != setting.paper:
                 raise JobInvalid(
                     f"{where}.{name} is fixed to {setting.paper!r} by preset paper, got "
                     f"{getattr(self, name)!r}; leave it out, or use preset default"
                 )
-
-
-def _methods(fields: Fields, default: tuple[MethodName, ...]) -> tuple[MethodName, ...]:
-    methods: list[MethodName] = []
-    for where, value in fields.items("methods", default):
-        if value not in METHODS:
-            raise JobInvalid(f"{where} must be one of {', '.join(METHODS)}, got {value!r}")
-        methods.append(value)
-    if not methods or len(set(methods)) != len(methods):
-        raise JobInvalid(f"{fields.path('methods')} must name at least one method, each once; got {methods}")
-    return tuple(methods)
-
-
-def _settings(config: Any) -> Iterator[tuple[str, Setting]]:
-    """Each setting of a config or of its class, with its name."""
-    return ((each.name, each.metadata["setting"]) for each in fields_of(config) if each.metadata)
-
-
-def _read_numbers(given: Fields, base: Any) -> dict[str, Any]:
-    """The numbers of a config by name; absent keys take the values of `base`."""
-    return {
-        name: setting.read(given, name, getattr(base, name))
-        for name, setting in _settings(base)
-        if name != "methods"
-    }
-
-
-def _paper_defaults(config: Any) -> dict[str, Any]:
-    """The settings that have another default with `preset: paper`."""
-    return {name: setting.paper for name, setting in _settings(config) if setting.paper is not None}
+        patience_shards = dict(_settings(self))["patience_shards"].default_of(self.preset)
+        return replace(self, patience_shards=self.patience_shards or patience_shards)
 
 
 def paper_config() -> AuditConfig:
     """Defaults of `preset: paper`: Beta(50, 50) noise, no look at the neighbourhood, tau 0.01."""
-    return AuditConfig(preset="paper", **_paper_defaults(AuditConfig))
+    return AuditConfig.from_json({"preset": "paper"})
 
 
-@dataclass(frozen=True)
-class RegionLabel:
-    """The class that annotators gave to a region."""
-
-    region: int
-    label: int
-
-
-def read_labels(fields: Fields) -> tuple[RegionLabel, ...]:
-    """The list `labels` of a config: each region at most once."""
-    labels: list[RegionLabel] = []
-    for where, value in fields.items("labels"):
-        entry = Fields(value, where)
-        labels.append(RegionLabel(entry.integer("region", None, 0), entry.integer("label", None, 0)))
-        entry.finish()
-    if len({label.region for label in labels}) != len(labels):
-        raise JobInvalid(f"{fields.path('labels')} names a region twice: give each region one label")
-    return tuple(labels)
+def _audit(given: Fields, key: str, default: object) -> AuditConfig:
+    return AuditConfig.from_json(given.raw(key, {}), given.path(key))
 
 
 @dataclass(frozen=True)
 class CorrectionConfig(_Config):
-    """What a correction does, with every default."""
+    """What a correction does, with every default.
 
-    labels: tuple[RegionLabel, ...]
-    preset: Preset = "default"
+    The published settings (arXiv 2102.06162) are those of `preset: paper`: SGD with momentum 0.9, 15 epochs,
+    lambda 0.01, tau 0.01.
+    """
+
+    labels: tuple[RegionLabel, ...] = field(metadata={"read": _labels})
+    preset: Preset = field(default="default", metadata={"read": _preset})
     lambdas: tuple[float, ...] = _declared("CorrectionConfig.lambdas")
     learning_rate: float = _declared("CorrectionConfig.learning_rate")
     epochs: int = _declared("CorrectionConfig.epochs")
     samples_per_region: int = _declared("CorrectionConfig.samples_per_region")
     tau: float = _declared("AuditConfig.tau")
     batch_size: int = _own(64, 1, 65_536)
-    audit: AuditConfig = field(default_factory=AuditConfig)
+    audit: AuditConfig = field(default_factory=AuditConfig, metadata={"read": _audit})
     """That of the audit that found the regions: with its seed it tells the train items to step from."""
     audit_seed: int = _own(0, 0)
 
-    @classmethod
-    def from_json(cls, value: object, where: str = "config") -> CorrectionConfig:
-        """Read a config object; only `labels` is required."""
-        fields = Fields(value, where)
-        preset = fields.choice("preset", "default", PRESETS)
-        labels = read_labels(fields)
-        base = paper_correction(labels) if preset == "paper" else cls(labels)
-        audit = AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit"))
-        config = replace(base, audit=audit, **_read_numbers(fields, base))
-        fields.finish()
-        if not config.lambdas:
+    def _checked(self, where: str) -> CorrectionConfig:
+        if not self.lambdas:
             raise JobInvalid(f"{where}.lambdas must hold at least one value")
-        return config
-
-
-def paper_correction(labels: tuple[RegionLabel, ...]) -> CorrectionConfig:
-    """The published settings (arXiv 2102.06162): SGD with momentum 0.9, 15 epochs, lambda 0.01, tau 0.01."""
-    return CorrectionConfig(labels, preset="paper", **_paper_defaults(CorrectionConfig))
+        return self
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
+class EvaluationConfig(_Config):
     """What an evaluation compares; the second search repeats `audit` from other seeds."""
 
-    labels: tuple[RegionLabel, ...]
-    audit: AuditConfig
+    labels: tuple[RegionLabel, ...] = field(metadata={"read": _labels})
+    audit: AuditConfig = field(metadata={"read": _audit})
     audit_seed: int = _own(0, 0)
     samples_per_region: int = _own(200, 1, 100_000)
     tau: float = _declared("AuditConfig.tau")
-
-    @classmethod
-    def from_json(cls, value: object, where: str = "config") -> EvaluationConfig:
-        """Read a config object; only `labels` is required."""
-        fields = Fields(value, where)
-        audit = AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit"))
-        base = cls(read_labels(fields), audit)
-        config = replace(base, **_read_numbers(fields, base))
-        fields.finish()
-        return config
 
 
 @dataclass(frozen=True)
@@ -226,43 +217,31 @@ class MixedBug:
     @classmethod
     def from_json(cls, value: object, where: str) -> MixedBug:
         """Read the object of a config."""
-        fields = Fields(value, where)
-        bug = fields.integer("bug", None, 0)
-        cells = tuple(integer(number, at, 0, 10**9) for at, number in fields.items("cells"))
-        fields.finish()
-        if not cells or len(set(cells)) != len(cells):
-            raise JobInvalid(f"{where}.cells must name at least one region, each once; got {list(cells)}")
-        return cls(bug, cells)
+        with Fields(value, where) as fields:
+            bug = cls(fields.integer("bug", None, 0), _regions(fields, "cells", ()))
+        if not bug.cells:
+            raise JobInvalid(f"{where}.cells must name at least one region, got none")
+        return bug
 
 
 @dataclass(frozen=True)
 class RegionSplitConfig(_Config):
     """Which bugs or regions of an audit are split; the job's seed is the audit's."""
 
-    regions: tuple[int, ...]
-    bugs: tuple[MixedBug, ...]
-    first_bug: int
+    regions: tuple[int, ...] = field(default=(), metadata={"read": _regions})
+    bugs: tuple[MixedBug, ...] = field(default=(), metadata={"read": _mixed_bugs})
+    first_bug: int = _own(0, 0)
     """Number of the first new bug."""
-    audit: AuditConfig
+    audit: AuditConfig = field(default_factory=AuditConfig, metadata={"read": _audit})
     """That of the audit that found the regions: its parts are assessed and shown as its regions were."""
 
-    @classmethod
-    def from_json(cls, value: object, where: str = "config") -> RegionSplitConfig:
-        """Read a config object; `regions` or `bugs` must name something to split."""
-        fields = Fields(value, where)
-        config = cls(
-            regions=tuple(integer(number, at, 0, 10**9) for at, number in fields.items("regions", ())),
-            bugs=tuple(MixedBug.from_json(bug, at) for at, bug in fields.items("bugs", ())),
-            first_bug=fields.integer("first_bug", 0, 0),
-            audit=AuditConfig.from_json(fields.raw("audit", {}), fields.path("audit")),
-        )
-        fields.finish()
-        named = [*config.regions, *(cell for bug in config.bugs for cell in bug.cells)]
+    def _checked(self, where: str) -> RegionSplitConfig:
+        named = [*self.regions, *(cell for bug in self.bugs for cell in bug.cells)]
         if not named:
             raise JobInvalid(f"{where} must name regions or bugs to split, got neither")
         if len(set(named)) != len(named):
             raise JobInvalid(f"{where} names a region twice: split each region once")
-        return config
+        return self
 
 
 @dataclass(frozen=True)
@@ -275,11 +254,3 @@ class VaeTrainingConfig(_Config):
     max_steps: int = _own(0, 0)
     """Steps of all settings together; they then say how the budget is shared, and the same seed gives the
     same VAE on the same machine, as long as `budget_s` is not reached. 0: the time alone says it."""
-
-    @classmethod
-    def from_json(cls, value: object, where: str = "config") -> VaeTrainingConfig:
-        """Read a config object; absent keys take their defaults."""
-        fields = Fields(value, where)
-        config = cls(**_read_numbers(fields, cls()))
-        fields.finish()
-        return config

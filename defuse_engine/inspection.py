@@ -28,7 +28,7 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
     model_bytes = entry.file.read_bytes()
     classifier = Classifier(model_bytes, entry.preprocessing, entry.output_kind, runtime, output=entry.output)
     signature = classifier.signature
-    class_count = classifier.declared_class_count
+    class_count = classifier.output.shape[1]
     if min(signature.input.shape[1:]) > 0:
         class_count = _trial(classifier.session, classifier.output)[0]
     if class_count < 2:
@@ -43,7 +43,7 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
         "input": signature.input.to_json(),
         "output": classifier.output.to_json(),
         "class_count": class_count,
-        "image_shape": _shape(image_shape_of(entry.preprocessing, signature.input.shape[1:])),
+        "image_shape": image_shape_of(entry.preprocessing, signature.input.shape[1:]),
         "opset": signature.opset,
         "batch_size": signature.batch_size,
         "differentiable": not operations,
@@ -86,7 +86,7 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
         "decoder_input": decoder.signature.input.to_json(),
         "decoder_output": target.to_json(),
         "latent_size": latent_size,
-        "image_shape": _shape(image_shape),
+        "image_shape": image_shape,
         "tensors": {
             "mu": encoder.mu.name,
             "spread": encoder.spread.name if encoder.spread else "",
@@ -136,7 +136,3 @@ def _trial(session: Session, output: TensorSpec, item: tuple[int, ...] | None = 
     batch = max(1, session.signature.batch_size)
     zeros = torch.zeros((batch, *shape), device=session.runtime.device)
     return tuple(session.run(zeros, output).shape[1:])
-
-
-def _shape(shape: tuple[int, int, int] | None) -> list[int] | None:
-    return None if shape is None else list(shape)

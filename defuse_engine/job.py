@@ -6,6 +6,7 @@ than an inspection to run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from defuse_engine.configs import (
@@ -29,56 +30,44 @@ _BATCH_SIZE = 256
 def run_job(job: Job, lines: Lines) -> None:
     """Do a job and write `output/result.json`; raises `EngineError` for every expected failure."""
     job.output.mkdir(parents=True, exist_ok=True)
-    result = _run(job, lines)
+    result = _JOBS.get(job.kind, _inspect)(job, lines)
     write_json(job.output / "result.json", result)
     lines.result("output/result.json")
 
 
-def _run(job: Job, lines: Lines) -> dict[str, Any]:
-    match job.kind:
-        case "audit":
-            return _audit(job, AuditConfig.from_json(job.config), lines)
-        case "split":
-            return _split_regions(job, RegionSplitConfig.from_json(job.config), lines)
-        case "correct":
-            return _correct(job, CorrectionConfig.from_json(job.config), lines)
-        case "evaluate":
-            return _evaluate(job, EvaluationConfig.from_json(job.config), lines)
-        case "train_vae":
-            return _train_vae(job, VaeTrainingConfig.from_json(job.config), lines)
-        case _:
-            return _inspect(job, lines)
-
-
-def _audit(job: Job, config: AuditConfig, lines: Lines) -> dict[str, Any]:
+def _audit(job: Job, lines: Lines) -> dict[str, Any]:
     from defuse_engine.audit import audit
     from defuse_engine.recipes import AUDIT_RECIPES
 
+    config = AuditConfig.from_json(job.config)
     inputs = _load(job, lines, config.batch_size)
     return audit(job, config, AUDIT_RECIPES[config.preset], inputs, lines)
 
 
-def _split_regions(job: Job, config: RegionSplitConfig, lines: Lines) -> dict[str, Any]:
+def _split_regions(job: Job, lines: Lines) -> dict[str, Any]:
     from defuse_engine.recipes import AUDIT_RECIPES
     from defuse_engine.regions.region_split import split_regions
 
+    config = RegionSplitConfig.from_json(job.config)
     inputs = _load(job, lines, config.audit.batch_size)
     part = split_regions(job, config, AUDIT_RECIPES[config.audit.preset], inputs, lines)
     return _completed(part, lines)
 
 
-def _correct(job: Job, config: CorrectionConfig, lines: Lines) -> dict[str, Any]:
+def _correct(job: Job, lines: Lines) -> dict[str, Any]:
     from defuse_engine.correction.correct import correct
     from defuse_engine.recipes import CORRECTION_RECIPES
 
+    config = CorrectionConfig.from_json(job.config)
     inputs = _load(job, lines, _BATCH_SIZE)
     return _completed(correct(job, config, CORRECTION_RECIPES[config.preset], inputs, lines), lines)
 
 
-def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any]:
+def _evaluate(job: Job, lines: Lines) -> dict[str, Any]:
     from defuse_engine.recipes import AUDIT_RECIPES
     from defuse_engine.verify.compare import compare
 
+    config = EvaluationConfig.from_json(job.config)
     inputs = _load(job, lines, config.audit.batch_size)
     candidate = open_classifier(
         required(job.inputs.candidate), inputs.dataset, inputs.runtime, "the candidate classifier"
@@ -87,9 +76,10 @@ def _evaluate(job: Job, config: EvaluationConfig, lines: Lines) -> dict[str, Any
     return _completed(compare(job, config, recipe, inputs, candidate, lines), lines)
 
 
-def _train_vae(job: Job, config: VaeTrainingConfig, lines: Lines) -> dict[str, Any]:
+def _train_vae(job: Job, lines: Lines) -> dict[str, Any]:
     from defuse_engine.vae.train import train_vae
 
+    config = VaeTrainingConfig.from_json(job.config)
     runtime = _open_runtime(job, lines, _BATCH_SIZE)
     dataset = open_dataset(required(job.inputs.dataset))
     classifier = open_classifier(required(job.inputs.classifier), dataset, runtime)
@@ -126,3 +116,13 @@ def _open_runtime(job: Job, lines: Lines, batch_size: int) -> Runtime:
 
 def _completed(part: dict[str, Any], lines: Lines) -> dict[str, Any]:
     return {"device": lines.device, **part, "warnings": lines.warnings}
+
+
+_JOBS: dict[str, Callable[[Job, Lines], dict[str, Any]]] = {
+    "audit": _audit,
+    "split": _split_regions,
+    "correct": _correct,
+    "evaluate": _evaluate,
+    "train_vae": _train_vae,
+}
+"""All others are inspections."""

@@ -27,6 +27,10 @@ class Setting:
     fixed: bool = False
     """`preset: paper` allows no value but its own."""
 
+    def default_of(self, preset: str | None) -> Any:
+        """Return the default of a preset; None is that of a config without presets."""
+        return self.paper if preset == "paper" and self.paper is not None else self.default
+
     def read(self, fields: Fields, key: str, default: Any) -> Any:
         """Return the value of `key`, or `default` if it is absent. Raises `JobInvalid` if out of range."""
         if not isinstance(self.default, tuple):

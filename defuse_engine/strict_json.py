@@ -12,7 +12,7 @@ Choice = TypeVar("Choice", bound=str)
 
 
 class Fields:
-    """The JSON object at the path `where`; `finish` refuses keys that nothing read."""
+    """The JSON object at the path `where`; `with Fields(...)` ends by refusing keys that nothing read."""
 
     def __init__(self, value: object, where: str):
         if not isinstance(value, Mapping):
@@ -45,10 +45,7 @@ class Fields:
 
     def text(self, key: str, default: str | None = None) -> str:
         """Return a non-empty string."""
-        value = self._required(key, default)
-        if not isinstance(value, str) or not value:
-            raise JobInvalid(f"{self.path(key)} must be a non-empty string, got {_shown(value)}")
-        return value
+        return text(self._required(key, default), self.path(key))
 
     def choice(self, key: str, default: Choice | None, choices: tuple[Choice, ...]) -> Choice:
         """Return one of the given strings."""
@@ -66,10 +63,12 @@ class Fields:
         elements = cast("list[object]", value)
         return ((f"{self.path(key)}[{index}]", element) for index, element in enumerate(elements))
 
-    def finish(self) -> None:
-        """Raise `JobInvalid` if the object has keys that nothing read."""
+    def __enter__(self) -> Fields:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         unknown = sorted(set(self._values) - self._asked)
-        if unknown:
+        if unknown and error is None:
             known = ", ".join(sorted(self._asked))
             raise JobInvalid(f"{self.where} has unknown keys {', '.join(unknown)}; known are {known}")
 
@@ -78,6 +77,13 @@ class Fields:
         if value is None and key not in self._values:
             raise JobInvalid(f"{self.path(key)} is missing")
         return value
+
+
+def text(value: object, where: str) -> str:
+    """Return `value` as a non-empty string."""
+    if not isinstance(value, str) or not value:
+        raise JobInvalid(f"{where} must be a non-empty string, got {_shown(value)}")
+    return value
 
 
 def integer(value: object, where: str, low: int, high: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
@@ -42,14 +44,13 @@ class Preprocessing:
     @classmethod
     def from_json(cls, value: object, where: str = "preprocessing") -> Preprocessing:
         """Read the object of a job file; absent keys take their defaults."""
-        fields = Fields(value, where)
-        preprocessing = cls(
-            layout=fields.choice("layout", "NCHW", LAYOUTS),
-            scale=fields.number("scale", 1.0, 0.0, 1e9, above=True),
-            mean=tuple(number(v, at, -1e9, 1e9) for at, v in fields.items("mean", (0.0,))),
-            std=tuple(number(v, at, 0.0, 1e9, above=True) for at, v in fields.items("std", (1.0,))),
-        )
-        fields.finish()
+        with Fields(value, where) as fields:
+            preprocessing = cls(
+                layout=fields.choice("layout", "NCHW", LAYOUTS),
+                scale=fields.number("scale", 1.0, 0.0, 1e9, above=True),
+                mean=tuple(number(v, at, -1e9, 1e9) for at, v in fields.items("mean", (0.0,))),
+                std=tuple(number(v, at, 0.0, 1e9, above=True) for at, v in fields.items("std", (1.0,))),
+            )
         if not preprocessing.mean or not preprocessing.std:
             raise JobInvalid(f"{where}.mean and .std must hold one value, or one a channel; got none")
         return preprocessing
@@ -72,15 +73,41 @@ class VaeTensors:
     @classmethod
     def from_json(cls, value: object, where: str = "tensors") -> VaeTensors:
         """Read the object of a job file; tensors of absent keys are found later."""
-        fields = Fields(value, where)
-        names = {name: fields.text(name) for name in ("mu", "spread", "code", "image") if name in fields}
-        tensors = cls(**names, spread_kind=fields.choice("spread_kind", "auto", SPREAD_KINDS))
-        fields.finish()
-        return tensors
+        with Fields(value, where) as fields:
+            names = {name: fields.text(name) for name in ("mu", "spread", "code", "image") if name in fields}
+            return cls(**names, spread_kind=fields.choice("spread_kind", "auto", SPREAD_KINDS))
+
+
+class Described:
+    """The base of dataclasses that `result.json` has as objects, field by field."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the object, made of what JSON has: a tuple is a list there."""
+        return json.loads(json.dumps(asdict(cast(Any, self))))
+
+
+SomeRows = TypeVar("SomeRows", bound="Rows")
+
+
+class Rows:
+    """The base of dataclasses of arrays that have one length: row i of every array is the same thing."""
+
+    def __len__(self) -> int:
+        return len(next(iter(vars(self).values())))
+
+    def __getitem__(self: SomeRows, rows: slice | np.ndarray) -> SomeRows:
+        """Return the chosen rows of every array that is not None."""
+        return type(self)(**{name: None if a is None else a[rows] for name, a in vars(self).items()})
+
+
+def concatenate(parts: Sequence[SomeRows]) -> SomeRows:
+    """Join at least one part, row after row; arrays that are None in the first stay so."""
+    given = [name for name, values in vars(parts[0]).items() if values is not None]
+    return type(parts[0])(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in given})
 
 
 @dataclass(frozen=True)
-class Misclassifications:
+class Misclassifications(Rows):
     """Misclassified candidates; row i of every array is the same candidate."""
 
     codes: Codes
@@ -100,9 +127,6 @@ class Misclassifications:
     """That the input does not show the predicted class; 0 if no belief model was asked."""
     method: UInt8[np.ndarray, " n"]
     """Number of the search method that found it: 1 paper, 2 neighbourhood, 3 gradient."""
-
-    def __len__(self) -> int:
-        return len(self.codes)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def choose(points: list[Point], baseline: Point, control: Point | None = None) -
         level = [i for i in kept if control is None or reaches(points[i], control)] or kept
         least = max(points[i].region_accuracy for i in level) - REGION_TOLERANCE
         eligible = [i for i in level if points[i].region_accuracy >= least]
-        return max(eligible, key=lambda i: (points[i].validation_accuracy, -_weight(points[i])))
+        return max(eligible, key=lambda i: _merit(points[i]))
     sound = [
         i
         for i, point in enumerate(points)
@@ -138,20 +138,20 @@ def reaches(point: Point, control: Point) -> bool:
 
 def _outdoes(points: list[Point], one: int, other: int) -> bool:
     """Whether `choose` prefers a point to another whatever follows: it also repairs as much."""
-    first, second = ((points[i].validation_accuracy, -_weight(points[i]), -i) for i in (one, other))
+    first, second = ((*_merit(points[i]), -i) for i in (one, other))
     return first > second and points[one].region_accuracy >= points[other].region_accuracy
 
 
-def _weight(point: Point) -> float:
-    return point.region_weight or 0.0
+def _merit(point: Point) -> tuple[float, float]:
+    """Of points that repair as much, the one with the most wins."""
+    return point.validation_accuracy, -(point.region_weight or 0.0)
 
 
 def _repairs(point: Point, baseline: Point) -> bool:
     """Whether anything is better: the regions, or the rest without harm to them."""
-    if point.region_accuracy == baseline.region_accuracy:
-        best = point.region_accuracy >= 1.0 - REGION_TOLERANCE
-        return best or point.validation_accuracy > baseline.validation_accuracy
-    return point.region_accuracy > baseline.region_accuracy or point.region_accuracy >= 1.0 - REGION_TOLERANCE
+    repaired, before = point.region_accuracy, baseline.region_accuracy
+    better_elsewhere = repaired == before and point.validation_accuracy > baseline.validation_accuracy
+    return repaired > before or repaired >= 1.0 - REGION_TOLERANCE or better_elsewhere
 
 
 def _diverged(points: list[Point], baseline: Point) -> CorrectionFailed:

@@ -53,9 +53,7 @@ def correct(
     original, classifier = inputs.classifier.session.model_bytes, inputs.classifier
     model = to_torch(original, classifier.output.name).to(inputs.runtime.device)
     run = open_run(job, inputs, reporter)
-    held_out = labeled.draw_samples(
-        inputs, (config.tau,), HELD_OUT_PER_REGION, run.random_seed, "correct/held-out"
-    )
+    held_out = labeled.draw_samples(run, (config.tau,), HELD_OUT_PER_REGION, "correct/held-out")
     right = classified_right(model, classifier.preprocessing, inputs.dataset.validation)
     measure = Measure(inputs, held_out, right)
     seeds = first_search_seeds(run, config.audit, config.audit_seed)
@@ -114,9 +112,7 @@ def _tuning(
 ) -> Tuning:
     classifier, train = run.inputs.classifier, run.inputs.dataset.train
     taus = tuple(factor * config.tau for factor in recipe.taus)
-    samples = labeled.draw_samples(
-        run.inputs, taus, config.samples_per_region, run.random_seed, "correct/train"
-    )
+    samples = labeled.draw_samples(run, taus, config.samples_per_region, "correct/train")
     some = run.generator("correct/baseline-loss").permutation(len(train))[:_LOSS_IMAGES]
     loss = mean_loss(
         model, classifier.preprocessing, classifier.output_kind, train.images(some), train.labels[some]

@@ -175,11 +175,7 @@ def predict(model: DifferentiableModel, preprocessing: Preprocessing, images: Im
 
 def classified_right(model: DifferentiableModel, preprocessing: Preprocessing, split: Split) -> Right:
     """Tell which items of a split are classified as labeled."""
-    parts = [
-        predict(model, preprocessing, images) == split.labels[chosen]
-        for chosen, images in split.batches(np.arange(len(split)), _EVALUATION_BATCH)
-    ]
-    return np.concatenate(parts)
+    return split.right(lambda images: predict(model, preprocessing, images), _EVALUATION_BATCH)
 
 
 def mean_loss(

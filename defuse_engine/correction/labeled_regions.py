@@ -10,17 +10,16 @@ from jaxtyping import Float32, Float64, Int64
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
 from defuse_engine.inputs.finite_items import finite_items
-from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.random_streams import numpy_generator
 from defuse_engine.regions.grouping import sample_region
-from defuse_engine.types import Codes, Images, Labels, Regions
+from defuse_engine.run import Run
+from defuse_engine.types import Codes, Images, Labels, Regions, Rows
 
 _LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True)
-class LabeledSamples:
+class LabeledSamples(Rows):
     """Images (n, C, H, W) to train on, and their targets; row i of all is the same sample."""
 
     images: Images
@@ -28,11 +27,6 @@ class LabeledSamples:
     """For a region's sample what people said, otherwise the label of the item or seed."""
     read: Float32[np.ndarray, "n k"] | None = None
     """The readers' probabilities: half of the target if nobody looked at the samples themselves."""
-
-    def __getitem__(self, rows: Int64[np.ndarray, " _"]) -> LabeledSamples:
-        return LabeledSamples(
-            self.images[rows], self.labels[rows], None if self.read is None else self.read[rows]
-        )
 
 
 @dataclass(frozen=True)
@@ -85,21 +79,21 @@ class LabeledRegions:
             if labels[i].label != labels[j].label
         ]
 
-    def draw_samples(
-        self, inputs: LoadedInputs, taus: tuple[float, ...], count: int, random_seed: int, stage: str
-    ) -> LabeledSamples:
+    def draw_samples(self, run: Run, taus: tuple[float, ...], count: int, stage: str) -> LabeledSamples:
         """Decode `count` samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
 
-        Samples without an answer are left out (`answered`).
+        Every region has a stream of its own, named by stage and region: stages share no sample. Samples
+        without an answer are left out (`answered`).
         """
         codes = [
-            draw_codes(label.region, self.regions, taus, count, random_seed, stage) for label in self.labels
+            draw_codes(one.region, self.regions, taus, count, run.generator(stage, one.region))
+            for one in self.labels
         ]
         samples = LabeledSamples(
-            images=inputs.decoder(np.concatenate(codes)),
+            images=run.inputs.decoder(np.concatenate(codes)),
             labels=np.repeat([label.label for label in self.labels], count).astype(np.int64),
         )
-        return samples[answered(samples.images, inputs.classifier)]
+        return samples[answered(samples.images, run.inputs.classifier)]
 
 
 def precisions_of(covariances: Float64[np.ndarray, "r d d"]) -> Float64[np.ndarray, "r d d"]:
@@ -114,20 +108,11 @@ def answered(images: Images, classifier: Classifier) -> Int64[np.ndarray, " m"]:
 
 
 def draw_codes(
-    region: int, regions: Regions, taus: tuple[float, ...], count: int, random_seed: int, stage: str
+    region: int, regions: Regions, taus: tuple[float, ...], count: int, rng: np.random.Generator
 ) -> Codes:
-    """Sample N(mean, tau * covariance) of one region, tau taking turns.
-
-    Every region has a stream of its own, named by random seed, stage and region: stages share no sample.
-    """
+    """Sample N(mean, tau * covariance) of one region, tau taking turns."""
     # One at tau = 1, then each row by its own tau.
-    drawn = sample_region(
-        regions.means[region],
-        regions.covariances[region],
-        1.0,
-        count,
-        numpy_generator(random_seed, stage, region),
-    )
+    drawn = sample_region(regions.means[region], regions.covariances[region], 1.0, count, rng)
     mean = regions.means[region].astype(np.float32)
     scale = np.sqrt(np.resize(np.array(taus, np.float32), count))
     return mean + (drawn - mean) * scale[:, None]

@@ -17,10 +17,10 @@ from defuse_engine.correction.surroundings import no_surroundings
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.run import Run
 from defuse_engine.search.calibrated_belief import CalibratedBelief
-from defuse_engine.search.misclassification_rows import concatenate, select
 from defuse_engine.search.open_search import open_search
 from defuse_engine.search.recipe import DEFAULT
 from defuse_engine.search.seeds import Seeds
+from defuse_engine.types import concatenate
 
 _SEEDS = 25_000
 """As many as an audit starts from: a second search still finds bugs around items that were not mined."""
@@ -49,10 +49,9 @@ class Miner:
         """
         inputs, config = self.run.inputs, self._config()
         seeds = self.seeds[:_SEEDS]
-        nothing = no_surroundings(inputs.dataset.train)
         if len(seeds) == 0:
-            return nothing
-        parts = [nothing]
+            return no_surroundings(inputs.dataset.train)
+        parts: list[LabeledSamples] = []
         for classifier in classifiers:
             search = open_search(
                 self.run, config, DEFAULT, self.belief_model, classifier, stage="correct/mining", grows=False
@@ -60,11 +59,10 @@ class Miner:
             shards = range(search.shard_count(seeds))
             found = concatenate([tried.found for tried in search.try_shards(seeds, shards)])
             vouched = np.flatnonzero(~self.disputed.hold(found.codes, found.seed_label.astype(np.int64)))
-            found = select(found, vouched[:_MOST_SAMPLES])
+            found = found[vouched[:_MOST_SAMPLES]]
             parts.append(LabeledSamples(inputs.decoder(found.codes), found.seed_label.astype(np.int64)))
-        images = np.concatenate([part.images for part in parts])
-        labels = np.concatenate([part.labels for part in parts])
-        return LabeledSamples(images, labels, self.belief_model.readers.probabilities(images))
+        mined = concatenate(parts)
+        return replace(mined, read=self.belief_model.readers.probabilities(mined.images))
 
     def _config(self) -> AuditConfig:
         config = AuditConfig()

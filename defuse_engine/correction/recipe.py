@@ -48,10 +48,10 @@ def _surroundings_and_mining(
     )
 
 
-def _regions_alone(run: Run, labeled: LabeledRegions, seeds: Seeds, audit: AuditConfig) -> Supplement:
-    return Supplement(no_surroundings(run.inputs.dataset.train), None)
-
-
 DEFAULT = CorrectionRecipe(RELATIVE_ADAM, (0.3, 1.0, 3.0), _surroundings_and_mining)
 """The taus show the heart of a region, the region, and its surroundings."""
-PAPER = CorrectionRecipe(PAPER_SGD, (1.0,), _regions_alone)
+PAPER = CorrectionRecipe(
+    PAPER_SGD,
+    (1.0,),
+    lambda run, labeled, seeds, audit: Supplement(no_surroundings(run.inputs.dataset.train), None),
+)

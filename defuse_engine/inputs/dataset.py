@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
+from jaxtyping import Bool
 
 from defuse_engine.errors import InvalidDataset, Reason
 from defuse_engine.inputs.finite_items import finite_items
@@ -45,6 +47,17 @@ class Split:
         for start in range(0, len(indices), batch_size):
             chosen = indices[start : start + batch_size]
             yield chosen, self.images(chosen)
+
+    def map(
+        self, function: Callable[[Images], np.ndarray], batch_size: int, indices: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Join what `function` makes of the images at `indices` (None: of all), a batch at a time."""
+        chosen = np.arange(len(self)) if indices is None else indices
+        return np.concatenate([function(images) for _, images in self.batches(chosen, batch_size)])
+
+    def right(self, predict: Callable[[Images], Labels], batch_size: int) -> Bool[np.ndarray, " n"]:
+        """Tell which items `predict` gives their label."""
+        return self.map(predict, batch_size) == self.labels
 
 
 @dataclass(frozen=True)
@@ -87,8 +100,12 @@ def load_dataset(
                 "are compared on the test split alone)",
             )
         for name in SPLIT_NAMES:
-            pixels = _pixels(_read(file, f"x_{name}"), f"x_{name}", layout)
-            splits.append(Split(pixels, _labels(_read(file, f"y_{name}"), name, len(pixels), class_names)))
+            with _refusing_damage(f"array x_{name}"):
+                pixels = file[f"x_{name}"]
+            with _refusing_damage(f"array y_{name}"):
+                labels = file[f"y_{name}"]
+            pixels = _pixels(pixels, f"x_{name}", layout)
+            splits.append(Split(pixels, _labels(labels, name, len(pixels), class_names)))
     _agree(splits)
     largest = max(int(split.labels.max()) for split in splits) + 1
     class_count = len(class_names) if class_names else largest
@@ -99,35 +116,29 @@ def load_dataset(
     return Dataset(*splits, class_count=class_count, class_names=class_names or ())
 
 
-def _open(stream: BinaryIO) -> np.lib.npyio.NpzFile:
+@contextmanager
+def _refusing_damage(what: str) -> Generator[None]:
     try:
-        file = np.load(stream, allow_pickle=False)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        pickled = "pickle" in str(error)
+        yield
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        pickled = isinstance(error, ValueError) and "pickle" in str(error)
         raise InvalidDataset(
             Reason.DATASET_PICKLED if pickled else Reason.DATASET_UNREADABLE,
-            f"the dataset is not an .npz file of plain arrays: {error}",
+            f"{what} holds pickled Python objects, which are never loaded. Save numbers of one dtype"
+            if pickled
+            else f"{what} is damaged, or no .npz file of plain arrays: {error}",
         ) from None
+
+
+def _open(stream: BinaryIO) -> np.lib.npyio.NpzFile:
+    with _refusing_damage("the dataset"):
+        file = np.load(stream, allow_pickle=False)
     if not isinstance(file, np.lib.npyio.NpzFile):
         raise InvalidDataset(
             Reason.DATASET_UNREADABLE,
             "the dataset is a single array (.npy). Save the six arrays with numpy.savez",
         )
     return file
-
-
-def _read(file: np.lib.npyio.NpzFile, name: str) -> np.ndarray:
-    try:
-        return file[name]
-    except ValueError as error:
-        if "pickle" not in str(error) and "allow_pickle" not in str(error):
-            raise InvalidDataset(Reason.DATASET_UNREADABLE, f"array {name} is damaged: {error}") from None
-        raise InvalidDataset(
-            Reason.DATASET_PICKLED,
-            f"array {name} holds pickled Python objects, which are never loaded. Save numbers of one dtype",
-        ) from None
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InvalidDataset(Reason.DATASET_UNREADABLE, f"array {name} is damaged: {error}") from None
 
 
 def _pixels(values: np.ndarray, name: str, layout: DatasetLayout) -> np.ndarray:

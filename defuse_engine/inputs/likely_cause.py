@@ -6,9 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from defuse_engine.errors import EngineError
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.models.preprocessing import apply
 from defuse_engine.types import Images, Labels, Outputs, Preprocessing
 
 _TRIED_IMAGES = 500
@@ -20,7 +18,11 @@ def likely_cause(classifier: Classifier, images: Images, labels: Labels, outputs
     matched = _accuracy_in_best_order(outputs.argmax(axis=1), labels, outputs.shape[1])
     if matched > _CONVINCING_ACCURACY:
         return f"With the classes in another order it would be right on {matched:.1%}: check the label order."
-    trials = [(_accuracy_with(classifier, p, images, labels), p) for p in _usual(classifier.preprocessing)]
+    some, of_some = images[:_TRIED_IMAGES], labels[:_TRIED_IMAGES]
+    trials = [
+        (float((classifier.with_preprocessing(one).predict(some) == of_some).mean()), one)
+        for one in _usual(classifier.preprocessing)
+    ]
     best, preprocessing = max(trials, key=lambda trial: trial[0])
     if best > _CONVINCING_ACCURACY:
         return f"With {preprocessing} it would be right on {best:.1%}: check the preprocessing."
@@ -34,18 +36,6 @@ def _usual(declared: Preprocessing) -> list[Preprocessing]:
         for scale in (1.0, 255.0, 1.0 / 255.0)
         for mean, std in normalisations
     ]
-
-
-def _accuracy_with(
-    classifier: Classifier, preprocessing: Preprocessing, images: Images, labels: Labels
-) -> float:
-    some = images[:_TRIED_IMAGES]
-    trial = classifier.with_preprocessing(preprocessing)
-    try:
-        apply(preprocessing, some[:1])
-    except EngineError:
-        return 0.0
-    return float((trial.predict(some) == labels[:_TRIED_IMAGES]).mean())
 
 
 def _accuracy_in_best_order(predicted: Labels, labels: Labels, class_count: int) -> float:

@@ -11,7 +11,7 @@ from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_graph.vae_halves import cut
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
 from defuse_engine.models.preprocessing import ImageShape, model_item_shape
-from defuse_engine.types import Preprocessing, VaeTensors
+from defuse_engine.types import VaeTensors
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,7 @@ def open_classifier(
     classifier = Classifier(
         entry.file.read_bytes(), entry.preprocessing, entry.output_kind, runtime, what, entry.output
     )
-    _require_shape(
-        classifier.signature.input.shape,
-        entry.preprocessing,
-        dataset.image_shape,
-        what,
-        Reason.MODEL_SIGNATURE,
-    )
+    _require_shape(classifier, dataset.image_shape, what, Reason.MODEL_SIGNATURE)
     classes = classifier(dataset.validation.images(slice(0, 1))).shape[1]
     named = bool(dataset.class_names)
     if classes < dataset.class_count or (named and classes != dataset.class_count):
@@ -72,14 +66,8 @@ def _open_vae(entry: VaeInput, image_shape: ImageShape, runtime: Runtime) -> tup
     encoder_bytes, decoder_bytes, tensors = read_vae(entry)
     encoder = Encoder(encoder_bytes, entry.preprocessing, runtime, tensors)
     decoder = Decoder(decoder_bytes, entry.preprocessing, image_shape, runtime, tensors.image)
-    _require_shape(
-        encoder.signature.input.shape,
-        entry.preprocessing,
-        image_shape,
-        "the VAE's encoder",
-        Reason.VAE_SHAPE_MISMATCH,
-    )
-    require_same_latent_size(encoder.mu.shape[1], decoder.declared_latent_size)
+    _require_shape(encoder, image_shape, "the VAE's encoder", Reason.VAE_SHAPE_MISMATCH)
+    require_same_latent_size(encoder.mu.shape[1], decoder.signature.input.shape[1])
     return encoder, decoder
 
 
@@ -103,18 +91,11 @@ def require_same_latent_size(encoded: int, decoded: int) -> None:
         )
 
 
-def _require_shape(
-    declared: tuple[int, ...],
-    preprocessing: Preprocessing,
-    image_shape: ImageShape,
-    what: str,
-    reason: Reason,
-) -> None:
-    expected = model_item_shape(preprocessing, image_shape)
-    fits = all(size in (-1, want) for size, want in zip(declared[1:], expected, strict=True))
-    if not fits:
+def _require_shape(model: Classifier | Encoder, image_shape: ImageShape, what: str, reason: Reason) -> None:
+    declared, expected = model.signature.input.shape[1:], model_item_shape(model.preprocessing, image_shape)
+    if not all(size in (-1, want) for size, want in zip(declared, expected, strict=True)):
         raise InvalidModel(
             reason,
-            f"{what} takes items of shape {declared[1:]}, but the dataset's images (C, H, W) = {image_shape} "
-            f"become {expected} in layout {preprocessing.layout}",
+            f"{what} takes items of shape {declared}, but the dataset's images (C, H, W) = {image_shape} "
+            f"become {expected} in layout {model.preprocessing.layout}",
         )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.random_streams import numpy_generator
-from defuse_engine.types import OUTPUT_KINDS, Images, Labels, OutputKind, Outputs
+from defuse_engine.types import OUTPUT_KINDS, Described, Images, Labels, OutputKind, Outputs
 
 SAMPLE_SIZE = 2000
 LEAST_KAPPA = 0.2
@@ -26,7 +25,7 @@ _ROW_SUM_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
-class Preflight:
+class Preflight(Described):
     """The first figures of an audit."""
 
     readability: float
@@ -46,10 +45,6 @@ class Preflight:
     class_count: int
     latent_std: float
     """Mean over dimensions of the standard deviation of the codes of train items."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object of `result.json`."""
-        return asdict(self)
 
 
 def run_preflight(inputs: LoadedInputs, random_seed: int, reporter: Reporter) -> Preflight:
@@ -100,7 +95,12 @@ def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Out
     Raises `PreflightRefused` with PREFLIGHT_CLASSIFIER_ACCURACY otherwise, and if an output is not finite.
     """
     outputs = classifier(images)
-    _require_outputs(classifier, outputs)
+    if not np.isfinite(outputs).all():
+        raise PreflightRefused(
+            Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
+            "the classifier answers NaN or infinite values on the dataset's images. The likely cause is "
+            f"wrong preprocessing ({classifier.preprocessing})",
+        )
     predicted = outputs.argmax(axis=1)
     if cohens_kappa(predicted, labels, outputs.shape[1]) <= LEAST_KAPPA:
         raise _near_chance(classifier, images, labels, outputs, float((predicted == labels).mean()))
@@ -118,15 +118,6 @@ def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
     shares = [np.bincount(values, minlength=class_count) / len(labels) for values in (answered, labels)]
     by_chance = float(shares[0] @ shares[1])
     return 0.0 if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
-
-
-def _require_outputs(classifier: Classifier, outputs: Outputs) -> None:
-    if not np.isfinite(outputs).all():
-        raise PreflightRefused(
-            Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
-            "the classifier answers NaN or infinite values on the dataset's images. The likely cause is "
-            f"wrong preprocessing ({classifier.preprocessing})",
-        )
 
 
 def _near_chance(

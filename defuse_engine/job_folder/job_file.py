@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from defuse_engine.errors import JobInvalid
-from defuse_engine.strict_json import Fields
+from defuse_engine.strict_json import Fields, text
 from defuse_engine.types import OUTPUT_KINDS, OutputKind, Preprocessing, VaeTensors
 
 Entry = TypeVar("Entry")
@@ -122,49 +123,37 @@ def read_job(folder: Path) -> Job:
         raise JobInvalid(f"cannot read job.json: {error.strerror}") from None
     except ValueError as error:
         raise JobInvalid(f"job.json is not JSON: {error}") from None
-    fields = Fields(value, "job")
-    kind: Kind = fields.choice("kind", None, tuple(_INPUTS))
-    job = Job(
-        folder=folder,
-        kind=kind,
-        random_seed=fields.integer("seed", 0, 0),
-        device=fields.text("device", "auto"),
-        threads=fields.integer("threads", 0, 0, 1024),
-        limits=_limits(fields.raw("limits", {})),
-        inputs=_inputs(fields.raw("inputs"), kind, folder),
-        config=fields.raw("config", {}),
-    )
-    fields.finish()
-    return job
+    with Fields(value, "job") as fields:
+        kind: Kind = fields.choice("kind", None, tuple(_INPUTS))
+        return Job(
+            folder=folder,
+            kind=kind,
+            random_seed=fields.integer("seed", 0, 0),
+            device=fields.text("device", "auto"),
+            threads=fields.integer("threads", 0, 0, 1024),
+            limits=_limits(fields.raw("limits", {})),
+            inputs=_inputs(fields.raw("inputs"), kind, folder),
+            config=fields.raw("config", {}),
+        )
 
 
 def _limits(value: object) -> Limits:
-    fields = Fields(value, "job.limits")
-    names = ("memory_bytes", "cpu_s", "file_size_bytes", "open_files")
-    limits = Limits(**{name: fields.integer(name, None, 1) for name in names if name in fields})
-    fields.finish()
-    return limits
+    with Fields(value, "job.limits") as fields:
+        names = ("memory_bytes", "cpu_s", "file_size_bytes", "open_files")
+        return Limits(**{name: fields.integer(name, None, 1) for name in names if name in fields})
 
 
 def _inputs(value: object, kind: Kind, folder: Path) -> Inputs:
-    fields = Fields(value, "job.inputs")
-    missing = [name for name in _INPUTS[kind] if name not in fields]
-    if missing:
-        raise JobInvalid(f"job.inputs of kind {kind} needs {', '.join(_INPUTS[kind])}; missing: {missing[0]}")
-    given = {name: Fields(fields.raw(name), fields.path(name)) for name in _INPUTS[kind]}
-    inputs = Inputs(
-        classifier=_classifier(given["classifier"], folder) if "classifier" in given else None,
-        candidate=_classifier(given["candidate"], folder) if "candidate" in given else None,
-        vae=_vae(given["vae"], folder) if "vae" in given else None,
-        dataset=_dataset(given["dataset"], folder) if "dataset" in given else None,
-        regions=_file(given["regions"], "file", folder) if "regions" in given else None,
-        misclassifications=_files(given["misclassifications"], "files", folder)
-        if "misclassifications" in given
-        else (),
-    )
-    for entry in (fields, *given.values()):
-        entry.finish()
-    return inputs
+    entries: dict[str, Any] = {}
+    with Fields(value, "job.inputs") as fields:
+        missing = [name for name in _INPUTS[kind] if name not in fields]
+        if missing:
+            needed = ", ".join(_INPUTS[kind])
+            raise JobInvalid(f"job.inputs of kind {kind} needs {needed}; missing: {missing[0]}")
+        for name in _INPUTS[kind]:
+            with Fields(fields.raw(name), fields.path(name)) as entry:
+                entries[name] = _READERS[name](entry, folder)
+    return Inputs(**entries)
 
 
 def _classifier(fields: Fields, folder: Path) -> ClassifierInput:
@@ -188,7 +177,7 @@ def _vae(fields: Fields, folder: Path) -> VaeInput:
 def _dataset(fields: Fields, folder: Path) -> DatasetInput:
     names: tuple[str, ...] | None = None
     if "class_names" in fields:
-        names = tuple(_name(where, value) for where, value in fields.items("class_names"))
+        names = tuple(text(value, where) for where, value in fields.items("class_names"))
         if len(names) < 2 or len(set(names)) != len(names):
             raise JobInvalid(
                 f"{fields.path('class_names')} must hold at least two names, all different; got {names}"
@@ -200,12 +189,6 @@ def _dataset(fields: Fields, folder: Path) -> DatasetInput:
     )
 
 
-def _name(where: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise JobInvalid(f"{where} must be a non-empty string, got {value!r}")
-    return value
-
-
 def _preprocessing(fields: Fields) -> Preprocessing:
     return Preprocessing.from_json(fields.raw("preprocessing", {}), fields.path("preprocessing"))
 
@@ -214,14 +197,22 @@ def _file(fields: Fields, key: str, folder: Path) -> Path:
     return _inside(fields.text(key), fields.path(key), folder)
 
 
-def _files(fields: Fields, key: str, folder: Path) -> tuple[Path, ...]:
-    return tuple(_inside(_name(where, value), where, folder) for where, value in fields.items(key))
-
-
-def _inside(text: str, where: str, folder: Path) -> Path:
-    path = PurePosixPath(text)
+def _inside(name: str, where: str, folder: Path) -> Path:
+    path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise JobInvalid(f"{where} must lie inside the job folder, got {text!r}")
+        raise JobInvalid(f"{where} must lie inside the job folder, got {name!r}")
     if not (folder / path).is_file():
-        raise JobInvalid(f"{where} names {text!r}, which is no file in the job folder")
+        raise JobInvalid(f"{where} names {name!r}, which is no file in the job folder")
     return folder / path
+
+
+_READERS: dict[str, Callable[[Fields, Path], object]] = {
+    "classifier": _classifier,
+    "candidate": _classifier,
+    "vae": _vae,
+    "dataset": _dataset,
+    "regions": lambda fields, folder: _file(fields, "file", folder),
+    "misclassifications": lambda fields, folder: tuple(
+        _inside(text(value, where), where, folder) for where, value in fields.items("files")
+    ),
+}

@@ -34,61 +34,40 @@ class Lines:
         The rate starts anew if a stage counts something else, or counts from the start again.
         """
         with self._lock:
-            self._progress(stage, done, total, unit)
-
-    def _progress(self, stage: str, done: int, total: int, unit: str) -> None:
-        now = time.monotonic()
-        if (stage, unit) != self._started or done < self._last_done:
-            self._started, self._started_s, self._started_done = (stage, unit), now, done
-        elif done < total and now - self._last_s < PROGRESS_INTERVAL_S:
-            return
-        self._last_s, self._last_done = now, done
-        elapsed_s = now - self._started_s
-        rate = (done - self._started_done) / elapsed_s if elapsed_s > 0 else 0.0
-        self._write(
-            {
-                "event": "progress",
-                "stage": stage,
-                "done": done,
-                "total": total,
-                "unit": unit,
-                "rate_per_s": round(rate, 3),
-                "device": self.device,
-            }
-        )
+            now = time.monotonic()
+            if (stage, unit) != self._started or done < self._last_done:
+                self._started, self._started_s, self._started_done = (stage, unit), now, done
+            elif done < total and now - self._last_s < PROGRESS_INTERVAL_S:
+                return
+            self._last_s, self._last_done = now, done
+            elapsed_s = now - self._started_s
+            rate = round((done - self._started_done) / elapsed_s, 3) if elapsed_s > 0 else 0.0
+            counts = {"stage": stage, "done": done, "total": total, "unit": unit}
+            self._write("progress", **counts, rate_per_s=rate, device=self.device)
 
     def preflight(self, figures: dict[str, Any]) -> None:
         """Report the figures of the preflight."""
-        self._write({"event": "preflight", "figures": figures})
+        self._write("preflight", figures=figures)
 
     def warning(self, reason: str, message: str) -> None:
         """Report a warning, and keep it for the result."""
         self.warnings.append({"reason": reason, "message": message})
-        self._write({"event": "warning", "reason": reason, "message": message})
+        self._write("warning", reason=reason, message=message)
 
     def chunk(self, shard: int, file: str, records: int, candidates: int) -> None:
         """Report a finished shard of the search."""
-        self._write(
-            {"event": "chunk", "shard": shard, "file": file, "records": records, "candidates": candidates}
-        )
+        self._write("chunk", shard=shard, file=file, records=records, candidates=candidates)
 
     def result(self, file: str) -> None:
         """Report that the result is written."""
-        self._write({"event": "result", "file": file})
+        self._write("result", file=file)
 
     def error(self, error: EngineError) -> None:
         """Report why the job failed."""
-        self._write(
-            {
-                "event": "error",
-                "reason": error.reason.value,
-                "message": error.message,
-                "figures": error.figures,
-            }
-        )
+        self._write("error", reason=error.reason.value, message=error.message, figures=error.figures)
 
-    def _write(self, event: dict[str, Any]) -> None:
-        line = json.dumps(event) + "\n"
+    def _write(self, event: str, **details: Any) -> None:
+        line = json.dumps({"event": event, **details}) + "\n"
         with self._lock:
             self._stream.write(line)
             self._stream.flush()

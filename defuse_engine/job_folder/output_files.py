@@ -6,25 +6,15 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, get_type_hints
 
 import numpy as np
 
 from defuse_engine.errors import JobInvalid
 from defuse_engine.types import Chunk, Misclassifications
 
-_DTYPES = {
-    "codes": np.float32,
-    "seed_index": np.int64,
-    "seed_split": np.uint8,
-    "seed_label": np.int32,
-    "predicted_class": np.int32,
-    "confidence": np.float32,
-    "delta_norm": np.float32,
-    "agreement": np.float32,
-    "bug_probability": np.float32,
-    "method": np.uint8,
-}
+_DTYPES = {name: array.dtypes[0] for name, array in get_type_hints(Misclassifications).items()}
+"""Those that the arrays are declared with."""
 _COUNTS = ("candidates", "seeds", "not_finite")
 
 

@@ -41,36 +41,22 @@ class Classifier:
         self.session = Session(model_bytes, runtime, what)
         self.signature = self.session.signature
         check_layout(self.signature.input, preprocessing, what)
-        self._output = choose_output(self.signature.outputs, output, what)
-        if len(self._output.shape) != 2:
+        self.output = choose_output(self.signature.outputs, output, what)
+        """The output that holds the scores: (batch, classes), -1 for a number that the file leaves open."""
+        if len(self.output.shape) != 2:
             raise InvalidSignature(
-                f"{what} output {self._output.name!r} must be (batch, classes), it is {self._output.shape}"
+                f"{what} output {self.output.name!r} must be (batch, classes), it is {self.output.shape}"
             )
-        if self._output.shape[1] == 1:
+        if self.output.shape[1] == 1:
             raise InvalidModel(
                 Reason.MODEL_CLASS_COUNT,
                 f"{what} must tell at least two classes apart, its output has one column. "
                 "Export one column a class",
             )
 
-    @property
-    def output(self) -> TensorSpec:
-        """The output that holds the scores."""
-        return self._output
-
-    @property
-    def declared_class_count(self) -> int:
-        """Number of classes that the file declares; -1 if it declares none."""
-        return self._output.shape[1]
-
-    @property
-    def batch_size(self) -> int:
-        """Most images that `on_device` takes at once."""
-        return self.session.batch_size
-
     def on_device(self, images: torch.Tensor) -> torch.Tensor:
-        """Run one batch (at most `batch_size`) of images on the device; (n, K) float32 there."""
-        return self.session.run(apply(self.preprocessing, images), self._output)
+        """Run one batch (at most `session.batch_size`) of images on the device; (n, K) float32 there."""
+        return self.session.run(apply(self.preprocessing, images), self.output)
 
     def probabilities(self, outputs: torch.Tensor) -> torch.Tensor:
         """Turn outputs (n, K) into probabilities."""
@@ -172,16 +158,6 @@ class Decoder:
         self.output = find_image(self.signature.outputs, image, what)
         """The output that holds the image."""
         self._item_shape = model_item_shape(preprocessing, image_shape)
-
-    @property
-    def declared_latent_size(self) -> int:
-        """D as the file declares it; -1 if it does not."""
-        return self.signature.input.shape[1]
-
-    @property
-    def batch_size(self) -> int:
-        """Most codes that `on_device` takes at once."""
-        return self.session.batch_size
 
     def on_device(self, codes: torch.Tensor) -> torch.Tensor:
         """Decode one batch on the device; raises VAE_SHAPE_MISMATCH if it gives images of another shape."""

@@ -2,37 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeVar
+from typing import Literal
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from defuse_engine.errors import InvalidSignature
 from defuse_engine.types import Preprocessing
 
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
 ImageShape = tuple[int, int, int]
 """(C, H, W)."""
 
 
-def apply(preprocessing: Preprocessing, images: Array) -> Array:
-    """Turn images (n, C, H, W) into the model's input; the same array if nothing changes.
+def apply(preprocessing: Preprocessing, images: Tensor) -> Tensor:
+    """Turn images (n, C, H, W) into the model's input; the same tensor if nothing changes.
 
     Raises MODEL_SIGNATURE if `mean` or `std` holds neither one value nor one a channel.
     """
     values = images
     if _normalises(preprocessing):
-        factor, offset = _affine(preprocessing, int(images.shape[1]))
-        values = images * _like(factor, images) + _like(offset, images)
-    return _lay_out(values, preprocessing)
+        factor, offset = _affine(preprocessing, images)
+        values = images * factor + offset
+    match preprocessing.layout:
+        case "NCHW":
+            return values
+        case "NHWC":
+            return values.permute(0, 2, 3, 1).contiguous()
+        case "FLAT":
+            return values.flatten(1)
 
 
-def invert(preprocessing: Preprocessing, values: Array, image_shape: ImageShape) -> Array:
+def invert(preprocessing: Preprocessing, values: Tensor, image_shape: ImageShape) -> Tensor:
     """Turn a model's output in its layout back into images (n, C, H, W); the inverse of `apply`."""
-    images = _lay_back(values, preprocessing, image_shape)
+    channels, height, width = image_shape
+    if preprocessing.layout == "NHWC":
+        images = values.reshape(len(values), height, width, channels).permute(0, 3, 1, 2).contiguous()
+    else:
+        images = values.reshape(len(values), channels, height, width)
     if _normalises(preprocessing):
-        factor, offset = _affine(preprocessing, image_shape[0])
-        images = (images - _like(offset, images)) / _like(factor, images)
+        factor, offset = _affine(preprocessing, images)
+        images = (images - offset) / factor
     return images
 
 
@@ -65,44 +74,18 @@ def _normalises(preprocessing: Preprocessing) -> bool:
     )
 
 
-def _affine(preprocessing: Preprocessing, channels: int) -> tuple[np.ndarray, np.ndarray]:
+def _affine(preprocessing: Preprocessing, images: Tensor) -> tuple[Tensor, Tensor]:
+    """Return factor and offset of each channel, in the images' dtype and on their device."""
+    channels = images.shape[1]
     mean = _per_channel(preprocessing.mean, channels, "mean")
     std = _per_channel(preprocessing.std, channels, "std")
-    return preprocessing.scale / std, -mean / std
+    return (preprocessing.scale / std).to(images), (-mean / std).to(images)
 
 
-def _per_channel(values: tuple[float, ...], channels: int, name: Literal["mean", "std"]) -> np.ndarray:
+def _per_channel(values: tuple[float, ...], channels: int, name: Literal["mean", "std"]) -> Tensor:
     if len(values) not in (1, channels):
         raise InvalidSignature(
             f"preprocessing.{name} must hold one value, or one for each of {channels} channels; "
             f"got {len(values)}"
         )
-    return np.broadcast_to(np.asarray(values, np.float64), (channels,)).reshape(1, channels, 1, 1)
-
-
-def _like(factor: np.ndarray, images: Array) -> Array:
-    if isinstance(images, torch.Tensor):
-        return torch.from_numpy(factor.copy()).to(images.device, images.dtype)
-    return factor.astype(images.dtype)
-
-
-def _lay_out(values: Array, preprocessing: Preprocessing) -> Array:
-    match preprocessing.layout:
-        case "NCHW":
-            return values
-        case "NHWC":
-            if isinstance(values, torch.Tensor):
-                return values.permute(0, 2, 3, 1).contiguous()
-            return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
-        case "FLAT":
-            return values.reshape(len(values), -1)
-
-
-def _lay_back(values: Array, preprocessing: Preprocessing, image_shape: ImageShape) -> Array:
-    channels, height, width = image_shape
-    if preprocessing.layout == "NHWC":
-        values = values.reshape(len(values), height, width, channels)
-        if isinstance(values, torch.Tensor):
-            return values.permute(0, 3, 1, 2).contiguous()
-        return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
-    return values.reshape(len(values), channels, height, width)
+    return torch.tensor(values, dtype=torch.float64).expand(channels).reshape(1, channels, 1, 1)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import cast
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import torch
 
@@ -16,7 +15,6 @@ from defuse_engine.models.onnx_graph.onnx_file import (
     INPUT_TYPES,
     Signature,
     TensorSpec,
-    output_specs,
     parse,
     read_signature,
 )
@@ -42,7 +40,14 @@ class Session:
         self.runtime = runtime
         model = parse(model_bytes, what)
         self.signature: Signature = read_signature(model, what)
-        self._session, self._fixed_batch_size = _open_for_batches(model, model_bytes, runtime, what)
+        runnable = runnable_form(model)
+        opened = any_batch(runnable, tuple(output.name for output in self.signature.outputs))
+        self._fixed_batch_size = declared_batch_size(model) if opened is None else None
+        """The batch size that the file still demands; None if it takes any."""
+        runnable = opened or runnable
+        self._session = _open(
+            model_bytes if runnable is model else runnable.SerializeToString(), runtime, what
+        )
         # Batches that run side by side share the memory of one.
         share = max(_LEAST_BATCH, runtime.batch_size // runtime.at_once())
         self.batch_size = self._fixed_batch_size or min(share, runtime.batch_size)
@@ -122,21 +127,6 @@ def _cast(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
         limits = torch.iinfo(dtype)
         values = values.round().clamp(limits.min, limits.max)
     return values.to(dtype)
-
-
-def _open_for_batches(
-    model: onnx.ModelProto, model_bytes: bytes, runtime: Runtime, what: str
-) -> tuple[ort.InferenceSession, int | None]:
-    """Open the file; return it with the batch size that it still demands, None if it takes any."""
-    runnable = runnable_form(model)
-    session = _open(model_bytes if runnable is model else runnable.SerializeToString(), runtime, what)
-    fixed = declared_batch_size(model)
-    if fixed is None:
-        return session, None
-    opened = any_batch(runnable, tuple(output.name for output in output_specs(model, what)))
-    if opened is None:
-        return session, fixed
-    return _open(opened.SerializeToString(), runtime, what), None
 
 
 def _open(model_bytes: bytes, runtime: Runtime, what: str) -> ort.InferenceSession:

@@ -26,8 +26,7 @@ from defuse_engine.regions.regions_file import joined, read_regions, write_regio
 from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
 from defuse_engine.run import Run, open_run
 from defuse_engine.search.belief import BeliefModel
-from defuse_engine.search.misclassification_rows import concatenate
-from defuse_engine.types import Misclassifications, Regions
+from defuse_engine.types import Misclassifications, Regions, concatenate
 
 _LEAST_CODES = 5
 """Least codes of a part. A search's groups need more, because nobody has looked at them. Most regions have

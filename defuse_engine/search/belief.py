@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -11,11 +11,11 @@ from jaxtyping import Float32
 from defuse_engine.search.classify_codes import Candidates
 from defuse_engine.search.readers import Readers
 from defuse_engine.search.thresholds import Thresholds
-from defuse_engine.types import Labels
+from defuse_engine.types import Described, Labels
 
 
 @dataclass(frozen=True)
-class Calibration:
+class Calibration(Described):
     """How far the probability can be trusted, cross-validated on validation items."""
 
     items: int
@@ -25,10 +25,6 @@ class Calibration:
     expected_calibration_error: float
     """Mean gap of probability and truth over ten bins of equal count."""
     brier_score: float
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object of `result.json`."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

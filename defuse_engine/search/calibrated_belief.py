@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Float64
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Split
@@ -53,11 +53,8 @@ class CalibratedBelief:
         """Learn from items with known labels, which the neighbours must not hold (the validation split)."""
         sample = np.sort(rng.permutation(len(split))[:_MOST_ITEMS])
         labels = split.labels[sample]
-        decoded = [
-            self._decoder(self._encoder(images))
-            for _, images in split.batches(sample, self._encoder.session.chunk_size)
-        ]
-        images = np.concatenate(decoded)
+        chunk_size = self._encoder.session.chunk_size
+        images = split.map(lambda some: self._decoder(self._encoder(some)), chunk_size, sample)
         probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()
         codes = self._encoder(images)
         told = finite_items(images) & finite_items(probabilities) & finite_items(codes)
@@ -69,7 +66,7 @@ class CalibratedBelief:
         features = _features(share, read[rows, predicted], probabilities.max(axis=1), votes.shape[1])
         bugs = labels != predicted
         if min(bugs.sum(), (~bugs).sum()) >= _LEAST_OF_EACH:
-            self._model = _fit(features, bugs)
+            self._model = _regression().fit(features, bugs)
             self.calibration = _cross_validated(features, bugs)
         self.typical = Typical(self._reach())
         if not bugs.all():
@@ -170,15 +167,14 @@ def _log_odds(probability: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
     return np.log((probability + _LEAST_ODDS) / (1.0 - probability + _LEAST_ODDS))
 
 
-def _fit(features: Float64[np.ndarray, "n 3"], bugs: Bool[np.ndarray, " n"]) -> LogisticRegression:
-    return LogisticRegression(max_iter=1000).fit(features, bugs)
+def _regression() -> LogisticRegression:
+    return LogisticRegression(max_iter=1000)
 
 
 def _cross_validated(features: Float64[np.ndarray, "n 3"], bugs: Bool[np.ndarray, " n"]) -> Calibration:
-    probability = np.empty(len(bugs))
     folds = StratifiedKFold(_FOLDS, shuffle=True, random_state=0)
-    for train, held_out in folds.split(features, bugs):
-        probability[held_out] = _fit(features[train], bugs[train]).predict_proba(features[held_out])[:, 1]
+    both = cross_val_predict(_regression(), features, bugs, cv=folds, method="predict_proba")
+    probability = np.asarray(both)[:, 1]
     return Calibration(
         items=len(bugs),
         bug_share=float(bugs.mean()),

@@ -12,14 +12,14 @@ from jaxtyping import Bool, Float32, Int64
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.parallel import in_order
 from defuse_engine.search.seeds import Seeds
-from defuse_engine.types import Codes, Images, Labels
+from defuse_engine.types import Codes, Images, Labels, Rows
 
 NOT_FINITE = -1
 """Stands for the class of a code that gets no class."""
 
 
 @dataclass(frozen=True)
-class Candidates:
+class Candidates(Rows):
     """Decoded and classified candidates; row i of every array is the same candidate."""
 
     images: Images
@@ -27,12 +27,6 @@ class Candidates:
     predicted: Labels
     confidence: Float32[np.ndarray, " n"]
     """Probability of the predicted class."""
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, rows: Bool[np.ndarray, " n"]) -> Candidates:
-        return Candidates(*(values[rows] for values in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -85,7 +79,7 @@ def classify_codes(
     predicted = np.empty(len(codes), np.int64)
     confidence = np.empty(len(codes), np.float32)
     runtime = decoder.session.runtime
-    step = min(decoder.batch_size, classifier.batch_size)
+    step = min(decoder.session.batch_size, classifier.session.batch_size)
     everything = torch.from_numpy(np.ascontiguousarray(codes)).to(runtime.device)
 
     def classify(start: int) -> tuple[torch.Tensor, Labels, Float32[np.ndarray, " _"]]:

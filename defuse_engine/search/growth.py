@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from defuse_engine.search.misclassification_rows import smallest_per_seed
+from defuse_engine.search.seeds import smallest_per_seed
 from defuse_engine.types import Codes, Misclassifications
 
 PER_CODE = 18

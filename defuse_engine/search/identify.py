@@ -21,10 +21,9 @@ from defuse_engine.search.belief import BeliefModel
 from defuse_engine.search.classify_codes import classify_codes, misclassified
 from defuse_engine.search.growth import grow
 from defuse_engine.search.methods.search_method import Proposals, SearchMethod
-from defuse_engine.search.misclassification_rows import concatenate, select, smallest_per_seed
 from defuse_engine.search.recipe import SearchRecipe
-from defuse_engine.search.seeds import Seeds
-from defuse_engine.types import Chunk, Misclassifications
+from defuse_engine.search.seeds import Seeds, smallest_per_seed
+from defuse_engine.types import Chunk, Misclassifications, concatenate
 
 _CANDIDATES_AT_ONCE = 1 << 13
 """Bounds the memory of a shard, and the time between two reports, whatever its number of seeds."""
@@ -47,9 +46,6 @@ class TriedShard:
     def chunk(self) -> Chunk:
         """Return what an audit keeps of it."""
         return Chunk(self.found, int(self.seed_candidates.sum()), self.seeds, self.not_finite)
-
-
-def _silent(seeds_done: int) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -79,7 +75,7 @@ class Search:
         return self.recipe.starts_from(self.classifier, self.decoder, seeds)
 
     def try_shards(
-        self, seeds: Seeds, shards: Sequence[int], on_progress: Callable[[int], None] = _silent
+        self, seeds: Seeds, shards: Sequence[int], on_progress: Callable[[int], None] = lambda done: None
     ) -> Generator[TriedShard, None, None]:
         """Give `try_shard` of each of `shards`, in their order; several run at once.
 
@@ -95,7 +91,9 @@ class Search:
 
         return in_order(one, shards, at_once, runtime.threads)
 
-    def try_shard(self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = _silent) -> TriedShard:
+    def try_shard(
+        self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = lambda done: None
+    ) -> TriedShard:
         """Search from the seeds of one shard; all randomness comes from (random seed, stage, shard).
 
         `seeds` are those of all shards; `on_progress` gets the number of the shard's seeds done.
@@ -162,17 +160,17 @@ class Search:
         )
         doubted |= belief.seed_probability < thresholds.reading
         believed = np.flatnonzero(~doubted)
-        return _Found(select(found, believed), rows[believed], proposals.tried, wrong.not_finite)
+        return _Found(found[believed], rows[believed], proposals.tried, wrong.not_finite)
 
     def _keep_few(self, candidates: _Found) -> Misclassifications:
         values = self.recipe.rank(candidates.found)
         kept = smallest_per_seed(candidates.seed_rows, values, self.config.kept_per_seed)
-        return select(candidates.found, kept)
+        return candidates.found[kept]
 
     def _confirm(self, found: Misclassifications) -> Misclassifications:
         """Decode and classify once more, in batches of another make-up, before anything is believed."""
         predicted, _ = classify_codes(self.decoder, self.classifier, found.codes)
-        return select(found, predicted == found.predicted_class)
+        return found[predicted == found.predicted_class]
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,12 @@ from defuse_engine.run import Run
 from defuse_engine.search.belief import BeliefModel
 from defuse_engine.search.identify import Search
 from defuse_engine.search.methods.gradient_ascents import DecodedClassifier, GradientAscents
-from defuse_engine.search.methods.neighbourhood_noise import NeighbourhoodNoise
-from defuse_engine.search.methods.paper import PaperNoise
+from defuse_engine.search.methods.random_steps import neighbourhood_noise, paper_noise
 from defuse_engine.search.methods.search_method import SearchMethod
 from defuse_engine.search.readers import Readers
 from defuse_engine.search.recipe import SearchRecipe
 
-_WEIGHTS: dict[MethodName, int] = {PaperNoise.name: 1, NeighbourhoodNoise.name: 1, GradientAscents.name: 11}
+_WEIGHTS: dict[MethodName, int] = {"paper": 1, "neighbourhood": 1, "gradient": 11}
 """Shares of a seed's candidates. Random steps find a sixteenth of what as many steps of ascents do. They keep
 a share because they need no gradient, and look where none points."""
 
@@ -40,18 +39,17 @@ def open_search(
     classifier = classifier or run.inputs.classifier
     scale = config.noise_scale * run.latent_spread
     openers: dict[MethodName, Callable[[int], SearchMethod]] = {
-        PaperNoise.name: PaperNoise,
-        NeighbourhoodNoise.name: lambda candidates: NeighbourhoodNoise(candidates, scale),
+        "paper": paper_noise,
+        "neighbourhood": lambda candidates: neighbourhood_noise(candidates, scale),
     }
-    if GradientAscents.name in config.methods and belief_model.readers is not None:
+    if "gradient" in config.methods and belief_model.readers is not None:
         decoded = _decoded_classifier(run, classifier, belief_model.readers, config)
         if decoded is not None:
-            openers[GradientAscents.name] = lambda candidates: GradientAscents(
+            openers["gradient"] = lambda candidates: GradientAscents(
                 candidates, scale, decoded, config.batch_size
             )
     # If only the gradient was asked for, and there is none, the search still needs candidates.
-    names: list[MethodName] = [name for name in config.methods if name in openers]
-    names = names or [NeighbourhoodNoise.name]
+    names: list[MethodName] = [name for name in config.methods if name in openers] or ["neighbourhood"]
     methods = tuple(
         openers[name](candidates)
         for name, candidates in shares(config.candidates_per_seed, names).items()

@@ -31,24 +31,16 @@ class SearchRecipe:
     """Whether misclassifications that are believed get company (`growth`)."""
 
 
-def _believe_everything(run: Run, config: AuditConfig) -> BelieveEverything:
-    return BelieveEverything()
-
-
-def _every_seed(classifier: Classifier, decoder: Decoder, seeds: Seeds) -> Bool[np.ndarray, " n"]:
-    return np.ones(len(seeds), bool)
-
-
-def likeliest_bugs(found: Misclassifications) -> Float32[np.ndarray, " n"]:
-    """Rank the likeliest bugs first."""
-    return -found.bug_probability
-
-
-def smallest_steps(found: Misclassifications) -> Float32[np.ndarray, " n"]:
-    """Rank the smallest steps from the seed first."""
-    return found.delta_norm
-
-
-DEFAULT = SearchRecipe(calibrated_belief, reads, likeliest_bugs, grows=True)
-PAPER = SearchRecipe(_believe_everything, _every_seed, smallest_steps, grows=False)
+DEFAULT = SearchRecipe(
+    open_belief_model=calibrated_belief,
+    starts_from=reads,
+    rank=lambda found: -found.bug_probability,
+    grows=True,
+)
+PAPER = SearchRecipe(
+    open_belief_model=lambda run, config: BelieveEverything(),
+    starts_from=lambda classifier, decoder, seeds: np.ones(len(seeds), bool),
+    rank=lambda found: found.delta_norm,
+    grows=False,
+)
 """Slack, Rauschmayr, Kenthapadi, arXiv 2102.06162 (2021), section 3."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
 
 from defuse_engine.configs import LEAST_CODES
-from defuse_engine.types import Chunk
+from defuse_engine.types import Chunk, Described
 
 _RADIUS = 0.5
 """Radius of a group, over the standard deviation of the train codes."""
@@ -19,17 +18,13 @@ _MOST_GROUPS = 1_000
 
 
 @dataclass(frozen=True)
-class SaturationPoint:
+class SaturationPoint(Described):
     """The state of a search after a shard."""
 
     candidates: int
     misclassifications: int
     regions: int
     """Groups in sight."""
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the object of `result.json`."""
-        return asdict(self)
 
 
 class Saturation:

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, Int64, UInt8
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.random_streams import numpy_generator
 from defuse_engine.run import Run
-from defuse_engine.types import TRAIN, Codes, Labels
+from defuse_engine.types import TRAIN, Codes, Labels, Rows
 
 
 @dataclass(frozen=True)
-class Seeds:
+class Seeds(Rows):
     """Dataset items that a search starts from; row i of every array is the same item."""
 
     codes: Codes
@@ -26,11 +26,16 @@ class Seeds:
     """0 train, 1 validation, 2 test."""
     labels: Labels
 
-    def __len__(self) -> int:
-        return len(self.index)
 
-    def __getitem__(self, rows: slice | np.ndarray) -> Seeds:
-        return Seeds(self.codes[rows], self.index[rows], self.split[rows], self.labels[rows])
+def smallest_per_seed(
+    seed_rows: Int64[np.ndarray, " n"], values: Float[np.ndarray, " n"], most: int
+) -> Int64[np.ndarray, " m"]:
+    """Return the positions, in order, of the `most` smallest values of each seed; ties go to the first."""
+    order = np.lexsort((values, seed_rows))
+    ordered = seed_rows[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(order) else np.zeros(0, np.int64)
+    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)]))
+    return np.sort(order[rank < most])
 
 
 def choose_seeds(split: Split, split_number: int, codes: Codes, most: int, rng: np.random.Generator) -> Seeds:

@@ -20,29 +20,24 @@ _OPSET = 17
 def export_vae(vae: Vae, encoder: Path, decoder: Path) -> None:
     """Write `encoder` (image -> mu, logvar) and `decoder` (code -> image)."""
     vae = copy.deepcopy(vae).cpu().eval()
-    images = torch.zeros(2, *vae.encoder.shape.image_shape)
-    codes = torch.zeros(2, vae.latent_size)
-    for model, example, path, source, targets in (
-        (vae.encoder, images, encoder, "image", ["mu", "logvar"]),
-        (vae.decoder, codes, decoder, "code", ["image"]),
-    ):
-        content = _exported(model, example, source, targets)
-        write_whole(path, lambda stream, content=content: stream.write(content))
+    images, codes = torch.zeros(2, *vae.encoder.shape.image_shape), torch.zeros(2, vae.latent_size)
+    _export(vae.encoder, images, encoder, "image", ["mu", "logvar"])
+    _export(vae.decoder, codes, decoder, "code", ["image"])
 
 
-def _exported(model: nn.Module, example: Tensor, source: str, targets: list[str]) -> bytes:
-    stream: Any = io.BytesIO()
+def _export(model: nn.Module, example: Tensor, path: Path, source: str, targets: list[str]) -> None:
+    content: Any = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter that needs no package beside torch is the deprecated one.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             model,
             (example,),
-            stream,
+            content,
             dynamo=False,
             opset_version=_OPSET,
             input_names=[source],
             output_names=targets,
             dynamic_axes={name: {0: "batch"} for name in (source, *targets)},
         )
-    return stream.getvalue()
+    write_whole(path, lambda stream: stream.write(content.getvalue()))

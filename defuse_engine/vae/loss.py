@@ -40,7 +40,8 @@ class Scales:
 
 def measure_scales(images: Float[Tensor, "n c h w"], activations: list[Tensor]) -> Scales:
     """Measure a sample of the train split: its images, and their activations (n, ...), the last (n, K)."""
-    features = tuple(float(_deviation(values.flatten(1))) for values in activations[:-1])
+    flat = (values.flatten(1) for values in activations[:-1])
+    features = tuple(float((values - values.mean(0)).square().sum(1).mean()) for values in flat)
     classes = activations[-1].shape[1]
     return Scales(float(contrast(images).mean()), features, float(torch.log(torch.tensor(float(classes)))))
 
@@ -84,22 +85,6 @@ def kl_divergences(mu: Float[Tensor, "n d"], logvar: Float[Tensor, "n d"]) -> Fl
     D. P. Kingma, M. Welling, Auto-encoding variational Bayes, 2013, appendix B.
     """
     return 0.5 * (mu.square() + logvar.exp() - 1 - logvar).sum(1)
-
-
-def total(
-    setting: Setting,
-    pixels: Float[Tensor, ""],
-    features: Float[Tensor, ""],
-    divergence: Float[Tensor, ""],
-    warm: float,
-) -> Float[Tensor, ""]:
-    """Weigh the three terms; `divergence` is in nats, and counts by `warm`, in [0, 1]."""
-    reconstruction = (pixels + setting.feature_weight * features) / (1 + setting.feature_weight)
-    return reconstruction + warm * setting.kl_weight * divergence
-
-
-def _deviation(values: Tensor) -> Tensor:
-    return (values - values.mean(0)).square().sum(1).mean()
 
 
 def _bounded(distances: Tensor) -> Tensor:

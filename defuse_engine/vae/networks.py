@@ -101,11 +101,10 @@ class VaeEncoder(nn.Module):
     def __init__(self, shape: Geometry, values: Values, latent_size: int):
         super().__init__()
         self.shape, self.values = shape, values
-        widths = shape.widths
+        widths, kernel = shape.widths, max(3, shape.patch)
+        padding = 1 if kernel != shape.patch else 0
         layers: list[nn.Module] = [
-            nn.Conv2d(
-                2 * shape.image_shape[0], widths[0], max(3, shape.patch), shape.patch, padding=_pad(shape)
-            ),
+            nn.Conv2d(2 * shape.image_shape[0], widths[0], kernel, shape.patch, padding),
             Residual(widths[0]),
         ]
         for narrow, wide in pairwise(widths):
@@ -165,7 +164,8 @@ class VaeDecoder(nn.Module):
         )
         share = (values.mean - values.low) / (values.high - values.low)
         with torch.no_grad():
-            self.image.get_parameter("bias").fill_(_logit(share))
+            logit = torch.logit(torch.tensor(min(max(share, 0.01), 0.99)))
+            self.image.get_parameter("bias").fill_(logit)
 
     def forward(self, codes: Float[Tensor, "n d"]) -> Tensor:
         """Decode; the output's range is the data's, by a sigmoid."""
@@ -187,11 +187,3 @@ class Vae(nn.Module):
         self.latent_size = latent_size
         self.encoder = VaeEncoder(shape, values, latent_size)
         self.decoder = VaeDecoder(shape, values, latent_size)
-
-
-def _pad(shape: Geometry) -> int:
-    return 1 if max(3, shape.patch) != shape.patch else 0
-
-
-def _logit(share: float) -> float:
-    return float(torch.logit(torch.tensor(min(max(share, 0.01), 0.99))))

@@ -39,11 +39,6 @@ class Readers:
         outputs = require_skill(classifier, images, labels)
         self.right_on_originals: Right = outputs.argmax(axis=1) == labels
 
-    @property
-    def accuracy(self) -> float:
-        """On the originals, in (0, 1]."""
-        return float(self.right_on_originals.mean())
-
     def right(self, reconstructions: Images) -> Right:
         """Tell which reconstructions of `images` the classifier under audit reads as labeled."""
         return self.classifier.predict(reconstructions) == self.labels
@@ -54,7 +49,7 @@ class Readers:
 
     def readability(self, right: Right) -> float:
         """Return the accuracy on reconstructions over that on the originals."""
-        return float(right.mean()) / self.accuracy
+        return float(right.mean()) / float(self.right_on_originals.mean())
 
 
 def open_features(
@@ -75,7 +70,7 @@ def open_features(
         "classifier trained on its predictions instead. Readability is still that of the classifier under "
         "audit",
     )
-    predicted = _predicted(classifier, dataset.train)
+    predicted = dataset.train.map(classifier.predict, classifier.session.batch_size)
     return train_own_classifier(
         dataset.train,
         predicted,
@@ -95,8 +90,3 @@ def sample(split: Split, most: int, most_bytes: int, rng: np.random.Generator) -
     """Return the sorted indices of at most `most` items, whose images take up to `most_bytes` as float32."""
     affordable = max(_LEAST_SAMPLE, most_bytes // (4 * math.prod(split.pixels.shape[1:])))
     return np.sort(rng.permutation(len(split))[: min(most, affordable)])
-
-
-def _predicted(classifier: Classifier, split: Split) -> Labels:
-    batches = split.batches(np.arange(len(split)), classifier.batch_size)
-    return np.concatenate([classifier.predict(images) for _, images in batches])

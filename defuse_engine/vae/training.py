@@ -6,6 +6,7 @@ import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,15 +63,6 @@ class Balanced:
         return np.minimum(places, len(self._cumulative) - 1)
 
 
-@dataclass(frozen=True)
-class _Kept:
-    """A state to go back to."""
-
-    vae: dict[str, Tensor]
-    average: dict[str, Tensor]
-    optimizer: dict[str, object]
-
-
 class Training:
     """A VAE of one setting, its running average, and its place in the schedule."""
 
@@ -88,7 +80,9 @@ class Training:
         self._items = Balanced(material.train, numpy_generator(material.random_seed, "vae-items"))
         self._speed = 1.0
         self._failures = 0
+        self._parts = (self.vae, self.average, self._optimizer)
         self._kept = self._state()
+        """Of each part, to go back to."""
 
     def step(self, share_of_rate: float) -> None:
         """Make one step at a share of the learning rate.
@@ -150,14 +144,11 @@ class Training:
         decoded = self.vae.decoder.bounded(self.vae.decoder.image(decoded.float()))
         with torch.no_grad():
             wanted = material.features(images)
-        warm = min(1.0, self.steps / _DIVERGENCE_WARM_UP_STEPS)
-        return loss.total(
-            self.setting,
-            loss.pixel_distance(images, decoded, material.scales),
-            loss.feature_distance(wanted, material.features(decoded), material.scales),
-            loss.kl_divergences(mu, logvar).mean(),
-            warm,
-        )
+        pixels = loss.pixel_distance(images, decoded, material.scales)
+        features = loss.feature_distance(wanted, material.features(decoded), material.scales)
+        weight, warm = self.setting.feature_weight, min(1.0, self.steps / _DIVERGENCE_WARM_UP_STEPS)
+        reconstruction = (pixels + weight * features) / (1 + weight)
+        return reconstruction + warm * self.setting.kl_weight * loss.kl_divergences(mu, logvar).mean()
 
     def _follow(self) -> None:
         decay = min(_AVERAGE_DECAY, (1 + self.steps) / (10 + self.steps))
@@ -176,13 +167,8 @@ class Training:
                 {"step": self.steps, "latent_size": self.setting.latent_size},
             )
         self._speed *= _SLOWER
-        self.vae.load_state_dict(self._kept.vae)
-        self.average.load_state_dict(self._kept.average)
-        self._optimizer.load_state_dict(copy.deepcopy(self._kept.optimizer))
+        for part, state in zip(self._parts, self._kept, strict=True):
+            part.load_state_dict(copy.deepcopy(state))
 
-    def _state(self) -> _Kept:
-        return _Kept(
-            copy.deepcopy(self.vae.state_dict()),
-            copy.deepcopy(self.average.state_dict()),
-            copy.deepcopy(self._optimizer.state_dict()),
-        )
+    def _state(self) -> list[dict[str, Any]]:
+        return [copy.deepcopy(part.state_dict()) for part in self._parts]

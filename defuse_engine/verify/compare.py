@@ -13,6 +13,7 @@ from defuse_engine.job_folder.job_file import Job, required
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.regions.regions_file import read_regions
+from defuse_engine.run import Run, open_run
 from defuse_engine.search.recipe import SearchRecipe
 from defuse_engine.verify.second_search import second_search
 
@@ -31,20 +32,20 @@ def compare(
     """Compare `candidate` with `inputs.classifier`; return what the comparison adds to `result.json`."""
     labeled = LabeledRegions(config.labels, read_regions(required(job.inputs.regions)))
     labeled.check(inputs.dataset.class_count)
+    run = open_run(job, inputs, reporter)
     return {
         **_on_test(inputs, candidate),
-        "regions": [
-            _on_region(label, labeled, config, inputs, candidate, job.random_seed) for label in config.labels
-        ],
-        "second_search": second_search(job, config, recipe, inputs, candidate, reporter),
+        "regions": [_on_region(run, label, labeled, config, candidate) for label in config.labels],
+        "second_search": second_search(run, config, recipe, candidate),
     }
 
 
 def _on_test(inputs: LoadedInputs, candidate: Classifier) -> dict[str, Any]:
     test, classes = inputs.dataset.test, inputs.dataset.class_count
     labels = test.labels
-    before = _right(inputs.classifier, inputs)
-    after = _right(candidate, inputs)
+    before, after = (
+        test.right(one.predict, one.session.batch_size) for one in (inputs.classifier, candidate)
+    )
     return {
         "test_size": len(test),
         "test_accuracy_before": float(before.mean()),
@@ -63,28 +64,13 @@ def _on_test(inputs: LoadedInputs, candidate: Classifier) -> dict[str, Any]:
     }
 
 
-def _right(classifier: Classifier, inputs: LoadedInputs) -> np.ndarray:
-    test = inputs.dataset.test
-    parts = [
-        classifier.predict(images) == test.labels[chosen]
-        for chosen, images in test.batches(np.arange(len(test)), classifier.batch_size)
-    ]
-    return np.concatenate(parts)
-
-
 def _on_region(
-    label: RegionLabel,
-    labeled: LabeledRegions,
-    config: EvaluationConfig,
-    inputs: LoadedInputs,
-    candidate: Classifier,
-    random_seed: int,
+    run: Run, label: RegionLabel, labeled: LabeledRegions, config: EvaluationConfig, candidate: Classifier
 ) -> dict[str, Any]:
-    regions = labeled.regions
+    inputs, regions = run.inputs, labeled.regions
     # A stage that the correction does not draw from, even if both jobs have one random seed.
-    codes = draw_codes(
-        label.region, regions, (config.tau,), config.samples_per_region, random_seed, "verify/samples"
-    )
+    rng = run.generator("verify/samples", label.region)
+    codes = draw_codes(label.region, regions, (config.tau,), config.samples_per_region, rng)
     before, after = 0, 0
     # In batches: the images of all samples may not fit into memory.
     for start in range(0, len(codes), _BATCH):

@@ -10,16 +10,14 @@ from jaxtyping import Int64
 
 from defuse_engine.configs import EvaluationConfig
 from defuse_engine.inputs.encode import encode_split
-from defuse_engine.inputs.loaded import LoadedInputs
-from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.run import Run, open_run
+from defuse_engine.run import Run
 from defuse_engine.search.identify import Search
 from defuse_engine.search.open_search import open_search
 from defuse_engine.search.recipe import SearchRecipe
 from defuse_engine.search.seeds import Seeds, choose_seeds, first_search_seeds
-from defuse_engine.types import TRAIN, VALIDATION, Misclassifications
+from defuse_engine.types import TRAIN, VALIDATION, Misclassifications, concatenate
 
 _STAGE = "verify/search"
 """Names the second search's random stream."""
@@ -36,19 +34,13 @@ class SeedCounts:
 
 
 def second_search(
-    job: Job,
-    config: EvaluationConfig,
-    recipe: SearchRecipe,
-    inputs: LoadedInputs,
-    candidate: Classifier,
-    reporter: Reporter,
+    run: Run, config: EvaluationConfig, recipe: SearchRecipe, candidate: Classifier
 ) -> dict[str, Any]:
     """Search both classifiers from the same new seeds with the same noise; return what `result.json` has."""
-    run = open_run(job, inputs, reporter)
-    seeds = _new_seeds(run, config)
-    for classifier in (inputs.classifier, candidate):
+    classifiers, seeds = (run.inputs.classifier, candidate), _new_seeds(run, config)
+    for classifier in classifiers:
         # A rate per candidate compares only over seeds that both classifiers search from.
-        seeds = seeds[recipe.starts_from(classifier, inputs.decoder, seeds)]
+        seeds = seeds[recipe.starts_from(classifier, run.inputs.decoder, seeds)]
     # One belief model for both: what it learned of the baseline is the yardstick.
     belief_model = recipe.open_belief_model(replace(run, random_seed=config.audit_seed), config.audit)
     # Every misclassification counts here: a bound per seed would hide how many a repair removed.
@@ -58,9 +50,9 @@ def second_search(
             open_search(run, unbounded, recipe, belief_model, classifier, stage=_STAGE, grows=False),
             seeds,
             number * len(seeds),
-            reporter,
+            run.reporter,
         )
-        for number, classifier in enumerate((inputs.classifier, candidate))
+        for number, classifier in enumerate(classifiers)
     )
     return _figures(before, after)
 
@@ -91,16 +83,15 @@ def _found_per_seed(seeds: Seeds, found: Misclassifications) -> Int64[np.ndarray
 def _figures(before: SeedCounts, after: SeedCounts) -> dict[str, Any]:
     """Return totals over all seeds, and the counts of the seeds with a misclassification, which are few."""
     hit = (before.misclassifications + after.misclassifications) > 0
-    counts = (("before", before), ("after", after))
+    counts = {
+        f"{name}_{when}": getattr(searched, name)
+        for name in ("candidates", "misclassifications")
+        for when, searched in (("before", before), ("after", after))
+    }
     return {
         "seeds": len(hit),
-        **{f"candidates_{when}": int(count.candidates.sum()) for when, count in counts},
-        **{f"misclassifications_{when}": int(count.misclassifications.sum()) for when, count in counts},
-        **{f"seed_candidates_{when}": count.candidates[hit].tolist() for when, count in counts},
-        **{
-            f"seed_misclassifications_{when}": count.misclassifications[hit].tolist()
-            for when, count in counts
-        },
+        **{name: int(count.sum()) for name, count in counts.items()},
+        **{f"seed_{name}": count[hit].tolist() for name, count in counts.items()},
     }
 
 
@@ -125,5 +116,4 @@ def _new_seeds(run: Run, config: EvaluationConfig) -> Seeds:
     validation_codes = encode_split(run.inputs.encoder, dataset.validation, run.reporter)
     from_validation = choose_seeds(dataset.validation, VALIDATION, validation_codes, count, rng)
     from_train = Seeds(codes[rows], rows, np.full(len(rows), TRAIN, np.uint8), dataset.train.labels[rows])
-    both = zip(vars(from_train).values(), vars(from_validation).values(), strict=True)
-    return Seeds(*(np.concatenate(pair) for pair in both))
+    return concatenate([from_train, from_validation])

@@ -28,7 +28,8 @@ OWN = {
 
 
 def settings(config) -> dict:
-    return {field.name: field.metadata["setting"] for field in dataclasses.fields(config) if field.metadata}
+    fields = dataclasses.fields(config)
+    return {field.name: field.metadata["setting"] for field in fields if "setting" in field.metadata}
 
 
 @pytest.mark.parametrize("name", SETTINGS)

@@ -38,6 +38,15 @@ def graph_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     return next(value for value in graph.input if value.name not in stored)
 
 
+def stored_tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Return the tensors that a graph stores, by name: initializers, and the `value` of Constant nodes."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            tensors[node.output[0]] = node.attribute[0].t
+    return tensors
+
+
 def keep_only(graph: onnx.GraphProto, outputs: Collection[str]) -> None:
     """Drop every node and initializer that none of `outputs` needs, and the other declared outputs."""
     needed = set(outputs)
@@ -104,10 +113,8 @@ def _tensor_as_float32(tensor: onnx.TensorProto, kind: int) -> None:
 def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
     if node.op_type != "Constant":
         return None
-    for attribute in node.attribute:
-        if attribute.name == "value":
-            return attribute.t
-        if attribute.name in ("value_float", "value_floats", "value_int", "value_ints"):
-            kind = "float32" if attribute.name.startswith("value_float") else "int64"
-            return numpy_helper.from_array(np.asarray(onnx.helper.get_attribute_value(attribute), kind))
-    return None
+    name, value = node.attribute[0].name, onnx.helper.get_attribute_value(node.attribute[0])
+    if name in ("value_float", "value_floats", "value_int", "value_ints"):
+        kind = "float32" if name.startswith("value_float") else "int64"
+        return numpy_helper.from_array(np.asarray(value, kind))
+    return value if name == "value" else None

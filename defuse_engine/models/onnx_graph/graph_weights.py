@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import onnx
 
+from defuse_engine.models.onnx_graph.graph_editing import stored_tensors
+
 _FLOAT_TYPES = frozenset({onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16})
 
 # Input positions that hold learned tensors. BatchNormalization's mean and variance (3, 4) are statistics.
@@ -60,23 +62,6 @@ class GraphWeights:
     blocking_operations: tuple[str, ...]
 
 
-def float_constants(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    """Return all float tensors stored in the graph, by name: initializers and Constant nodes' values."""
-    constants = {tensor.name: tensor for tensor in graph.initializer if tensor.data_type in _FLOAT_TYPES}
-    for node in graph.node:
-        tensor = constant_value(node)
-        if tensor is not None and tensor.data_type in _FLOAT_TYPES:
-            constants[node.output[0]] = tensor
-    return constants
-
-
-def constant_value(node: onnx.NodeProto) -> onnx.TensorProto | None:
-    """Return the tensor that a Constant node stores as `value`; None for any other node."""
-    if node.op_type != "Constant":
-        return None
-    return next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
-
-
 def find_weights(graph: onnx.GraphProto, output: str) -> GraphWeights:
     """Find the trainable constants on the way to `output`, by the role in which they are used.
 
@@ -115,13 +100,14 @@ def _blockers(graph: onnx.GraphProto, reaching: set[str], sources: Iterable[str]
 
 
 def _weight_names(graph: onnx.GraphProto) -> list[str]:
-    constants = float_constants(graph)
+    constants = {name: one for name, one in stored_tensors(graph).items() if one.data_type in _FLOAT_TYPES}
     source = {name: name for name in constants}
     learned: set[str] = set()
     weights: dict[str, None] = {}
     statistics: set[str] = set()
     for node in graph.node:
-        found = [source[node.input[i]] for i in _weight_positions(node) if node.input[i] in source]
+        learns = _WEIGHT_INPUTS.get(node.op_type, ())
+        found = [source[name] for i, name in enumerate(node.input) if i in learns and name in source]
         if node.op_type in ("Add", "Mul") and learned.intersection(node.input):
             found = [
                 source[name] for name in node.input if name in source and _is_vector(constants[source[name]])
@@ -135,10 +121,6 @@ def _weight_names(graph: onnx.GraphProto) -> list[str]:
             source[node.output[0]] = source[node.input[0]]
     # Exporters store equal tensors once: a scale of ones may be a variance of ones too, which must stay.
     return [name for name in weights if name not in statistics]
-
-
-def _weight_positions(node: onnx.NodeProto) -> list[int]:
-    return [i for i in _WEIGHT_INPUTS.get(node.op_type, ()) if i < len(node.input)]
 
 
 def _is_vector(tensor: onnx.TensorProto) -> bool:

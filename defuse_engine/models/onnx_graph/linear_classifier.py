@@ -31,6 +31,7 @@ def as_layers(graph: onnx.GraphProto) -> None:
             nodes.append(node)
             continue
         scores = node.output[1]
+        axis: dict[str, Any] = {"axis": 1} if post == "Softmax" else {}
         weights = np.asarray(attributes["coefficients"], np.float32).reshape(rows, -1).T
         biases = np.asarray(attributes.get("intercepts", np.zeros(rows)), np.float32)
         for name, values in zip(_ATTRIBUTES, (weights, biases), strict=True):
@@ -41,9 +42,7 @@ def as_layers(graph: onnx.GraphProto) -> None:
             helper.make_node("Cast", [node.input[0]], [f"{scores}/input"], to=TensorProto.FLOAT),
             helper.make_node("MatMul", [f"{scores}/input", f"{scores}/coefficients"], [f"{scores}/product"]),
             helper.make_node("Add", [f"{scores}/product", f"{scores}/intercepts"], [f"{scores}/sum"]),
-            _softmax(f"{scores}/sum", scores)
-            if post == "Softmax"
-            else helper.make_node(post, [f"{scores}/sum"], [scores]),
+            helper.make_node(post, [f"{scores}/sum"], [scores], **axis),
         ]
     replace(graph.node, nodes)
 
@@ -65,10 +64,6 @@ def weight_names(node: onnx.NodeProto) -> list[str]:
     """Return the names that `as_layers` gives the weights of a LinearClassifier."""
     present = {attribute.name for attribute in node.attribute}
     return [f"{node.output[1]}/{name}" for name in _ATTRIBUTES if name in present]
-
-
-def _softmax(source: str, target: str) -> onnx.NodeProto:
-    return helper.make_node("Softmax", [source], [target], axis=1)
 
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:

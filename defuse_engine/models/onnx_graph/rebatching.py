@@ -7,8 +7,7 @@ import onnx
 import torch
 from onnx import numpy_helper
 
-from defuse_engine.models.onnx_graph.graph_editing import graph_input, replace
-from defuse_engine.models.onnx_graph.graph_weights import constant_value
+from defuse_engine.models.onnx_graph.graph_editing import graph_input, replace, stored_tensors
 from defuse_engine.models.onnx_graph.reference_run import ReferenceRun
 
 _BATCHES = 3
@@ -68,12 +67,8 @@ def _open_reshapes(graph: onnx.GraphProto, size: int) -> None:
         for position, name in enumerate(node.input)
         if node.op_type != "Reshape" or position != 1
     }
-    constants = [tensor for tensor in graph.initializer if tensor.name in targets - read_elsewhere]
-    for node in graph.node:
-        tensor = constant_value(node)
-        if tensor is not None and node.output[0] in targets - read_elsewhere:
-            constants.append(tensor)
-    for tensor in constants:
+    tensors = stored_tensors(graph)
+    for tensor in (tensors[name] for name in targets - read_elsewhere if name in tensors):
         shape = numpy_helper.to_array(tensor).copy()
         if shape.ndim == 1 and len(shape) and shape[0] == size:
             shape[0] = 0  # Reshape's own sign for: as it comes

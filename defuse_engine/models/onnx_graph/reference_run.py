@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from torch import Tensor
 
 from defuse_engine.models.onnx_graph.graph_editing import graph_input
-from defuse_engine.models.onnx_graph.runnable_form import runnable_form
+from defuse_engine.models.onnx_graph.runnable_form import open_quietly, runnable_form
 
 _SIZES = (32, 28, 64, 224, 16, 8, 96, 128, 299)
 """Heights and widths that are tried, in this order, if a graph leaves them open."""
@@ -22,12 +21,7 @@ class ReferenceRun:
     """One output of an ONNX file in onnxruntime, on the CPU."""
 
     def __init__(self, model: onnx.ModelProto, output: str):
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(
-            runnable_form(model).SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = open_quietly(runnable_form(model))
         self._output = output
         declared = graph_input(model.graph)
         self._name = declared.name

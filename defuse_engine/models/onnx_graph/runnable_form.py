@@ -140,11 +140,17 @@ def _takes(ir_version: int, opset: int) -> bool:
     return _opens(model)
 
 
-def _opens(model: onnx.ModelProto) -> bool:
+def open_quietly(model: onnx.ModelProto) -> ort.InferenceSession:
+    """Open a model on one core, without onnxruntime's messages."""
     options = ort.SessionOptions()
     options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def _opens(model: onnx.ModelProto) -> bool:
     try:
-        ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        open_quietly(model)
     except Exception:  # a refusal has a type of its own for each cause
         return False
     return True

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from defuse_engine.models.onnx_graph import linear_classifier
-from defuse_engine.models.onnx_graph.graph_weights import constant_value
+from defuse_engine.models.onnx_graph.graph_editing import stored_tensors
 
 
 def storable_names(graph: onnx.GraphProto) -> set[str]:
     """Name the tensors that `store` can write: initializers, Constant nodes, linear classifiers."""
-    return {*_tensors(graph), *_in_attributes(graph)}
+    return {*stored_tensors(graph), *_in_attributes(graph)}
 
 
 def store(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> None:
@@ -22,21 +22,12 @@ def store(model: onnx.ModelProto, weights: Mapping[str, np.ndarray]) -> None:
 
     Raises `ValueError` if a shape is not that of the file.
     """
-    tensors, nodes = _tensors(model.graph), _in_attributes(model.graph)
+    tensors, nodes = stored_tensors(model.graph), _in_attributes(model.graph)
     for name, weight in weights.items():
         if name in nodes:
             linear_classifier.store(nodes[name], name, weight)
         else:
             _store(tensors[name], weight)
-
-
-def _tensors(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
-        tensor = constant_value(node)
-        if tensor is not None:
-            tensors[node.output[0]] = tensor
-    return tensors
 
 
 def _in_attributes(graph: onnx.GraphProto) -> dict[str, onnx.NodeProto]:
@@ -56,9 +47,7 @@ def _store(tensor: onnx.TensorProto, weight: np.ndarray) -> None:
     values = np.ascontiguousarray(weight, dtype=expected.dtype)
     if tensor.HasField("raw_data"):
         tensor.raw_data = values.astype(values.dtype.newbyteorder("<")).tobytes()
-    elif tensor.data_type == onnx.TensorProto.FLOAT:
-        tensor.float_data[:] = values.ravel().tolist()
-    elif tensor.data_type == onnx.TensorProto.DOUBLE:
-        tensor.double_data[:] = values.ravel().tolist()
-    else:  # float16 is kept as bit patterns
-        tensor.int32_data[:] = values.view(np.uint16).ravel().tolist()
+        return
+    if tensor.data_type == onnx.TensorProto.FLOAT16:
+        values = values.view(np.uint16)  # float16 is kept as bit patterns
+    getattr(tensor, helper.tensor_dtype_to_field(tensor.data_type))[:] = values.ravel().tolist()

@@ -12,8 +12,8 @@ SHAPE = (3, 4, 5)
 
 
 @pytest.fixture
-def images() -> np.ndarray:
-    return np.random.default_rng(0).random((6, *SHAPE), np.float32)
+def images() -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).random((6, *SHAPE), np.float32))
 
 
 def photographs(layout) -> Preprocessing:
@@ -21,13 +21,10 @@ def photographs(layout) -> Preprocessing:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_inverse_undoes_it_in_numpy_and_in_torch(layout, images):
+def test_the_inverse_undoes_it(layout, images):
     preprocessing = photographs(layout)
     fed = apply(preprocessing, images)
     np.testing.assert_allclose(invert(preprocessing, fed, SHAPE), images, atol=1e-5)
-    fed_in_torch = apply(preprocessing, torch.from_numpy(images))
-    np.testing.assert_allclose(fed_in_torch.numpy(), fed, atol=1e-5)
-    np.testing.assert_allclose(invert(preprocessing, fed_in_torch, SHAPE).numpy(), images, atol=1e-5)
 
 
 def test_each_channel_has_its_own_mean_and_std(images):

@@ -5,7 +5,6 @@ import pytest
 
 from defuse_engine.configs import AuditConfig, paper_config
 from defuse_engine.regions.grouping import group_all, group_by_pair, sample_region
-from defuse_engine.search.misclassification_rows import select
 from defuse_engine.types import Misclassifications
 
 
@@ -58,8 +57,8 @@ def test_every_region_has_codes_enough_and_shares_none():
 @pytest.mark.parametrize("group", [group_by_pair, group_all])
 def test_nine_codes_are_no_region_and_ten_are(group):
     found = two_mistakes_in_one_place(18)
-    assert group(select(found, np.arange(9)), AuditConfig(), 0, silent).regions == ()
-    one_mistake = select(two_mistakes_in_one_place(20), np.arange(0, 20, 2))
+    assert group(found[np.arange(9)], AuditConfig(), 0, silent).regions == ()
+    one_mistake = two_mistakes_in_one_place(20)[np.arange(0, 20, 2)]
     regions = group(one_mistake, AuditConfig(), 0, silent).regions
     assert {(region.seed_label, region.predicted_class) for region in regions} == {(4, 9)}
     assert sum(len(region.members) for region in regions) == 10
@@ -67,7 +66,7 @@ def test_nine_codes_are_no_region_and_ten_are(group):
 
 @pytest.mark.parametrize("group", [group_by_pair, group_all])
 def test_identical_codes_are_a_region_that_can_be_sampled(group):
-    found = select(two_mistakes_in_one_place(), np.zeros(30, np.int64))
+    found = two_mistakes_in_one_place()[np.zeros(30, np.int64)]
     (region,) = group(found, AuditConfig(), 0, silent).regions
     assert len(region.members) == 30
     np.testing.assert_allclose(region.mean, found.codes[0], atol=1e-4)

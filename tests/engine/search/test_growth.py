@@ -5,7 +5,6 @@ import pytest
 
 from defuse_engine.configs import AuditConfig
 from defuse_engine.search.growth import PER_CODE, grow
-from defuse_engine.search.misclassification_rows import select
 
 ONE_SHARD = {"shard_seeds": 3000}
 
@@ -26,7 +25,7 @@ def test_what_is_believed_gets_company_close_by(open_search):
 
 def test_nothing_grows_from_nothing(open_search):
     search, seeds = open_search(AuditConfig(**ONE_SHARD))
-    nothing = select(search.try_shard(seeds, 0).chunk().misclassifications, np.zeros(0, np.int64))
+    nothing = search.try_shard(seeds, 0).chunk().misclassifications[np.zeros(0, np.int64)]
     codes, rows = grow(nothing, search.scale, np.random.default_rng(0))
     assert (codes.shape, rows.shape) == ((0, 2), (0,))
 

@@ -155,5 +155,5 @@ def test_the_decoding_half_takes_its_batch_size_from_the_codes(batch):
     codes = encoder(halves.encoder)(images)
     decoder = Decoder(halves.decoder, Preprocessing(), IMAGE, Runtime(), halves.tensors.image)
     assert decoder(codes).shape == images.shape
-    assert decoder.batch_size == Runtime().batch_size
+    assert decoder.session.batch_size == Runtime().batch_size
     assert decoder(codes)[3:] == pytest.approx(decoder(codes[3:]), abs=1e-6)

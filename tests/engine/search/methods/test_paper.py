@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import AuditConfig, paper_config
-from defuse_engine.search.methods.paper import PaperNoise
+from defuse_engine.search.methods.random_steps import paper_noise
 from defuse_engine.search.seeds import Seeds
 
 
@@ -13,7 +13,7 @@ def test_paper_noise_is_beta_50_50_uncentred():
     origin = Seeds(
         np.zeros((50, 16), np.float32), np.arange(50), np.zeros(50, np.uint8), np.zeros(50, np.int64)
     )
-    proposals = PaperNoise(config.candidates_per_seed).propose(
+    proposals = paper_noise(config.candidates_per_seed).propose(
         origin, np.ones(50, bool), np.random.default_rng(0)
     )
     reference = np.random.default_rng(0).beta(50, 50, (50, 100, 16)).astype(np.float32)
