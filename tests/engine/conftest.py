@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +199,16 @@ def shared_jobs(tmp_path_factory) -> Jobs:
     return Jobs(tmp_path_factory.mktemp("shared"))
 
 
+@pytest.fixture
+def quick_tuning(monkeypatch):
+    """Let corrections train for a few steps, where a test looks at something else than what they learn."""
+    from defuse_engine.recipes import CORRECTION_RECIPES
+
+    recipe = CORRECTION_RECIPES["default"]
+    few_steps = replace(recipe.optimization, least_steps=25, most_steps=50)
+    monkeypatch.setitem(CORRECTION_RECIPES, "default", replace(recipe, optimization=few_steps))
+
+
 @pytest.fixture(scope="session")
 def run_engine():
     """Run the engine as a program of its own, to its end."""
@@ -219,7 +229,15 @@ def run_engine():
     return run
 
 
-_trained: dict[str, Readers] = {}
+class QuickReaders(Readers):
+    """Readers that stop early: the truth of the analytic models is one line, which they learn soon."""
+
+    def __init__(self, run):
+        super().__init__(run)
+        self._steps = 100
+
+
+_trained: dict[str, QuickReaders] = {}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -233,7 +251,7 @@ def _the_same_readers_are_trained_once():
         train = inputs.dataset.train
         for values in (train.images(slice(0, len(train))), train.labels, run.train_codes):
             digest.update(np.ascontiguousarray(values).tobytes())
-        return _trained.setdefault(digest.hexdigest(), Readers(run))
+        return _trained.setdefault(digest.hexdigest(), QuickReaders(run))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibrated_belief, "Readers", readers)
