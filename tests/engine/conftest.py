@@ -229,15 +229,7 @@ def run_engine():
     return run
 
 
-class QuickReaders(Readers):
-    """Readers that stop early: the truth of the analytic models is one line, which they learn soon."""
-
-    def __init__(self, run):
-        super().__init__(run)
-        self._steps = 100
-
-
-_trained: dict[str, QuickReaders] = {}
+_trained: dict[str, Readers] = {}
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -251,7 +243,7 @@ def _the_same_readers_are_trained_once():
         train = inputs.dataset.train
         for values in (train.images(slice(0, len(train))), train.labels, run.train_codes):
             digest.update(np.ascontiguousarray(values).tobytes())
-        return _trained.setdefault(digest.hexdigest(), QuickReaders(run))
+        return _trained.setdefault(digest.hexdigest(), Readers(run))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibrated_belief, "Readers", readers)
