@@ -59,8 +59,12 @@ def _run(job: Job, lines: Lines) -> None:
 def _leave_out_compiler() -> None:
     """Keep torch's optimizers from importing torch's compiler: it takes over a second, and no job uses it."""
     compiler = ModuleType("torch._dynamo")
-    vars(compiler).update(disable=lambda function, *_, **__: function, graph_break=lambda: None)
+    vars(compiler).update(disable=_undecorated, graph_break=lambda: None)
     sys.modules[compiler.__name__] = compiler
+
+
+def _undecorated(function: object, *_: object, **options: object) -> object:
+    return function
 
 
 def _exceeded(error: Exception, job: Job) -> LimitExceeded | None:
