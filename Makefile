@@ -27,6 +27,8 @@ demo: setup ## Run the whole loop on handwritten digits; writes out/demo/report.
 WORKERS ?= 4
 TESTS ?= tests
 
+# Hundreds of processes import the same files: each would compile them anew where this is set.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup ## Run all tests, or those in TESTS
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-loadscope-reorder $(TESTS)
 

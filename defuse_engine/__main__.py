@@ -8,6 +8,7 @@ import os
 import sys
 from io import TextIOBase
 from pathlib import Path
+from types import ModuleType
 
 from defuse_engine.errors import EngineError, LimitExceeded, out_of_memory
 from defuse_engine.job_folder.job_file import Job, read_job
@@ -41,6 +42,7 @@ def _run(job: Job, lines: Lines) -> None:
         # Threads that spin while they wait take cores from those that work: on a shared machine a step of
         # fine-tuning took 15 times as long. OpenMP reads this once, when torch loads it.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+        _leave_out_compiler()
         # The limits hold from here on: what follows imports torch and opens strangers' files.
         from defuse_engine.job import run_job
 
@@ -52,6 +54,17 @@ def _run(job: Job, lines: Lines) -> None:
         if exceeded is None:
             raise
         raise exceeded from error
+
+
+def _leave_out_compiler() -> None:
+    """Keep torch's optimizers from importing torch's compiler: it takes over a second, and no job uses it."""
+    compiler = ModuleType("torch._dynamo")
+    vars(compiler).update(disable=_undecorated, graph_break=lambda: None)
+    sys.modules[compiler.__name__] = compiler
+
+
+def _undecorated(function: object, *_: object, **options: object) -> object:
+    return function
 
 
 def _exceeded(error: Exception, job: Job) -> LimitExceeded | None:

@@ -23,6 +23,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
+LONGEST_GROUPS = (
+    "shared audit",
+    "tests/engine/vae",
+    "tests/engine/correction",
+    "tests/e2e/test_demo.py",
+    "tests/engine/search",
+    "mlflow",
+    "tests/server/worker/test_interruptions.py",
+    "gate",
+    "tests/e2e/test_gate_without_audit.py",
+    "tests/engine/regions",
+    "tests/server/worker/test_evaluations_without_audit.py",
+    "tests/engine/test_not_finite.py",
+)
+"""Those that take a minute or longer. They start first, or the last of them would run alone at the end."""
+
+
 @functools.cache
 def process_group(path: str) -> str:
     """Name the tests that run in one process where pytest-xdist spreads them over several.
@@ -54,10 +71,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take the folders in turn: some compute, some wait, and side by side they use every core."""
+    """Start the longest groups, then take the folders in turn.
+
+    Some folders compute, some wait: side by side they use every core.
+    """
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
-    turns: dict[str, int] = {}
+    turns = {group: place - len(LONGEST_GROUPS) for place, group in enumerate(LONGEST_GROUPS)}
     waiting: Counter[str] = Counter()
     for item in items:
         path = file_of(item.nodeid)

@@ -11,7 +11,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +197,16 @@ def follow_up(tmp_path):
 def shared_jobs(tmp_path_factory) -> Jobs:
     """Jobs whose results several tests of a module look at."""
     return Jobs(tmp_path_factory.mktemp("shared"))
+
+
+@pytest.fixture
+def quick_tuning(monkeypatch):
+    """Let corrections train for a few steps, where a test looks at something else than what they learn."""
+    from defuse_engine.recipes import CORRECTION_RECIPES
+
+    recipe = CORRECTION_RECIPES["default"]
+    few_steps = replace(recipe.optimization, least_steps=25, most_steps=50)
+    monkeypatch.setitem(CORRECTION_RECIPES, "default", replace(recipe, optimization=few_steps))
 
 
 @pytest.fixture(scope="session")

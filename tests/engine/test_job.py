@@ -31,9 +31,15 @@ CONFIG = {"max_seeds": 900, "shard_seeds": 400}
 
 
 @pytest.fixture(scope="module")
-def ran(shared_jobs, run_engine):
+def few_items(graphs):
+    """Files of a job whose data is so small that its readers train for as few steps as they ever do."""
+    return {"dataset.npz": graphs.dataset((1200, 300, 300))}
+
+
+@pytest.fixture(scope="module")
+def ran(shared_jobs, run_engine, few_items):
     """An audit as a program: its folder, its run, and its result."""
-    folder = shared_jobs.make(config=CONFIG)
+    folder = shared_jobs.make(files=few_items, config=CONFIG)
     run = run_engine(folder)
     assert run.returncode == 0, run.stderr
     return folder, run, json.loads((folder / "output/result.json").read_text())
@@ -67,16 +73,15 @@ def test_chunks_are_told_as_they_are_written_and_add_up_to_the_result(ran):
     assert result["misclassifications"] == sum(chunk["records"] for chunk in chunks)
 
 
-def test_a_job_killed_in_its_search_resumes_to_the_same_bytes(make_job, run_engine, graphs):
-    files = {"dataset.npz": graphs.dataset((1200, 300, 300))}
-    whole = make_job(name="whole", files=files, config=MANY_SHARDS)
+def test_a_job_killed_in_its_search_resumes_to_the_same_bytes(make_job, run_engine, few_items):
+    whole = make_job(name="whole", files=few_items, config=MANY_SHARDS)
     assert run_engine(whole).returncode == 0
 
-    killed = make_job(name="killed", files=files, config=MANY_SHARDS)
+    killed = make_job(name="killed", files=few_items, config=MANY_SHARDS)
     done = kill_after_chunk(killed, 3)
     assert not (killed / "output/result.json").exists()
 
-    resumed = make_job(name="resumed", files=files, config=MANY_SHARDS)
+    resumed = make_job(name="resumed", files=few_items, config=MANY_SHARDS)
     shutil.copytree(killed / "output/chunks", resumed / "output/chunks", ignore=shutil.ignore_patterns(".*"))
     present = len(list((resumed / "output/chunks").iterdir()))
     run = run_engine(resumed)
@@ -99,8 +104,8 @@ def kill_after_chunk(folder: Path, shard: int) -> int:
     return shard + 1
 
 
-def test_a_chunk_that_is_none_is_refused(make_job, run_engine):
-    folder = make_job(config={"max_seeds": 900})
+def test_a_chunk_that_is_none_is_refused(make_job, run_engine, few_items):
+    folder = make_job(files=few_items, config={"max_seeds": 900})
     (folder / "output/chunks").mkdir(parents=True)
     (folder / "output/chunks/misclassifications-00000.npz").write_bytes(b"half")
     run = run_engine(folder)
@@ -158,8 +163,9 @@ def test_cpu_time_beyond_the_limit_is_an_expected_failure(make_job, run_engine):
     assert run.events("error")[0]["reason"] == "LIMIT_EXCEEDED"
 
 
-def test_a_file_beyond_the_limit_is_an_expected_failure(make_job, run_engine):
-    run = run_engine(make_job(limits={"file_size_bytes": 1000}, config={"max_seeds": 900}))
+def test_a_file_beyond_the_limit_is_an_expected_failure(make_job, run_engine, few_items):
+    folder = make_job(files=few_items, limits={"file_size_bytes": 1000}, config={"max_seeds": 900})
+    run = run_engine(folder)
     assert run.returncode == 3, run.stderr
     assert run.events("error")[0]["reason"] == "LIMIT_EXCEEDED"
 

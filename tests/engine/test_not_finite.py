@@ -86,6 +86,7 @@ def test_a_decoder_that_draws_no_numbers_is_refused(graphs, make_job, do_job):
     assert caught.value.reason == Reason.PREFLIGHT_READABILITY
 
 
+@pytest.mark.usefixtures("quick_tuning")
 @pytest.mark.parametrize(
     ("file", "make"), [("classifier.onnx", classifier_with_nan), ("decoder.onnx", decoder_with_nan)]
 )

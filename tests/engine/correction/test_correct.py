@@ -91,6 +91,7 @@ def test_preset_paper_is_the_published_fine_tuning(follow_up, do_job):
     assert result["config"]["tau"] == 0.01
 
 
+@pytest.mark.usefixtures("quick_tuning")
 def test_labels_that_contradict_each_other_are_told(follow_up, do_job):
     apart = [{"region": 0, "label": TRUTH}, {"region": 1, "label": WRONG}]
     result = do_job(follow_up("correct", {**CONFIG, "labels": apart}, name="apart"))

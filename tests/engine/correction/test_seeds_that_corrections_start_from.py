@@ -12,6 +12,8 @@ from defuse_engine.random_streams import numpy_generator
 from defuse_engine.search import identify
 from defuse_engine.types import TRAIN
 
+pytestmark = pytest.mark.usefixtures("quick_tuning")
+
 AUDIT, AUDIT_SEED = {"max_seeds": 1500}, 5
 STARTED_FROM_HALF = {"audit": AUDIT, "audit_seed": AUDIT_SEED}
 
