@@ -23,6 +23,7 @@ def operations(path):
     yield from (c.start_audit("c", "v", "d", seed=1), c.get_audit("a"), c.list_audits(), c.delete_audit("a"))
     yield from (c.misclassifications("a"), c.misclassification_batches("a"), c.regions("a"))
     yield from (c.get_region("r"), c.get_region_split("audits/a"), c.list_regions("a"))
+    yield from (c.bugs("a"), c.get_bug("b"), c.list_bugs("a"))
     yield from (c.train_vae("c", "d", wait=False, latent_sizes=[8]), c.get_vae_training("t"))
     yield c.list_vae_trainings()
     for name in JOBS:

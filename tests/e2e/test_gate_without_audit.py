@@ -49,8 +49,9 @@ def first(client: defuse.Client, waiting: Evaluation) -> Evaluation:
 
 @pytest.fixture(scope="module")
 def second(client: defuse.Client, models: dict[str, str], first: Evaluation) -> Evaluation:
-    """The gate after every region was labeled with what its mean shows."""
-    shown = {region.name: int(region.mean[0] > 0) for region in client.regions(first.audit)}
+    """The gate after every bug was labeled with what the mean of its first region shows."""
+    means = {region.name: int(region.mean[0] > 0) for region in client.regions(first.audit)}
+    shown = {bug.name: means[bug.cells[0]] for bug in client.bugs(first.audit)}
     for task in client.lease_tasks(first.audit, "ada", max_tasks=len(shown)):
         client.submit_label(task, shown[task.region])
     return client.evaluate(**models, policy=POLICY)
@@ -64,7 +65,7 @@ def test_without_labels_the_verdict_is_inconclusive(first: Evaluation) -> None:
     assert first.verdict == Verdict.VERDICT_INCONCLUSIVE
     open_checks = {check.check for check in first.checks if check.verdict == Verdict.VERDICT_INCONCLUSIVE}
     assert {"region_accuracy", "unlabeled_regions"} <= open_checks
-    assert first.labeling.unlabeled_count == first.labeling.region_count > 0
+    assert first.labeling.unlabeled_count == first.labeling.bug_count > 0
     assert first.labeling.unlabeled_harm_share == 1
 
 

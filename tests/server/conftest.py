@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from defuse.v1.audit_service_pb2 import Audit, AuditConfig, LabelingConfig, Region
-from defuse.v1.models_pb2 import ContactSheet, JobState
+from defuse.v1.audit_service_pb2 import Audit, AuditConfig, Bug, LabelingConfig, Region
+from defuse.v1.models_pb2 import ContactSheet, Interval, JobState
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
+from defuse_server.findings.bugs import Bugs
 from defuse_server.findings.chunks import Chunks
 from defuse_server.findings.regions import Regions
 from defuse_server.host.redis_client import connect
@@ -17,7 +18,7 @@ from defuse_server.host.valkey import EmbeddedValkey
 from defuse_server.labels.consensus_estimates import ConsensusEstimates
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
-from defuse_server.names import region_name
+from defuse_server.names import FIRST_BUG, bug_name, region_name
 from defuse_server.records.creation import NewResource
 from defuse_server.records.resources import Resources
 from defuse_server.store.artifacts import ArtifactStore
@@ -79,6 +80,11 @@ def regions(redis: Redis, labeling: Labeling) -> Regions:
 
 
 @pytest.fixture
+def bugs(redis: Redis, labeling: Labeling) -> Bugs:
+    return Bugs(redis, labeling)
+
+
+@pytest.fixture
 def chunks(redis: Redis) -> Chunks:
     return Chunks(redis)
 
@@ -90,6 +96,7 @@ class AuditPublisher:
         self._redis = redis
         self._resources = resources
         self._regions = regions
+        self._bugs = Bugs(redis, Labeling(redis, resources))
         self._labels = labels
 
     async def __call__(
@@ -103,10 +110,12 @@ class AuditPublisher:
         classes: int = 3,
         predicted_class: int = 0,
         harms: Sequence[float] = (),
+        cells: Sequence[Sequence[int]] = (),
     ) -> str:
         """Return the audit's name; its regions all have the same prediction.
 
-        Without `limit`, no more than `wanted` are asked.
+        Without `limit`, no more than `wanted` are asked. With `cells`, the regions of each bug, annotators
+        see the bugs; a bug shows its first two cells.
         """
         names = [f"class {label}" for label in range(classes)]
         dataset, _ = await self._resources.create(
@@ -127,7 +136,11 @@ class AuditPublisher:
             region = self.region(audit.name, number, predicted_class)
             region.harm.value = harms[number] if harms else 0.0
             await self._regions.publish(audit.name, region, 1)
-        await self._labels.open(audit.name, range(region_count), wanted)
+        if not cells:
+            await self._labels.open(audit.name, range(region_count), wanted)
+        for number, its in enumerate(cells):
+            await self._bugs.publish(audit.name, self.bug(audit.name, number, its, predicted_class), 1)
+        await self._labels.open(audit.name, range(FIRST_BUG, FIRST_BUG + len(cells)), wanted)
         return audit.name
 
     @staticmethod
@@ -139,6 +152,20 @@ class AuditPublisher:
             seed_label=2,
             size=10,
             sheet=sheet,
+        )
+
+    @staticmethod
+    def bug(audit: str, number: int, cells: Sequence[int], predicted_class: int = 0) -> Bug:
+        names = [region_name(audit, cell) for cell in cells]
+        return Bug(
+            name=bug_name(audit, number),
+            cells=names,
+            shown_cells=names[:2],
+            predicted_class=predicted_class,
+            seed_label=2,
+            harm=Interval(value=1.0 / (1 + number)),
+            sheet=ContactSheet(artifact=f"artifacts/{1000 + number:064x}", columns=3, rows=3, count=9),
+            nearest_sheet=ContactSheet(artifact=f"artifacts/{2000 + number:064x}", count=9),
         )
 
 

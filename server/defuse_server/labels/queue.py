@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from defuse.v1 import label_service_pb2 as pb
-from defuse.v1.audit_service_pb2 import Audit, Bug, RegionState
+from defuse.v1.audit_service_pb2 import Audit, Bug, Region, RegionState
 from defuse.v1.models_pb2 import ContactSheet
 from redis.asyncio import Redis
 
@@ -19,7 +19,7 @@ from defuse_server.labels.answers import vote_of
 from defuse_server.labels.gold import gold_number
 from defuse_server.labels.labeling_rule import LabelingRule, labeling_rule
 from defuse_server.labels.task_contents import Shown, class_names_of, published
-from defuse_server.names import parse_task_name, task_name
+from defuse_server.names import bug_name, parse_task_name, region_name
 from defuse_server.records.resources import Resources
 
 _FOLDER = Path(__file__).parent
@@ -62,11 +62,14 @@ class LabelQueue:
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
         """Make gold tasks. Those that exist already, by their place in `golds`, stay. Raises `NotFound`."""
         rule = labeling_rule((await self._audit(audit)).config)
+        has_bugs = await cast("Any", self._redis.exists(redis_keys.bugs(audit)))
         triples: list[str | bytes | int] = []
         for index, gold in enumerate(golds):
             number = gold_number(audit, index)
-            name = task_name(audit, number)
-            shown = Bug(name=name, sheet=gold.sheet, nearest_sheet=gold.nearest_sheet)
+            # It must look like the others.
+            shown = Bug(name=bug_name(audit, number)) if has_bugs else Region(name=region_name(audit, number))
+            shown.sheet.CopyFrom(gold.sheet)
+            shown.nearest_sheet.CopyFrom(gold.nearest_sheet)
             triples += [number, gold.label, shown.SerializeToString()]
         await self._open("open_gold", audit, rule, *triples)
 

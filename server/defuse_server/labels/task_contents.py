@@ -13,7 +13,7 @@ from defuse_server.names import FIRST_BUG, task_name
 from defuse_server.records.resources import Resources
 
 Shown = Region | Bug
-"""What a task is about. A gold task has a `Bug` with only its name and its sheets."""
+"""What a task is about. Of a gold task it has only the name and the sheets."""
 
 
 async def class_names_of(resources: Resources, audit: Audit) -> list[str]:
@@ -39,9 +39,7 @@ async def published(redis: Redis, audit: str, numbers: Sequence[int]) -> list[Sh
     return [bodies.get(number) or Bug(name=task_name(audit, number)) for number in numbers]
 
 
-def _gold(body: bytes) -> Bug:
-    """Read a gold task. Those of audits before bugs hold a Region, in which other fields have the sheets."""
+def _gold(body: bytes) -> Shown:
+    """Read a gold task: it is stored as what it looks like. Both kinds have the same first field."""
     region = Region.FromString(body)
-    if "/regions/" in region.name:
-        return Bug(name=region.name, sheet=region.sheet, nearest_sheet=region.nearest_sheet)
-    return Bug.FromString(body)
+    return region if "/regions/" in region.name else Bug.FromString(body)

@@ -98,7 +98,7 @@ async def test_queued_audits_know_their_place(stubs, records):
         (AuditConfig(annotators_per_region=16), "annotators_per_region"),
         (AuditConfig(labeling=LabelingConfig(method=3)), "labeling.method"),
         (
-            AuditConfig(labeling=LabelingConfig(max_annotators_per_region=2)),
+            AuditConfig(annotators_per_region=3, labeling=LabelingConfig(max_annotators_per_region=2)),
             "labeling.max_annotators_per_region",
         ),
         (

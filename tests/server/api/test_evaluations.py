@@ -151,9 +151,9 @@ async def test_the_policy_that_decides_is_in_the_record_with_every_default(stubs
     names = (audit.classifier, audit.classifier, audit.name)
     evaluation = await stubs.promotions.CreateEvaluation(request_for(*names))
     assert (evaluation.policy, evaluation.policy_sha256) == (DEFAULT.to_yaml(), DEFAULT.sha256)
-    policy = "version: 1\nchecks: {annotator_agreement: off}\n"
+    policy = "version: 1\nchecks: {audit_age: off}\n"
     evaluation = await stubs.promotions.CreateEvaluation(request_for(*names, policy=policy))
-    assert "annotator_agreement: off" in evaluation.policy
+    assert "audit_age: off" in evaluation.policy
     assert "max_harm_share: 0.1" in evaluation.policy
     assert evaluation.policy_sha256 != DEFAULT.sha256
 

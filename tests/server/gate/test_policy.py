@@ -50,14 +50,19 @@ def test_its_digest_is_of_what_it_says_not_of_how_it_is_written():
     assert Policy.parse(checks("audit_age: {max_days: 31}")).sha256 != DEFAULT.sha256
     assert Policy.parse(checks("audit_age: off")).sha256 != DEFAULT.sha256
     # Evidence names it: it changes with a default alone.
-    assert DEFAULT.sha256 == "1475e1a03067743aa27382e81209ca7eb9d9a114ba8398eb39ef9cc9ad04a0f9"
+    assert DEFAULT.sha256 == "7c8e4aece7672debb320330e24a1b1f97dc9c316b4ddaf1a95e85c0cfed6d9c5"
 
 
 def test_an_audit_is_made_with_its_budget():
     text = "version: 1\naudit: {seed: 3, max_seeds: 50, max_candidates: 9, patience_shards: off}"
     config = Policy.parse(text).audit_config()
     assert (config.seed, config.max_seeds, config.max_candidates, config.patience_shards) == (3, 50, 9, -1)
-    assert (config.candidates_per_seed, config.budget_s, config.annotators_per_region) == (12, 0, 3)
+    assert (config.candidates_per_seed, config.budget_s, config.annotators_per_region) == (12, 0, 1)
+
+
+def test_a_policy_that_wants_annotators_to_agree_asks_three_of_them():
+    policy = Policy.parse("version: 1\nchecks: {annotator_agreement: {}}")
+    assert policy.audit_config().annotators_per_region == 3
 
 
 def test_samples_are_drawn_as_the_check_asks():

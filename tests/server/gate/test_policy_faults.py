@@ -85,7 +85,11 @@ def test_a_key_that_stands_twice_is_named_with_both_lines():
         (checks("second_search: {max_ratio: 0}"), 3, "the upper end of an interval lies above 0"),
         (checks("second_search: {max_ratio: off}"), 3, "has no bound left; write `second_search: off`"),
         (checks("unlabeled_regions: {max_harm_share: off}"), 3, "has no bound left"),
-        ("version: 1\naudit: {annotators_per_region: 1}", 2, "annotator_agreement can never pass"),
+        (
+            checks("annotator_agreement: {}") + "\naudit: {annotators_per_region: 1}",
+            4,
+            "annotator_agreement can never pass",
+        ),
         ("version: 1\naudit: {max_seeds: 9}", 2, "needs at least 10"),
         (checks("second_search: {max_ratio: 0.01}") + "\naudit: {max_seeds: 300}", 4, "at least 385"),
         (checks("audit_age: {max_days: 0.5}") + "\naudit: {budget_s: 50000}", 4, "older than audit_age"),

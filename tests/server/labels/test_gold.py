@@ -11,7 +11,7 @@ from defuse_server.findings.regions import Regions
 from defuse_server.labels.gold import is_gold
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import GoldSheets, LabelQueue
-from defuse_server.names import parse_region_name
+from defuse_server.names import parse_task_name
 
 UNLABELED = RegionState.REGION_STATE_UNLABELED
 LABELED = RegionState.REGION_STATE_LABELED
@@ -30,7 +30,7 @@ def golds(count: int) -> list[GoldSheets]:
 
 
 def number_of(task: LabelTask) -> int:
-    return parse_region_name(task.region)[1]
+    return parse_task_name(task.region)[1]
 
 
 def gold_ones(tasks: list[LabelTask]) -> list[LabelTask]:

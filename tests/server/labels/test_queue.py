@@ -129,9 +129,9 @@ async def test_ties_and_few_votes_ask_for_one_more_annotator_up_to_the_limit(
 async def test_by_default_two_more_than_wanted_are_asked(
     labels: LabelQueue, resources: Resources, publish_audit: Any
 ) -> None:
-    assert labeling_rule(AuditConfig()).wanted == 3
-    assert labeling_rule(AuditConfig()).limit == 5
-    assert labeling_rule(AuditConfig(annotators_per_region=1)).limit == 3
+    assert labeling_rule(AuditConfig()).wanted == 1
+    assert labeling_rule(AuditConfig()).limit == 3
+    assert labeling_rule(AuditConfig(annotators_per_region=3)).limit == 5
     assert labeling_rule(AuditConfig()).gold_rate == 0
     # A region that is opened later, for more annotators than the audit's limit, can still be decided.
     limited = AuditConfig(annotators_per_region=1, labeling=LabelingConfig(max_annotators_per_region=2))

@@ -1,5 +1,8 @@
 """An audit through a real worker and the real engine."""
 
+import io
+
+import numpy as np
 import pytest
 from defuse.v1.audit_service_pb2 import (
     CONSENSUS_METHOD_MAJORITY,
@@ -57,8 +60,8 @@ async def regions(audit, backend):
 def test_the_record_shows_every_setting_that_nobody_chose(short):
     config = short.config
     assert (config.preset, config.device) == (PRESET_DEFAULT, "cpu")
-    assert config.annotators_per_region == 3
-    labeling = LabelingConfig(method=CONSENSUS_METHOD_MAJORITY, max_annotators_per_region=5, gold_rate=0)
+    assert config.annotators_per_region == 1
+    labeling = LabelingConfig(method=CONSENSUS_METHOD_MAJORITY, max_annotators_per_region=3, gold_rate=0)
     assert config.labeling == labeling
     assert all((config.max_seeds, config.neighbours, config.methods, config.patience_shards))
     assert 0 < config.agreement_threshold <= 1
@@ -140,7 +143,30 @@ async def test_every_region_has_its_pictures(backend, regions):
 async def test_annotators_can_begin(audit, backend, regions):
     assert {region.state for region in regions} == {REGION_STATE_UNLABELED}
     tasks = await backend.labels.lease(audit.name, "ann", 100, 60.0)
-    assert [task.region for task in tasks] == [region.name for region in regions]
+    assert [task.region for task in tasks] == [bug.name for bug in await backend.bugs.all(audit.name)]
+
+
+async def test_every_region_is_a_cell_of_a_bug(audit, backend, regions):
+    bugs = await backend.bugs.all(audit.name)
+    cells = [cell for bug in bugs for cell in bug.cells]
+    assert sorted(cells) == sorted(region.name for region in regions)
+    assert {region.name: region.bug for region in regions} == {
+        cell: bug.name for bug in bugs for cell in bug.cells
+    }
+
+
+async def test_every_bug_has_its_pictures(audit, backend):
+    for bug in await backend.bugs.all(audit.name):
+        assert await are_pictures(backend, bug.sheet, bug.nearest_sheet)
+        assert len(bug.nearest) == bug.nearest_sheet.count
+
+
+async def test_programs_get_the_samples_of_a_sheet_in_their_own_size(audit, backend):
+    bug = (await backend.bugs.all(audit.name))[0]
+    samples = np.load(io.BytesIO(await backend.store.read_whole(artifact_sha256(bug.sheet.samples_artifact))))
+    side = bug.sheet.tile_height - 2 * bug.sheet.frame
+    assert samples.dtype == np.uint8
+    assert samples.shape[:2] == (bug.sheet.count, side // bug.sheet.zoom)
 
 
 async def test_the_same_audit_twice_gives_the_same_bytes_and_leaves_no_file_behind(

@@ -1,4 +1,7 @@
-"""A region that annotators call mixed comes back as new regions, through a real worker and engine."""
+"""A region that annotators call mixed comes back as new regions, through a real worker and engine.
+
+The audits are as servers before bugs left them: people label their regions one by one.
+"""
 
 import asyncio
 import signal
@@ -38,6 +41,20 @@ pytestmark = pytest.mark.xdist_group("shared audit")
 MIXED = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
 LABELS = "test"
 BOTH = ("one", "another")
+
+
+async def forget_bugs(backend, audit: Audit) -> None:
+    """Make an audit one of a server before bugs."""
+    keys = [redis_keys.bugs, redis_keys.label_tasks, redis_keys.label_states, redis_keys.label_places]
+    await backend.redis.delete(*(key(audit.name) for key in keys))
+    wanted = audit.config.annotators_per_region
+    await backend.labels.open(audit.name, range(audit.region_count), wanted)
+
+
+@pytest.fixture
+async def audit(audit, backend) -> Audit:
+    await forget_bugs(backend, audit)
+    return audit
 
 
 async def answer(backend, audit: Audit, answers: dict[int, LabelAnswer], annotator: str = LABELS) -> None:
@@ -88,6 +105,7 @@ async def split(tiny, backend, once) -> Split:
     async def work() -> Split:
         audit = await tiny.audit(annotators_per_region=2, agreement_threshold=0.8)
         audit = await tiny.succeeded(audit.name)
+        await forget_bugs(backend, audit)
         before = await backend.regions.artifact(audit.name)
         for annotator in BOTH:
             await answer(backend, audit, {0: MIXED}, annotator)

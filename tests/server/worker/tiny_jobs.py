@@ -118,10 +118,11 @@ class Tiny:
         return await self.succeeded(made.name)
 
     async def label_truly(self, audit: str) -> None:
-        """Have an annotator say of every region what its mean shows."""
+        """Have an annotator say of every bug what the mean of its first region shows."""
         regions = {region.name: region for region in await self.backend.regions.all(audit)}
+        cells = {bug.name: bug.cells[0] for bug in await self.backend.bugs.all(audit)}
         for task in await self.backend.labels.lease(audit, "ann", 100, 60.0):
-            answer = LabelAnswer(label=int(regions[task.region].mean[0] > 0))
+            answer = LabelAnswer(label=int(regions[cells[task.region]].mean[0] > 0))
             await self.backend.labels.submit(task.region, task.lease_token, answer, "")
 
     async def until(self, name: str, condition: Callable[..., bool], patience_s: float = 60.0):

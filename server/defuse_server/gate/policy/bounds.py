@@ -79,6 +79,10 @@ class AuditAge:
     max_days: Annotated[float, Range(0, 36_500, above=True)] = 30.0
 
 
+ANNOTATORS_THAT_AGREE: Final = 3
+"""Annotators that an audit asks about each bug where the policy wants them to agree, and names no number."""
+
+
 @dataclass(frozen=True)
 class Checks:
     """The bounds of every check; None where it is off."""

@@ -7,7 +7,12 @@ from typing import Any, Final, get_args, get_type_hints
 
 import yaml
 
-from defuse_server.gate.policy.bounds import CONFIDENCE, AuditBudget, Checks
+from defuse_server.gate.policy.bounds import (
+    ANNOTATORS_THAT_AGREE,
+    CONFIDENCE,
+    AuditBudget,
+    Checks,
+)
 from defuse_server.gate.policy.contradictions import find_contradictions
 from defuse_server.gate.policy.faults import Faults, unknown
 from defuse_server.gate.policy.ranges import Range, range_of_setting, ranges_of
@@ -45,6 +50,8 @@ def read_policy(text: str) -> tuple[float, Checks, AuditBudget]:
     checks = {name: _check(node, name, faults, places) for name, node in nodes.items()}
     audit = _numbers(sections.get("audit"), ("audit",), _AUDIT, faults, places)
     faults.check()
+    if checks.get("annotator_agreement"):
+        audit.setdefault("annotators_per_region", ANNOTATORS_THAT_AGREE)
     read = confidence, Checks(**checks), AuditBudget(**audit)
     find_contradictions(*read, places, faults)
     faults.check()

@@ -10,7 +10,6 @@ COMMANDS: Final[Mapping[str, str]] = {
     "s": "skip",
     "u": "undo",
     "n": "note",
-    "e": "examples",
     "h": "help",
 }
 """Key -> its command. Classes have other keys."""
