@@ -23,17 +23,17 @@ def labeled_cells(bug: Bug, label: RegionLabel) -> list[str]:
     return [cell for cell in bug.cells if cell in shown]
 
 
-def with_cells(labels: Mapping[int, RegionLabel], bugs: Iterable[Bug]) -> dict[int, RegionLabel]:
-    """Add the labels of regions to those of the tasks: a region without a task has its latest bug's.
+def region_labels(tasks: Mapping[int, RegionLabel], bugs: Iterable[Bug]) -> dict[int, RegionLabel]:
+    """Return the states of regions, from those of the tasks: a region without a task has its latest bug's.
 
     A cell that does not take its bug's label is unlabeled. While a bug is open, so are its cells.
     """
-    found = dict(labels)
+    found = {number: label for number, label in tasks.items() if number < FIRST_BUG}
     for bug in sorted(bugs, key=lambda bug: parse_bug_name(bug.name)[1]):
-        label = labels.get(FIRST_BUG + parse_bug_name(bug.name)[1], NOT_OPENED)
+        label = tasks.get(FIRST_BUG + parse_bug_name(bug.name)[1], NOT_OPENED)
         takes = set(labeled_cells(bug, label))
         for cell in bug.cells:
-            if (number := region_number(cell)) not in labels:
+            if (number := region_number(cell)) not in tasks:
                 keeps = cell in takes or label.state != REGION_STATE_LABELED
                 found[number] = label if keeps else NOT_OPENED
     return found

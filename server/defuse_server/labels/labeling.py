@@ -13,7 +13,7 @@ from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask
-from defuse_server.labels.bug_labels import with_cells
+from defuse_server.labels.bug_labels import region_labels
 from defuse_server.labels.labeling_report import labeling_report
 from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES, RegionLabel, read_states
 from defuse_server.labels.task_contents import Shown, class_names_of, published
@@ -33,14 +33,14 @@ class Labeling:
         self._states = Script(redis, _FOLDER / "tasks.lua", _FOLDER / "states.lua")
 
     async def labels(self, audit: str) -> dict[int, RegionLabel]:
-        """Return the labeling state of each region and bug, by the number of its task (see names.py).
+        """Return the labeling state of each region, by its number.
 
-        A region that is a cell of a bug has the state of the bug: see `bug_labels.with_cells`.
+        A region that is a cell of a bug has the state of the bug: see `bug_labels.region_labels`.
         """
-        return with_cells(await self.task_states(audit), await self.bugs(audit))
+        return region_labels(await self.task_states(audit), await self.bugs(audit))
 
     async def task_states(self, audit: str) -> dict[int, RegionLabel]:
-        """Return the labeling state of each task, by its number."""
+        """Return the labeling state of each task, by its number (see names.py)."""
         return await self._read_states(audit, "")
 
     async def bugs(self, audit: str) -> builtins.list[Bug]:
@@ -50,7 +50,7 @@ class Labeling:
 
     async def freeze(self, audit: str) -> dict[int, RegionLabel]:
         """Do as `labels`, and in the same step mark the decided regions as used: no answer can be undone."""
-        return with_cells(await self._read_states(audit, "freeze"), await self.bugs(audit))
+        return region_labels(await self._read_states(audit, "freeze"), await self.bugs(audit))
 
     async def tasks(self, audit: str) -> builtins.list[KeptTask]:
         """Return all tasks with their answers, including gold tasks, in the order of their numbers."""
@@ -62,9 +62,8 @@ class Labeling:
     async def progress(self, audit: str) -> pb.LabelingProgress:
         """Count regions and bugs by state. Raises `NotFound` (the audit)."""
         await self._resources.get(audit)
-        bugs, labels = await self.bugs(audit), await self.task_states(audit)
-        counts = _bug_counts(bugs, labels)
-        labels = {n: label for n, label in with_cells(labels, bugs).items() if n < FIRST_BUG}
+        bugs, tasks = await self.bugs(audit), await self.task_states(audit)
+        labels = region_labels(tasks, bugs)
         fields = await cast("Any", self._redis.hgetall(redis_keys.predictions(audit)))
         predictions = {int(number): int(predicted) for number, predicted in fields.items()}
         # Regions that are published and not yet open are unlabeled, too.
@@ -79,13 +78,13 @@ class Labeling:
             invalid_count=states.count(RegionState.REGION_STATE_INVALID),
             set_aside_count=states.count(RegionState.REGION_STATE_SET_ASIDE),
             confirmed_count=sum(label.confirms(predictions[number]) for number, label in labels.items()),
-            **counts,
+            **_bug_counts(bugs, tasks),
         )
 
     async def report(self, audit: str) -> pb.LabelingReport:
         """Return how far the answers can be trusted. Raises `NotFound` (the audit)."""
         progress = await self.progress(audit)
-        return labeling_report(audit, await self.tasks(audit), await self.labels(audit), progress)
+        return labeling_report(audit, await self.tasks(audit), await self.task_states(audit), progress)
 
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0
@@ -134,11 +133,11 @@ class Labeling:
         return read_states(await self._states(keys, [audit, redis_keys.CHANGED, mode]))
 
 
-def _bug_counts(bugs: Sequence[Bug], labels: Mapping[int, RegionLabel]) -> dict[str, int]:
+def _bug_counts(bugs: Sequence[Bug], tasks: Mapping[int, RegionLabel]) -> dict[str, int]:
     """Return the counts of bugs in a LabelingProgress. A bug that was split counts by its parts."""
     split = {bug.parent for bug in bugs}
     states = {
-        bug.name: (bug, labels.get(FIRST_BUG + parse_bug_name(bug.name)[1], NOT_OPENED))
+        bug.name: (bug, tasks.get(FIRST_BUG + parse_bug_name(bug.name)[1], NOT_OPENED))
         for bug in bugs
         if bug.name not in split
     }

@@ -65,6 +65,7 @@ def result(**fields) -> dict:
         "seeds": 40,
         "warnings": [],
         "regions": [],
+        "bugs": [],
         "gold": [],
         "saturation": [
             {"candidates": 400, "misclassifications": 12, "regions": 1},

@@ -52,7 +52,8 @@ async def test_every_record_arrives_once_in_messages_of_bounded_size(store, tmp_
 
 
 def region(**fields):
-    sheet = {"file": "s", "columns": 1, "rows": 1, "tile_width": 8, "tile_height": 8, "count": 1}
+    sheet = {"file": "s", "samples_file": "n", "columns": 1, "rows": 1, "count": 1}
+    sheet |= {"tile_width": 12, "tile_height": 12, "frame": 2, "zoom": 1}
     rate = {"value": 0.5, "lower": 0.25, "upper": 0.75, "samples": 8}
     return {
         "index": 2,
@@ -81,6 +82,8 @@ def test_a_region_brings_its_harm_with_its_interval():
     assert (message.harm.value, message.harm.lower, message.harm.upper) == (0.01, 0.005, 0.02)
     assert message.harm.samples == 1000
     assert message.sheet.artifact == "artifacts/s"
+    assert message.sheet.samples_artifact == "artifacts/n"
+    assert (message.sheet.frame, message.sheet.zoom) == (2, 1)
 
 
 def test_a_file_with_pickled_objects_is_not_opened(tmp_path):

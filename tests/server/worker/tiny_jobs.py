@@ -147,7 +147,7 @@ class Tiny:
         """All regions and chunks of an audit as bytes, but for the audit's name."""
         regions = await self.backend.regions.range(audit.name, 0, 1000)
         for region in regions:
-            region.name = region.name.removeprefix(audit.name)
+            region.name, region.bug = (name.removeprefix(audit.name) for name in (region.name, region.bug))
         chunks = await self.backend.chunks.list(audit.name)
         return [
             await self.backend.redis.hget(redis_keys.resource(audit.name), "regions_artifact"),
