@@ -16,8 +16,6 @@ with defuse.Client() as client:
     vae = client.push_vae(folder / "encoder.onnx", folder / "decoder.onnx")
     dataset = client.push_dataset(folder / "dataset.npz")
     audit = client.start_audit(classifier, vae, dataset, max_seeds=1000)
-    for region in client.regions(audit):
-        print(
-            f"{region.name}: {region.seed_label} read as {region.predicted_class} ({region.confidence:.0%})"
-        )
+    for bug in client.bugs(audit):
+        print(f"{bug.name}: {bug.seed_label} read as {bug.predicted_class}, {bug.harm_share:.0%} of all harm")
     client.wait(audit)  # raises defuse.JobFailed, with the reason, if the audit failed
