@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import _data
-from bench._classifiers import CACHE, train_classifier
+from bench._classifiers import CACHE, Kind, train_classifier
 from bench._data import Data
 from bench._engine import run_job
 
@@ -41,20 +41,26 @@ class Materials:
         }
 
 
-def prepare(name: str, device: str) -> Materials | None:
-    """Load or train everything. Return None if the data is not on this machine."""
+def prepare(name: str, device: str, kind: Kind = "audited") -> Materials | None:
+    """Load or train everything. Return None if the data is not on this machine.
+
+    `kind` is that of the classifier under audit. Given models replace only those of `audited`; a VAE and an
+    oracle that are given serve any classifier.
+    """
     data = _data.load(name)
     if data is None:
         return None
     given = Path(os.environ["MODELS_DIR"]) / name if os.environ.get("MODELS_DIR") else None
-    folder = CACHE / f"{name}-quality"
+    folder = CACHE / f"{name}-{'quality' if kind == 'audited' else kind}"
     folder.mkdir(parents=True, exist_ok=True)
     _data.write_dataset(data, folder / "dataset.npz")
     if given is not None and all((given / file).is_file() for file in _NAMES):
         for file in _NAMES:
             shutil.copy(given / file, folder / file)
+        if kind != "audited":
+            (folder / "classifier.onnx").write_bytes(train_classifier(data, 0, kind))
         return Materials(data, folder)
-    (folder / "classifier.onnx").write_bytes(train_classifier(data, 0))
+    (folder / "classifier.onnx").write_bytes(train_classifier(data, 0, kind))
     (folder / "oracle.onnx").write_bytes(train_classifier(data, 0, "oracle"))
     _vae(data, folder, device)
     return Materials(data, folder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,19 +86,31 @@ class RegionScores:
         return frozenset((int(label), int(prediction)) for label, prediction in pairs)
 
 
+def draw_samples(regions: dict[str, np.ndarray], decoder: Model, seed: int) -> Iterator[np.ndarray]:
+    """Give fresh samples of each region of a regions.npz, decoded, which no job drew."""
+    rng = np.random.default_rng([seed, 20_210_212])
+    for mean, covariance in zip(regions["means"], regions["covariances"], strict=True):
+        variances, basis = np.linalg.eigh(covariance)
+        scale = np.sqrt(np.maximum(variances, 0.0) * float(regions["tau"]))
+        codes = mean + (rng.standard_normal((SAMPLES, len(mean))) * scale) @ basis.T
+        yield decoder(codes.astype(np.float32))
+
+
+def read_audit(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Return codes (n, D) and predicted classes (n,) of the misclassifications of an audit's job folder."""
+    chunks = [np.load(path) for path in sorted((folder / "output" / "chunks").glob("*.npz"))]
+    codes = np.concatenate([chunk["codes"] for chunk in chunks])
+    return codes, np.concatenate([chunk["predicted_class"] for chunk in chunks])
+
+
 def score_regions(
     regions: dict[str, np.ndarray], decoder: Model, classifier: Model, oracle: Model, seed: int
 ) -> RegionScores:
     """Score the arrays of a regions.npz on fresh samples, which no job drew."""
-    rng = np.random.default_rng([seed, 20_210_212])
     labels, confirmed, purity, misclassified = [], [], [], []
-    for mean, covariance, prediction in zip(
-        regions["means"], regions["covariances"], regions["predicted_classes"], strict=True
+    for images, prediction in zip(
+        draw_samples(regions, decoder, seed), regions["predicted_classes"], strict=True
     ):
-        variances, basis = np.linalg.eigh(covariance)
-        scale = np.sqrt(np.maximum(variances, 0.0) * float(regions["tau"]))
-        codes = mean + (rng.standard_normal((SAMPLES, len(mean))) * scale) @ basis.T
-        images = decoder(codes.astype(np.float32))
         label, count = Counter(oracle.predict(images).tolist()).most_common(1)[0]
         labels.append(label)
         confirmed.append(label != prediction)

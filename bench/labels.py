@@ -1,0 +1,313 @@
+"""The repair curve: what N answers of a person buy, beside other ways to spend them.
+
+The classifier under audit is trained to its end. An oracle that nothing is chosen by answers. Each contestant
+gets N answers, and the classifier is corrected on what they say. Repair is counted on fresh samples of the
+regions that a search of ten times the budget finds, beyond what the same fine-tuning repairs without any
+answer (the control). Environment: DATASET (digits, mnist or fashion; default digits), ANSWERS (default
+10,30,100,300), CONTESTANTS (default all), COVERAGE_TIMES (default 10), MODELS_DIR, VAE_BUDGET_S, THREADS.
+
+Contestants: `default` answers bugs, in their order; `regions` answers regions one by one, by harm; `paper`
+the regions of the published method; `singles` single misclassifications at random; `random_items` and
+`uncertain_items` label items of the validation split, at random and where the classifier is least sure, and
+train on them; `no_answers` gives every region its seeds' label, and asks nobody.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench._engine import Run, run_job
+from bench._materials import Materials, prepare
+from bench._scores import Model, draw_samples, read_audit
+
+CONTESTANTS = ("default", "regions", "paper", "singles", "random_items", "uncertain_items", "no_answers")
+WORK = Path(__file__).parent.parent / "out" / "bench" / "labels" / (os.environ.get("DATASET") or "digits")
+_AGREES = 0.8
+"""Share of the samples that must show one class. Otherwise the oracle calls them mixed."""
+_REPEATED = 20
+"""Times that a labeled item is added to the train split: a few items among thousands would not be seen."""
+_POINT = 1e-6
+"""Variance of the region around a single misclassification."""
+Regions = dict[str, np.ndarray]
+Answered = tuple[Regions, dict[int, int], Materials | None]
+"""Regions, their labels by number, and materials with more train items if there are any."""
+
+
+@dataclass(frozen=True)
+class _Bench:
+    materials: Materials
+    device: str
+    threads: int
+    audit: Run
+
+    def model(self, name: str) -> Model:
+        """Open a model of the materials."""
+        return Model(self.materials.folder / name, self.threads)
+
+    def answer(self, images: np.ndarray) -> int | None:
+        """Let the oracle say what samples show; None is mixed."""
+        counts = np.bincount(self.model("oracle.onnx").predict(images))
+        return int(counts.argmax()) if counts.max() >= _AGREES * counts.sum() else None
+
+
+def run(device: str) -> dict[str, object]:
+    """Run every contestant, and print a line for each point of its curve."""
+    name = os.environ.get("DATASET") or "digits"
+    numbers = [int(number) for number in (os.environ.get("ANSWERS") or "10,30,100,300").split(",")]
+    chosen = (os.environ.get("CONTESTANTS") or ",".join(CONTESTANTS)).split(",")
+    threads = int(os.environ.get("THREADS") or len(os.sched_getaffinity(0)))
+    materials = prepare(name, device, "converged")
+    if materials is None:
+        return {"skipped": f"{name} is not on this machine", "dataset": name}
+    audit = run_job(WORK / "audit", materials.folder, "audit", materials.inputs, {}, 0, device)
+    bench = _Bench(materials, device, threads, audit)
+    reference = _reference(bench)
+    print(
+        f"{name}: {len(audit.result['bugs'])} bugs of {len(audit.result['regions'])} regions; "
+        f"{len(reference[1])} reference samples",
+        flush=True,
+    )
+    curves: dict[str, dict[str, dict[str, float]]] = {}
+    for contestant in chosen:
+        curves[contestant] = {}
+        for number, answered in _CONTESTANTS[contestant](bench, numbers):
+            point = _corrected(bench, f"{contestant}-{number}", answered, reference)
+            curves[contestant][str(number)] = point
+            shown = ", ".join(f"{figure} {value:.4g}" for figure, value in point.items())
+            print(f"{contestant}, {number} answers: {shown}", flush=True)
+    return {
+        "dataset": name,
+        "bugs": len(audit.result["bugs"]),
+        "regions": len(audit.result["regions"]),
+        **curves,
+        "answers_to_090": {
+            contestant: next(
+                (int(number) for number, point in curve.items() if point["repaired"] >= 0.9), None
+            )
+            for contestant, curve in curves.items()
+        },
+    }
+
+
+def _reference(bench: _Bench) -> tuple[np.ndarray, np.ndarray]:
+    """Return fresh samples of the regions that a wide search finds, and the oracle's labels of them.
+
+    Only samples count that the oracle reads as something else than the classifier.
+    """
+    times = int(os.environ.get("COVERAGE_TIMES") or 10)
+    items = len(bench.materials.data.train_labels)
+    candidates = max(1, times * int(bench.audit.result["candidates"]) // items)
+    config = {"max_seeds": 0, "candidates_per_seed": candidates, "patience_shards": -1}
+    wide = run_job(
+        WORK / "wide", bench.materials.folder, "audit", bench.materials.inputs, config, 1000, bench.device
+    )
+    images = np.concatenate(list(draw_samples(_regions(wide), bench.model("vae_decoder.onnx"), 1000)))
+    labels = bench.model("oracle.onnx").predict(images)
+    wrong = labels != bench.model("classifier.onnx").predict(images)
+    return images[wrong], labels[wrong]
+
+
+def _regions(audit: Run) -> Regions:
+    with np.load(audit.folder / "output" / "regions.npz") as file:
+        return dict(file)
+
+
+def _by_bug(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    """Answer bugs in their order. A label against the seeds' takes two answers, for what was shown."""
+    regions, labels, spent = _regions(bench.audit), dict[int, int](), 0
+    wanted = iter(numbers)
+    most = next(wanted)
+    for bug in bench.audit.result["bugs"]:
+        label = bench.answer(_sheet(bench.audit.folder, bug["sheet"]))
+        contradicts = label is not None and label != bug["seed_label"]
+        while spent + 1 + contradicts > most:
+            yield most, (regions, dict(labels), None)
+            following = next(wanted, None)
+            if following is None:
+                return
+            most = following
+        spent += 1 + contradicts
+        if label is not None:
+            cells = set(bug["shown_cells"]) if contradicts else bug["cells"]
+            labels.update(dict.fromkeys(cells, label))
+    yield spent, (regions, labels, None)
+
+
+def _sheet(folder: Path, sheet: dict[str, Any]) -> np.ndarray:
+    samples = np.load(folder / sheet["samples_file"])
+    return samples.transpose(0, 3, 1, 2).astype(np.float32) / 255.0
+
+
+def _one_by_one(audit: Run) -> Callable[[_Bench, list[int]], Iterator[tuple[int, Answered]]]:
+    def answer(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+        found = audit.result["regions"]
+        said = [bench.answer(_sheet(audit.folder, region["sheet"])) for region in found[: max(numbers)]]
+        for number in _within(numbers, len(found)):
+            labels = {region: label for region, label in enumerate(said[:number]) if label is not None}
+            yield number, (_regions(audit), labels, None)
+
+    return answer
+
+
+def _by_region(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    yield from _one_by_one(bench.audit)(bench, numbers)
+
+
+def _by_paper(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    items = len(bench.materials.data.train_labels)
+    candidates = int(bench.audit.result["candidates"])
+    seeds = min(items, max(1, candidates // 100))
+    config = {"preset": "paper", "max_seeds": seeds, "candidates_per_seed": max(1, candidates // seeds)}
+    audit = run_job(
+        WORK / "paper", bench.materials.folder, "audit", bench.materials.inputs, config, 0, bench.device
+    )
+    yield from _one_by_one(audit)(bench, numbers)
+
+
+def _singles(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    codes, predicted = read_audit(bench.audit.folder)
+    order = np.random.default_rng(0).permutation(len(codes))
+    oracle, decoder = bench.model("oracle.onnx"), bench.model("vae_decoder.onnx")
+    for number in _within(numbers, len(order)):
+        rows = order[:number]
+        labels = oracle.predict(decoder(codes[rows]))
+        yield number, (_points(codes[rows], labels, predicted[rows]), dict(enumerate(labels.tolist())), None)
+
+
+def _points(codes: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> Regions:
+    """Return a region around each code that holds nothing else."""
+    count, size = codes.shape
+    return {
+        "weights": np.full(count, 1.0 / count),
+        "means": codes.astype(np.float64),
+        "covariances": np.tile(_POINT * np.eye(size), (count, 1, 1)),
+        "seed_labels": labels.astype(np.int32),
+        "predicted_classes": predicted.astype(np.int32),
+        "sizes": np.ones(count, np.int64),
+        "member_offsets": np.arange(count + 1),
+        "members": np.arange(count),
+        "tau": np.float64(1.0),
+    }
+
+
+def _random_items(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    count = len(bench.materials.data.validation_labels)
+    yield from _items(bench, numbers, np.random.default_rng(0).permutation(count), "random")
+
+
+def _uncertain_items(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    images = bench.materials.data.validation_images[:, None].astype(np.float32) / 255.0
+    best = np.sort(bench.model("classifier.onnx")(images), axis=1)[:, -2:]
+    yield from _items(bench, numbers, np.argsort(best[:, 1] - best[:, 0]), "uncertain")
+
+
+def _items(bench: _Bench, numbers: list[int], order: np.ndarray, name: str) -> Iterator[tuple[int, Answered]]:
+    """Add labeled items to the train split; the control's training on them is the contestant's."""
+    data = bench.materials.data
+    for number in _within(numbers, len(order)):
+        rows = np.repeat(order[:number], _REPEATED)
+        folder = WORK / f"{name}-{number}-inputs"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(bench.materials.folder, folder)
+        with np.load(bench.materials.folder / "dataset.npz") as file:
+            arrays = dict(file)
+        arrays["x_train"] = np.concatenate([arrays["x_train"], data.validation_images[rows]])
+        arrays["y_train"] = np.concatenate([arrays["y_train"], data.validation_labels[rows]])
+        np.savez(folder / "dataset.npz", **arrays)  # pyright: ignore[reportArgumentType]
+        regions = _regions(bench.audit)
+        labels = dict(enumerate(regions["seed_labels"].tolist()))
+        yield number, (regions, labels, Materials(data, folder))
+
+
+def _no_answers(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    regions = _regions(bench.audit)
+    yield 0, (regions, dict(enumerate(regions["seed_labels"].tolist())), None)
+
+
+def _within(numbers: list[int], most: int) -> list[int]:
+    """Return the numbers that can be spent, and the whole if one is larger."""
+    return sorted({min(number, most) for number in numbers})
+
+
+_CONTESTANTS: dict[str, Callable[[_Bench, list[int]], Iterator[tuple[int, Answered]]]] = {
+    "default": _by_bug,
+    "regions": _by_region,
+    "paper": _by_paper,
+    "singles": _singles,
+    "random_items": _random_items,
+    "uncertain_items": _uncertain_items,
+    "no_answers": _no_answers,
+}
+
+
+def _corrected(
+    bench: _Bench, name: str, answered: Answered, reference: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float]:
+    """Correct on the answers; return what it repairs, and what it costs.
+
+    `repaired` is the share of the reference samples that the control leaves wrong and the correction reads
+    right, less those that the control reads right and it does not. A contestant that adds items is the
+    control of its own correction, and is compared with that of the default.
+    """
+    regions, labels, extended = answered
+    folder = WORK / name
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree((extended or bench.materials).folder, folder)
+    np.savez(folder / "regions.npz", **regions)  # pyright: ignore[reportArgumentType]
+    inputs = {**bench.materials.inputs, "regions": {"file": "inputs/regions.npz"}}
+    config: dict[str, Any] = {
+        "labels": [{"region": region, "label": label} for region, label in sorted(labels.items())],
+        "tau": float(regions["tau"]),
+        "audit": bench.audit.result["config"],
+        "audit_seed": 0,
+    }
+    output = run_job(folder / "correct", folder, "correct", inputs, config, 0, bench.device).folder / "output"
+    corrected = output / ("corrected.onnx" if extended is None else "control.onnx")
+    control = output / "control.onnx"
+    if extended is not None:
+        control = next(WORK.glob("default-*/correct/output/control.onnx"), control)
+    shutil.copy(corrected, folder / "candidate.onnx")
+    right = _right(corrected, bench, reference)
+    of_control = _right(control, bench, reference)
+    data = bench.materials.data
+    test = (data.test_images[:, None].astype(np.float32) / 255.0, data.test_labels)
+    clean = {
+        file: _right(path, bench, test)
+        for file, path in (
+            ("corrected", corrected),
+            ("control", control),
+            ("before", bench.materials.folder / "classifier.onnx"),
+        )
+    }
+    return {
+        "reference_accuracy": right,
+        "reference_accuracy_of_control": of_control,
+        "repaired": (right - of_control) / max(1e-9, 1.0 - of_control),
+        "clean_change": clean["corrected"] - clean["before"],
+        "clean_change_minus_control": clean["corrected"] - clean["control"],
+        "control_clean_change": clean["control"] - clean["before"],
+        "second_search_ratio": _second_search(bench, folder, inputs, corrected)
+        / max(1e-9, _second_search(bench, folder, inputs, control)),
+    }
+
+
+def _right(path: Path, bench: _Bench, samples: tuple[np.ndarray, np.ndarray]) -> float:
+    return float((Model(path, bench.threads).predict(samples[0]) == samples[1]).mean())
+
+
+def _second_search(bench: _Bench, folder: Path, inputs: dict[str, Any], model: Path) -> float:
+    """Return misclassifications per candidate of a search with other seeds."""
+    shutil.copy(model, folder / "candidate.onnx")
+    entries = {**inputs, "candidate": {"file": "inputs/candidate.onnx"}}
+    config: dict[str, Any] = {"labels": [], "audit_seed": 0}
+    second = run_job(folder / "evaluate", folder, "evaluate", entries, config, 0, bench.device).result[
+        "second_search"
+    ]
+    return second["misclassifications_after"] / max(1, second["candidates_after"])
