@@ -42,7 +42,9 @@ class Recipe:
 _RECIPES: dict[str, Recipe] = {
     "audited": Recipe("two-convolutions-1", 800, 64, 1e-3, augmented=False, with_validation=False),
     "converged": Recipe("two-convolutions-1", 8000, 128, 3e-3, augmented=True, with_validation=False),
-    "oracle": Recipe("batch-normalised-2", 3000, 96, 3e-3, augmented=True, with_validation=True5),
+    "oracle": Recipe(
+        "batch-normalised-2", 3000, 96, 3e-3, augmented=True, with_validation=True, smoothing=0.05
+    ),
 }
 
 
