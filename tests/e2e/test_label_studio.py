@@ -151,7 +151,7 @@ def test_a_second_answer_in_label_studio_is_reported(
     answers.write_bytes(studio.export(project["id"]))
     result = label("import", audit, str(answers))
     assert result["imported_count"] == 0
-    assert result["problem_count"] == before.region_count
+    assert result["problem_count"] == before.bug_count
     reasons = {problem["reason"] for problem in result["problems"]}
     assert reasons == {"IMPORT_PROBLEM_REASON_ALREADY_ANSWERED"}
     assert client.get_labeling_progress(audit) == before

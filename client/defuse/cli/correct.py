@@ -1,5 +1,6 @@
 """`defuse correct`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -7,10 +8,12 @@ import typer
 from defuse.cli import jobs
 from defuse.cli.connection import connect
 from defuse.cli.figures import change, share
-from defuse.cli.output import Json, stdout, write, write_facts, write_table
+from defuse.cli.output import Json, stderr, stdout, write, write_facts, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
-from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
+from defuse.messages import Bug, Correction, CorrectionConfig, CorrectionPoint, RegionState
+
+_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
 @takes_settings(CorrectionConfig)
@@ -22,12 +25,25 @@ def correct(
     json: Json = False,
     **settings: Any,
 ) -> None:
-    """Fine-tune an audit's classifier on its labeled regions, and register the result as a new classifier."""
+    """Fine-tune an audit's classifier on its labeled bugs, and register the result as a new classifier."""
     with connect(context) as client:
+        _say_unsettled(list(client.list_bugs(audit)))
         correction = client.correct(audit, display_name=name, wait=False, **settings)
         if wait:
             correction = jobs.waited(client, correction)
     write(correction, json, _write_text)
+
+
+def _say_unsettled(bugs: Sequence[Bug]) -> None:
+    """Say which bugs the correction leaves out because nobody has settled them."""
+    last = [bug for bug in bugs if not bug.parts]
+    unlabeled = sum(bug.state in _OPEN for bug in last)
+    splitting = sum(bug.state == RegionState.REGION_STATE_MIXED and not bug.unsplit_reason for bug in last)
+    if unlabeled or splitting:
+        stderr.print(
+            f"Of {len(last)} bugs, {unlabeled} have no label yet and {splitting} wait to be split: the "
+            "correction leaves them out, and stands on the labels as they are now."
+        )
 
 
 def _write_text(correction: Correction) -> None:

@@ -30,6 +30,9 @@ def _write_text(report: LabelingReport) -> None:
         ("mixed, invalid", f"{progress.mixed_count}, {progress.invalid_count}"),
         ("set aside", progress.set_aside_count),
     )
+    if report.contradicting:
+        names = ", ".join(report.contradicting)
+        stdout.print(f"labels that the search does not believe: {names}. Look at these bugs again.")
     stdout.print()
     write_table([_row(record) for record in report.annotators], "Nobody has answered yet.")
     if report.skips:

@@ -245,20 +245,22 @@ class GetLabelingReportRequest(_message.Message):
     def __init__(self, audit: _Optional[str] = ...) -> None: ...
 
 class LabelingReport(_message.Message):
-    __slots__ = ("progress", "alpha", "overlap_count", "answer_count", "annotators", "skips")
+    __slots__ = ("progress", "alpha", "overlap_count", "answer_count", "annotators", "skips", "contradicting")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_COUNT_FIELD_NUMBER: _ClassVar[int]
     ANSWER_COUNT_FIELD_NUMBER: _ClassVar[int]
     ANNOTATORS_FIELD_NUMBER: _ClassVar[int]
     SKIPS_FIELD_NUMBER: _ClassVar[int]
+    CONTRADICTING_FIELD_NUMBER: _ClassVar[int]
     progress: LabelingProgress
     alpha: float
     overlap_count: int
     answer_count: int
     annotators: _containers.RepeatedCompositeFieldContainer[AnnotatorRecord]
     skips: _containers.RepeatedCompositeFieldContainer[LabelSkip]
-    def __init__(self, progress: _Optional[_Union[LabelingProgress, _Mapping]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., answer_count: _Optional[int] = ..., annotators: _Optional[_Iterable[_Union[AnnotatorRecord, _Mapping]]] = ..., skips: _Optional[_Iterable[_Union[LabelSkip, _Mapping]]] = ...) -> None: ...
+    contradicting: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, progress: _Optional[_Union[LabelingProgress, _Mapping]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., answer_count: _Optional[int] = ..., annotators: _Optional[_Iterable[_Union[AnnotatorRecord, _Mapping]]] = ..., skips: _Optional[_Iterable[_Union[LabelSkip, _Mapping]]] = ..., contradicting: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AnnotatorRecord(_message.Message):
     __slots__ = ("annotator", "answer_count", "cannot_tell_count", "compared_count", "agreed_count", "gold_count", "gold_right_count", "skip_count", "median_answer_s")

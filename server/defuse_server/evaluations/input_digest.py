@@ -53,7 +53,8 @@ def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signi
     the same labels has the same digest.
     """
     figures = MessageToDict(evaluation.labeling, preserving_proto_field_name=True)
-    figures["unlabeled"] = [parse_task_name(name)[1] for name in evaluation.labeling.unlabeled]
+    for field in ("unlabeled", "contradicting"):
+        figures[field] = [parse_task_name(name)[1] for name in getattr(evaluation.labeling, field)]
     return _digest(
         {
             **_asked(evaluation, compared),

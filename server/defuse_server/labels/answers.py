@@ -44,13 +44,18 @@ class KeptSkip:
 
 @dataclass(frozen=True)
 class KeptTask:
-    """A task with all its answers. `gold` is the known vote of a gold task, and None for a region."""
+    """A task with all its answers.
+
+    `gold` is the known vote of a gold task, and None for others. `expected` is the vote that the search
+    believes in, and None for a region's task.
+    """
 
     number: int
     version: int
     wanted: int
     limit: int
     gold: str | None
+    expected: str | None
     answers: tuple[KeptAnswer, ...]
     skips: tuple[KeptSkip, ...]
 
@@ -65,6 +70,7 @@ class KeptTask:
             wanted=task["wanted"],
             limit=task["limit"],
             gold=task.get("gold"),
+            expected=task.get("expected"),
             answers=tuple(
                 KeptAnswer(a["annotator"], a["vote"], a["note"], int(a["lease_ms"]), int(a["time_ms"]))
                 for a in task["answers"]

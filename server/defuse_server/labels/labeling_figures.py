@@ -31,6 +31,7 @@ def labeling_figures(
         unlabeled_harm_share=_harm_share(unlabeled, asked),
         unlabeled=[region.name for region in unlabeled[:UNLABELED_NAMED]],
         overlap_count=report.overlap_count,
+        contradicting=report.contradicting,
     )
     if report.HasField("alpha"):
         figures.alpha = report.alpha

@@ -34,6 +34,7 @@ def labeling_report(
         answer_count=sum(len(task.answers) for task in regions),
         annotators=_records(tasks, labels),
         skips=[skip for task in tasks for skip in _skips(audit, task)],
+        contradicting=[task_name(audit, task.number) for task in regions if _contradicts(task, labels)],
     )
     alpha = krippendorff_alpha(votes)
     if alpha is not None:
@@ -78,6 +79,11 @@ def _consensus(label: RegionLabel | None) -> str | None:
     if label is None:
         return None
     return str(label.label) if label.label is not None else _VERDICT_STATES.get(label.state)
+
+
+def _contradicts(task: KeptTask, labels: Mapping[int, RegionLabel]) -> bool:
+    label = labels.get(task.number)
+    return task.expected is not None and label is not None and label.confirms(int(task.expected))
 
 
 def _durations_s(answers: Iterable[KeptAnswer]) -> Iterator[float]:

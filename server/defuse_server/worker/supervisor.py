@@ -167,6 +167,7 @@ class Supervisor:
             async for event in engine.events():
                 last = event
                 await patiently(lambda event=event: _take(event, work, folder))
+                _end_if_cancelled()
         except engine_events.UnreadableLine as error:
             broken = str(error)
             await engine.stop()
@@ -178,6 +179,16 @@ class Supervisor:
             raise JobRefused(engine_failures.of_engine(last))
         if not isinstance(last, engine_events.ResultReady) or ended.status != 0 or broken:
             raise JobRefused(engine_failures.crashed(ended, broken or "no result"))
+
+
+def _end_if_cancelled() -> None:
+    """End this task if it was cancelled inside a command of the Redis client, which can swallow that.
+
+    Without this the engine of a cancelled job would go on to its end.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _beat(attempt: Attempt) -> None:

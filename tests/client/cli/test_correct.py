@@ -1,11 +1,21 @@
 """`defuse correct`."""
 
 import pytest
-from defuse.messages import Correction, CorrectionPoint, CorrectionPreset, JobState
+from defuse.messages import Bug, Correction, CorrectionPoint, CorrectionPreset, JobState, RegionState
+from defuse.v1.audit_service_pb2 import ListBugsResponse
 from defuse.v1.correction_service_pb2 import WatchCorrectionResponse
 
 SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
 CREATE = "CorrectionService/CreateCorrection"
+
+
+BUGS = [
+    Bug(name="audits/a/bugs/0", state=RegionState.REGION_STATE_LABELED),
+    Bug(name="audits/a/bugs/1", state=RegionState.REGION_STATE_UNLABELED),
+    Bug(name="audits/a/bugs/2", state=RegionState.REGION_STATE_MIXED, parts=["audits/a/bugs/4"]),
+    Bug(name="audits/a/bugs/3", state=RegionState.REGION_STATE_MIXED, unsplit_reason="too few codes"),
+    Bug(name="audits/a/bugs/4", state=RegionState.REGION_STATE_MIXED),
+]
 
 
 @pytest.fixture
@@ -18,6 +28,7 @@ def corrected(server):
     server.on(CREATE, Correction(name="corrections/c"))
     server.on("CorrectionService/WatchCorrection", [WatchCorrectionResponse(correction=made)])
     server.on("CorrectionService/GetCorrection", made)
+    server.on("AuditService/ListBugs", ListBugsResponse(bugs=BUGS))
 
 
 def test_it_waits_and_names_the_corrected_classifier(command, corrected):
@@ -25,6 +36,11 @@ def test_it_waits_and_names_the_corrected_classifier(command, corrected):
     assert ran.code == 0
     assert "classifiers/new" in ran.out
     assert "98.0%" in ran.out
+
+
+def test_it_says_which_bugs_are_left_out(command, corrected):
+    said = " ".join(command("correct", "audits/a").err.split())
+    assert "Of 4 bugs, 1 have no label yet and 1 wait to be split" in said
 
 
 def test_options_reach_the_server(command, server, corrected):
@@ -55,6 +71,7 @@ def test_the_curve_shows_accuracies_and_what_the_worst_class_lost(command, serve
         ],
     )
     server.on(CREATE, made)
+    server.on("AuditService/ListBugs", ListBugsResponse())
     line = command("correct", "audits/a", "--no-wait").out.splitlines()[-4:][row]
     assert all(word in line for word in words)
     assert "+0.0%" not in line

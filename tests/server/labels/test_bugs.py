@@ -160,3 +160,10 @@ async def test_without_bugs_regions_are_labeled_one_by_one(publish_audit, labels
     tasks = await labels.lease(audit, "ada", 100, 60.0)
     assert [task.region for task in tasks] == [f"{audit}/regions/0", f"{audit}/regions/1"]
     assert (await labeling.progress(audit)).bug_count == 0
+
+
+async def test_labels_against_the_seeds_are_named_in_the_report(answer, labeling, audit):
+    for annotator in ("ada", "ben"):
+        await answer(audit, annotator, OTHER)
+    await answer(audit, "cem", SEEDS_LABEL)
+    assert list((await labeling.report(audit)).contradicting) == [f"{audit}/bugs/0"]

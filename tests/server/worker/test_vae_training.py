@@ -1,5 +1,7 @@
 """Trainings of VAEs through real workers: cancelled, taken over, refused."""
 
+import asyncio
+import contextlib
 import io
 import signal
 
@@ -10,8 +12,11 @@ from defuse.v1.models_pb2 import (
     JOB_STATE_CANCELLED,
     JOB_STATE_FAILED,
     JOB_STATE_QUEUED,
+    Progress,
 )
 from defuse.v1.registry_service_pb2 import Dataset, VaeTraining, VaeTrainingConfig
+from defuse_server.worker.fence import Attempt, Fence
+from defuse_server.worker.supervisor import Supervisor
 
 SHORT = {"latent_sizes": [2], "budget_s": 10}
 ENDLESS = {"latent_sizes": [2], "budget_s": 3600}
@@ -49,6 +54,27 @@ async def test_a_cancelled_training_ends_without_a_vae(tiny, backend, train, sta
     ended = await tiny.ended(job.name)
     assert ended.state == JOB_STATE_CANCELLED
     assert ended.vae == ""
+
+
+async def test_a_cancellation_that_a_command_swallows_ends_the_training_all_the_same(
+    tiny, backend, train, tmp_path, monkeypatch
+):
+    write = Attempt.progress
+
+    async def swallows(attempt: Attempt, progress: Progress) -> None:
+        # The cancellation comes in here nearly always.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.3)
+        await write(attempt, progress)
+
+    monkeypatch.setattr(Attempt, "progress", swallows)
+    job = await train(**ENDLESS)
+    worker = Supervisor(backend, Fence(backend.redis, "test", 30.0), tmp_path)
+    run = asyncio.create_task(worker.run(job.name))
+    await tiny.until(job.name, training)
+    await backend.jobs.cancel(job.name)
+    assert (await tiny.ended(job.name)).state == JOB_STATE_CANCELLED
+    await run
 
 
 async def test_a_training_whose_worker_is_killed_starts_again_with_another(
