@@ -69,13 +69,13 @@ class Gallery:
         """Write both contact sheets of bug `index`; return the bug as `result.json` has it.
 
         `regions` are its cells, the largest harm first, and `numbers` theirs. The sheet shows the samples
-        that differ most, from as many cells as it has room for, beside the train item nearest to each.
+        that differ most, from as many cells as it has room for, beside the train item nearest to each that
+        is not shown yet.
         """
         members = np.concatenate([rated.region.members for rated in regions])
         seeds = np.unique(np.stack([found.seed_split[members], found.seed_index[members]]), axis=1)
         codes, cells = self._most_different(regions)
-        near = [self._train_codes.to(code, 1) for code in codes]
-        items, distances = (np.concatenate(some) for some in zip(*near, strict=True))
+        items, distances = self._nearest_to_each(codes)
         train = self._inputs.dataset.train
         return {
             "index": index,
@@ -92,6 +92,16 @@ class Gallery:
             "nearest_sheet": self._sheet(train.images(items), f"bug-nearest-{index:03d}"),
             "nearest": self._items(items, distances),
         }
+
+    def _nearest_to_each(self, codes: Codes) -> tuple[Int64[np.ndarray, " m"], Float[np.ndarray, " m"]]:
+        """Return the item nearest to each code that is not taken yet, while there is one; and distances."""
+        taken: dict[int, float] = {}
+        for code in codes:
+            near = zip(*self._train_codes.to(code, len(codes)), strict=True)
+            item = next((one for one in near if int(one[0]) not in taken), None)
+            if item is not None:
+                taken[int(item[0])] = float(item[1])
+        return np.array(list(taken), np.int64), np.array(list(taken.values()))
 
     def _most_different(self, regions: Sequence[RatedRegion]) -> tuple[Codes, list[int]]:
         """Choose samples, and the cell of each: always the one that lies farthest from those chosen.

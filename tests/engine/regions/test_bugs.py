@@ -136,5 +136,11 @@ def test_the_samples_of_a_sheet_differ_more_than_those_of_a_cell(audited):
         assert spread(bug["sheet"]) > min(spread(result["regions"][cell]["sheet"]) for cell in bug["cells"])
 
 
+def test_no_dataset_item_is_shown_twice_beside_a_bug(audited):
+    for bug in audited[1]["bugs"]:
+        items = [item["index"] for item in bug["nearest"]]
+        assert len(set(items)) == len(items) == 9
+
+
 def test_the_result_is_json_without_numpy_numbers(audited):
     assert json.loads(json.dumps(audited[1]["bugs"])) == audited[1]["bugs"]
