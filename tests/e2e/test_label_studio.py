@@ -128,7 +128,7 @@ def test_answers_are_taken_once(
     first = take_back()
     assert (first["imported_count"], first["known_count"], first["problem_count"]) == (count, 0, 0)
     progress = client.get_labeling_progress(audit)
-    assert (progress.labeled_count, progress.confirmed_count) == (count, count)
+    assert (progress.labeled_bug_count, progress.confirmed_bug_count) == (count, count)
 
     second = take_back()
     assert (second["imported_count"], second["known_count"], second["problem_count"]) == (0, count, 0)
