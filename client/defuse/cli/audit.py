@@ -1,5 +1,6 @@
 """`defuse audit`."""
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -94,16 +95,18 @@ def findings(
         stdout.print("No misclassification was found.")
 
 
+_Follow = Annotated[
+    bool, typer.Option("--follow", help="Print them as they are found, until the audit has ended.")
+]
+_ConfirmedOnly = Annotated[bool, typer.Option("--confirmed-only", help="Show only confirmed bugs.")]
+
+
 @app.command()
 def bugs(
     context: typer.Context,
     audit: AuditName,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Print bugs as they are found, until the audit has ended.")
-    ] = False,
-    confirmed_only: Annotated[
-        bool, typer.Option("--confirmed-only", help="Show only confirmed bugs.")
-    ] = False,
+    follow: _Follow = False,
+    confirmed_only: _ConfirmedOnly = False,
     json: Json = False,
 ) -> None:
     """Show an audit's bugs, those with the most misread inputs first.
@@ -111,28 +114,15 @@ def bugs(
     With --json this prints one document, or with --follow one bug per line.
     """
     with connect(context) as client, left_running(audit):
-        _refuse_both(follow, confirmed_only, "bugs")
-        if follow:
-            for bug in client.bugs(audit):
-                write(bug, json, lambda bug: write_bugs([bug]))
-            return
-        found = list(client.list_bugs(audit, confirmed_only=confirmed_only))
-    if json:
-        write_json({"bugs": [as_dict(bug) for bug in found]})
-    else:
-        write_bugs(found)
+        _show("bugs", client.bugs, client.list_bugs, write_bugs, audit, follow, confirmed_only, json)
 
 
 @app.command()
 def regions(
     context: typer.Context,
     audit: AuditName,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Print regions as they are found, until the audit has ended.")
-    ] = False,
-    confirmed_only: Annotated[
-        bool, typer.Option("--confirmed-only", help="Show only regions of confirmed bugs.")
-    ] = False,
+    follow: _Follow = False,
+    confirmed_only: _ConfirmedOnly = False,
     json: Json = False,
 ) -> None:
     """Show an audit's regions, the cells of its bugs, those with the most misread inputs first.
@@ -140,21 +130,33 @@ def regions(
     With --json this prints one document, or with --follow one region per line.
     """
     with connect(context) as client, left_running(audit):
-        _refuse_both(follow, confirmed_only, "regions")
-        if follow:
-            for region in client.regions(audit):
-                write(region, json, lambda region: write_regions([region]))
-            return
-        found = list(client.list_regions(audit, confirmed_only=confirmed_only))
-    if json:
-        write_json({"regions": [as_dict(region) for region in found]})
-    else:
-        write_regions(found)
+        _show(
+            "regions", client.regions, client.list_regions, write_regions, audit, follow, confirmed_only, json
+        )
 
 
-def _refuse_both(follow: bool, confirmed_only: bool, what: str) -> None:
+def _show(
+    what: str,
+    stream: Callable[[str], Iterable[Any]],
+    listed: Callable[..., Iterable[Any]],
+    write_text: Callable[[Sequence[Any]], None],
+    audit: str,
+    follow: bool,
+    confirmed_only: bool,
+    json: bool,
+) -> None:
+    """Write what an audit found, as it is found or as it stands."""
     if follow and confirmed_only:
         raise typer.BadParameter(
             "expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm "
             f"{what} after they are found"
         )
+    if follow:
+        for one in stream(audit):
+            write(one, json, lambda one: write_text([one]))
+        return
+    found = list(listed(audit, confirmed_only=confirmed_only))
+    if json:
+        write_json({what: [as_dict(one) for one in found]})
+    else:
+        write_text(found)
