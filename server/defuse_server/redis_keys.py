@@ -50,8 +50,11 @@ CHANGED = PREFIX + "changed"
 """Channel: names of resources that changed, and of regions that were decided or are open again."""
 
 QUEUE = PREFIX + "queue"
-"""Sorted set, name -> sequence number: resources that wait for a worker (QUEUED or INSPECTING, not claimed).
-Create adds a name; claim and cancel remove it."""
+"""Sorted set, name -> place: resources that wait for a worker (QUEUED or INSPECTING, not claimed). A place is
+a sequence number, of a short job less `HEAD_START`. Create adds a name; claim and cancel remove it."""
+
+HEAD_START = 10**12
+"""Short jobs have places below 0, before all others."""
 
 RUNNING = PREFIX + "running"
 """Set: names of jobs that a worker has claimed and that have not ended."""

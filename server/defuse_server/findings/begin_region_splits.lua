@@ -1,4 +1,4 @@
--- Queues the region split of an audit's MIXED regions, unless one is under way. If the audit ended without success, its
+-- Queues the region split of an audit's MIXED regions before all long jobs, unless one is under way. If the audit ended without success, its
 -- regions are not split: the script publishes why, and the annotators' answers stay.
 --
 -- KEYS  1 hash: the audit   2 hash: its region split   3 sorted set: the queue   4 number: the sequence
@@ -6,7 +6,8 @@
 --       7 set: numbers of regions whose label is used
 -- ARGV  1 name of the region split   2 its body   3 state QUEUED   4 unfinished states: '1,2'   5 state SUCCEEDED
 --       6 states without success: '4,6'   7 their regions' outcome   8 channel of changes   9 name of the audit
---       10... name and number of each of the audit's regions that wait, by turns
+--       10 by how much its place in the queue lies before its sequence number
+--       11... name and number of each of the audit's regions that wait, by turns
 -- Returns begun, busy (the previous region split has not ended), early (the audit has not ended), whole (the audit ended
 -- without success), or gone (there is no such audit). After the last two, no region of the audit waits any more.
 
@@ -16,11 +17,11 @@ end
 
 local audit_state = redis.call('HGET', KEYS[1], 'state')
 if not audit_state then
-  for i = 10, #ARGV, 2 do redis.call('SREM', KEYS[5], ARGV[i]) end
+  for i = 11, #ARGV, 2 do redis.call('SREM', KEYS[5], ARGV[i]) end
   return 'gone'
 end
 if is_one_of(ARGV[6], audit_state) then
-  for i = 10, #ARGV, 2 do
+  for i = 11, #ARGV, 2 do
     -- An answer may have been taken back since the names were read.
     if redis.call('SREM', KEYS[5], ARGV[i]) == 1 then
       redis.call('HSET', KEYS[6], ARGV[i + 1], ARGV[7])
@@ -45,6 +46,6 @@ redis.call('HSETNX', KEYS[2], 'attempt', 0)
 redis.call('HSET', KEYS[2], 'body', ARGV[2], 'state', ARGV[3], 'released', 1,
   'create_ms', string.format('%.0f', now_ms))
 redis.call('HINCRBY', KEYS[2], 'revision', 1)
-redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
+redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]) - tonumber(ARGV[10]), ARGV[1])
 redis.call('PUBLISH', ARGV[8], ARGV[1])
 return 'begun'

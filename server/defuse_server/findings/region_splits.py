@@ -99,6 +99,7 @@ class RegionSplits:
                     RegionSplitOutcome(reason=_NO_SUCCESS_REASON).to_json(),
                     redis_keys.CHANGED,
                     audit,
+                    redis_keys.HEAD_START,
                     *_with_numbers(regions),
                 ],
             )

@@ -65,6 +65,11 @@ class Jobs:
             await self.submit(made.name)
         return made
 
+    async def short_ones(self) -> list[str]:
+        """Return the names of the short jobs that wait. A worker runs them before it begins a long one."""
+        waiting = cast("list[bytes]", await self._redis.zrangebyscore(redis_keys.QUEUE, "-inf", "(0"))
+        return [name.decode() for name in waiting]
+
     async def hand_on(self, name: str) -> None:
         """Queue a job that this process still has, so that another worker goes on with it at once."""
         await self.docket.replace(TASK, when=datetime.now(UTC), key=name)(name)

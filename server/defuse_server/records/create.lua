@@ -9,7 +9,7 @@
 -- ARGV  1 name   2 digest of the request   3 body   4 state   5 lifetime of the request in s
 --       6 names that it refers to, joined by spaces   7 digest of what it is made of, or ''
 --       8 name that was found under that digest, or ''   9 states in which that one is reusable: '1,2,3' ('': in none)
---       10 count of further indexes
+--       10 count of further indexes   11 by how much its place in the queue lies before its sequence number
 -- Returns {outcome, detail}: made, known (its name), reused (the request id), missing (which of the references, from 1),
 -- or again (by now another name is in 6 under the digest).
 
@@ -43,7 +43,7 @@ remember(ARGV[1])
 redis.call('HSET', KEYS[2], 'body', ARGV[3], 'state', ARGV[4], 'revision', 1, 'attempt', 0,
   'create_ms', string.format('%.0f', now_ms), 'references', ARGV[6])
 redis.call('ZADD', KEYS[3], sequence, ARGV[1])
-redis.call('ZADD', KEYS[4], sequence, ARGV[1])
+redis.call('ZADD', KEYS[4], sequence - tonumber(ARGV[11]), ARGV[1])
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[6], ARGV[7], ARGV[1]) end
 for i = 8, references - 1 do redis.call('ZADD', KEYS[i], sequence, ARGV[1]) end
 for i = references + 1, #KEYS, 2 do redis.call('SADD', KEYS[i], ARGV[1]) end

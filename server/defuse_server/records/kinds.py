@@ -59,6 +59,8 @@ class Kind:
     collection: str
     message_type: type[Message]
     states: States = _JOB_STATES
+    is_short: bool = False
+    """Whether its jobs go before others in the queue: people wait for them, and they take seconds."""
 
     @property
     def is_job(self) -> bool:
@@ -67,14 +69,14 @@ class Kind:
 
 
 KINDS = (
-    Kind("classifiers", Classifier, _REGISTRATION_STATES),
-    Kind("vaes", Vae, _REGISTRATION_STATES),
-    Kind("datasets", Dataset, _REGISTRATION_STATES),
+    Kind("classifiers", Classifier, _REGISTRATION_STATES, is_short=True),
+    Kind("vaes", Vae, _REGISTRATION_STATES, is_short=True),
+    Kind("datasets", Dataset, _REGISTRATION_STATES, is_short=True),
     Kind("audits", Audit),
     Kind("corrections", Correction),
     Kind("evaluations", Evaluation),
     Kind("vaeTrainings", VaeTraining),
-    Kind(REGION_SPLITS, RegionSplit),
+    Kind(REGION_SPLITS, RegionSplit, is_short=True),
 )
 
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}

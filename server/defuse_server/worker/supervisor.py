@@ -18,6 +18,7 @@ from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
 from defuse_server.names import REGION_SPLITS, collection_of
+from defuse_server.records.kinds import kind_of
 from defuse_server.worker import engine_events, engine_failures
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
@@ -67,7 +68,22 @@ class Supervisor:
         self._stopping.set()
 
     async def run(self, name: str) -> None:
-        """Run a job from its claim to its end. Does nothing if another worker has it or it has ended."""
+        """Run a job from its claim to its end. Before a long job, run the short ones that wait.
+
+        Does nothing about a job that another worker has, or that has ended.
+        """
+        if not kind_of(name).is_short:
+            for short in await self._backend.jobs.short_ones():
+                running = asyncio.ensure_future(self._run(short))
+                try:
+                    await asyncio.shield(running)
+                except asyncio.CancelledError:
+                    # The queue cancels the long job. The short one is not its concern.
+                    await asyncio.wait([running])
+                    raise
+        await self._run(name)
+
+    async def _run(self, name: str) -> None:
         claim = await self._fence.claim(name)
         if claim.attempt is None:
             _log.info("job.not_claimed", job=name, outcome=claim.outcome.name)
