@@ -53,6 +53,7 @@ from defuse.v1.promotion_service_pb2 import ClassAccuracy as ClassAccuracy
 from defuse.v1.promotion_service_pb2 import Evaluation as Evaluation
 from defuse.v1.promotion_service_pb2 import EvaluationConfig as EvaluationConfig
 from defuse.v1.promotion_service_pb2 import Evidence as Evidence
+from defuse.v1.promotion_service_pb2 import LabelChoice as LabelChoice
 from defuse.v1.promotion_service_pb2 import LabelingFigures as LabelingFigures
 from defuse.v1.promotion_service_pb2 import RegionAccuracy as RegionAccuracy
 from defuse.v1.promotion_service_pb2 import SecondSearch as SecondSearch

@@ -1,9 +1,14 @@
 """Starting evaluations, which say whether a candidate may be promoted."""
 
-from defuse._calls.request_fields import Named, name_of
+from defuse._calls.request_fields import Named, enum_value, name_of
 from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
 from defuse._operations.jobs import OnUpdate, start_job
-from defuse.v1.promotion_service_pb2 import CreateEvaluationRequest, Evaluation, EvaluationConfig
+from defuse.v1.promotion_service_pb2 import (
+    CreateEvaluationRequest,
+    Evaluation,
+    EvaluationConfig,
+    LabelChoice,
+)
 
 
 def evaluate(
@@ -15,6 +20,7 @@ def evaluate(
     dataset: Named | None = None,
     policy: str = "",
     candidate_sha256: str = "",
+    labels: LabelChoice | str | None = None,
     seed: int = 0,
     device: str = "",
     display_name: str = "",
@@ -31,6 +37,9 @@ def evaluate(
     `policy` is YAML (docs/policy.md); if it is empty, the service's default applies. If `candidate_sha256` is
     given and the candidate has other bytes, the call fails with `FailedPrecondition`.
 
+    `labels` is `latest`, the default: the audit's labels as they are now; or `frozen`: those that the
+    candidate's correction used, whatever people answered since.
+
     With `wait`, returns the evaluation once it has SUCCEEDED, whatever its `verdict`, or raises as `wait`
     does. Without it, returns the evaluation as it stands. The same inputs get the same evaluation again.
     Raises `NotFound`, `FailedPrecondition`, or `InvalidArgument`, whose `field_violations` name the lines of
@@ -45,6 +54,7 @@ def evaluate(
         dataset=name_of(dataset),
         policy=policy,
         candidate_sha256=candidate_sha256,
+        labels=enum_value(LabelChoice, labels),
         config=EvaluationConfig(seed=seed, device=device),
     )
     return (yield from start_job(request, Evaluation, wait, on_update, timeout_s))

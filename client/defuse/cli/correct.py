@@ -1,6 +1,5 @@
 """`defuse correct`."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -8,12 +7,11 @@ import typer
 from defuse.cli import jobs
 from defuse.cli.connection import connect
 from defuse.cli.figures import change, share
+from defuse.cli.frozen_labels import label_set, unsettled
 from defuse.cli.output import Json, stderr, stdout, write, write_facts, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
-from defuse.messages import Bug, Correction, CorrectionConfig, CorrectionPoint, RegionState
-
-_OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
+from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 
 
 @takes_settings(CorrectionConfig)
@@ -27,30 +25,21 @@ def correct(
 ) -> None:
     """Fine-tune an audit's classifier on its labeled bugs, and register the result as a new classifier."""
     with connect(context) as client:
-        _say_unsettled(list(client.list_bugs(audit)))
         correction = client.correct(audit, display_name=name, wait=False, **settings)
         if wait:
+            # Before the long wait: who would rather settle these first can stop it now.
+            if left_out := unsettled(correction.labeling):
+                stderr.print(f"{left_out}: the correction leaves them out.")
             correction = jobs.waited(client, correction)
     write(correction, json, _write_text)
-
-
-def _say_unsettled(bugs: Sequence[Bug]) -> None:
-    """Say which bugs the correction leaves out because nobody has settled them."""
-    last = [bug for bug in bugs if not bug.parts]
-    unlabeled = sum(bug.state in _OPEN for bug in last)
-    splitting = sum(bug.state == RegionState.REGION_STATE_MIXED and not bug.unsplit_reason for bug in last)
-    if unlabeled or splitting:
-        stderr.print(
-            f"Of {len(last)} bugs, {unlabeled} have no label yet and {splitting} wait to be split: the "
-            "correction leaves them out, and stands on the labels as they are now."
-        )
 
 
 def _write_text(correction: Correction) -> None:
     write_facts(
         ("name", correction.name),
         ("state", state_of(correction)),
-        ("labeled regions", correction.labeled_region_count),
+        ("labels", label_set(correction.labeled_region_count, correction.label_set_digest)),
+        ("not in the labels", unsettled(correction.labeling)),
         ("confirmed bugs", correction.confirmed_region_count),
         ("corrected classifier", correction.corrected_classifier),
         *[("warning", f"{warning.reason}: {warning.message}") for warning in correction.warnings],

@@ -4,7 +4,7 @@ import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -49,6 +49,12 @@ def gate(
             help="datasets/ID, instead of --audit. By default the dataset of the baseline's last audit."
         ),
     ] = "",
+    labels: Annotated[
+        Literal["latest", "frozen"],
+        typer.Option(
+            help="The labels that the candidate is held to: the latest, or those that its correction used."
+        ),
+    ] = "latest",
     policy: Annotated[
         Path | None,
         typer.Option(
@@ -73,7 +79,8 @@ def gate(
     """Decide by a policy whether a candidate may be promoted.
 
     Exits with 0 on PASS, 1 on FAIL and 2 on INCONCLUSIVE; with --no-wait it exits with 0. The same command
-    again shows the same verdict, as long as none of its inputs has changed. Files are written whatever the
+    again shows the same verdict, as long as no label and no other input has changed; a split of mixed bugs
+    changes none. Files are written whatever the
     verdict is.
     """
     if (audit and (vae or dataset)) or bool(vae) != bool(dataset):
@@ -93,6 +100,7 @@ def gate(
             dataset=dataset or None,
             policy=_text(policy) if policy else "",
             candidate_sha256=file.sha256 if file else "",
+            labels=labels,
             display_name=name,
             wait=False,
             **settings,

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from defuse._enum_name import enum_name
 from defuse.cli.figures import share
+from defuse.cli.frozen_labels import label_set, unsettled
 from defuse.cli.output import stdout, write_facts
 from defuse.messages import Check, Evaluation, Verdict
 
@@ -33,6 +34,8 @@ def write_evaluation(evaluation: Evaluation) -> None:
         ("baseline", evaluation.baseline_sha256 and f"sha256 {evaluation.baseline_sha256}"),
         ("candidate", evaluation.candidate_sha256 and f"sha256 {evaluation.candidate_sha256}"),
         ("policy", evaluation.policy_sha256 and f"sha256 {evaluation.policy_sha256}"),
+        ("labels", label_set(evaluation.labeling.labeled_region_count, evaluation.label_set_digest)),
+        ("not in the labels", unsettled(evaluation.labeling)),
         ("labels not believed", ", ".join(evaluation.labeling.contradicting)),
         ("test accuracy", accuracy if evaluation.checks else ""),
         *[("warning", printable(f"{one.reason}: {one.message}")) for one in evaluation.warnings],

@@ -1,4 +1,5 @@
 from defuse.v1 import models_pb2 as _models_pb2
+from defuse.v1 import promotion_service_pb2 as _promotion_service_pb2
 from defuse.v1 import setting_pb2 as _setting_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -60,7 +61,7 @@ class CorrectionPoint(_message.Message):
     def __init__(self, learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., validation_accuracy: _Optional[float] = ..., region_accuracy: _Optional[float] = ..., training_loss: _Optional[float] = ..., diverged: bool = ..., chosen: bool = ..., worst_class_change: _Optional[float] = ..., mined_count: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Correction(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control", "regions_artifact")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control", "regions_artifact", "labeling")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -79,6 +80,7 @@ class Correction(_message.Message):
     TIMES_FIELD_NUMBER: _ClassVar[int]
     CONTROL_FIELD_NUMBER: _ClassVar[int]
     REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    LABELING_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -97,7 +99,8 @@ class Correction(_message.Message):
     times: _models_pb2.JobTimes
     control: CorrectionPoint
     regions_artifact: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., regions_artifact: _Optional[str] = ...) -> None: ...
+    labeling: _promotion_service_pb2.LabelingFigures
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., labeling: _Optional[_Union[_promotion_service_pb2.LabelingFigures, _Mapping]] = ...) -> None: ...
 
 class CreateCorrectionRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "audit", "config")

@@ -15,10 +15,19 @@ class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     VERDICT_PASS: _ClassVar[Verdict]
     VERDICT_FAIL: _ClassVar[Verdict]
     VERDICT_INCONCLUSIVE: _ClassVar[Verdict]
+
+class LabelChoice(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    LABEL_CHOICE_UNSPECIFIED: _ClassVar[LabelChoice]
+    LABEL_CHOICE_LATEST: _ClassVar[LabelChoice]
+    LABEL_CHOICE_FROZEN: _ClassVar[LabelChoice]
 VERDICT_UNSPECIFIED: Verdict
 VERDICT_PASS: Verdict
 VERDICT_FAIL: Verdict
 VERDICT_INCONCLUSIVE: Verdict
+LABEL_CHOICE_UNSPECIFIED: LabelChoice
+LABEL_CHOICE_LATEST: LabelChoice
+LABEL_CHOICE_FROZEN: LabelChoice
 
 class Check(_message.Message):
     __slots__ = ("check", "subject", "verdict", "value", "bound", "explanation", "interval", "at_least", "remedy")
@@ -99,7 +108,7 @@ class SecondSearch(_message.Message):
     def __init__(self, seed_count: _Optional[int] = ..., candidates_before: _Optional[int] = ..., candidates_after: _Optional[int] = ..., misclassifications_before: _Optional[int] = ..., misclassifications_after: _Optional[int] = ..., seed_candidates_before: _Optional[_Iterable[int]] = ..., seed_candidates_after: _Optional[_Iterable[int]] = ..., seed_misclassifications_before: _Optional[_Iterable[int]] = ..., seed_misclassifications_after: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class LabelingFigures(_message.Message):
-    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count", "bug_count", "contradicting")
+    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count", "bug_count", "contradicting", "splitting_count", "splitting", "labeled_region_count")
     REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_HARM_SHARE_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +117,9 @@ class LabelingFigures(_message.Message):
     OVERLAP_COUNT_FIELD_NUMBER: _ClassVar[int]
     BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
     CONTRADICTING_FIELD_NUMBER: _ClassVar[int]
+    SPLITTING_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SPLITTING_FIELD_NUMBER: _ClassVar[int]
+    LABELED_REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
     region_count: int
     unlabeled_count: int
     unlabeled_harm_share: float
@@ -116,7 +128,10 @@ class LabelingFigures(_message.Message):
     overlap_count: int
     bug_count: int
     contradicting: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., bug_count: _Optional[int] = ..., contradicting: _Optional[_Iterable[str]] = ...) -> None: ...
+    splitting_count: int
+    splitting: _containers.RepeatedScalarFieldContainer[str]
+    labeled_region_count: int
+    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., bug_count: _Optional[int] = ..., contradicting: _Optional[_Iterable[str]] = ..., splitting_count: _Optional[int] = ..., splitting: _Optional[_Iterable[str]] = ..., labeled_region_count: _Optional[int] = ...) -> None: ...
 
 class Evidence(_message.Message):
     __slots__ = ("verdict", "envelope", "junit", "markdown", "html")
@@ -133,7 +148,7 @@ class Evidence(_message.Message):
     def __init__(self, verdict: _Optional[str] = ..., envelope: _Optional[str] = ..., junit: _Optional[str] = ..., markdown: _Optional[str] = ..., html: _Optional[str] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact", "policy", "policy_sha256", "encoder_sha256", "decoder_sha256", "code_version", "input_digest", "labeling", "evidence", "audit_created")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "baseline", "candidate", "audit", "config", "baseline_sha256", "candidate_sha256", "dataset_sha256", "label_set_digest", "verdict", "checks", "test_accuracy_before", "test_accuracy_after", "test_size", "classes", "regions", "second_search", "warnings", "times", "regions_artifact", "policy", "policy_sha256", "encoder_sha256", "decoder_sha256", "code_version", "input_digest", "labeling", "evidence", "audit_created", "region_files")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +182,7 @@ class Evaluation(_message.Message):
     LABELING_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     AUDIT_CREATED_FIELD_NUMBER: _ClassVar[int]
+    REGION_FILES_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -200,7 +216,8 @@ class Evaluation(_message.Message):
     labeling: LabelingFigures
     evidence: Evidence
     audit_created: bool
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., policy: _Optional[str] = ..., policy_sha256: _Optional[str] = ..., encoder_sha256: _Optional[str] = ..., decoder_sha256: _Optional[str] = ..., code_version: _Optional[str] = ..., input_digest: _Optional[str] = ..., labeling: _Optional[_Union[LabelingFigures, _Mapping]] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ..., audit_created: bool = ...) -> None: ...
+    region_files: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., baseline_sha256: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., dataset_sha256: _Optional[str] = ..., label_set_digest: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., checks: _Optional[_Iterable[_Union[Check, _Mapping]]] = ..., test_accuracy_before: _Optional[float] = ..., test_accuracy_after: _Optional[float] = ..., test_size: _Optional[int] = ..., classes: _Optional[_Iterable[_Union[ClassAccuracy, _Mapping]]] = ..., regions: _Optional[_Iterable[_Union[RegionAccuracy, _Mapping]]] = ..., second_search: _Optional[_Union[SecondSearch, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., policy: _Optional[str] = ..., policy_sha256: _Optional[str] = ..., encoder_sha256: _Optional[str] = ..., decoder_sha256: _Optional[str] = ..., code_version: _Optional[str] = ..., input_digest: _Optional[str] = ..., labeling: _Optional[_Union[LabelingFigures, _Mapping]] = ..., evidence: _Optional[_Union[Evidence, _Mapping]] = ..., audit_created: bool = ..., region_files: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EvaluationConfig(_message.Message):
     __slots__ = ("seed", "device")
@@ -211,7 +228,7 @@ class EvaluationConfig(_message.Message):
     def __init__(self, seed: _Optional[int] = ..., device: _Optional[str] = ...) -> None: ...
 
 class CreateEvaluationRequest(_message.Message):
-    __slots__ = ("request_id", "display_name", "baseline", "candidate", "audit", "config", "policy", "vae", "dataset", "candidate_sha256")
+    __slots__ = ("request_id", "display_name", "baseline", "candidate", "audit", "config", "policy", "vae", "dataset", "candidate_sha256", "labels")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     BASELINE_FIELD_NUMBER: _ClassVar[int]
@@ -222,6 +239,7 @@ class CreateEvaluationRequest(_message.Message):
     VAE_FIELD_NUMBER: _ClassVar[int]
     DATASET_FIELD_NUMBER: _ClassVar[int]
     CANDIDATE_SHA256_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     display_name: str
     baseline: str
@@ -232,7 +250,8 @@ class CreateEvaluationRequest(_message.Message):
     vae: str
     dataset: str
     candidate_sha256: str
-    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., policy: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., candidate_sha256: _Optional[str] = ...) -> None: ...
+    labels: LabelChoice
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., baseline: _Optional[str] = ..., candidate: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., policy: _Optional[str] = ..., vae: _Optional[str] = ..., dataset: _Optional[str] = ..., candidate_sha256: _Optional[str] = ..., labels: _Optional[_Union[LabelChoice, str]] = ...) -> None: ...
 
 class GetEvaluationRequest(_message.Message):
     __slots__ = ("name",)

@@ -70,19 +70,20 @@ class PromotionServiceServicer(object):
         """Starts an evaluation of a candidate against a baseline by a policy. The candidate may come from Defuse or from
         elsewhere.
 
-        If you name an audit of the baseline, the candidate is held to its regions and their labels, as they are now. If
-        you name none, the newest audit of the baseline over the VAE and the dataset is used, if the policy still accepts
+        If you name an audit of the baseline, the candidate is held to its regions and their labels, as they are now
+        (see `labels` for those of a correction). If you name none, the newest audit of the baseline over the VAE and the dataset is used, if the policy still accepts
         it. Audits match by bytes, not by names. If none is valid, one is made with the policy's budget. The evaluation
         waits for it, QUEUED in the stage `audit` without a place in the queue. It fails if the audit fails or is
         cancelled.
 
         Idempotent by `request_id` and by content: if an evaluation with the same `input_digest` has succeeded or is under
-        way, that one is returned, also to concurrent calls.
+        way, that one is returned, also to concurrent calls. A split of MIXED bugs changes nothing that a verdict stands on.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED; POLICY_INVALID, whose BadRequest names the lines),
         NOT_FOUND (audit, VAE, dataset, baseline or candidate), FAILED_PRECONDITION (WRONG_STATE; RESOURCES_MISMATCHED:
-        candidate and baseline differ in classes or image shape, or the audit is of another classifier; CANDIDATE_CHANGED:
-        the candidate's bytes do not match `candidate_sha256`).
+        candidate and baseline differ in classes or image shape, the audit is of another classifier, or the candidate does
+        not come from a correction whose labels are asked for; CANDIDATE_CHANGED: the candidate's bytes do not match
+        `candidate_sha256`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

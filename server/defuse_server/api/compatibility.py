@@ -57,6 +57,18 @@ def audit_is_of(audit: Audit, audited: Classifier, baseline: Classifier) -> None
         )
 
 
+def has_frozen_labels(candidate: Classifier, audit: str) -> None:
+    """Check that the candidate comes from a correction, and of the named audit if there is a name."""
+    lineage = candidate.lineage
+    if not lineage.correction or audit not in ("", lineage.audit):
+        told = f"{lineage.correction} over {lineage.audit}" if lineage.correction else "no correction"
+        raise Mismatched(
+            f"labels are asked for that were frozen with a correction of {audit or 'the candidate'}, and "
+            f"{candidate.name} comes from {told}: ask for the latest labels",
+            figures={"candidate": candidate.name, "correction": lineage.correction, "audit": audit},
+        )
+
+
 def same_bytes(candidate: Classifier, sha256: str) -> None:
     """Check that the candidate is registered with these bytes. Raises `CandidateChanged`."""
     registered = artifact_sha256(candidate.artifact)

@@ -33,4 +33,5 @@ class CorrectionService:
         correction.regions_artifact = labels.regions_artifact
         correction.labeled_region_count = labels.labeled_region_count
         correction.confirmed_region_count = labels.confirmed_region_count
+        correction.labeling.CopyFrom(labels.figures)
         return await create_with_job(self._backend, requested(correction, request, references=[audit.name]))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from defuse.v1 import promotion_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
 from defuse_server import names, validation
@@ -42,8 +43,9 @@ class PromotionService:
         candidate = await find_ready(self._resources, Classifier, request.candidate, "candidate")
         if request.candidate_sha256:
             compatibility.same_bytes(candidate, request.candidate_sha256)
-        if request.audit:
-            audit, vae, dataset = await self._named_audit(request, baseline)
+        correction = await self._correction_of(request, candidate)
+        if named := correction.audit if correction else request.audit:
+            audit, vae, dataset = await self._named_audit(named, baseline)
         else:
             audit, (vae, dataset) = None, await self._to_audit_with(request, baseline)
         compatibility.candidate_fits(baseline, candidate, dataset)
@@ -57,17 +59,24 @@ class PromotionService:
         if audit is None:
             made_of = await self._wait_for_audit(evaluation, compared, policy)
         else:
-            await freeze(self._backend, evaluation, compared, audit)
+            await freeze(self._backend, evaluation, compared, audit, correction)
             made_of = MadeOf[pb.Evaluation](evaluation.input_digest, _of_same_inputs(evaluation))
         references = [baseline.name, candidate.name, evaluation.audit]
         new = requested(evaluation, request, references=references, made_of=made_of)
         return await create_with_job(self._backend, new)
 
-    async def _named_audit(
-        self, request: pb.CreateEvaluationRequest, baseline: Classifier
-    ) -> tuple[Audit, Vae, Dataset]:
-        """Return the audit that the request names, with its VAE and dataset."""
-        audit = await find_succeeded_audit(self._resources, request.audit, "audit")
+    async def _correction_of(
+        self, request: pb.CreateEvaluationRequest, candidate: Classifier
+    ) -> Correction | None:
+        """Return the correction whose labels the request asks for, or None for the latest labels."""
+        if request.labels != pb.LABEL_CHOICE_FROZEN:
+            return None
+        compatibility.has_frozen_labels(candidate, request.audit)
+        return await find(self._resources, Correction, candidate.lineage.correction)
+
+    async def _named_audit(self, name: str, baseline: Classifier) -> tuple[Audit, Vae, Dataset]:
+        """Return an audit of the baseline, with its VAE and dataset."""
+        audit = await find_succeeded_audit(self._resources, name, "audit")
         compatibility.audit_is_of(audit, await find(self._resources, Classifier, audit.classifier), baseline)
         vae = await find(self._resources, Vae, audit.vae)
         return audit, vae, await find(self._resources, Dataset, audit.dataset)
@@ -135,5 +144,11 @@ def _check_create(request: pb.CreateEvaluationRequest) -> None:
             not request.candidate_sha256 or names.is_sha256(request.candidate_sha256),
             "candidate_sha256",
             f"expected a SHA-256 in lower-case hexadecimal, got {request.candidate_sha256[:100]!r}",
+        )
+        validation.member(violations, "labels", request.labels, pb.LabelChoice)
+        violations.require(
+            request.labels != pb.LABEL_CHOICE_FROZEN or not (request.vae or request.dataset),
+            "labels",
+            "expected LABEL_CHOICE_LATEST beside a VAE and a dataset: frozen labels belong to one audit",
         )
         configs.job_config(violations, request.config)

@@ -1,6 +1,7 @@
 """Freezes the inputs of an evaluation into its record: later changes do not affect its verdict."""
 
 from defuse.v1.audit_service_pb2 import Audit
+from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.promotion_service_pb2 import Evaluation
 
 from defuse_server.backend import Backend
@@ -26,13 +27,26 @@ def fill_in_asked(evaluation: Evaluation, compared: Compared, policy: Policy) ->
     evaluation.policy_sha256 = policy.sha256
 
 
-async def freeze(backend: Backend, evaluation: Evaluation, compared: Compared, audit: Audit) -> None:
-    """Fill in the present labels of an audit that has SUCCEEDED, and the digest of all inputs."""
-    labels, labeling_figures = await frozen_labels.for_evaluation(backend, audit.name)
+async def freeze(
+    backend: Backend,
+    evaluation: Evaluation,
+    compared: Compared,
+    audit: Audit,
+    correction: Correction | None = None,
+) -> None:
+    """Fill in the labels of an audit that has SUCCEEDED, and the digest of all inputs.
+
+    The labels are the present ones, or those that a correction of the audit used.
+    """
+    if correction is None:
+        labels = await frozen_labels.for_evaluation(backend, audit.name)
+    else:
+        labels = await frozen_labels.of_correction(backend, correction)
     evaluation.audit = audit.name
     evaluation.label_set_digest = labels.digest
     evaluation.regions_artifact = labels.regions_artifact
-    evaluation.labeling.CopyFrom(labeling_figures)
+    evaluation.region_files[:] = labels.region_files
+    evaluation.labeling.CopyFrom(labels.figures)
     workers = await read_worker_identity(backend.redis)
     evaluation.code_version = workers.code_version
     evaluation.input_digest = input_digest(evaluation, compared, audit, workers.signing_key_id)

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from defuse.v1.audit_service_pb2 import Region
+from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.promotion_service_pb2 import LabelingFigures
 
 from defuse_server.backend import Backend
-from defuse_server.errors import NoConfirmedBug
+from defuse_server.errors import NoConfirmedBug, WrongState
 from defuse_server.labels import label_set
 from defuse_server.labels.labeling_figures import labeling_figures
 from defuse_server.labels.region_label import RegionLabel
@@ -20,7 +21,11 @@ class FrozenLabels:
 
     digest: str
     regions_artifact: str
-    """The file of the regions that the labels belong to."""
+    """The file that has all labeled regions, and maybe others."""
+    region_files: tuple[str, ...]
+    """The files in which the labeled regions were published, in the order of their names."""
+    figures: LabelingFigures
+    """How complete the labels are."""
     labeled_region_count: int
     confirmed_region_count: int
 
@@ -37,19 +42,41 @@ async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
     return await _kept(backend, audit, labels, await backend.regions.all(audit))
 
 
-async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, LabelingFigures]:
-    """Store the present labels, and return their figures. Annotators may go on."""
+async def for_evaluation(backend: Backend, audit: str) -> FrozenLabels:
+    """Store the present labels. Annotators may go on."""
     regions = await backend.regions.all(audit)
-    labels = {region_number(region.name): region for region in regions}
-    report = await backend.labeling.report(audit)
-    figures = labeling_figures(regions, await backend.bugs.all(audit), report)
-    return await _kept(backend, audit, labels, regions), figures
+    return await _kept(backend, audit, {region_number(region.name): region for region in regions}, regions)
+
+
+async def of_correction(backend: Backend, correction: Correction) -> FrozenLabels:
+    """Return the labels that a correction used.
+
+    Raises `WrongState` if an older server froze them, which did not count what was left out, and `NotFound`
+    if the store has lost them.
+    """
+    if not correction.HasField("labeling"):
+        raise WrongState(
+            f"{correction.name} does not say which bugs had no label: ask for the latest labels",
+            figures={"name": correction.name},
+        )
+    pairs = await label_set.load(backend.store, correction.label_set_digest)
+    return FrozenLabels(
+        digest=correction.label_set_digest,
+        regions_artifact=correction.regions_artifact,
+        region_files=_files(pairs, await backend.regions.all(correction.audit)),
+        figures=correction.labeling,
+        labeled_region_count=len(pairs),
+        confirmed_region_count=correction.confirmed_region_count,
+    )
 
 
 async def _kept(
     backend: Backend, audit: str, labels: Mapping[int, RegionLabel | Region], regions: Sequence[Region]
 ) -> FrozenLabels:
+    report = await backend.labeling.report(audit)
+    figures = labeling_figures(regions, await backend.bugs.all(audit), report)
     digest, pairs = label_set.freeze(labels)
+    figures.labeled_region_count = len(pairs)
     # Stored before the record that names the digest is created.
     await label_set.keep(backend.store, pairs)
     predicted = {region_number(region.name): region.predicted_class for region in regions}
@@ -57,6 +84,15 @@ async def _kept(
         digest=digest,
         # Read after the labels: regions are never removed, so the file has every labeled one.
         regions_artifact=await backend.regions.artifact(audit),
+        region_files=_files(pairs, regions),
+        figures=figures,
         labeled_region_count=len(pairs),
         confirmed_region_count=sum(predicted[number] != label for number, label in pairs),
+    )
+
+
+def _files(pairs: Sequence[tuple[int, int]], regions: Sequence[Region]) -> tuple[str, ...]:
+    labeled = {number for number, _ in pairs}
+    return tuple(
+        sorted({region.regions_artifact for region in regions if region_number(region.name) in labeled})
     )

@@ -11,9 +11,9 @@ from defuse.v1.promotion_service_pb2 import Evaluation
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 from google.protobuf.json_format import MessageToDict
 
+from defuse_server.gate.checks.labels_and_age import label_checks
 from defuse_server.gate.policy import Policy
 from defuse_server.jobs.job_inputs import JobInputs
-from defuse_server.names import parse_task_name
 
 
 @dataclass(frozen=True)
@@ -49,20 +49,21 @@ def waiting_digest(evaluation: Evaluation, compared: Compared) -> str:
 def input_digest(evaluation: Evaluation, compared: Compared, audit: Audit, signing_key_id: str) -> str:
     """Return the digest of everything that the verdict and its evidence depend on.
 
-    Fill in labels, policy and code version first. Regions count by their numbers, so a repeated audit with
-    the same labels has the same digest.
+    Fill in labels, policy and code version first. Regions count by their numbers and files, so a repeated
+    audit with the same labels has the same digest. What has no label counts by what the policy says of it.
     """
-    figures = MessageToDict(evaluation.labeling, preserving_proto_field_name=True)
-    for field in ("unlabeled", "contradicting"):
-        figures[field] = [parse_task_name(name)[1] for name in getattr(evaluation.labeling, field)]
+    policy = Policy.parse(evaluation.policy)
     return _digest(
         {
             **_asked(evaluation, compared),
-            "regions": evaluation.regions_artifact,
+            "regions": list(evaluation.region_files),
             "audit": MessageToDict(audit.config, preserving_proto_field_name=True),
-            "audit_is_fresh": is_fresh(audit, Policy.parse(evaluation.policy), _made(evaluation)),
+            "audit_is_fresh": is_fresh(audit, policy, _made(evaluation)),
             "label_set": evaluation.label_set_digest,
-            "labeling": figures,
+            "label_checks": [
+                [check.check, check.subject, check.verdict]
+                for check in label_checks(evaluation, policy.checks)
+            ],
             "code": evaluation.code_version,
             "signing_key": signing_key_id,
         }

@@ -24,6 +24,7 @@ def labeling_figures(
     asked: Sequence[Region | Bug] = bugs or regions
     unlabeled = [one for one in asked if _is_unsettled(one)]
     unlabeled.sort(key=lambda one: -one.harm.value)
+    splitting = [one for one in unlabeled if one.state == RegionState.REGION_STATE_MIXED]
     figures = LabelingFigures(
         region_count=len(regions),
         bug_count=len(bugs),
@@ -32,6 +33,8 @@ def labeling_figures(
         unlabeled=[region.name for region in unlabeled[:UNLABELED_NAMED]],
         overlap_count=report.overlap_count,
         contradicting=report.contradicting,
+        splitting_count=len(splitting),
+        splitting=[one.name for one in splitting[:UNLABELED_NAMED]],
     )
     if report.HasField("alpha"):
         figures.alpha = report.alpha

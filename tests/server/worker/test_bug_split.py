@@ -10,8 +10,11 @@ from defuse.v1.audit_service_pb2 import (
     Bug,
 )
 from defuse.v1.label_service_pb2 import LABEL_VERDICT_MIXED, LabelAnswer
-from defuse.v1.models_pb2 import JOB_STATE_SUCCEEDED
+from defuse.v1.models_pb2 import JOB_STATE_QUEUED, JOB_STATE_SUCCEEDED
+from defuse_server import redis_keys
 from defuse_server.names import region_split_name
+
+from tests.server.worker.tiny_jobs import POLICY
 
 pytestmark = pytest.mark.xdist_group("shared audit")
 
@@ -26,14 +29,25 @@ async def until_split(backend, name: str) -> Bug:
             await asyncio.sleep(0.02)
 
 
-async def call_mixed(backend, audit: Audit, name: str) -> None:
-    """Answer mixed to one bug, and give the others back."""
-    for task in await backend.labels.lease(audit.name, "ada", 100, 60.0):
+MIXED = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
+
+
+async def answer(backend, audit: Audit, name: str, given: LabelAnswer, annotator: str = "ada") -> None:
+    """Answer to one bug, and give the others back."""
+    for task in await backend.labels.lease(audit.name, annotator, 100, 60.0):
         if task.region == name:
-            answer = LabelAnswer(verdict=LABEL_VERDICT_MIXED)
-            await backend.labels.submit(task.region, task.lease_token, answer, "")
+            await backend.labels.submit(task.region, task.lease_token, given, "")
         else:
             await backend.labels.release(task.region, task.lease_token)
+
+
+async def of_one_cell(backend, audit: Audit) -> Bug:
+    """Make bug 0 one of a single cell: the region of the most codes."""
+    cell = max(await backend.regions.all(audit.name), key=lambda region: region.size).name
+    bug = (await backend.labeling.bugs(audit.name))[0]
+    bug.cells[:], bug.shown_cells[:] = [cell], [cell]
+    await backend.redis.hset(redis_keys.bugs(audit.name), "0", bug.SerializeToString())
+    return bug
 
 
 @pytest.fixture
@@ -43,45 +57,90 @@ async def largest(audit, backend) -> Bug:
 
 
 @pytest.fixture
-async def split(audit, largest, backend, tiny, start_worker) -> Bug:
+async def parts(audit, largest, backend, tiny, start_worker) -> list[Bug]:
+    """The parts of that bug, which people called mixed."""
+    assert len(largest.cells) > 1
     start_worker()
-    await call_mixed(backend, audit, largest.name)
+    await answer(backend, audit, largest.name, MIXED)
     parent = await until_split(backend, largest.name)
     job = await tiny.ended(region_split_name(audit.name))
     assert job.state == JOB_STATE_SUCCEEDED, job.failure
     assert list(job.regions) == [largest.name]
-    return parent
+    return [await backend.bugs.get(name) for name in parent.parts]
 
 
-async def test_a_bug_of_several_cells_becomes_two_bugs_that_share_them(audit, largest, split, backend):
-    assert len(largest.cells) > 1
-    assert (split.state, split.unsplit_reason) == (REGION_STATE_MIXED, "")
-    parts = [await backend.bugs.get(name) for name in split.parts]
-    assert [part.parent for part in parts] == [split.name] * 2
+async def test_a_bug_of_several_cells_becomes_two_bugs(parts, largest, backend):
+    assert [part.parent for part in parts] == [largest.name] * 2
+    parent = await backend.bugs.get(largest.name)
+    assert (parent.state, parent.unsplit_reason) == (REGION_STATE_MIXED, "")
+
+
+async def test_the_parts_of_a_bug_share_its_cells(parts, largest):
     assert sorted(cell for part in parts for cell in part.cells) == sorted(largest.cells)
-    # The regions are what they were.
+
+
+async def test_regions_stay_what_they_were_and_are_cells_of_a_part(parts, audit, backend):
     assert (await backend.resources.get(audit.name)).region_count == audit.region_count
-    # Annotators get the parts, and a region is now a cell of a part.
-    tasks = {task.region for task in await backend.labels.lease(audit.name, "ben", 100, 60.0)}
-    assert set(split.parts) <= tasks
-    assert {part.state for part in parts} == {REGION_STATE_UNLABELED}
     assert (await backend.regions.get(parts[0].cells[0])).bug == parts[0].name
 
 
-async def test_a_bug_of_one_cell_is_split_by_its_codes(audit, backend, split):
-    name = min(
-        (bug for bug in await backend.bugs.all(audit.name) if not bug.parts), key=lambda bug: len(bug.cells)
-    ).name
-    while len((await backend.bugs.get(name)).cells) > 1:
-        await call_mixed(backend, audit, name)
-        parts = [await backend.bugs.get(part) for part in (await until_split(backend, name)).parts]
-        name = min(parts, key=lambda part: len(part.cells)).name
-    alone = await backend.bugs.get(name)
-    await call_mixed(backend, audit, name)
-    parent = await until_split(backend, name)
-    if parent.unsplit_reason:
-        assert "codes" in parent.unsplit_reason or "convinces" in parent.unsplit_reason
-        return
+async def test_annotators_get_the_parts(parts, audit, backend):
+    assert {part.state for part in parts} == {REGION_STATE_UNLABELED}
+    tasks = {task.region for task in await backend.labels.lease(audit.name, "ben", 100, 60.0)}
+    assert {part.name for part in parts} <= tasks
+
+
+async def test_cells_have_the_label_of_their_part(parts, audit, backend):
+    """One part is what its seeds show; two annotators read the other as the classifier does."""
+    one, other = parts
+    await answer(backend, audit, one.name, LabelAnswer(label=one.seed_label))
+    for annotator in ("ada", "ben"):
+        await answer(backend, audit, other.name, LabelAnswer(label=other.predicted_class), annotator)
+    labels = {region.name: region for region in await backend.regions.all(audit.name)}
+    assert {labels[cell].label for cell in one.cells} == {one.seed_label}
+    assert {labels[cell].label for cell in other.shown_cells} == {other.predicted_class}
+    assert one.seed_label != other.predicted_class
+
+
+async def test_a_bug_of_one_cell_is_split_by_its_codes(audit, backend, start_worker):
+    bug = await of_one_cell(backend, audit)
+    start_worker()
+    await answer(backend, audit, bug.name, MIXED)
+    parent = await until_split(backend, bug.name)
+    assert len(parent.parts) >= 2, parent.unsplit_reason
     for part in parent.parts:
         (cell,) = (await backend.bugs.get(part)).cells
-        assert (await backend.regions.get(cell)).parent == alone.cells[0]
+        assert (await backend.regions.get(cell)).parent == bug.cells[0]
+
+
+async def test_a_split_between_two_gate_commands_begins_no_other_evaluation(
+    audit, backend, tiny, start_worker
+):
+    """The split is of a bug of one cell: it brings new regions, and another file of them."""
+    bug = await of_one_cell(backend, audit)
+    await answer(backend, audit, (await backend.bugs.all(audit.name))[-1].name, LabelAnswer(label=1))
+    models = {"baseline": audit.classifier, "candidate": audit.classifier, "audit": audit.name}
+    first = await tiny.evaluation(**models, policy=POLICY)
+    await answer(backend, audit, bug.name, MIXED)
+    start_worker()
+    assert (await until_split(backend, bug.name)).parts
+    assert await backend.regions.artifact(audit.name) != first.regions_artifact
+    assert (await tiny.evaluation(**models, policy=POLICY)).name == first.name
+    done = await tiny.succeeded(first.name)
+    assert done.input_digest == first.input_digest
+    assert (await tiny.evaluation(**models, policy=POLICY)).name == first.name
+
+
+async def test_a_split_goes_before_long_jobs_that_wait(audit, largest, backend, tiny, start_worker):
+    models = {"baseline": audit.classifier, "candidate": audit.classifier, "audit": audit.name}
+    long = await tiny.evaluation(**models, policy=POLICY)
+    await answer(backend, audit, largest.name, MIXED)
+    (split,) = await backend.region_splits.begin()
+    await backend.jobs.submit(split)
+    waiting = [await backend.resources.get(name) for name in (long.name, split)]
+    assert [job.state for job in waiting] == [JOB_STATE_QUEUED] * 2
+    assert [job.progress.queue_position for job in waiting] == [1, 0]
+    start_worker()
+    done = await tiny.succeeded(long.name)
+    ended = await tiny.succeeded(split)
+    assert ended.times.end_time.ToNanoseconds() <= done.times.start_time.ToNanoseconds()

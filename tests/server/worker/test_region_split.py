@@ -252,21 +252,23 @@ async def test_a_worker_that_died_after_publishing_is_followed_by_one_that_opens
     assert (await backend.resources.get(audit.name)).region_count == audit.region_count + len(numbers)
 
 
-async def test_what_comes_of_three_splits_is_not_split_again(audit, backend, start_worker):
+async def test_what_comes_of_three_splits_is_not_split_again(
+    make_publisher, backend, redis, resources, start_worker
+):
+    """Region 3 comes from three splits. Region 2 comes from two and goes on to an engine without models."""
+    audit = await make_publisher(redis, resources, backend.regions, backend.labels)(4)
+    for number in (1, 2, 3):
+        region = make_publisher.region(audit, number)
+        region.parent = region_name(audit, number - 1)
+        await redis.hset(redis_keys.regions(audit), str(number), region.SerializeToString())
+    await redis.hset(redis_keys.resource(audit), "state", JOB_STATE_SUCCEEDED)
+    await answer(backend, Audit(name=audit), {2: MIXED, 3: MIXED})
     start_worker()
-    number, chain = 0, []
-    while True:
-        await answer(backend, audit, {number: MIXED}, f"annotator {number}")
-        region = await until_split(backend, audit, number)
-        chain.append(region)
-        if not region.parts:
-            break
-        number = int(region.parts[0].rpartition("/")[2])
-    # As often as it goes: the search has found many codes in one stripe, and the first part is the worst.
-    assert len(chain) == 4
-    assert all(region.state == REGION_STATE_MIXED for region in chain)
-    assert "3 splits" in chain[-1].unsplit_reason
-    assert [region.parent for region in chain] == ["", *(region.name for region in chain[:-1])]
+    two, three = [await until_split(backend, Audit(name=audit), number) for number in (2, 3)]
+    assert "comes from 3 splits" in three.unsplit_reason
+    assert "the region split failed" in two.unsplit_reason
+    assert not two.parts
+    assert not three.parts
 
 
 async def test_an_answer_that_is_taken_back_in_time_leaves_nothing_to_split(

@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAccuracy
+from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAccuracy, Evaluation
 
 from defuse_server.evidence.materials import Materials
 from defuse_server.presentation.checks import TONES, verdict_word
 from defuse_server.presentation.formatting import class_name, count, percent
+from defuse_server.presentation.unsettled import unsettled
 
 
 @dataclass(frozen=True)
@@ -130,6 +131,13 @@ def classes(materials: Materials) -> list[ClassLine]:
     names = materials.dataset.class_names
     lines = [ClassLine(class_name(names, entry.label), entry) for entry in materials.evaluation.classes]
     return sorted(lines, key=lambda line: line.change)
+
+
+def labels_used(evaluation: Evaluation) -> str:
+    """Return the labels that the verdict stands on, and what has none because nobody has settled it."""
+    waiting = unsettled(evaluation.labeling)
+    left_out = f" {waiting}: the labels leave them out." if waiting else ""
+    return f"The verdict stands on the labels of {count(len(evaluation.regions), 'region')}.{left_out}"
 
 
 def confusions(materials: Materials) -> list[Confusion]:

@@ -38,6 +38,7 @@ def html_report(materials: Materials, verdict: Mapping[str, Any], key_id: str) -
         not_passing_shown=NOT_PASSING_SHOWN,
         folded=checks.folded(evaluation, names),
         passing=checks.passing(evaluation, names),
+        labels_used=facts.labels_used(evaluation),
         figures=facts.figures(materials),
         classes=facts.classes(materials),
         classes_shown=CLASSES_SHOWN,

@@ -48,6 +48,7 @@ def _rendered(materials: Materials, rows: int) -> str:
         answer=Written(answer.format(**{k: code(name) for k, name in facts.model_names(materials).items()})),
         not_passing=checks.not_passing(evaluation, names),
         passing=checks.folded(evaluation, names),
+        labels_used=facts.labels_used(evaluation),
         figures=facts.figures(materials),
         classes=facts.classes(materials),
         cards=sorted([*shown, *others], key=lambda card: -card.region.harm.value),

@@ -1,6 +1,6 @@
 """Checks of the labels and of the audit's age. They pass or are INCONCLUSIVE: a candidate can't fail here."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -16,24 +16,26 @@ def label_and_age_checks(
     evaluation: pb.Evaluation, bounds: Checks, audit_age: timedelta
 ) -> Iterator[pb.Check]:
     """Yield the checks of the labels and of the audit's age."""
+    yield from label_checks(evaluation, bounds)
+    if bounds.audit_age:
+        yield _age(audit_age, bounds.audit_age)
+
+
+def label_checks(evaluation: pb.Evaluation, bounds: Checks) -> Iterator[pb.Check]:
+    """Yield the checks of the labels, which need no figure of the engine."""
     labeling = evaluation.labeling
     if bounds.unlabeled_regions:
         yield from _unlabeled(labeling, bounds.unlabeled_regions, known=evaluation.HasField("labeling"))
     if bounds.annotator_agreement:
         yield _agreement(labeling, bounds.annotator_agreement)
-    if bounds.audit_age:
-        yield _age(audit_age, bounds.audit_age)
 
 
 def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known: bool) -> Iterator[pb.Check]:
-    shown = ", ".join(labeling.unlabeled)
-    more = labeling.unlabeled_count - len(labeling.unlabeled)
-    remedy = f"Label {shown}" + (f" and {more:,} more." if more > 0 else ".")
-    if not known:
-        remedy = "The labels were not counted: evaluate again."
+    remedy = _to_settle(labeling) if known else "The labels were not counted: evaluate again."
     what = f"{labeling.bug_count:,} bugs" if labeling.bug_count else f"{labeling.region_count:,} regions"
+    waiting = f" ({labeling.splitting_count:,} wait for their split)" if labeling.splitting_count else ""
     explanation = (
-        f"{labeling.unlabeled_count:,} of {what} have no label yet; they hold "
+        f"{labeling.unlabeled_count:,} of {what} have no label yet{waiting}; they hold "
         f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all of them."
     )
     for subject, value, bound in (
@@ -50,6 +52,23 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
                 bound=bound,
                 explanation=explanation,
             )
+
+
+def _to_settle(labeling: pb.LabelingFigures) -> str:
+    """Say what to label. What waits for its split can be labeled once it has parts."""
+    open_ones = [name for name in labeling.unlabeled if name not in labeling.splitting]
+    remedies = (
+        ("Label {}.", open_ones, labeling.unlabeled_count - labeling.splitting_count),
+        ("Label what comes of the split of {}.", labeling.splitting, labeling.splitting_count),
+    )
+    return " ".join(said.format(_named(names, count)) for said, names, count in remedies if count)
+
+
+def _named(names: Sequence[str], count: int) -> str:
+    """Return names, and how many of `count` are not among them."""
+    if not names:
+        return f"{count:,} with less harm"
+    return ", ".join(names) + (f" and {count - len(names):,} more" if count > len(names) else "")
 
 
 def _agreement(labeling: pb.LabelingFigures, bound: AnnotatorAgreement) -> pb.Check:

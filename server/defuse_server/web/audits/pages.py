@@ -6,18 +6,21 @@ from typing import Any, Final, cast
 
 from defuse.v1.audit_service_pb2 import Audit, Region
 from defuse.v1.correction_service_pb2 import Correction
+from defuse.v1.label_service_pb2 import LabelingReport
 from defuse.v1.models_pb2 import JobState
-from defuse.v1.promotion_service_pb2 import Evaluation
+from defuse.v1.promotion_service_pb2 import Evaluation, LabelingFigures
 from defuse.v1.registry_service_pb2 import Classifier, Dataset
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from defuse_server.backend import Backend
+from defuse_server.labels.labeling_figures import labeling_figures
 from defuse_server.names import bug_name, region_name
 from defuse_server.presentation import checks
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.lambda_curve import curves
+from defuse_server.presentation.unsettled import unsettled
 from defuse_server.web.audits.cards import cards, is_unfinished, job_badge
 from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
 from defuse_server.web.audits.remarks import remarks
@@ -57,6 +60,7 @@ class AuditPages:
         corrections = await self._resources.referring(audit.name, Correction)
         evaluations = await self._resources.referring(audit.name, Evaluation)
         names = list(dataset.class_names)
+        report = await self._labeling.report(audit.name)
         return page(
             "audit.html",
             audit=audit,
@@ -64,7 +68,9 @@ class AuditPages:
             classifier=classifier,
             unfinished=is_unfinished(audit),
             badge=job_badge(audit.state),
-            report=await self._labeling.report(audit.name),
+            report=report,
+            unsettled=unsettled,
+            labeling=await self._labeling_figures(audit.name, report),
             remarks=remarks(await self._labeling.tasks(audit.name), names),
             map=await self._map(audit),
             name_of=partial(class_name, names),
@@ -104,6 +110,11 @@ class AuditPages:
         """Show the picture of a bug's samples."""
         bug = await self._bugs.get(bug_name(audit_name(request), request.path_params["number"]))
         return await sheet_answer(self._store, bug.sheet)
+
+    async def _labeling_figures(self, audit: str, report: LabelingReport) -> LabelingFigures:
+        """Return how far the labels of the bugs are, or those of the regions if the audit has no bugs."""
+        bugs = await self._bugs.all(audit)
+        return labeling_figures([] if bugs else await self._regions.all(audit), bugs, report)
 
     async def _listed(self, request: Request, template: str) -> Response:
         token = request.query_params.get("page", "")
