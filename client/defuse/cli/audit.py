@@ -1,6 +1,6 @@
 """`defuse audit`."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Annotated, Any
 
 import typer
@@ -139,7 +139,7 @@ def _show(
     what: str,
     stream: Callable[[str], Iterable[Any]],
     listed: Callable[..., Iterable[Any]],
-    write_text: Callable[[Sequence[Any]], None],
+    write_text: Callable[..., None],
     audit: str,
     follow: bool,
     confirmed_only: bool,
@@ -155,8 +155,9 @@ def _show(
         for one in stream(audit):
             write(one, json, lambda one: write_text([one]))
         return
-    found = list(listed(audit, confirmed_only=confirmed_only))
     if json:
-        write_json({what: [as_dict(one) for one in found]})
-    else:
-        write_text(found)
+        write_json({what: [as_dict(one) for one in listed(audit, confirmed_only=confirmed_only)]})
+        return
+    # All of them: ranks and shares are among all.
+    whole = list(listed(audit))
+    write_text([one for one in whole if one.confirmed or not confirmed_only], whole)

@@ -1,10 +1,17 @@
 """Audits, misclassifications and regions as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from defuse import messages
 from defuse._enum_name import enum_name
-from defuse.cli.figures import misread_per_million, share, share_with_interval, span, when
+from defuse.cli.figures import (
+    misread_per_million,
+    share,
+    share_of_all,
+    share_with_interval,
+    span,
+    when,
+)
 from defuse.cli.output import stdout, write_facts, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.saturation_curve import write_saturation
@@ -95,11 +102,17 @@ def _belief(found: messages.Misclassification) -> str:
     )
 
 
-def write_regions(regions: Sequence[messages.Region]) -> None:
-    """Write a table of regions, those with the most misread inputs first."""
+def write_regions(regions: Sequence[messages.Region], whole: Sequence[messages.Region] | None = None) -> None:
+    """Write a table of regions, those with the most misread inputs first.
+
+    `whole` are all regions of the audit; without them, there are no ranks and shares.
+    """
+    ranks = _ranks(whole)
+    total = sum(region.harm.value for region in whole or () if region.name in ranks) or 1.0
     rows = [
         {
             "region": region.name,
+            **_rank(ranks, region.name),
             "state": enum_name(messages.RegionState, region.state),
             "seeds": region.seed_label,
             "predicted": region.predicted_class,
@@ -108,6 +121,7 @@ def write_regions(regions: Sequence[messages.Region]) -> None:
             "size": region.size,
             "misclassified": share_with_interval(region.misclassification_rate),
             "misread inputs": misread_per_million(region.harm) if region.HasField("harm") else "",
+            **({"share": share_of_all(region.harm.value / total)} if ranks else {}),
             "bug probability": share(region.bug_probability) if region.bug_probability else "",
             "region split": _region_split(region),
         }
@@ -119,11 +133,16 @@ def write_regions(regions: Sequence[messages.Region]) -> None:
             stdout.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
 
 
-def write_bugs(bugs: Sequence[messages.Bug]) -> None:
-    """Write a table of bugs, those with the most misread inputs first."""
+def write_bugs(bugs: Sequence[messages.Bug], whole: Sequence[messages.Bug] | None = None) -> None:
+    """Write a table of bugs, those with the most misread inputs first.
+
+    `whole` are all bugs of the audit; without them, there are no ranks.
+    """
+    ranks = _ranks(whole)
     rows = [
         {
             "bug": bug.name,
+            **_rank(ranks, bug.name),
             "state": enum_name(messages.RegionState, bug.state),
             "seeds": bug.seed_label,
             "predicted": bug.predicted_class,
@@ -132,7 +151,7 @@ def write_bugs(bugs: Sequence[messages.Bug]) -> None:
             "cells": len(bug.cells),
             "seed items": bug.seed_count,
             "misread inputs": misread_per_million(bug.harm),
-            "share": share(bug.harm_share),
+            "share": share_of_all(bug.harm_share),
             "split": _region_split(bug),
         }
         for bug in sorted(bugs, key=lambda bug: -bug.harm.value)
@@ -141,6 +160,16 @@ def write_bugs(bugs: Sequence[messages.Bug]) -> None:
     for bug in bugs:
         if bug.unsplit_reason:
             stdout.print(f"{bug.name} stays MIXED: {bug.unsplit_reason}", soft_wrap=True)
+
+
+def _ranks(whole: Sequence[messages.Region] | Sequence[messages.Bug] | None) -> dict[str, int]:
+    """Return the ranks by misread inputs, from 1. What was split has none: its parts stand for it."""
+    last = sorted((one for one in whole or () if not one.parts), key=lambda one: -one.harm.value)
+    return {one.name: rank for rank, one in enumerate(last, start=1)}
+
+
+def _rank(ranks: Mapping[str, int], name: str) -> dict[str, object]:
+    return {"rank": ranks.get(name, "")} if ranks else {}
 
 
 def _region_split(region: messages.Region | messages.Bug) -> str:

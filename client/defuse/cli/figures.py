@@ -37,6 +37,18 @@ def share(value: float) -> str:
     return f"{100 * value:.1f}%"
 
 
+def share_of_all(value: float) -> str:
+    """Return a share in 0..1 as per cent, also of what is more than nothing and less than a digit."""
+    return "< 0.1%" if 0 < value < 0.0005 else share(value)
+
+
+def number(value: float) -> str:
+    """Return a number in four digits, never with an exponent."""
+    if 0 < abs(value) < 1e-4:
+        return "< 0.0001" if value > 0 else "> -0.0001"
+    return f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+
+
 def change(value: float) -> str:
     """Return a change of a share, -1..1, as per cent with its sign."""
     return f"{100 * value:+.1f}%"

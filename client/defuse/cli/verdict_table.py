@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from defuse._enum_name import enum_name
-from defuse.cli.figures import share
+from defuse.cli.figures import number, share
 from defuse.cli.frozen_labels import label_set, unsettled
 from defuse.cli.output import stdout, write_facts
 from defuse.messages import Check, Evaluation, Verdict
@@ -106,11 +106,11 @@ def _passing(evaluation: Evaluation) -> list[Sequence[str]]:
 
 def _cells(check: Check, evaluation: Evaluation) -> Sequence[str]:
     interval = _range(check.interval.lower, check.interval.upper) if check.HasField("interval") else ""
-    miss = f"{_miss(check):.4g}" if _miss(check) > 0 and check.verdict != Verdict.VERDICT_PASS else ""
+    miss = number(_miss(check)) if _miss(check) > 0 and check.verdict != Verdict.VERDICT_PASS else ""
     return (
         check.check,
         _subject(check, evaluation),
-        f"{check.value:.4g}",
+        number(check.value),
         interval,
         _bound(check),
         miss,
@@ -127,11 +127,11 @@ def _subject(check: Check, evaluation: Evaluation) -> str:
 
 
 def _range(low: float, high: float) -> str:
-    return f"{low:.4g}" if low == high else f"{low:.4g} to {high:.4g}"
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
 def _bound(check: Check) -> str:
-    return f"{'>=' if check.at_least else '<='} {check.bound:.4g}"
+    return f"{'>=' if check.at_least else '<='} {number(check.bound)}"
 
 
 def _miss(check: Check) -> float:

@@ -139,5 +139,9 @@ def _range(low: float, high: float) -> str:
 
 
 def number(value: float) -> str:
-    """Return a number in four digits, with a proper minus."""
-    return f"{value:.4g}".replace("-", "\N{MINUS SIGN}")
+    """Return a number in four digits, never with an exponent, and with a proper minus."""
+    if 0 < abs(value) < 1e-4:
+        text = "< 0.0001" if value > 0 else "> -0.0001"
+    else:
+        text = f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+    return text.replace("-", "\N{MINUS SIGN}")

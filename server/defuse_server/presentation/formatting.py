@@ -13,9 +13,18 @@ def percent(share: float, digits: int = 1) -> str:
     return f"{share:.{digits}%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
 
 
+def share_of_all(share: float) -> str:
+    """Return a share in 0..1 as `97.3 %`, also of what is more than nothing and less than a digit."""
+    return f"< {percent(0.001)}" if 0 < share < 0.0005 else percent(share)
+
+
 def small(value: float) -> str:
-    """Return a number of any magnitude in three digits."""
-    return f"{value:.3g}"
+    """Return a number of any magnitude in three digits, never with an exponent."""
+    if value == 0:
+        return "0"
+    digits = 2 - math.floor(math.log10(abs(value)))
+    text = f"{round(value, digits):,.{max(digits, 0)}f}"
+    return text.rstrip("0").rstrip(".") if digits > 0 else text
 
 
 def per_million(harm: Interval) -> str:

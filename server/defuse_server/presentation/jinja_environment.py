@@ -5,7 +5,16 @@ from typing import Any, Final, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from defuse_server.presentation.formatting import count, moment, per_million, percent, short, small
+from defuse_server.presentation.formatting import (
+    count,
+    moment,
+    per_million,
+    percent,
+    share_of_all,
+    short,
+    small,
+)
+from defuse_server.presentation.unsettled import unsettled
 
 FOLDER: Final = Path(__file__).parent / "templates"
 
@@ -20,5 +29,6 @@ def environment(folder: Path) -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(percent=percent, per_million=per_million, small=small, moment=moment, short=short)
-    cast("dict[str, Any]", made.globals)["count"] = count
+    made.filters["share_of_all"] = share_of_all
+    cast("dict[str, Any]", made.globals).update(count=count, unsettled=unsettled)
     return made

@@ -32,3 +32,7 @@ class Card:
     """URL of the picture of its samples, or empty."""
     agreement: float
     """As Region.agreement; 0 hides it."""
+    rank: int = 0
+    """Place among all by misread inputs, from 1; 0 hides it."""
+    share: float = 0.0
+    """Share of all misread inputs, 0..1; 0 hides it."""

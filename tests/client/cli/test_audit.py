@@ -147,6 +147,9 @@ def test_regions_come_by_misread_inputs_with_their_interval(command, server):
     assert "misread inputs" in heading
     assert [row.split()[0][-1] for row in rows] == ["1", "2", "0"]
     assert "200 per million (100 to 400)" in rows[0]
+    # The rank, and the share of the misread inputs of all regions.
+    assert [row.split()[1] for row in rows] == ["1", "2", "3"]
+    assert "85.5%" in rows[0]
 
 
 def test_regions_show_state_and_probability_of_a_bug(command, server):

@@ -1,5 +1,7 @@
 """`defuse audit bugs`."""
 
+import re
+
 import pytest
 from defuse.messages import Bug, Interval, RegionState
 from defuse.v1.audit_service_pb2 import ListBugsResponse, StreamBugsResponse
@@ -18,9 +20,23 @@ BUG = Bug(
 )
 
 
+LESS = Bug(
+    name="audits/a/bugs/1",
+    state=RegionState.REGION_STATE_UNLABELED,
+    harm=Interval(value=1.7e-25, lower=1e-29, upper=1e-20, samples=985),
+    harm_share=2.7e-22,
+)
+SPLIT = Bug(
+    name="audits/a/bugs/2",
+    state=RegionState.REGION_STATE_MIXED,
+    harm=Interval(value=0.9),
+    parts=["audits/a/bugs/0", "audits/a/bugs/1"],
+)
+
+
 @pytest.fixture(autouse=True)
 def found(server):
-    server.on("AuditService/ListBugs", ListBugsResponse(bugs=[BUG]))
+    server.on("AuditService/ListBugs", ListBugsResponse(bugs=[SPLIT, LESS, BUG]))
     server.on("AuditService/StreamBugs", [StreamBugsResponse(bugs=[BUG], cursor="c")])
 
 
@@ -31,7 +47,7 @@ def test_a_row_says_what_the_bug_is_and_how_much_it_matters(command, text):
 
 def test_as_one_json_document(command):
     (document,) = command("audit", "bugs", "audits/a", "--json").json
-    assert [bug["name"] for bug in document["bugs"]] == [BUG.name]
+    assert [bug["name"] for bug in document["bugs"]] == [SPLIT.name, LESS.name, BUG.name]
 
 
 def test_as_they_are_found(command):
@@ -39,10 +55,28 @@ def test_as_they_are_found(command):
     assert line["seed_count"] == 5
 
 
-def test_only_confirmed_ones(command, server):
-    command("audit", "bugs", "audits/a", "--confirmed-only")
-    (request,) = server.asked("AuditService/ListBugs")
-    assert request.confirmed_only
+def test_bugs_have_ranks_and_what_was_split_has_none(command):
+    _, *rows = command("audit", "bugs", "audits/a").out.splitlines()
+    assert [row.split()[:2] for row in rows] == [
+        [SPLIT.name, "MIXED"],
+        [BUG.name, "1"],
+        [LESS.name, "2"],
+    ]
+
+
+def test_harm_is_never_a_number_with_an_exponent(command):
+    (row,) = [row for row in command("audit", "bugs", "audits/a").out.splitlines() if LESS.name in row]
+    assert "< 0.1 per million" in row
+    assert "< 0.1%" in row
+    assert not re.search(r"\de-\d", row)
+
+
+def test_only_confirmed_ones_keep_their_rank_among_all(command, server):
+    confirmed = Bug(confirmed=True)
+    confirmed.MergeFrom(LESS)
+    server.on("AuditService/ListBugs", ListBugsResponse(bugs=[Bug(name="b", harm=BUG.harm), confirmed]))
+    _, row = command("audit", "bugs", "audits/a", "--confirmed-only").out.splitlines()
+    assert row.split()[:2] == [LESS.name, "2"]
 
 
 def test_following_shows_no_labels_so_it_cannot_show_confirmed_ones_alone(command):

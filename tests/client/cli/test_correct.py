@@ -1,21 +1,17 @@
 """`defuse correct`."""
 
 import pytest
-from defuse.messages import Bug, Correction, CorrectionPoint, CorrectionPreset, JobState, RegionState
-from defuse.v1.audit_service_pb2 import ListBugsResponse
+from defuse.messages import (
+    Correction,
+    CorrectionPoint,
+    CorrectionPreset,
+    JobState,
+    LabelingFigures,
+)
 from defuse.v1.correction_service_pb2 import WatchCorrectionResponse
 
 SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
 CREATE = "CorrectionService/CreateCorrection"
-
-
-BUGS = [
-    Bug(name="audits/a/bugs/0", state=RegionState.REGION_STATE_LABELED),
-    Bug(name="audits/a/bugs/1", state=RegionState.REGION_STATE_UNLABELED),
-    Bug(name="audits/a/bugs/2", state=RegionState.REGION_STATE_MIXED, parts=["audits/a/bugs/4"]),
-    Bug(name="audits/a/bugs/3", state=RegionState.REGION_STATE_MIXED, unsplit_reason="too few codes"),
-    Bug(name="audits/a/bugs/4", state=RegionState.REGION_STATE_MIXED),
-]
 
 
 @pytest.fixture
@@ -23,12 +19,17 @@ def corrected(server):
     """A correction that succeeds."""
     chosen = CorrectionPoint(validation_accuracy=0.98, region_accuracy=0.95, chosen=True)
     made = Correction(
-        name="corrections/c", state=SUCCEEDED, corrected_classifier="classifiers/new", curve=[chosen]
+        name="corrections/c",
+        state=SUCCEEDED,
+        corrected_classifier="classifiers/new",
+        curve=[chosen],
+        label_set_digest="1a2b3c4d5e6f7a8b",
+        labeled_region_count=178,
     )
-    server.on(CREATE, Correction(name="corrections/c"))
+    left_out = LabelingFigures(bug_count=57, unlabeled_count=15, splitting_count=3)
+    server.on(CREATE, Correction(name="corrections/c", labeling=left_out))
     server.on("CorrectionService/WatchCorrection", [WatchCorrectionResponse(correction=made)])
     server.on("CorrectionService/GetCorrection", made)
-    server.on("AuditService/ListBugs", ListBugsResponse(bugs=BUGS))
 
 
 def test_it_waits_and_names_the_corrected_classifier(command, corrected):
@@ -38,9 +39,13 @@ def test_it_waits_and_names_the_corrected_classifier(command, corrected):
     assert "98.0%" in ran.out
 
 
-def test_it_says_which_bugs_are_left_out(command, corrected):
+def test_it_says_at_once_what_is_left_out(command, corrected):
     said = " ".join(command("correct", "audits/a").err.split())
-    assert "Of 4 bugs, 1 have no label yet and 1 wait to be split" in said
+    assert "3 bugs wait for their split and 12 for an answer: the correction leaves them out." in said
+
+
+def test_it_names_the_labels_that_it_stands_on(command, corrected):
+    assert "of 178 regions, label set 1a2b3c4d5e6f" in command("correct", "audits/a").out
 
 
 def test_options_reach_the_server(command, server, corrected):
@@ -71,7 +76,6 @@ def test_the_curve_shows_accuracies_and_what_the_worst_class_lost(command, serve
         ],
     )
     server.on(CREATE, made)
-    server.on("AuditService/ListBugs", ListBugsResponse())
     line = command("correct", "audits/a", "--no-wait").out.splitlines()[-4:][row]
     assert all(word in line for word in words)
     assert "+0.0%" not in line

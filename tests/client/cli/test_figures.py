@@ -1,7 +1,7 @@
 """Figures as people read them."""
 
 import pytest
-from defuse.cli.figures import misread_per_million, seconds, share_with_interval
+from defuse.cli.figures import misread_per_million, number, seconds, share_of_all, share_with_interval
 from defuse.messages import Interval
 
 
@@ -32,3 +32,18 @@ def test_a_share_comes_with_its_interval():
 )
 def test_seconds_become_minutes_and_hours(count, read):
     assert seconds(count) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [(1.7e-25, "< 0.0001"), (-1e-9, "> -0.0001"), (0.97312, "0.9731"), (123456.0, "123,456"), (0, "0")],
+)
+def test_a_number_has_no_exponent(value, read):
+    assert number(value) == read
+
+
+@pytest.mark.parametrize(
+    ("value", "read"), [(1.7e-25, "< 0.1%"), (0.0006, "0.1%"), (0.124, "12.4%"), (0, "0.0%")]
+)
+def test_a_share_of_all_is_never_shown_as_nothing(value, read):
+    assert share_of_all(value) == read

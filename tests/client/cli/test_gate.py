@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import signal
 import subprocess
 import threading
@@ -16,6 +17,8 @@ from defuse.messages import (
     Evidence,
     Failure,
     Interval,
+    LabelChoice,
+    LabelingFigures,
     RegionAccuracy,
     RegistrationState,
     Verdict,
@@ -139,6 +142,31 @@ def test_the_request_has_policy_audit_and_settings(command, judged, server, tmp_
     (request,) = server.asked("PromotionService/CreateEvaluation")
     assert (request.audit, request.vae, request.dataset) == ("", "vaes/v", "datasets/d")
     assert (request.policy, request.config.seed) == ("version: 1\n", 7)
+
+
+def test_the_labels_are_the_latest_unless_the_frozen_ones_are_asked_for(command, judged, server):
+    judged(evaluation("PASS"))
+    command("gate", *ASKED)
+    command("gate", *ASKED, "--labels", "frozen")
+    asked = [request.labels for request in server.asked("PromotionService/CreateEvaluation")]
+    assert asked == [LabelChoice.LABEL_CHOICE_LATEST, LabelChoice.LABEL_CHOICE_FROZEN]
+
+
+def test_the_verdict_says_which_labels_it_stands_on_and_what_they_leave_out(command, judged):
+    figures = LabelingFigures(bug_count=57, unlabeled_count=15, splitting_count=3, labeled_region_count=178)
+    judged(evaluation("PASS", label_set_digest="1a2b3c4d5e6f7a8b", labeling=figures))
+    text = command("gate", *ASKED).out
+    assert "of 178 regions, label set 1a2b3c4d5e6f" in text
+    assert "3 bugs wait for their split and 12 for an answer" in text
+
+
+def test_no_figure_of_a_check_has_an_exponent(command, judged):
+    tiny, huge = (check("some_check", "FAIL", value, bound=1e-30) for value in (1.7e-25, 123456.0))
+    judged(evaluation("FAIL", checks=[tiny, huge]))
+    text = command("gate", *ASKED).out
+    assert "< 0.0001" in text
+    assert "123,456" in text
+    assert not re.search(r"\de[-+]\d", text)
 
 
 def test_without_audit_vae_and_dataset_the_service_takes_the_last_ones(command, judged, server):

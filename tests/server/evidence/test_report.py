@@ -5,6 +5,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from defuse.v1.models_pb2 import Interval
 from defuse.v1.promotion_service_pb2 import VERDICT_PASS
 from defuse_server.evidence.report.html import html_report
 from defuse_server.evidence.report.markdown import BYTES_MAX, code, markdown_report, text
@@ -65,6 +66,27 @@ def test_a_report_has_classes_regions_bugs_curve_and_digests(materials, sha, wri
     assert "no seeds were left" in report
     assert "defuse verify-evidence" in report
     assert write(made) == report
+
+
+@pytest.mark.parametrize("write", [html, markdown])
+def test_a_report_says_which_labels_it_stands_on_and_what_they_leave_out(materials, write):
+    made = materials("PASS")
+    figures = made.evaluation.labeling
+    figures.bug_count, figures.unlabeled_count, figures.splitting_count = 57, 15, 3
+    report = write(made)
+    assert "stands on the labels of 2 regions" in report
+    assert "3 bugs wait for their split and 12 for an answer" in report
+
+
+@pytest.mark.parametrize("write", [html, markdown])
+def test_a_region_has_its_share_of_all_misread_inputs_and_no_exponent(materials, write):
+    made = materials("PASS")
+    made.regions[2].harm.CopyFrom(Interval(value=1.7e-25, lower=1e-29, upper=1e-20))
+    made.evaluation.checks[0].value = 1.7e-25
+    report = write(made)
+    for figure in ("66.7", "33.3", "< 0.1", "< 0.0001"):
+        assert figure.replace("<", "&lt;" if write is html else r"\<") in report
+    assert not re.search(r"\de[-\N{MINUS SIGN}]\d\d", report)
 
 
 def test_the_html_needs_no_other_file_and_runs_nothing(materials):

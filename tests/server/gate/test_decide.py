@@ -255,6 +255,23 @@ def test_unlabeled_regions_are_named(evaluation, decided):
     assert remedy == f"Label {REGION.format(5)}, {REGION.format(2)} and 10 more."
 
 
+def test_what_waits_for_its_split_is_not_to_be_labeled_itself(evaluation, decided):
+    labeling = LabelingFigures(
+        bug_count=40,
+        unlabeled_count=12,
+        splitting_count=1,
+        unlabeled_harm_share=0.5,
+        unlabeled=["audits/a/bugs/5", "audits/a/bugs/2"],
+        splitting=["audits/a/bugs/5"],
+    )
+    _, checks = decided(evaluation(labeling=labeling), only("unlabeled_regions", "{}"))
+    check = checks["unlabeled_regions", "harm share"]
+    assert check.remedy == (
+        "Label audits/a/bugs/2 and 10 more. Label what comes of the split of audits/a/bugs/5."
+    )
+    assert "12 of 40 bugs have no label yet (1 wait for their split)" in check.explanation
+
+
 @pytest.mark.parametrize(("days", "verdict"), [(-0.1, "PASS"), (30, "PASS"), (30.1, "INCONCLUSIVE")])
 def test_a_stale_audit_is_no_evidence(evaluation, decided, days, verdict):
     assert decided(evaluation(), only("audit_age", "{max_days: 30}"), days)[0] == verdict

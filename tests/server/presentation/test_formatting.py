@@ -1,6 +1,7 @@
 import pytest
 from defuse.v1.models_pb2 import Interval
-from defuse_server.presentation.formatting import per_million
+from defuse_server.presentation.checks import number
+from defuse_server.presentation.formatting import per_million, share_of_all, small
 
 
 @pytest.mark.parametrize(
@@ -16,3 +17,37 @@ from defuse_server.presentation.formatting import per_million
 )
 def test_harm_is_written_as_misread_inputs_per_million(value, lower, upper, text):
     assert per_million(Interval(value=value, lower=lower, upper=upper)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.25, "0.25"),
+        (1234.5, "1,230"),
+        (123456.0, "123,000"),
+        (0.00012345, "0.000123"),
+        (-2.0, "-2"),
+    ],
+)
+def test_a_small_number_has_three_digits_and_no_exponent(value, text):
+    assert small(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (1.7e-25, "< 0.0001"),
+        (0.97312, "0.9731"),
+        (123456.0, "123,456"),
+        (-0.5, "\N{MINUS SIGN}0.5"),
+        (0, "0"),
+    ],
+)
+def test_the_figure_of_a_check_has_no_exponent(value, text):
+    assert number(value) == text
+
+
+def test_a_share_of_all_is_never_shown_as_nothing():
+    assert share_of_all(1.7e-25) == "< 0.1\N{NARROW NO-BREAK SPACE}%"
+    assert share_of_all(0.124) == "12.4\N{NARROW NO-BREAK SPACE}%"

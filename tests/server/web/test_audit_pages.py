@@ -11,14 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 from defuse.v1 import models_pb2
-from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.audit_service_pb2 import Audit, Bug, Region
 from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
-from defuse.v1.label_service_pb2 import LabelAnswer
+from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse.v1.models_pb2 import Interval, JobState
-from defuse.v1.promotion_service_pb2 import Check, Evaluation, RegionAccuracy, Verdict
+from defuse.v1.promotion_service_pb2 import (
+    Check,
+    Evaluation,
+    LabelingFigures,
+    RegionAccuracy,
+    Verdict,
+)
 from defuse.v1.registry_service_pb2 import Dataset
 from defuse_server import redis_keys
 from defuse_server.backend import Backend
+from defuse_server.names import FIRST_BUG
 from defuse_server.presentation.lambda_curve import curves
 from defuse_server.records.creation import NewResource
 from defuse_server.web.audits.latent_map import COLOURS, HEIGHT, WIDTH, latent_map, project
@@ -119,6 +126,49 @@ async def test_corrections_and_the_verdict_are_shown_with_their_evidence(
     assert "2 points lost" in shown
     assert 'value="0.97"' in shown
     assert shown.count("<polyline") == 2
+
+
+@pytest.fixture
+async def bugs_page(browse: Any, publish: Any, backend: Backend) -> str:
+    """Of an audit of two bugs, of which the second has more harm: one is mixed, one waits for its answer."""
+    audit = await publish([3, 4])
+    await backend.redis.delete(
+        *(key(audit) for key in (redis_keys.label_tasks, redis_keys.label_states, redis_keys.label_places))
+    )
+    for number, harm in enumerate((1.7e-25, 0.02)):
+        bug = Bug(
+            name=f"{audit}/bugs/{number}",
+            cells=[f"{audit}/regions/{number}"],
+            predicted_class=5,
+            harm=Interval(value=harm),
+            harm_share=harm / 0.02,
+        )
+        await backend.redis.hset(redis_keys.bugs(audit), str(number), bug.SerializeToString())
+    await backend.labels.open(audit, [FIRST_BUG, FIRST_BUG + 1], 1)
+    (task,) = await backend.labels.lease(audit, "ann", 1, 60)
+    mixed = LabelAnswer(verdict=LabelVerdict.LABEL_VERDICT_MIXED)
+    await backend.labels.submit(task.region, task.lease_token, mixed, "")
+    left_out = LabelingFigures(bug_count=2, unlabeled_count=2)
+    await put(backend, Correction(audit=audit, labeling=left_out), JobState.JOB_STATE_SUCCEEDED, audit)
+    evaluation = Evaluation(audit=audit, verdict=Verdict.VERDICT_PASS, labeling=left_out)
+    await put(backend, evaluation, JobState.JOB_STATE_SUCCEEDED, audit)
+    return (await (await browse()).get(f"/{audit}")).text
+
+
+def test_a_page_says_what_nobody_has_settled(bugs_page: str) -> None:
+    assert "1 bug waits for the split and 1 for an answer." in bugs_page
+
+
+@pytest.mark.parametrize("lead", ["left out: ", "It stands on the labels as they were: "])
+def test_a_correction_and_a_verdict_say_what_they_left_out(bugs_page: str, lead: str) -> None:
+    assert f"{lead}2 bugs wait for an answer" in bugs_page
+
+
+def test_bugs_have_their_rank_and_share_of_the_harm(bugs_page: str) -> None:
+    words = bugs_page.replace("\N{NARROW NO-BREAK SPACE}", " ")
+    assert "100.0 %, rank 1" in words
+    assert "&lt; 0.1 %, rank 2" in words
+    assert "e-25" not in words
 
 
 def point(weight: float, region: float, validation: float, *, chosen: bool = False) -> CorrectionPoint:

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from defuse_server.evidence.materials import Materials
 from defuse_server.evidence.report import facts, regions
 from defuse_server.presentation import checks
-from defuse_server.presentation.formatting import count, per_million, percent
+from defuse_server.presentation.formatting import count, per_million, percent, share_of_all
 from defuse_server.presentation.lambda_curve import points_by_lambda
 
 BYTES_MAX: Final = 60_000
@@ -92,4 +92,5 @@ _ENVIRONMENT: Final = Environment(  # noqa: S701
     keep_trailing_newline=True,
 )
 _ENVIRONMENT.filters.update(code=code, per_million=per_million, percent=percent, number=checks.number)
+_ENVIRONMENT.filters["share_of_all"] = share_of_all
 cast("dict[str, Any]", _ENVIRONMENT.globals)["count"] = count

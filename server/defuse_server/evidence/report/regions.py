@@ -17,11 +17,17 @@ def cards(materials: Materials) -> tuple[list[Card], list[Card]]:
     The labels are the frozen ones that the evaluation used, even if people have answered since.
     """
     measured = {entry.region: entry for entry in materials.evaluation.regions}
-    made = [_card(materials, region, measured.get(region.name)) for region in materials.regions]
+    total = sum(region.harm.value for region in materials.regions) or 1.0
+    made = [
+        _card(materials, region, measured.get(region.name), rank, region.harm.value / total)
+        for rank, region in enumerate(materials.regions, start=1)
+    ]
     return [card for card in made if card.picture], [card for card in made if not card.picture]
 
 
-def _card(materials: Materials, region: Region, measured: RegionAccuracy | None) -> Card:
+def _card(
+    materials: Materials, region: Region, measured: RegionAccuracy | None, rank: int, share: float
+) -> Card:
     names = materials.dataset.class_names
     return Card(
         kind="region",
@@ -34,6 +40,8 @@ def _card(materials: Materials, region: Region, measured: RegionAccuracy | None)
         measured=measured,
         picture=_data_url(materials.pictures.get(region.name, b"")),
         agreement=0.0,
+        rank=rank,
+        share=share,
     )
 
 

@@ -42,9 +42,12 @@ def is_unfinished(audit: Audit) -> bool:
 
 
 def cards(
-    found: Sequence[Region | Bug], class_names: Sequence[str], evaluation: Evaluation | None
+    found: Sequence[Region | Bug],
+    class_names: Sequence[str],
+    evaluation: Evaluation | None,
+    ranks: Mapping[str, int],
 ) -> list[Card]:
-    """Return the cards of bugs or regions."""
+    """Return the cards of bugs or regions. `ranks` are those of bugs, from 1, without what was split."""
     measured = {entry.region: entry for entry in evaluation.regions} if evaluation else {}
     return [
         Card(
@@ -58,6 +61,8 @@ def cards(
             measured=_measured(region, measured),
             picture=f"/{region.name}/sheet.png",
             agreement=region.agreement,
+            rank=ranks.get(region.name, 0),
+            share=region.harm_share if isinstance(region, Bug) else 0.0,
         )
         for region in found
     ]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final, cast
 
-from defuse.v1.audit_service_pb2 import Audit, Region
+from defuse.v1.audit_service_pb2 import Audit, Bug, Region
 from defuse.v1.correction_service_pb2 import Correction
 from defuse.v1.label_service_pb2 import LabelingReport
 from defuse.v1.models_pb2 import JobState
@@ -20,7 +20,6 @@ from defuse_server.names import bug_name, region_name
 from defuse_server.presentation import checks
 from defuse_server.presentation.formatting import class_name
 from defuse_server.presentation.lambda_curve import curves
-from defuse_server.presentation.unsettled import unsettled
 from defuse_server.web.audits.cards import cards, is_unfinished, job_badge
 from defuse_server.web.audits.latent_map import REGIONS_SHOWN, LatentMap, latent_map
 from defuse_server.web.audits.remarks import remarks
@@ -69,7 +68,6 @@ class AuditPages:
             unfinished=is_unfinished(audit),
             badge=job_badge(audit.state),
             report=report,
-            unsettled=unsettled,
             labeling=await self._labeling_figures(audit.name, report),
             remarks=remarks(await self._labeling.tasks(audit.name), names),
             map=await self._map(audit),
@@ -132,7 +130,7 @@ class AuditPages:
         found, older = await findings.list(audit, _CARDS_A_PAGE, token)
         done = (one for one in evaluations if one.state == JobState.JOB_STATE_SUCCEEDED)
         return {
-            "cards": cards(found, class_names, next(done, None)),
+            "cards": cards(found, class_names, next(done, None), _ranks(await self._labeling.bugs(audit))),
             "more": older,
             "kind": "bug" if findings is self._bugs else "region",
         }
@@ -156,6 +154,13 @@ def _checks(evaluations: Sequence[Evaluation], class_names: Sequence[str]) -> di
         "folded": checks.folded(newest, class_names),
         "passing": checks.passing(newest, class_names),
     }
+
+
+def _ranks(bugs: Sequence[Bug]) -> dict[str, int]:
+    """Return the ranks of bugs by misread inputs, from 1. The parts of what was split stand for it."""
+    split = {bug.parent for bug in bugs}
+    last = sorted((bug for bug in bugs if bug.name not in split), key=lambda bug: -bug.harm.value)
+    return {bug.name: rank for rank, bug in enumerate(last, start=1)}
 
 
 def _verdict(evaluation: Evaluation) -> str:
