@@ -10,7 +10,12 @@ from defuse.v1.audit_service_pb2 import (
     Bug,
 )
 from defuse.v1.label_service_pb2 import LABEL_VERDICT_MIXED, LabelAnswer
-from defuse.v1.models_pb2 import JOB_STATE_QUEUED, JOB_STATE_SUCCEEDED
+from defuse.v1.models_pb2 import (
+    JOB_STATE_CANCELLED,
+    JOB_STATE_QUEUED,
+    JOB_STATE_RUNNING,
+    JOB_STATE_SUCCEEDED,
+)
 from defuse_server import redis_keys
 from defuse_server.names import region_split_name
 
@@ -144,3 +149,19 @@ async def test_a_split_goes_before_long_jobs_that_wait(audit, largest, backend, 
     done = await tiny.succeeded(long.name)
     ended = await tiny.succeeded(split)
     assert ended.times.end_time.ToNanoseconds() <= done.times.start_time.ToNanoseconds()
+
+
+async def test_a_long_job_that_is_cancelled_before_it_begins_does_not_stop_the_split_before_it(
+    audit, largest, backend, tiny, start_worker
+):
+    models = {"baseline": audit.classifier, "candidate": audit.classifier, "audit": audit.name}
+    long = await tiny.evaluation(**models, policy=POLICY)
+    await answer(backend, audit, largest.name, MIXED)
+    (split,) = await backend.region_splits.begin()
+    await backend.jobs.submit(split)
+    worker = start_worker()
+    await tiny.until(split, lambda job: job.state == JOB_STATE_RUNNING and worker.engines)
+    assert (await backend.jobs.cancel(long.name)).state == JOB_STATE_CANCELLED
+    done = await tiny.succeeded(split)
+    assert done.progress.attempt == 1
+    assert (await backend.bugs.get(largest.name)).parts
