@@ -1,6 +1,7 @@
 """`defuse correct`."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +14,14 @@ from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
 from defuse.messages import Bug, Correction, CorrectionConfig, CorrectionPoint, RegionState
 
+
+class ProposalUse(StrEnum):
+    """When proposals are used as labels."""
+
+    WHEN_VERIFIED = "when-verified"
+    OFF = "off"
+
+
 _OPEN = (RegionState.REGION_STATE_UNLABELED, RegionState.REGION_STATE_LEASED)
 
 
@@ -22,22 +31,37 @@ def correct(
     audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,
     name: Annotated[str, typer.Option(help="The correction's name in lists. By default empty.")] = "",
+    proposals: Annotated[
+        ProposalUse,
+        typer.Option(
+            help="Whether bugs that nobody has answered take the label that the search proposes: once "
+            "people's answers to a sample verify its proposals, or never."
+        ),
+    ] = ProposalUse.WHEN_VERIFIED,
     json: Json = False,
     **settings: Any,
 ) -> None:
     """Fine-tune an audit's classifier on its labeled bugs, and register the result as a new classifier."""
     with connect(context) as client:
-        _say_unsettled(list(client.list_bugs(audit)))
-        correction = client.correct(audit, display_name=name, wait=False, **settings)
+        proposed = 0
+        if proposals is not ProposalUse.OFF:
+            proposed = client.get_labeling_report(audit).outlook.proposal_count
+        _say_unsettled(list(client.list_bugs(audit)), proposed)
+        correction = client.correct(
+            audit, display_name=name, proposals=proposals.value, wait=False, **settings
+        )
         if wait:
             correction = jobs.waited(client, correction)
     write(correction, json, _write_text)
 
 
-def _say_unsettled(bugs: Sequence[Bug]) -> None:
-    """Say which bugs the correction leaves out because nobody has settled them."""
+def _say_unsettled(bugs: Sequence[Bug], proposed: int) -> None:
+    """Say which bugs the correction leaves out because nobody has settled them.
+
+    `proposed` bugs without an answer take their verified proposals.
+    """
     last = [bug for bug in bugs if not bug.parts]
-    unlabeled = sum(bug.state in _OPEN for bug in last)
+    unlabeled = sum(bug.state in _OPEN for bug in last) - proposed
     splitting = sum(bug.state == RegionState.REGION_STATE_MIXED and not bug.unsplit_reason for bug in last)
     if unlabeled or splitting:
         stderr.print(
@@ -50,7 +74,7 @@ def _write_text(correction: Correction) -> None:
     write_facts(
         ("name", correction.name),
         ("state", state_of(correction)),
-        ("labeled regions", correction.labeled_region_count),
+        ("labeled regions", _labels(correction)),
         ("confirmed bugs", correction.confirmed_region_count),
         ("corrected classifier", correction.corrected_classifier),
         *[("warning", f"{warning.reason}: {warning.message}") for warning in correction.warnings],
@@ -62,6 +86,15 @@ def _write_text(correction: Correction) -> None:
             points.append(_row("control", correction.control))
         points += [_row("chosen" if point.chosen else "", point) for point in correction.curve]
         write_table(points)
+
+
+def _labels(correction: Correction) -> str:
+    if not correction.proposal_region_count:
+        return f"{correction.labeled_region_count}"
+    return (
+        f"{correction.labeled_region_count}, {correction.proposal_region_count} of them by proposals that "
+        "people's answers to a sample verify"
+    )
 
 
 def _row(mark: str, point: CorrectionPoint) -> dict[str, object]:

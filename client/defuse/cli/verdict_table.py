@@ -33,6 +33,7 @@ def write_evaluation(evaluation: Evaluation) -> None:
         ("baseline", evaluation.baseline_sha256 and f"sha256 {evaluation.baseline_sha256}"),
         ("candidate", evaluation.candidate_sha256 and f"sha256 {evaluation.candidate_sha256}"),
         ("policy", evaluation.policy_sha256 and f"sha256 {evaluation.policy_sha256}"),
+        ("bugs labeled by verified proposals", evaluation.labeling.proposal_count or None),
         ("labels not believed", ", ".join(evaluation.labeling.contradicting)),
         ("test accuracy", accuracy if evaluation.checks else ""),
         *[("warning", printable(f"{one.reason}: {one.message}")) for one in evaluation.warnings],

@@ -1,4 +1,7 @@
-"""Freezes the labels of an audit's regions for a correction or an evaluation."""
+"""Freezes the labels of an audit's regions for a correction or an evaluation.
+
+Regions of bugs that nobody has answered take their verified proposals (`labels/proposals.py`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +13,7 @@ from defuse_server.backend import Backend
 from defuse_server.errors import NoConfirmedBug
 from defuse_server.labels import label_set
 from defuse_server.labels.labeling_figures import labeling_figures
-from defuse_server.labels.region_label import RegionLabel
+from defuse_server.labels.region_label import OPEN_STATES, RegionLabel
 from defuse_server.names import region_number
 
 
@@ -23,9 +26,11 @@ class FrozenLabels:
     """The file of the regions that the labels belong to."""
     labeled_region_count: int
     confirmed_region_count: int
+    proposal_region_count: int
+    """How many of the labels are verified proposals."""
 
 
-async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
+async def for_correction(backend: Backend, audit: str, *, with_proposals: bool) -> FrozenLabels:
     """Freeze the labels, so that their answers can't be undone. Raises `NoConfirmedBug`."""
     # Checked first: a refused request must not close regions.
     if (await backend.labeling.progress(audit)).confirmed_count == 0:
@@ -34,7 +39,8 @@ async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
             "without such a label there is nothing to correct"
         )
     labels = await backend.labeling.freeze(audit)
-    return await _kept(backend, audit, labels, await backend.regions.all(audit))
+    proposed = (await backend.labeling.proposals(audit)).labels() if with_proposals else {}
+    return await _kept(backend, audit, labels, proposed, await backend.regions.all(audit))
 
 
 async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, LabelingFigures]:
@@ -42,14 +48,26 @@ async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, La
     regions = await backend.regions.all(audit)
     labels = {region_number(region.name): region for region in regions}
     report = await backend.labeling.report(audit)
-    figures = labeling_figures(regions, await backend.bugs.all(audit), report)
-    return await _kept(backend, audit, labels, regions), figures
+    proposals = await backend.labeling.proposals(audit)
+    proposed = [bug.name for bug in proposals.in_use]
+    figures = labeling_figures(regions, await backend.bugs.all(audit), report, proposed)
+    return await _kept(backend, audit, labels, proposals.labels(), regions), figures
 
 
 async def _kept(
-    backend: Backend, audit: str, labels: Mapping[int, RegionLabel | Region], regions: Sequence[Region]
+    backend: Backend,
+    audit: str,
+    labels: Mapping[int, RegionLabel | Region],
+    proposed: Mapping[int, RegionLabel],
+    regions: Sequence[Region],
 ) -> FrozenLabels:
-    digest, pairs = label_set.freeze(labels)
+    # An answer may have come since: it goes before the proposal.
+    taken = {
+        number: label
+        for number, label in proposed.items()
+        if number not in labels or labels[number].state in OPEN_STATES
+    }
+    digest, pairs = label_set.freeze({**labels, **taken})
     # Stored before the record that names the digest is created.
     await label_set.keep(backend.store, pairs)
     predicted = {region_number(region.name): region.predicted_class for region in regions}
@@ -59,4 +77,5 @@ async def _kept(
         regions_artifact=await backend.regions.artifact(audit),
         labeled_region_count=len(pairs),
         confirmed_region_count=sum(predicted[number] != label for number, label in pairs),
+        proposal_region_count=len(taken),
     )

@@ -15,6 +15,8 @@ from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask
 from defuse_server.labels.bug_labels import region_labels
 from defuse_server.labels.labeling_report import labeling_report
+from defuse_server.labels.outlook import outlook
+from defuse_server.labels.proposals import Proposals, proposals
 from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES, RegionLabel, read_states
 from defuse_server.labels.task_contents import Shown, class_names_of, published
 from defuse_server.names import FIRST_BUG, parse_bug_name, parse_task_name
@@ -52,6 +54,11 @@ class Labeling:
         """Do as `labels`, and in the same step mark the decided regions as used: no answer can be undone."""
         return region_labels(await self._read_states(audit, "freeze"), await self.bugs(audit))
 
+    async def proposals(self, audit: str) -> Proposals:
+        """Return how far the proposals of an audit's bugs are believed. Raises `NotFound` (the audit)."""
+        record = cast("Audit", await self._resources.get(audit))
+        return proposals(record, await self.bugs(audit), await self.task_states(audit))
+
     async def tasks(self, audit: str) -> builtins.list[KeptTask]:
         """Return all tasks with their answers, including gold tasks, in the order of their numbers."""
         fields = await cast("Any", self._redis.hgetall(redis_keys.label_tasks(audit)))
@@ -84,7 +91,12 @@ class Labeling:
     async def report(self, audit: str) -> pb.LabelingReport:
         """Return how far the answers can be trusted. Raises `NotFound` (the audit)."""
         progress = await self.progress(audit)
-        return labeling_report(audit, await self.tasks(audit), await self.task_states(audit), progress)
+        tasks, bugs = await self.task_states(audit), await self.bugs(audit)
+        report = labeling_report(audit, await self.tasks(audit), tasks, progress)
+        if bugs:
+            record = cast("Audit", await self._resources.get(audit))
+            report.outlook.CopyFrom(outlook(record, bugs, tasks))
+        return report
 
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0

@@ -1,12 +1,22 @@
 """`defuse correct`."""
 
 import pytest
-from defuse.messages import Bug, Correction, CorrectionPoint, CorrectionPreset, JobState, RegionState
+from defuse.messages import (
+    Bug,
+    Correction,
+    CorrectionPoint,
+    CorrectionPreset,
+    JobState,
+    LabelingOutlook,
+    LabelingReport,
+    ProposalUse,
+    RegionState,
+)
 from defuse.v1.audit_service_pb2 import ListBugsResponse
 from defuse.v1.correction_service_pb2 import WatchCorrectionResponse
 
 SUCCEEDED = JobState.JOB_STATE_SUCCEEDED
-CREATE = "CorrectionService/CreateCorrection"
+CREATE, REPORT = "CorrectionService/CreateCorrection", "LabelService/GetLabelingReport"
 
 
 BUGS = [
@@ -29,6 +39,7 @@ def corrected(server):
     server.on("CorrectionService/WatchCorrection", [WatchCorrectionResponse(correction=made)])
     server.on("CorrectionService/GetCorrection", made)
     server.on("AuditService/ListBugs", ListBugsResponse(bugs=BUGS))
+    server.on(REPORT, LabelingReport())
 
 
 def test_it_waits_and_names_the_corrected_classifier(command, corrected):
@@ -41,6 +52,27 @@ def test_it_waits_and_names_the_corrected_classifier(command, corrected):
 def test_it_says_which_bugs_are_left_out(command, corrected):
     said = " ".join(command("correct", "audits/a").err.split())
     assert "Of 4 bugs, 1 have no label yet and 1 wait to be split" in said
+
+
+def test_bugs_that_take_verified_proposals_are_not_left_out(command, server, corrected):
+    server.on(REPORT, LabelingReport(outlook=LabelingOutlook(proposal_count=1, verified=True)))
+    said = " ".join(command("correct", "audits/a").err.split())
+    assert "Of 4 bugs, 0 have no label yet and 1 wait to be split" in said
+    assert server.asked(CREATE)[0].proposals == ProposalUse.PROPOSAL_USE_WHEN_VERIFIED
+
+
+def test_proposals_can_be_left_out(command, server, corrected):
+    server.on(REPORT, LabelingReport(outlook=LabelingOutlook(proposal_count=1, verified=True)))
+    said = " ".join(command("correct", "audits/a", "--proposals", "off").err.split())
+    assert "Of 4 bugs, 1 have no label yet" in said
+    assert server.asked(CREATE)[0].proposals == ProposalUse.PROPOSAL_USE_OFF
+
+
+def test_a_correction_says_how_many_labels_are_proposals(command, server, corrected):
+    made = Correction(name="corrections/c", labeled_region_count=9, proposal_region_count=4)
+    server.on(CREATE, made)
+    text = command("correct", "audits/a", "--no-wait").out
+    assert "9, 4 of them by proposals" in text
 
 
 def test_options_reach_the_server(command, server, corrected):
@@ -72,6 +104,7 @@ def test_the_curve_shows_accuracies_and_what_the_worst_class_lost(command, serve
     )
     server.on(CREATE, made)
     server.on("AuditService/ListBugs", ListBugsResponse())
+    server.on(REPORT, LabelingReport())
     line = command("correct", "audits/a", "--no-wait").out.splitlines()[-4:][row]
     assert all(word in line for word in words)
     assert "+0.0%" not in line
