@@ -49,8 +49,7 @@ async def for_evaluation(backend: Backend, audit: str) -> tuple[FrozenLabels, La
     labels = {region_number(region.name): region for region in regions}
     report = await backend.labeling.report(audit)
     proposals = await backend.labeling.proposals(audit)
-    proposed = [bug.name for bug in proposals.in_use]
-    figures = labeling_figures(regions, await backend.bugs.all(audit), report, proposed)
+    figures = labeling_figures(regions, await backend.bugs.all(audit), report, proposals.in_use)
     return await _kept(backend, audit, labels, proposals.labels(), regions), figures
 
 

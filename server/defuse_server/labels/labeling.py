@@ -98,6 +98,12 @@ class Labeling:
             report.outlook.CopyFrom(outlook(record, bugs, tasks))
         return report
 
+    async def advice(self, audit: str) -> str:
+        """Return whether to go on labeling, as annotators may read it; empty if the audit has no bugs."""
+        record = cast("Audit", await self._resources.get(audit))
+        bugs = await self.bugs(audit)
+        return outlook(record, bugs, await self.task_states(audit)).sentence if bugs else ""
+
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0
     ) -> tuple[builtins.list[pb.LabelTask], str]:

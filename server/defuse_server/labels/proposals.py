@@ -27,8 +27,8 @@ class Proposals:
 
     recalibration: Recalibration
     verification: Verification
-    in_use: tuple[Bug, ...]
-    """The bugs without any answer whose proposals are used as labels, since they are verified."""
+    in_use: Mapping[str, Bug]
+    """The bugs without any answer whose proposals are used as labels, since they are verified, by name."""
 
     def probability(self, bug: Bug) -> float:
         """Return the probability that a bug's proposal is right, 0..1."""
@@ -38,7 +38,7 @@ class Proposals:
         """Return the labels of regions that come from proposals, by number: all cells take their bug's."""
         return {
             region_number(cell): RegionLabel(REGION_STATE_LABELED, bug.seed_label, 0, 0)
-            for bug in self.in_use
+            for bug in self.in_use.values()
             for cell in bug.cells
         }
 
@@ -60,15 +60,15 @@ def proposals(audit: Audit, bugs: Sequence[Bug], tasks: Mapping[int, RegionLabel
         if _is_answered(labels[number], wanted)
     }
     verified = verification(random_order(audit.name, population), is_wrong)
-    unanswered = (
-        bug
+    unanswered = {
+        bug.name: bug
         for number, bug in population.items()
         if labels[number].state in OPEN_STATES and not labels[number].answers
-    )
+    }
     return Proposals(
         recalibration=recalibrated(list(_decided(bugs, labels))),
         verification=verified,
-        in_use=tuple(unanswered) if verified.verified else (),
+        in_use=unanswered if verified.verified else {},
     )
 
 

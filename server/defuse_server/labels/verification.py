@@ -31,13 +31,10 @@ class Verification:
     """How many of those have a wrong proposal."""
     bound: float
     """With a probability of 95%, at most this share of the population is wrong and not found yet, 0..1."""
+    verified: bool
+    """Whether few enough proposals can be wrong."""
     missing: tuple[int, ...]
     """The bugs that the sample still takes, if the proposals of all are right, in the order."""
-
-    @property
-    def verified(self) -> bool:
-        """Tell whether few enough proposals can be wrong."""
-        return bool(self.order) and not self.missing
 
 
 def random_order(audit: str, numbers: Iterable[int]) -> list[int]:
@@ -60,11 +57,18 @@ def verification(order: Sequence[int], is_wrong: Mapping[int, bool]) -> Verifica
         found += is_wrong.get(order[place], False)
         if order[place] not in is_wrong:
             missing.append(order[place])
+    verified = bool(order) and _suffices(wrong, len(order), sample)
     bound = (most_marked(wrong, len(order), sample) - wrong) / len(order) if order else 1.0
-    return Verification(tuple(order), sample, wrong, bound, tuple(missing))
+    return Verification(tuple(order), sample, wrong, bound, verified, tuple(missing))
 
 
 def _suffices(wrong: int, population: int, sample: int) -> bool:
-    """Tell whether the bound is at most `MOST_WRONG`: one more wrong proposal than that is refuted."""
+    """Tell whether the bound is at most `MOST_WRONG`: one more wrong proposal than that is refuted.
+
+    Of the sample itself no more may be wrong, or the last few bugs would take proposals of readers that are
+    often wrong.
+    """
+    if wrong > MOST_WRONG * sample:
+        return False
     refuted = wrong + math.floor(MOST_WRONG * population) + 1
     return at_most(wrong, population, refuted, sample) <= ERROR

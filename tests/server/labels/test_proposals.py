@@ -65,9 +65,9 @@ async def test_the_bugs_that_nobody_answered_take_their_proposals(verify, labeli
     assert outlook.proposal_count == BUGS - len(answered)
     assert outlook.wrong_bound <= 0.03
     proposals = await labeling.proposals(audit)
-    assert {number_of(bug) for bug in proposals.in_use} == set(range(BUGS)) - set(answered)
-    for bug in proposals.in_use:
-        assert (await bugs.get(bug.name)).state == REGION_STATE_UNLABELED
+    assert {number_of(bug) for bug in proposals.in_use.values()} == set(range(BUGS)) - set(answered)
+    for name in proposals.in_use:
+        assert (await bugs.get(name)).state == REGION_STATE_UNLABELED
 
 
 async def test_people_can_still_answer_them(verify, say, labeling, bugs, audit):
@@ -84,7 +84,7 @@ async def test_a_proposal_that_somebody_contradicts_is_no_longer_used(verify, sa
     left = next(number for number in range(BUGS) if number not in answered)
     await say(audit, "ada", {left: OTHER})
     proposals = await labeling.proposals(audit)
-    assert left not in {number_of(bug) for bug in proposals.in_use}
+    assert left not in {number_of(bug) for bug in proposals.in_use.values()}
     assert left not in proposals.labels()
 
 
@@ -131,4 +131,8 @@ async def test_an_annotator_who_contradicts_the_readers_everywhere_verifies_noth
     proposals = await labeling.proposals(audit)
     assert proposals.recalibration(0.95) < 0.1
     assert proposals.verification.wrong == BUGS
-    assert not proposals.in_use
+    assert not proposals.verification.verified
+    outlook = (await labeling.report(audit)).outlook
+    assert outlook.verification.startswith(
+        "No proposal of the search is used as a label: people contradicted 70 of the 70"
+    )

@@ -70,6 +70,13 @@ def test_if_every_bug_is_answered_nothing_is_left_to_be_wrong():
     assert verification(range(5), dict.fromkeys(range(5), True)).bound == 0
 
 
+def test_readers_that_are_often_wrong_are_not_verified_by_answering_nearly_everything():
+    found = verification(range(60), {number: number % 2 == 0 for number in range(59)})
+    assert found.bound <= MOST_WRONG
+    assert not found.verified
+    assert found.missing == (59,)
+
+
 def test_nothing_to_verify_is_not_verified():
     assert not verification([], {}).verified
 
