@@ -23,6 +23,7 @@ from defuse.v1.correction_service_pb2 import Correction as Correction
 from defuse.v1.correction_service_pb2 import CorrectionConfig as CorrectionConfig
 from defuse.v1.correction_service_pb2 import CorrectionPoint as CorrectionPoint
 from defuse.v1.correction_service_pb2 import CorrectionPreset as CorrectionPreset
+from defuse.v1.correction_service_pb2 import ProposalUse as ProposalUse
 from defuse.v1.error_reason_pb2 import ErrorReason as ErrorReason
 from defuse.v1.label_service_pb2 import AnnotatorRecord as AnnotatorRecord
 from defuse.v1.label_service_pb2 import ExportLabelTasksHeader as ExportLabelTasksHeader
@@ -31,6 +32,7 @@ from defuse.v1.label_service_pb2 import ImportProblem as ImportProblem
 from defuse.v1.label_service_pb2 import ImportProblemReason as ImportProblemReason
 from defuse.v1.label_service_pb2 import LabelAnswer as LabelAnswer
 from defuse.v1.label_service_pb2 import LabelFormat as LabelFormat
+from defuse.v1.label_service_pb2 import LabelingOutlook as LabelingOutlook
 from defuse.v1.label_service_pb2 import LabelingProgress as LabelingProgress
 from defuse.v1.label_service_pb2 import LabelingReport as LabelingReport
 from defuse.v1.label_service_pb2 import LabelSkip as LabelSkip

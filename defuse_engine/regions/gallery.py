@@ -47,6 +47,7 @@ class Gallery:
             "predicted_class": region.predicted_class,
             "confidence": float(found.confidence[region.members].mean(dtype=np.float64)),
             "bug_probability": float(found.bug_probability[region.members].mean(dtype=np.float64)),
+            "label_probability": rated.sampled.label_probability,
             "misclassification_rate": asdict(rated.misclassification_rate),
             "harm": asdict(rated.harm),
             "mean": region.mean.tolist(),
@@ -85,6 +86,13 @@ class Gallery:
             "seed_count": seeds.shape[1],
             "size": len(members),
             "bug_probability": float(found.bug_probability[members].mean(dtype=np.float64)),
+            # Weighted like the mean over the codes above: each cell by its size.
+            "label_probability": float(
+                np.average(
+                    [rated.sampled.label_probability for rated in regions],
+                    weights=[len(rated.region.members) for rated in regions],
+                )
+            ),
             "harm": asdict(harm),
             "harm_share": harm_share,
             "sheet": self._sheet(self._inputs.decoder(codes), f"bug-{index:03d}"),

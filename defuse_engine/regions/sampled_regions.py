@@ -50,6 +50,12 @@ class SampledRegion:
         wrong = self.wrong[: len(self.bug_probability)]
         return float(self.bug_probability[wrong].mean(dtype=np.float64)) if wrong.any() else 0.0
 
+    @property
+    def label_probability(self) -> float:
+        """Mean of `seed_probability`, 0..1; 0 if no readers were asked."""
+        mean = float(self.seed_probability.mean(dtype=np.float64))
+        return 0.0 if np.isnan(mean) else mean
+
     def reading_purity(self) -> float:
         """Return the share of the commonest reading."""
         return float(np.bincount(self.reading).max() / len(self.reading))

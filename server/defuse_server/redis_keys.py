@@ -128,7 +128,12 @@ label_states = _key("label-states")
 """Hash, region number -> `{RegionState}:{answers}:{wanted}:{label or empty}:{votes for it}:{votes}`."""
 
 label_places = _key("label-places")
-"""Sorted set, region number (nine digits) -> minus its harm, of the regions with a free place."""
+"""Sorted set, region number (nine digits) -> its rank, or minus its harm if it has none, of the regions with
+a free place."""
+
+label_ranks = _key("label-ranks")
+"""Hash, number of a bug's task -> its rank in the order of asking; the smallest comes first. The order is
+computed anew when answers have changed (`labels/asking_order.py`)."""
 
 label_leases = _key("label-leases")
 """Sorted set, `{region number}:{token}` -> Redis time in ms when the lease ends."""
@@ -176,7 +181,7 @@ region_splits = _key("splits")
 
 def label_keys(audit: str) -> list[str]:
     """Return the keys of the label scripts, in their order."""
-    return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit)]
+    return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit), label_ranks(audit)]
 
 
 def _label_keys_of(audit: str) -> list[str]:
@@ -194,7 +199,7 @@ def _label_keys_of(audit: str) -> list[str]:
 def belongings(name: str) -> list[str]:
     """Return the keys that are deleted with a resource, besides its own hash and its place in the index."""
     published = [chunks(name), regions(name), bugs(name), predictions(name), region_splits(name)]
-    labeling = [*_label_keys_of(name), label_imports(name)]
+    labeling = [*_label_keys_of(name), label_ranks(name), label_imports(name)]
     return [referrers(name), *published, *labeling, resource(region_split_name(name))]
 
 

@@ -111,6 +111,7 @@ class AuditPublisher:
         predicted_class: int = 0,
         harms: Sequence[float] = (),
         cells: Sequence[Sequence[int]] = (),
+        label_probability: float = 0.0,
     ) -> str:
         """Return the audit's name; its regions all have the same prediction.
 
@@ -139,7 +140,9 @@ class AuditPublisher:
         if not cells:
             await self._labels.open(audit.name, range(region_count), wanted)
         for number, its in enumerate(cells):
-            await self._bugs.publish(audit.name, self.bug(audit.name, number, its, predicted_class), 1)
+            bug = self.bug(audit.name, number, its, predicted_class)
+            bug.label_probability = label_probability
+            await self._bugs.publish(audit.name, bug, 1)
         await self._labels.open(audit.name, range(FIRST_BUG, FIRST_BUG + len(cells)), wanted)
         return audit.name
 

@@ -15,9 +15,10 @@ from defuse.cli.audit_text import (
 )
 from defuse.cli.connection import connect, left_running
 from defuse.cli.jobs import AuditName
+from defuse.cli.outlook_text import outlook_facts
 from defuse.cli.output import Json, as_dict, stdout, write, write_json
 from defuse.cli.settings import takes_settings
-from defuse.messages import AuditConfig
+from defuse.messages import AuditConfig, JobState, LabelingOutlook
 
 app = typer.Typer(help="Search a classifier for what it gets wrong.", no_args_is_help=True)
 app.command("watch")(jobs.watch)
@@ -49,9 +50,13 @@ def start(
 
 @app.command()
 def status(context: typer.Context, audit: AuditName, json: Json = False) -> None:
-    """Show an audit as it stands."""
+    """Show an audit as it stands, and how far its labels go."""
     with connect(context) as client:
-        write(client.get_audit(audit), json, write_audit)
+        found = client.get_audit(audit)
+        outlook = LabelingOutlook()
+        if found.state == JobState.JOB_STATE_SUCCEEDED:
+            outlook = client.get_labeling_report(audit).outlook
+    write(found, json, lambda found: write_audit(found, outlook_facts(outlook)))
 
 
 @app.command("list")

@@ -24,8 +24,8 @@ _STOPPED = {
 }
 
 
-def write_audit(audit: messages.Audit) -> None:
-    """Write the state, the counts and the figures of an audit."""
+def write_audit(audit: messages.Audit, labels: Sequence[tuple[str, str]] = ()) -> None:
+    """Write the state, the counts and the figures of an audit, and facts about its `labels`."""
     progress, preflight = audit.progress, audit.preflight
     running = audit.state == messages.JobState.JOB_STATE_RUNNING
     stage = f"{progress.stage} {progress.done}/{progress.total} {progress.unit}"
@@ -48,6 +48,7 @@ def write_audit(audit: messages.Audit) -> None:
         ("created", when(audit.times.create_time)),
         ("started", when(audit.times.start_time)),
         ("ended", when(audit.times.end_time)),
+        *labels,
         *[("warning", f"{warning.reason}: {warning.message}") for warning in audit.warnings],
     )
     if audit.saturation:

@@ -1,5 +1,6 @@
 """`defuse correct`."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -14,18 +15,34 @@ from defuse.cli.settings import takes_settings
 from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 
 
+class ProposalUse(StrEnum):
+    """When proposals are used as labels."""
+
+    WHEN_VERIFIED = "when-verified"
+    OFF = "off"
+
+
 @takes_settings(CorrectionConfig)
 def correct(
     context: typer.Context,
     audit: Annotated[str, typer.Argument(metavar="AUDIT", help="audits/ID, with labeled regions.")],
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it has ended.")] = True,
     name: Annotated[str, typer.Option(help="The correction's name in lists. By default empty.")] = "",
+    proposals: Annotated[
+        ProposalUse,
+        typer.Option(
+            help="Whether bugs that nobody has answered take the label that the search proposes: once "
+            "people's answers to a sample verify its proposals, or never."
+        ),
+    ] = ProposalUse.WHEN_VERIFIED,
     json: Json = False,
     **settings: Any,
 ) -> None:
     """Fine-tune an audit's classifier on its labeled bugs, and register the result as a new classifier."""
     with connect(context) as client:
-        correction = client.correct(audit, display_name=name, wait=False, **settings)
+        correction = client.correct(
+            audit, display_name=name, proposals=proposals.value, wait=False, **settings
+        )
         if wait:
             # Before the long wait: who would rather settle these first can stop it now.
             if left_out := unsettled(correction.labeling):
@@ -39,6 +56,7 @@ def _write_text(correction: Correction) -> None:
         ("name", correction.name),
         ("state", state_of(correction)),
         ("labels", label_set(correction.labeled_region_count, correction.label_set_digest)),
+        ("labels by proposals", correction.proposal_region_count or None),
         ("not in the labels", unsettled(correction.labeling)),
         ("confirmed bugs", correction.confirmed_region_count),
         ("corrected classifier", correction.corrected_classifier),

@@ -6,6 +6,7 @@ from rich.markup import escape
 from defuse.cli.connection import connect
 from defuse.cli.figures import seconds, share
 from defuse.cli.jobs import AuditName
+from defuse.cli.outlook_text import outlook_facts
 from defuse.cli.output import Json, stdout, write, write_facts, write_table
 from defuse.messages import AnnotatorRecord, LabelingProgress, LabelingReport
 
@@ -29,6 +30,7 @@ def _write_text(report: LabelingReport) -> None:
         ("labeled", labeled(progress)),
         ("mixed, invalid", f"{progress.mixed_count}, {progress.invalid_count}"),
         ("set aside", progress.set_aside_count),
+        *outlook_facts(report.outlook),
     )
     if report.contradicting:
         names = ", ".join(report.contradicting)

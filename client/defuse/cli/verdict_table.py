@@ -36,6 +36,7 @@ def write_evaluation(evaluation: Evaluation) -> None:
         ("policy", evaluation.policy_sha256 and f"sha256 {evaluation.policy_sha256}"),
         ("labels", label_set(evaluation.labeling.labeled_region_count, evaluation.label_set_digest)),
         ("not in the labels", unsettled(evaluation.labeling)),
+        ("bugs labeled by verified proposals", evaluation.labeling.proposal_count or None),
         ("labels not believed", ", ".join(evaluation.labeling.contradicting)),
         ("test accuracy", accuracy if evaluation.checks else ""),
         *[("warning", printable(f"{one.reason}: {one.message}")) for one in evaluation.warnings],

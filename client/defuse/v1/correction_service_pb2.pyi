@@ -15,9 +15,18 @@ class CorrectionPreset(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CORRECTION_PRESET_UNSPECIFIED: _ClassVar[CorrectionPreset]
     CORRECTION_PRESET_DEFAULT: _ClassVar[CorrectionPreset]
     CORRECTION_PRESET_PAPER: _ClassVar[CorrectionPreset]
+
+class ProposalUse(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROPOSAL_USE_UNSPECIFIED: _ClassVar[ProposalUse]
+    PROPOSAL_USE_WHEN_VERIFIED: _ClassVar[ProposalUse]
+    PROPOSAL_USE_OFF: _ClassVar[ProposalUse]
 CORRECTION_PRESET_UNSPECIFIED: CorrectionPreset
 CORRECTION_PRESET_DEFAULT: CorrectionPreset
 CORRECTION_PRESET_PAPER: CorrectionPreset
+PROPOSAL_USE_UNSPECIFIED: ProposalUse
+PROPOSAL_USE_WHEN_VERIFIED: ProposalUse
+PROPOSAL_USE_OFF: ProposalUse
 
 class CorrectionConfig(_message.Message):
     __slots__ = ("seed", "device", "lambdas", "learning_rate", "epochs", "samples_per_region", "preset")
@@ -61,7 +70,7 @@ class CorrectionPoint(_message.Message):
     def __init__(self, learning_rate: _Optional[float] = ..., epochs: _Optional[int] = ..., validation_accuracy: _Optional[float] = ..., region_accuracy: _Optional[float] = ..., training_loss: _Optional[float] = ..., diverged: bool = ..., chosen: bool = ..., worst_class_change: _Optional[float] = ..., mined_count: _Optional[int] = ..., **kwargs) -> None: ...
 
 class Correction(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control", "regions_artifact", "labeling")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "audit", "config", "label_set_digest", "labeled_region_count", "confirmed_region_count", "baseline", "curve", "corrected_classifier", "parity_max_abs_error", "warnings", "times", "control", "regions_artifact", "labeling", "proposals", "proposal_region_count")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -81,6 +90,8 @@ class Correction(_message.Message):
     CONTROL_FIELD_NUMBER: _ClassVar[int]
     REGIONS_ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     LABELING_FIELD_NUMBER: _ClassVar[int]
+    PROPOSALS_FIELD_NUMBER: _ClassVar[int]
+    PROPOSAL_REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: _models_pb2.JobState
@@ -100,19 +111,23 @@ class Correction(_message.Message):
     control: CorrectionPoint
     regions_artifact: str
     labeling: _promotion_service_pb2.LabelingFigures
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., labeling: _Optional[_Union[_promotion_service_pb2.LabelingFigures, _Mapping]] = ...) -> None: ...
+    proposals: ProposalUse
+    proposal_region_count: int
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., label_set_digest: _Optional[str] = ..., labeled_region_count: _Optional[int] = ..., confirmed_region_count: _Optional[int] = ..., baseline: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., curve: _Optional[_Iterable[_Union[CorrectionPoint, _Mapping]]] = ..., corrected_classifier: _Optional[str] = ..., parity_max_abs_error: _Optional[float] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., control: _Optional[_Union[CorrectionPoint, _Mapping]] = ..., regions_artifact: _Optional[str] = ..., labeling: _Optional[_Union[_promotion_service_pb2.LabelingFigures, _Mapping]] = ..., proposals: _Optional[_Union[ProposalUse, str]] = ..., proposal_region_count: _Optional[int] = ...) -> None: ...
 
 class CreateCorrectionRequest(_message.Message):
-    __slots__ = ("request_id", "display_name", "audit", "config")
+    __slots__ = ("request_id", "display_name", "audit", "config", "proposals")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
+    PROPOSALS_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     display_name: str
     audit: str
     config: CorrectionConfig
-    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ...) -> None: ...
+    proposals: ProposalUse
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., audit: _Optional[str] = ..., config: _Optional[_Union[CorrectionConfig, _Mapping]] = ..., proposals: _Optional[_Union[ProposalUse, str]] = ...) -> None: ...
 
 class GetCorrectionRequest(_message.Message):
     __slots__ = ("name",)

@@ -73,7 +73,8 @@ class CorrectionServiceServicer(object):
     """
 
     def CreateCorrection(self, request, context):
-        """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
+        """Starts a correction of the audit's classifier. It uses the labels as they are now, and the proposals that are
+        verified; later labels have no effect.
         Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION

@@ -38,7 +38,8 @@ class CorrectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CorrectionServiceAsyncStub: ...
     CreateCorrection: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.CreateCorrectionRequest, _correction_service_pb2.Correction]
-    """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
+    """Starts a correction of the audit's classifier. It uses the labels as they are now, and the proposals that are
+    verified; later labels have no effect.
     Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION
@@ -63,7 +64,8 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCorrection: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.CreateCorrectionRequest, _correction_service_pb2.Correction]  # type: ignore[assignment]
-    """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
+    """Starts a correction of the audit's classifier. It uses the labels as they are now, and the proposals that are
+    verified; later labels have no effect.
     Idempotent by `request_id`.
 
     Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION
@@ -91,7 +93,8 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _correction_service_pb2.CreateCorrectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_correction_service_pb2.Correction, _abc.Awaitable[_correction_service_pb2.Correction]]:
-        """Starts a correction of the audit's classifier. It uses the labels as they are now; later labels have no effect.
+        """Starts a correction of the audit's classifier. It uses the labels as they are now, and the proposals that are
+        verified; later labels have no effect.
         Idempotent by `request_id`.
 
         Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the audit), FAILED_PRECONDITION

@@ -245,7 +245,7 @@ class GetLabelingReportRequest(_message.Message):
     def __init__(self, audit: _Optional[str] = ...) -> None: ...
 
 class LabelingReport(_message.Message):
-    __slots__ = ("progress", "alpha", "overlap_count", "answer_count", "annotators", "skips", "contradicting")
+    __slots__ = ("progress", "alpha", "overlap_count", "answer_count", "annotators", "skips", "contradicting", "outlook")
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     ALPHA_FIELD_NUMBER: _ClassVar[int]
     OVERLAP_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -253,6 +253,7 @@ class LabelingReport(_message.Message):
     ANNOTATORS_FIELD_NUMBER: _ClassVar[int]
     SKIPS_FIELD_NUMBER: _ClassVar[int]
     CONTRADICTING_FIELD_NUMBER: _ClassVar[int]
+    OUTLOOK_FIELD_NUMBER: _ClassVar[int]
     progress: LabelingProgress
     alpha: float
     overlap_count: int
@@ -260,7 +261,44 @@ class LabelingReport(_message.Message):
     annotators: _containers.RepeatedCompositeFieldContainer[AnnotatorRecord]
     skips: _containers.RepeatedCompositeFieldContainer[LabelSkip]
     contradicting: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, progress: _Optional[_Union[LabelingProgress, _Mapping]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., answer_count: _Optional[int] = ..., annotators: _Optional[_Iterable[_Union[AnnotatorRecord, _Mapping]]] = ..., skips: _Optional[_Iterable[_Union[LabelSkip, _Mapping]]] = ..., contradicting: _Optional[_Iterable[str]] = ...) -> None: ...
+    outlook: LabelingOutlook
+    def __init__(self, progress: _Optional[_Union[LabelingProgress, _Mapping]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., answer_count: _Optional[int] = ..., annotators: _Optional[_Iterable[_Union[AnnotatorRecord, _Mapping]]] = ..., skips: _Optional[_Iterable[_Union[LabelSkip, _Mapping]]] = ..., contradicting: _Optional[_Iterable[str]] = ..., outlook: _Optional[_Union[LabelingOutlook, _Mapping]] = ...) -> None: ...
+
+class LabelingOutlook(_message.Message):
+    __slots__ = ("labeled_bug_count", "proposal_count", "verified", "population_count", "sample_count", "wrong_count", "wrong_bound", "answers_to_verify", "accuracy", "accuracy_next", "second_search_ratio", "second_search_ratio_next", "answers_left", "stop", "sentence", "verification")
+    LABELED_BUG_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROPOSAL_COUNT_FIELD_NUMBER: _ClassVar[int]
+    VERIFIED_FIELD_NUMBER: _ClassVar[int]
+    POPULATION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WRONG_COUNT_FIELD_NUMBER: _ClassVar[int]
+    WRONG_BOUND_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_TO_VERIFY_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_FIELD_NUMBER: _ClassVar[int]
+    ACCURACY_NEXT_FIELD_NUMBER: _ClassVar[int]
+    SECOND_SEARCH_RATIO_FIELD_NUMBER: _ClassVar[int]
+    SECOND_SEARCH_RATIO_NEXT_FIELD_NUMBER: _ClassVar[int]
+    ANSWERS_LEFT_FIELD_NUMBER: _ClassVar[int]
+    STOP_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    VERIFICATION_FIELD_NUMBER: _ClassVar[int]
+    labeled_bug_count: int
+    proposal_count: int
+    verified: bool
+    population_count: int
+    sample_count: int
+    wrong_count: int
+    wrong_bound: float
+    answers_to_verify: int
+    accuracy: float
+    accuracy_next: float
+    second_search_ratio: float
+    second_search_ratio_next: float
+    answers_left: int
+    stop: bool
+    sentence: str
+    verification: str
+    def __init__(self, labeled_bug_count: _Optional[int] = ..., proposal_count: _Optional[int] = ..., verified: bool = ..., population_count: _Optional[int] = ..., sample_count: _Optional[int] = ..., wrong_count: _Optional[int] = ..., wrong_bound: _Optional[float] = ..., answers_to_verify: _Optional[int] = ..., accuracy: _Optional[float] = ..., accuracy_next: _Optional[float] = ..., second_search_ratio: _Optional[float] = ..., second_search_ratio_next: _Optional[float] = ..., answers_left: _Optional[int] = ..., stop: bool = ..., sentence: _Optional[str] = ..., verification: _Optional[str] = ...) -> None: ...
 
 class AnnotatorRecord(_message.Message):
     __slots__ = ("annotator", "answer_count", "cannot_tell_count", "compared_count", "agreed_count", "gold_count", "gold_right_count", "skip_count", "median_answer_s")

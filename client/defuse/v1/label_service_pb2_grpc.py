@@ -109,7 +109,10 @@ class LabelServiceServicer(object):
     """
 
     def LeaseLabelTasks(self, request, context):
-        """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+        """Leases up to `max_tasks` tasks of an audit, those first whose answers are expected to repair most: harm, times the
+        probability that the answer changes what a correction does. While answers can verify proposals, every second task is
+        the next of their random sample (see LabelingOutlook). Regions come in the order of harm, largest first. No annotator
+        gets a task twice.
         If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
         nothing is left for this annotator.
 

@@ -41,7 +41,10 @@ class LabelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LabelServiceAsyncStub: ...
     LeaseLabelTasks: _grpc.UnaryUnaryMultiCallable[_label_service_pb2.LeaseLabelTasksRequest, _label_service_pb2.LeaseLabelTasksResponse]
-    """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+    """Leases up to `max_tasks` tasks of an audit, those first whose answers are expected to repair most: harm, times the
+    probability that the answer changes what a correction does. While answers can verify proposals, every second task is
+    the next of their random sample (see LabelingOutlook). Regions come in the order of harm, largest first. No annotator
+    gets a task twice.
     If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
     nothing is left for this annotator.
 
@@ -108,7 +111,10 @@ class LabelServiceAsyncStub(LabelServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     LeaseLabelTasks: _aio.UnaryUnaryMultiCallable[_label_service_pb2.LeaseLabelTasksRequest, _label_service_pb2.LeaseLabelTasksResponse]  # type: ignore[assignment]
-    """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+    """Leases up to `max_tasks` tasks of an audit, those first whose answers are expected to repair most: harm, times the
+    probability that the answer changes what a correction does. While answers can verify proposals, every second task is
+    the next of their random sample (see LabelingOutlook). Regions come in the order of harm, largest first. No annotator
+    gets a task twice.
     If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
     nothing is left for this annotator.
 
@@ -178,7 +184,10 @@ class LabelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _label_service_pb2.LeaseLabelTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_label_service_pb2.LeaseLabelTasksResponse, _abc.Awaitable[_label_service_pb2.LeaseLabelTasksResponse]]:
-        """Leases up to `max_tasks` tasks of an audit, in the order of harm, largest first. No annotator gets a region twice.
+        """Leases up to `max_tasks` tasks of an audit, those first whose answers are expected to repair most: harm, times the
+        probability that the answer changes what a correction does. While answers can verify proposals, every second task is
+        the next of their random sample (see LabelingOutlook). Regions come in the order of harm, largest first. No annotator
+        gets a task twice.
         If the audit has gold tasks (LabelingConfig.gold_rate), some of the tasks are gold. The answer has no tasks when
         nothing is left for this annotator.
 

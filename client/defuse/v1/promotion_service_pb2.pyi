@@ -108,7 +108,7 @@ class SecondSearch(_message.Message):
     def __init__(self, seed_count: _Optional[int] = ..., candidates_before: _Optional[int] = ..., candidates_after: _Optional[int] = ..., misclassifications_before: _Optional[int] = ..., misclassifications_after: _Optional[int] = ..., seed_candidates_before: _Optional[_Iterable[int]] = ..., seed_candidates_after: _Optional[_Iterable[int]] = ..., seed_misclassifications_before: _Optional[_Iterable[int]] = ..., seed_misclassifications_after: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class LabelingFigures(_message.Message):
-    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count", "bug_count", "contradicting", "splitting_count", "splitting", "labeled_region_count")
+    __slots__ = ("region_count", "unlabeled_count", "unlabeled_harm_share", "unlabeled", "alpha", "overlap_count", "bug_count", "contradicting", "splitting_count", "splitting", "labeled_region_count", "proposal_count")
     REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_COUNT_FIELD_NUMBER: _ClassVar[int]
     UNLABELED_HARM_SHARE_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,7 @@ class LabelingFigures(_message.Message):
     SPLITTING_COUNT_FIELD_NUMBER: _ClassVar[int]
     SPLITTING_FIELD_NUMBER: _ClassVar[int]
     LABELED_REGION_COUNT_FIELD_NUMBER: _ClassVar[int]
+    PROPOSAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     region_count: int
     unlabeled_count: int
     unlabeled_harm_share: float
@@ -131,7 +132,8 @@ class LabelingFigures(_message.Message):
     splitting_count: int
     splitting: _containers.RepeatedScalarFieldContainer[str]
     labeled_region_count: int
-    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., bug_count: _Optional[int] = ..., contradicting: _Optional[_Iterable[str]] = ..., splitting_count: _Optional[int] = ..., splitting: _Optional[_Iterable[str]] = ..., labeled_region_count: _Optional[int] = ...) -> None: ...
+    proposal_count: int
+    def __init__(self, region_count: _Optional[int] = ..., unlabeled_count: _Optional[int] = ..., unlabeled_harm_share: _Optional[float] = ..., unlabeled: _Optional[_Iterable[str]] = ..., alpha: _Optional[float] = ..., overlap_count: _Optional[int] = ..., bug_count: _Optional[int] = ..., contradicting: _Optional[_Iterable[str]] = ..., splitting_count: _Optional[int] = ..., splitting: _Optional[_Iterable[str]] = ..., labeled_region_count: _Optional[int] = ..., proposal_count: _Optional[int] = ...) -> None: ...
 
 class Evidence(_message.Message):
     __slots__ = ("verdict", "envelope", "junit", "markdown", "html")

@@ -25,13 +25,19 @@ class CorrectionService:
             validation.creation(violations, request)
             validation.name(violations, "audit", request.audit, "audits")
             configs.job_config(violations, request.config)
+            validation.member(violations, "proposals", request.proposals, pb.ProposalUse)
         audit = await find_succeeded_audit(self._resources, request.audit, "audit")
         compatibility.check_differentiable(await find(self._resources, Classifier, audit.classifier))
-        labels = await frozen_labels.for_correction(self._backend, audit.name)
+        labels = await frozen_labels.for_correction(
+            self._backend,
+            audit.name,
+            with_proposals=request.proposals != pb.ProposalUse.PROPOSAL_USE_OFF,
+        )
         correction = as_requested(pb.Correction, request)
         correction.label_set_digest = labels.digest
         correction.regions_artifact = labels.regions_artifact
         correction.labeled_region_count = labels.labeled_region_count
         correction.confirmed_region_count = labels.confirmed_region_count
         correction.labeling.CopyFrom(labels.figures)
+        correction.proposal_region_count = labels.proposal_region_count
         return await create_with_job(self._backend, requested(correction, request, references=[audit.name]))

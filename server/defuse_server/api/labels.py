@@ -24,7 +24,7 @@ class LabelService:
         self._labeling = backend.labeling
 
     async def lease_label_tasks(self, request: pb.LeaseLabelTasksRequest) -> pb.LeaseLabelTasksResponse:
-        """Lease tasks, the largest harm first."""
+        """Lease tasks, those first that repair most."""
         with Violations() as violations:
             validation.name(violations, "audit", request.audit, "audits")
             validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)

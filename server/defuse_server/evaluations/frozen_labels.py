@@ -1,4 +1,7 @@
-"""Freezes the labels of an audit's regions for a correction or an evaluation."""
+"""Freezes the labels of an audit's regions for a correction or an evaluation.
+
+Regions of bugs that nobody has answered take their verified proposals (`labels/proposals.py`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +14,8 @@ from defuse_server.backend import Backend
 from defuse_server.errors import NoConfirmedBug, WrongState
 from defuse_server.labels import label_set
 from defuse_server.labels.labeling_figures import labeling_figures
-from defuse_server.labels.region_label import RegionLabel
+from defuse_server.labels.proposals import Proposals
+from defuse_server.labels.region_label import OPEN_STATES, RegionLabel
 from defuse_server.names import region_number
 
 
@@ -28,9 +32,11 @@ class FrozenLabels:
     """How complete the labels are."""
     labeled_region_count: int
     confirmed_region_count: int
+    proposal_region_count: int
+    """How many of the labels are verified proposals."""
 
 
-async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
+async def for_correction(backend: Backend, audit: str, *, with_proposals: bool) -> FrozenLabels:
     """Freeze the labels, so that their answers can't be undone. Raises `NoConfirmedBug`."""
     # Checked first: a refused request must not close regions.
     if (await backend.labeling.progress(audit)).confirmed_count == 0:
@@ -39,13 +45,15 @@ async def for_correction(backend: Backend, audit: str) -> FrozenLabels:
             "without such a label there is nothing to correct"
         )
     labels = await backend.labeling.freeze(audit)
-    return await _kept(backend, audit, labels, await backend.regions.all(audit))
+    proposals = await backend.labeling.proposals(audit) if with_proposals else None
+    return await _kept(backend, audit, labels, await backend.regions.all(audit), proposals)
 
 
 async def for_evaluation(backend: Backend, audit: str) -> FrozenLabels:
     """Store the present labels. Annotators may go on."""
     regions = await backend.regions.all(audit)
-    return await _kept(backend, audit, {region_number(region.name): region for region in regions}, regions)
+    labels = {region_number(region.name): region for region in regions}
+    return await _kept(backend, audit, labels, regions, await backend.labeling.proposals(audit))
 
 
 async def of_correction(backend: Backend, correction: Correction) -> FrozenLabels:
@@ -67,15 +75,27 @@ async def of_correction(backend: Backend, correction: Correction) -> FrozenLabel
         figures=correction.labeling,
         labeled_region_count=len(pairs),
         confirmed_region_count=correction.confirmed_region_count,
+        proposal_region_count=correction.proposal_region_count,
     )
 
 
 async def _kept(
-    backend: Backend, audit: str, labels: Mapping[int, RegionLabel | Region], regions: Sequence[Region]
+    backend: Backend,
+    audit: str,
+    labels: Mapping[int, RegionLabel | Region],
+    regions: Sequence[Region],
+    proposals: Proposals | None,
 ) -> FrozenLabels:
     report = await backend.labeling.report(audit)
-    figures = labeling_figures(regions, await backend.bugs.all(audit), report)
-    digest, pairs = label_set.freeze(labels)
+    # An answer may have come since: it goes before the proposal.
+    taken = {
+        number: label
+        for number, label in (proposals.labels() if proposals else {}).items()
+        if number not in labels or labels[number].state in OPEN_STATES
+    }
+    in_use = proposals.in_use if proposals else ()
+    figures = labeling_figures(regions, await backend.bugs.all(audit), report, in_use)
+    digest, pairs = label_set.freeze({**labels, **taken})
     figures.labeled_region_count = len(pairs)
     # Stored before the record that names the digest is created.
     await label_set.keep(backend.store, pairs)
@@ -88,6 +108,7 @@ async def _kept(
         figures=figures,
         labeled_region_count=len(pairs),
         confirmed_region_count=sum(predicted[number] != label for number, label in pairs),
+        proposal_region_count=len(taken),
     )
 
 

@@ -56,6 +56,8 @@ async def import_answers(backend: Backend, audit: str, answers: Answers) -> Impo
             problem = answer.problem(*_REFUSALS[outcome])
         if problem:
             problems.append(problem)
+    if response.imported_count:
+        await backend.labeling.reorder(audit)
     problems.sort(key=lambda problem: problem.row)
     response.problem_count = len(problems)
     response.problems.extend(problems[:PROBLEMS_SHOWN])

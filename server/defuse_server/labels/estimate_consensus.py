@@ -56,6 +56,7 @@ async def _estimate(estimates: ConsensusEstimates, labeling: Labeling, audit: st
     open_numbers = {n for n, label in labels.items() if label.state < RegionState.REGION_STATE_LABELED}
     made = await asyncio.to_thread(estimates_of, tasks, open_numbers)
     published = await estimates.publish(audit, mark, made)
+    await labeling.reorder(audit)
     _log.info("labels.estimated", audit=audit, estimates=len(made), published=published)
 
 

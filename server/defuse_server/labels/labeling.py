@@ -13,8 +13,11 @@ from defuse_server import redis_keys
 from defuse_server.errors import NotFound
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import KeptTask
+from defuse_server.labels.asking_order import asking_order
 from defuse_server.labels.bug_labels import region_labels
 from defuse_server.labels.labeling_report import labeling_report
+from defuse_server.labels.outlook import outlook
+from defuse_server.labels.proposals import Proposals, number_of, proposals
 from defuse_server.labels.region_label import NOT_OPENED, OPEN_STATES, RegionLabel, read_states
 from defuse_server.labels.task_contents import Shown, class_names_of, published
 from defuse_server.names import FIRST_BUG, parse_bug_name, parse_task_name
@@ -31,6 +34,7 @@ class Labeling:
         self._redis = redis
         self._resources = resources
         self._states = Script(redis, _FOLDER / "tasks.lua", _FOLDER / "states.lua")
+        self._order = Script(redis, _FOLDER / "tasks.lua", _FOLDER / "order.lua")
 
     async def labels(self, audit: str) -> dict[int, RegionLabel]:
         """Return the labeling state of each region, by its number.
@@ -51,6 +55,11 @@ class Labeling:
     async def freeze(self, audit: str) -> dict[int, RegionLabel]:
         """Do as `labels`, and in the same step mark the decided regions as used: no answer can be undone."""
         return region_labels(await self._read_states(audit, "freeze"), await self.bugs(audit))
+
+    async def proposals(self, audit: str) -> Proposals:
+        """Return how far the proposals of an audit's bugs are believed. Raises `NotFound` (the audit)."""
+        record = cast("Audit", await self._resources.get(audit))
+        return proposals(record, await self.bugs(audit), await self.task_states(audit))
 
     async def tasks(self, audit: str) -> builtins.list[KeptTask]:
         """Return all tasks with their answers, including gold tasks, in the order of their numbers."""
@@ -84,7 +93,31 @@ class Labeling:
     async def report(self, audit: str) -> pb.LabelingReport:
         """Return how far the answers can be trusted. Raises `NotFound` (the audit)."""
         progress = await self.progress(audit)
-        return labeling_report(audit, await self.tasks(audit), await self.task_states(audit), progress)
+        tasks, bugs = await self.task_states(audit), await self.bugs(audit)
+        report = labeling_report(audit, await self.tasks(audit), tasks, progress)
+        if bugs:
+            record = cast("Audit", await self._resources.get(audit))
+            report.outlook.CopyFrom(outlook(record, bugs, tasks))
+        return report
+
+    async def advice(self, audit: str) -> str:
+        """Return whether to go on labeling, as annotators may read it; empty if the audit has no bugs."""
+        record = cast("Audit", await self._resources.get(audit))
+        bugs = await self.bugs(audit)
+        return outlook(record, bugs, await self.task_states(audit)).sentence if bugs else ""
+
+    async def reorder(self, audit: str) -> None:
+        """Put the tasks of an audit's bugs into the order of asking. Call this after answers have changed.
+
+        A bug that is opened later is asked about last. Nothing happens if the audit is gone or has no bugs.
+        """
+        bugs = await self.bugs(audit)
+        record = await self._resources.find(Audit, audit) if bugs else None
+        if record is not None:
+            tasks = await self.task_states(audit)
+            order = asking_order(bugs, tasks, proposals(record, bugs, tasks))
+            numbers = [FIRST_BUG + number_of(bug) for bug in order]
+            await self._order(redis_keys.label_keys(audit), [audit, redis_keys.CHANGED, *numbers])
 
     async def list(
         self, audit: str, page_size: int, page_token: str, state: int = 0

@@ -1,6 +1,6 @@
 """Figures about an audit's labels that a gate checks."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from defuse.v1.audit_service_pb2 import Bug, Region, RegionState
@@ -13,16 +13,20 @@ UNLABELED_NAMED: Final = 10
 
 
 def labeling_figures(
-    regions: Sequence[Region], bugs: Sequence[Bug], report: LabelingReport
+    regions: Sequence[Region],
+    bugs: Sequence[Bug],
+    report: LabelingReport,
+    proposed: Collection[str] = (),
 ) -> LabelingFigures:
     """Return the figures of what an audit's annotators are asked: its bugs, or its regions if it has none.
 
-    If one was split, its parts count in its place.
+    If one was split, its parts count in its place. `proposed` are the names of bugs without an answer whose
+    label is their verified proposal.
     """
     regions = [region for region in regions if not region.parts]
     bugs = [bug for bug in bugs if not bug.parts]
     asked: Sequence[Region | Bug] = bugs or regions
-    unlabeled = [one for one in asked if _is_unsettled(one)]
+    unlabeled = [one for one in asked if _is_unsettled(one) and one.name not in proposed]
     unlabeled.sort(key=lambda one: -one.harm.value)
     splitting = [one for one in unlabeled if one.state == RegionState.REGION_STATE_MIXED]
     figures = LabelingFigures(
@@ -35,6 +39,7 @@ def labeling_figures(
         contradicting=report.contradicting,
         splitting_count=len(splitting),
         splitting=[one.name for one in splitting[:UNLABELED_NAMED]],
+        proposal_count=len(proposed),
     )
     if report.HasField("alpha"):
         figures.alpha = report.alpha

@@ -1,4 +1,4 @@
--- Leases tasks to an annotator, the largest harm first, and none that they have had. Gold tasks are mixed in.
+-- Leases tasks to an annotator, in the order of their places, and none that they have had. Gold tasks are mixed in.
 --
 -- ARGV  1 annotator   2 duration in ms   3 share of gold tasks
 --       4... a token and a random number in [0, 1) for each task that is wanted at most

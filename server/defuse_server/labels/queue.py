@@ -17,6 +17,7 @@ from defuse_server.errors import LeaseLost, NotFound, RegionClosed
 from defuse_server.host.redis_client import Script
 from defuse_server.labels.answers import vote_of
 from defuse_server.labels.gold import gold_number
+from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.labeling_rule import LabelingRule, labeling_rule
 from defuse_server.labels.task_contents import Shown, class_names_of, published
 from defuse_server.names import bug_name, parse_task_name, region_name
@@ -42,6 +43,7 @@ class LabelQueue:
     def __init__(self, redis: Redis, resources: Resources) -> None:
         self._redis = redis
         self._resources = resources
+        self._labeling = Labeling(redis, resources)
         self._scripts = {
             name: Script(redis, _FOLDER / "tasks.lua", _FOLDER / f"{name}.lua") for name in _SCRIPTS
         }
@@ -49,8 +51,8 @@ class LabelQueue:
     async def open(self, audit: str, numbers: Sequence[int], wanted: int) -> None:
         """Make tasks of published bugs or regions for `wanted` (>= 1) annotators each. Existing tasks stay.
 
-        `numbers` are those of the tasks (see names.py). Tasks are leased in the order of their harm. Raises
-        `NotFound` (the audit).
+        `numbers` are those of the tasks (see names.py). Tasks of regions are leased in the order of their
+        harm, those of bugs in the order of `asking_order.py`. Raises `NotFound` (the audit).
         """
         rule = labeling_rule((await self._audit(audit)).config, wanted)
         tasks: list[str | int] = []
@@ -58,6 +60,7 @@ class LabelQueue:
             expected = str(shown.seed_label) if isinstance(shown, Bug) else ""
             tasks += [number, repr(max(0.0, shown.harm.value)), expected]
         await self._open("open", audit, rule, *tasks)
+        await self._labeling.reorder(audit)
 
     async def open_gold(self, audit: str, golds: Sequence[GoldSheets]) -> None:
         """Make gold tasks. Those that exist already, by their place in `golds`, stay. Raises `NotFound`."""
@@ -74,7 +77,7 @@ class LabelQueue:
         await self._open("open_gold", audit, rule, *triples)
 
     async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
-        """Lease up to `max_tasks` tasks, the largest harm first. Raises `NotFound` (the audit)."""
+        """Lease up to `max_tasks` tasks, those first that repair most. Raises `NotFound` (the audit)."""
         record = await self._audit(audit)
         class_names = await class_names_of(self._resources, record)
         gold_rate = labeling_rule(record.config).gold_rate
@@ -107,6 +110,7 @@ class LabelQueue:
         audit, _ = parse_task_name(region, "region")
         vote = vote_of(answer, len(await self._class_names(audit)))
         state, answers, wanted = await self._with_lease("submit", region, token, vote, note)
+        await self._labeling.reorder(audit)
         return pb.SubmitLabelResponse(
             state=cast("RegionState", state), answer_count=answers, wanted_count=wanted
         )
@@ -121,6 +125,7 @@ class LabelQueue:
             raise RegionClosed(
                 f"{region} is decided, or a correction or a region split has used it: the answer stays"
             )
+        await self._labeling.reorder(audit)
         return cast("RegionState", state)
 
     async def release(self, region: str, token: str) -> RegionState:
@@ -139,7 +144,10 @@ class LabelQueue:
     async def count_imported(
         self, audit: str, number: int, annotation: str, annotator: str, vote: str, note: str
     ) -> str:
-        """Count a vote from another tool, once for each `annotation`. Returns the outcome of import.lua."""
+        """Count a vote from another tool, once for each `annotation`. Returns the outcome of import.lua.
+
+        Call `Labeling.reorder` after the last one.
+        """
         keys = [*redis_keys.label_keys(audit), redis_keys.label_imports(audit)]
         arguments = [audit, redis_keys.CHANGED, number, annotation, annotator, vote, note]
         return (await self._scripts["import"](keys, arguments)).decode()

@@ -1,14 +1,14 @@
 -- What all label scripts share; each is this file and then its own.
 --
 -- KEYS  1 hash, region number -> JSON of a task   2 hash, region number -> "state:answers:wanted:label:for:votes"
---       3 sorted set: regions with a free place (nine digits), by -harm   4 sorted set, "number:token" -> end in ms
+--       3 sorted set: regions with a free place (nine digits), by their rank, or by -harm if they have none   4 sorted set, "number:token" -> end in ms
 --       5 set: numbers of regions whose label a correction or a split used
 --       6 set: "number:annotator" for tasks that an annotator has had,
 --       "again:number:annotator" for gold tasks that an annotator gave back,
 --       "recheck:number:annotator" for tasks that an annotator is asked again, after all others
 --       7 hash, number of a gold task -> its body
 --       8 hash, audit -> time of the last change that waits for an estimate   9 set: names of regions to be split
---       10 hash: the audit's record
+--       10 hash: the audit's record   11 hash, number -> rank of a task that order.lua has put into an order
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
@@ -26,7 +26,7 @@
 
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local SEEN, GOLD, ESTIMATES_DUE, TO_SPLIT = KEYS[6], KEYS[7], KEYS[8], KEYS[9]
+local SEEN, GOLD, ESTIMATES_DUE, TO_SPLIT, RANKS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[11]
 -- Numbers of tasks of bugs begin here.
 local FIRST_BUG = 10000000
 -- Numbers of defuse.v1.RegionState.
@@ -133,7 +133,7 @@ local function write_task(number, task)
   redis.call('HSET', STATES, number, table.concat({state, #task.answers, wanted, label, agreeing, votes}, ':'))
   local place = string.format('%09d', number)
   if #task.answers + #task.leases < wanted then
-    redis.call('ZADD', PLACES, '-' .. task.harm, place)
+    redis.call('ZADD', PLACES, redis.call('HGET', RANKS, number) or '-' .. task.harm, place)
   else
     redis.call('ZREM', PLACES, place)
   end

@@ -29,12 +29,12 @@ _COLUMNS: Final = [field.name for field in pb.Misclassification.DESCRIPTOR.field
 
 _REGION_FIGURES: Final = (
     *("weight", "size", "seed_label", "predicted_class", "confidence", "misclassification_rate"),
-    *("mean", "tau", "nearest", "bug_probability", "harm"),
+    *("mean", "tau", "nearest", "bug_probability", "label_probability", "harm"),
 )
 """Entries of a result's `regions` that a Region has under the same names."""
 
 _BUG_FIGURES: Final = (
-    *("seed_label", "predicted_class", "seed_count", "size", "bug_probability"),
+    *("seed_label", "predicted_class", "seed_count", "size", "bug_probability", "label_probability"),
     *("harm", "harm_share", "nearest"),
 )
 """Entries of a result's `bugs` that a Bug has under the same names."""

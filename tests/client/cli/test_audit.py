@@ -4,6 +4,8 @@ import pytest
 from defuse.messages import (
     CalibrationFigures,
     Interval,
+    LabelingOutlook,
+    LabelingReport,
     Misclassification,
     Preset,
     Region,
@@ -22,6 +24,7 @@ from defuse.v1.audit_service_pb2 import (
 
 START = ("audit", "start", "--classifier", "classifiers/c", "--vae", "vaes/v", "--dataset", "datasets/d")
 CREATE, GET, LIST = "AuditService/CreateAudit", "AuditService/GetAudit", "AuditService/ListAudits"
+REPORT = "LabelService/GetLabelingReport"
 REGIONS, FINDINGS = "AuditService/ListRegions", "AuditService/StreamMisclassifications"
 MIXED = RegionState.REGION_STATE_MIXED
 
@@ -68,7 +71,43 @@ def test_a_list_of_audits_is_one_document_of_json(command, server, audit):
     assert document["audits"][0]["misclassification_count"] == "1234"
 
 
-def test_status_says_why_the_search_ended(command, server, audit):
+@pytest.fixture
+def labeled(server):
+    """The labels of an ended audit, which say when to stop."""
+    outlook = LabelingOutlook(
+        labeled_bug_count=12,
+        proposal_count=30,
+        accuracy=0.99125,
+        accuracy_next=0.992,
+        second_search_ratio=0.25,
+        second_search_ratio_next=0.125,
+        sentence="Go on: the next 10 answers are expected to correct a further 12%.",
+        verification="30 bugs that nobody answered take the label that the search proposes.",
+    )
+    server.on(REPORT, LabelingReport(outlook=outlook))
+
+
+@pytest.mark.parametrize("arguments", [("audit", "status", "audits/a"), ("label-report", "audits/a")])
+def test_status_and_report_say_how_far_the_labels_go(command, server, audit, labeled, arguments):
+    server.on(GET, audit("SUCCEEDED"))
+    text = " ".join(command(*arguments).out.split())
+    for said in (
+        "12 bugs by people, 30 by verified proposals",
+        "99.1% expected now, 99.2% after the next ten answers",
+        "25.0% expected now, 12.5% after the next ten answers",
+        "advice Go on: the next 10 answers",
+        "take the label that the search proposes",
+    ):
+        assert said in text
+
+
+def test_status_of_an_audit_without_bugs_gives_no_advice(command, server, audit):
+    server.on(GET, audit("SUCCEEDED"))
+    server.on(REPORT, LabelingReport())
+    assert "advice" not in command("audit", "status", "audits/a").out
+
+
+def test_status_says_why_the_search_ended(command, server, audit, labeled):
     server.on(GET, audit("SUCCEEDED", stop_reason=StopReason.STOP_REASON_SATURATED))
     (line,) = [
         line for line in command("audit", "status", "audits/a").out.splitlines() if "search ended" in line
@@ -76,7 +115,7 @@ def test_status_says_why_the_search_ended(command, server, audit):
     assert "no new regions" in line
 
 
-def test_status_draws_the_regions_found_over_the_candidates(command, server, audit):
+def test_status_draws_the_regions_found_over_the_candidates(command, server, audit, labeled):
     points = [
         SaturationPoint(candidates=1000 * (n + 1), regions=regions) for n, regions in enumerate((6, 12, 12))
     ]
@@ -90,7 +129,7 @@ def test_status_draws_the_regions_found_over_the_candidates(command, server, aud
     assert bottom.count("█") > 50
 
 
-def test_status_shows_the_calibration(command, server, audit):
+def test_status_shows_the_calibration(command, server, audit, labeled):
     figures = CalibrationFigures(
         items=480, bug_share=0.25, expected_calibration_error=0.021, brier_score=0.094
     )
@@ -99,7 +138,7 @@ def test_status_shows_the_calibration(command, server, audit):
     assert "expected error 0.021, Brier score 0.094, on 480 validation items, 25.0% of them bugs" in text
 
 
-def test_status_says_if_calibration_could_not_be_measured(command, server, audit):
+def test_status_says_if_calibration_could_not_be_measured(command, server, audit, labeled):
     server.on(GET, audit("SUCCEEDED", calibration=CalibrationFigures(items=0)))
     assert "too few validation items" in command("audit", "status", "audits/a").out
 

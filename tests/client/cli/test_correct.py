@@ -7,6 +7,7 @@ from defuse.messages import (
     CorrectionPreset,
     JobState,
     LabelingFigures,
+    ProposalUse,
 )
 from defuse.v1.correction_service_pb2 import WatchCorrectionResponse
 
@@ -46,6 +47,25 @@ def test_it_says_at_once_what_is_left_out(command, corrected):
 
 def test_it_names_the_labels_that_it_stands_on(command, corrected):
     assert "of 178 regions, label set 1a2b3c4d5e6f" in command("correct", "audits/a").out
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ((), ProposalUse.PROPOSAL_USE_WHEN_VERIFIED),
+        (("--proposals", "off"), ProposalUse.PROPOSAL_USE_OFF),
+    ],
+)
+def test_proposals_can_be_left_out(command, server, corrected, options, sent):
+    command("correct", "audits/a", *options)
+    assert server.asked(CREATE)[0].proposals == sent
+
+
+def test_a_correction_says_how_many_labels_are_proposals(command, server, corrected):
+    made = Correction(name="corrections/c", labeled_region_count=9, proposal_region_count=4)
+    server.on(CREATE, made)
+    text = " ".join(command("correct", "audits/a", "--no-wait").out.split())
+    assert "labels by proposals 4" in text
 
 
 def test_options_reach_the_server(command, server, corrected):

@@ -37,6 +37,16 @@ def test_regions_are_rated_with_intervals(audited):
         assert region["bug_probability"] >= result["config"]["belief_threshold"]
 
 
+def test_the_readers_say_how_far_they_see_the_seeds_label(audited):
+    _, result = audited
+    told = [region["label_probability"] for region in result["regions"]]
+    assert 0.5 < min(told) <= max(told) <= 1.0
+    for bug in result["bugs"]:
+        sizes = [result["regions"][cell]["size"] for cell in bug["cells"]]
+        expected = np.average([told[cell] for cell in bug["cells"]], weights=sizes)
+        assert bug["label_probability"] == pytest.approx(expected)
+
+
 def test_regions_come_by_harm(audited):
     _, result = audited
     assert [region["index"] for region in result["regions"]] == list(range(len(result["regions"])))

@@ -150,6 +150,7 @@ def test_parts_of_a_region_that_no_belief_model_saw_show_what_most_of_their_code
     result = do_job(make_split(audit, given, [1], config={"preset": "paper"}, **three_classes))
     assert sorted(part["predicted_class"] for part in result["regions"]) == [ABOVE, BELOW]
     assert sum(part["size"] for part in result["regions"]) == given.sizes[1]
+    assert {part["label_probability"] for part in result["regions"]} == {0.0}
 
 
 def test_what_comes_of_a_region_does_not_depend_on_its_company(make_job, make_split, do_job):

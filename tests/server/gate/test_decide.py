@@ -272,6 +272,14 @@ def test_what_waits_for_its_split_is_not_to_be_labeled_itself(evaluation, decide
     assert "12 of 40 bugs have no label yet (1 wait for their split)" in check.explanation
 
 
+def test_labels_that_are_verified_proposals_are_told(evaluation, decided):
+    for proposal_count, told in ((0, False), (7, True)):
+        labeling = LabelingFigures(region_count=40, bug_count=9, proposal_count=proposal_count)
+        _, checks = decided(evaluation(labeling=labeling), only("unlabeled_regions", "{}"))
+        said = "7 have the label that the search proposes"
+        assert (said in checks["unlabeled_regions", "harm share"].explanation) == told
+
+
 @pytest.mark.parametrize(("days", "verdict"), [(-0.1, "PASS"), (30, "PASS"), (30.1, "INCONCLUSIVE")])
 def test_a_stale_audit_is_no_evidence(evaluation, decided, days, verdict):
     assert decided(evaluation(), only("audit_age", "{max_days: 30}"), days)[0] == verdict

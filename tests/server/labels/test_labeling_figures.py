@@ -60,6 +60,14 @@ def test_if_there_are_bugs_they_are_counted_instead_of_regions():
     assert list(figures.unlabeled) == ["audits/a/bugs/1"]
 
 
+def test_bugs_whose_verified_proposal_is_used_are_not_unlabeled():
+    bugs = [bug(0, "LABELED", 3.0), bug(1, "UNLABELED", 1.0), bug(2, "UNLABELED", 2.0)]
+    figures = labeling_figures([], bugs, LabelingReport(), ["audits/a/bugs/2"])
+    assert (figures.bug_count, figures.unlabeled_count, figures.proposal_count) == (3, 1, 1)
+    assert figures.unlabeled_harm_share == pytest.approx(1 / 6)
+    assert list(figures.unlabeled) == ["audits/a/bugs/1"]
+
+
 def test_no_more_than_ten_are_named_the_most_harmful_ones():
     regions = [region(number, "UNLABELED", number / 100) for number in range(30)]
     figures = labeling_figures(regions, [], LabelingReport())

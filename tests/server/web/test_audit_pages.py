@@ -60,6 +60,44 @@ async def test_the_list_follows_what_runs(browse: Any, backend: Backend) -> None
     assert 'hx-trigger="every 10s"' in (await browser.get("/audits/rows")).text
 
 
+@pytest.fixture
+async def audit_with_bugs(publish: Any, backend: Backend) -> str:
+    """Its name. Of its two bugs, each of two regions, the first has a label."""
+    audit = await publish([3, 3, 4, 4])
+    for number in range(2):
+        cells = [f"{audit}/regions/{cell}" for cell in (2 * number, 2 * number + 1)]
+        bug = Bug(name=f"{audit}/bugs/{number}", cells=cells, shown_cells=cells, seed_label=3 + number)
+        bug.predicted_class, bug.label_probability, bug.harm.value = 9, 0.8, 0.01
+        bug.sheet.CopyFrom((await backend.regions.get(cells[0])).sheet)
+        await backend.redis.hset(redis_keys.bugs(audit), str(number), bug.SerializeToString())
+    await backend.labels.open(audit, [FIRST_BUG, FIRST_BUG + 1], 1)
+    for task in await backend.labels.lease(audit, "ann", 10, 60):
+        if task.region == f"{audit}/bugs/0":
+            await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=3), "")
+        else:
+            await backend.labels.release(task.region, task.lease_token)
+    return audit
+
+
+async def test_an_audits_page_says_whether_to_go_on_labeling(
+    browse: Any, audit_with_bugs: str, backend: Backend
+) -> None:
+    outlook = (await backend.labeling.report(audit_with_bugs)).outlook
+    assert outlook.sentence.startswith("Go on: the next answer is expected to correct a further 4")
+    shown = (await (await browse()).get(f"/{audit_with_bugs}")).text
+    assert html.escape(outlook.sentence) in shown
+    assert "Left for a second search, estimated</dt><dd>50\N{NARROW NO-BREAK SPACE}%" in shown
+
+
+async def test_the_label_page_gives_the_same_advice(
+    browse: Any, audit_with_bugs: str, backend: Backend
+) -> None:
+    browser = await browse("ben")
+    await browser.open(audit_with_bugs)
+    told = (await browser.post(audit_with_bugs, "tasks", {"held": [], "want": 1})).json()
+    assert told["advice"] == (await backend.labeling.report(audit_with_bugs)).outlook.sentence
+
+
 HOSTILE = "<script>alert(1)</script>"
 
 

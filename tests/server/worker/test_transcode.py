@@ -69,6 +69,7 @@ def region(**fields):
         "nearest_sheet": sheet,
         "nearest": [{"split": "train", "index": 9, "label": 3, "distance": 0.5}],
         "bug_probability": 0.875,
+        "label_probability": 0.75,
         "harm": {"value": 0.01, "lower": 0.005, "upper": 0.02, "samples": 1000},
         **fields,
     }
@@ -78,7 +79,7 @@ def test_a_region_brings_its_harm_with_its_interval():
     message = region_message("audits/a", region(), "artifacts/{}".format, "artifacts/r")
     assert message.name == "audits/a/regions/2"
     assert (message.misclassification_rate.lower, message.misclassification_rate.samples) == (0.25, 8)
-    assert message.bug_probability == 0.875
+    assert (message.bug_probability, message.label_probability) == (0.875, 0.75)
     assert (message.harm.value, message.harm.lower, message.harm.upper) == (0.01, 0.005, 0.02)
     assert message.harm.samples == 1000
     assert message.sheet.artifact == "artifacts/s"

@@ -38,6 +38,11 @@ def _unlabeled(labeling: pb.LabelingFigures, bounds: UnlabeledRegions, *, known:
         f"{labeling.unlabeled_count:,} of {what} have no label yet{waiting}; they hold "
         f"{labeling.unlabeled_harm_share:.3f} of the misread inputs that are expected in all of them."
     )
+    if labeling.proposal_count:
+        explanation += (
+            f" {labeling.proposal_count:,} have the label that the search proposes: people verified a random "
+            "sample of its proposals."
+        )
     for subject, value, bound in (
         ("count", labeling.unlabeled_count, bounds.max_count),
         ("harm share", labeling.unlabeled_harm_share, bounds.max_harm_share),

@@ -55,7 +55,10 @@ class LabelTasks:
         tasks = await self._again(audit, annotator, kept) if content.get("unseen") is True else []
         if len(kept) < want:
             tasks += await self._leased(audit, annotator, want - len(kept))
-        return JSONResponse({"lost": lost, "tasks": tasks, "progress": await self._progress(audit)})
+        # It tells nothing of any bug.
+        advice = await self._labeling.advice(audit)
+        progress = await self._progress(audit)
+        return JSONResponse({"lost": lost, "tasks": tasks, "progress": progress, "advice": advice})
 
     async def answer(self, request: Request) -> Response:
         """Count an answer. A repeated request gets the first answer again."""

@@ -74,11 +74,12 @@ async function ask(want, first, unseen) {
   clearTimeout(askAgain);
   const held = unseen ? remembered("held") : deck.handles;
   try {
-    const { lost, tasks, progress } = await post("tasks", { held: held.slice(0, MOST_HELD), want, unseen });
+    const { lost, tasks, progress, advice } = await post("tasks", { held: held.slice(0, MOST_HELD), want, unseen });
     const wasSeen = deck.remove(lost);
     if (wasSeen) tell("This page was silent for too long, so the group went to somebody else. Here is the next one.", "bad");
     deck.add(tasks, first);
     showProgress(progress);
+    at("advice").textContent = advice;
     if (outbox.size === 0 && at("notice").dataset.tone === "open") tell("", "");
     empty.textContent = "Nothing is left for you here right now. Thank you! This page looks again every few seconds.";
     if (deck.cards.length === 0) askAgain = setTimeout(refill, EMPTY_RETRY_MS);
