@@ -131,6 +131,7 @@ def write_bugs(bugs: Sequence[messages.Bug]) -> None:
             "label": bug.label if bug.HasField("label") else "",
             "confirmed": "yes" if bug.confirmed else "",
             "cells": len(bug.cells),
+            "of them shown": _purity(bug),
             "seed items": bug.seed_count,
             "misread inputs": misread_per_million(bug.harm),
             "share": share(bug.harm_share),
@@ -142,6 +143,12 @@ def write_bugs(bugs: Sequence[messages.Bug]) -> None:
     for bug in bugs:
         if bug.unsplit_reason:
             stdout.print(f"{bug.name} stays MIXED: {bug.unsplit_reason}", soft_wrap=True)
+
+
+def _purity(bug: messages.Bug) -> str:
+    """Return how many cells were shown, and for how many of all the label holds."""
+    shown = f"{len(set(bug.shown_cells))}"
+    return f"{shown}: at least {share(bug.purity_bound)} bear the label" if bug.purity_bound else shown
 
 
 def _region_split(region: messages.Region | messages.Bug) -> str:
