@@ -150,6 +150,7 @@ def write_bugs(bugs: Sequence[messages.Bug], whole: Sequence[messages.Bug] | Non
             "label": bug.label if bug.HasField("label") else "",
             "confirmed": "yes" if bug.confirmed else "",
             "cells": len(bug.cells),
+            "of them shown": _purity(bug),
             "seed items": bug.seed_count,
             "misread inputs": misread_per_million(bug.harm),
             "share": share_of_all(bug.harm_share),
@@ -171,6 +172,12 @@ def _ranks(whole: Sequence[messages.Region] | Sequence[messages.Bug] | None) -> 
 
 def _rank(ranks: Mapping[str, int], name: str) -> dict[str, object]:
     return {"rank": ranks.get(name, "")} if ranks else {}
+
+
+def _purity(bug: messages.Bug) -> str:
+    """Return how many cells were shown, and for how many of all the label holds."""
+    shown = f"{len(set(bug.shown_cells))}"
+    return f"{shown}: at least {share(bug.purity_bound)} bear the label" if bug.purity_bound else shown
 
 
 def _region_split(region: messages.Region | messages.Bug) -> str:

@@ -289,7 +289,7 @@ class Region(_message.Message):
     def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., weight: _Optional[float] = ..., size: _Optional[int] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., confidence: _Optional[float] = ..., misclassification_rate: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., mean: _Optional[_Iterable[float]] = ..., tau: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., parent: _Optional[str] = ..., regions_artifact: _Optional[str] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., agreement: _Optional[float] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ..., bug: _Optional[str] = ..., label_probability: _Optional[float] = ...) -> None: ...
 
 class Bug(_message.Message):
-    __slots__ = ("name", "state", "cells", "seed_label", "predicted_class", "seed_count", "size", "bug_probability", "harm", "harm_share", "sheet", "shown_cells", "nearest_sheet", "nearest", "label", "confirmed", "agreement", "labeled_cells", "parent", "parts", "unsplit_reason", "label_probability")
+    __slots__ = ("name", "state", "cells", "seed_label", "predicted_class", "seed_count", "size", "bug_probability", "harm", "harm_share", "sheet", "shown_cells", "nearest_sheet", "nearest", "label", "confirmed", "agreement", "labeled_cells", "parent", "parts", "unsplit_reason", "label_probability", "purity_bound")
     NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CELLS_FIELD_NUMBER: _ClassVar[int]
@@ -312,6 +312,7 @@ class Bug(_message.Message):
     PARTS_FIELD_NUMBER: _ClassVar[int]
     UNSPLIT_REASON_FIELD_NUMBER: _ClassVar[int]
     LABEL_PROBABILITY_FIELD_NUMBER: _ClassVar[int]
+    PURITY_BOUND_FIELD_NUMBER: _ClassVar[int]
     name: str
     state: RegionState
     cells: _containers.RepeatedScalarFieldContainer[str]
@@ -334,7 +335,8 @@ class Bug(_message.Message):
     parts: _containers.RepeatedScalarFieldContainer[str]
     unsplit_reason: str
     label_probability: float
-    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., cells: _Optional[_Iterable[str]] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., seed_count: _Optional[int] = ..., size: _Optional[int] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., harm_share: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., shown_cells: _Optional[_Iterable[str]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., agreement: _Optional[float] = ..., labeled_cells: _Optional[_Iterable[str]] = ..., parent: _Optional[str] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ..., label_probability: _Optional[float] = ...) -> None: ...
+    purity_bound: float
+    def __init__(self, name: _Optional[str] = ..., state: _Optional[_Union[RegionState, str]] = ..., cells: _Optional[_Iterable[str]] = ..., seed_label: _Optional[int] = ..., predicted_class: _Optional[int] = ..., seed_count: _Optional[int] = ..., size: _Optional[int] = ..., bug_probability: _Optional[float] = ..., harm: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., harm_share: _Optional[float] = ..., sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., shown_cells: _Optional[_Iterable[str]] = ..., nearest_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., nearest: _Optional[_Iterable[_Union[NearestItem, _Mapping]]] = ..., label: _Optional[int] = ..., confirmed: bool = ..., agreement: _Optional[float] = ..., labeled_cells: _Optional[_Iterable[str]] = ..., parent: _Optional[str] = ..., parts: _Optional[_Iterable[str]] = ..., unsplit_reason: _Optional[str] = ..., label_probability: _Optional[float] = ..., purity_bound: _Optional[float] = ...) -> None: ...
 
 class RegionSplit(_message.Message):
     __slots__ = ("name", "state", "failure", "progress", "regions", "warnings", "times")

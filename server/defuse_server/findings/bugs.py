@@ -12,7 +12,7 @@ from defuse_server.errors import Fenced
 from defuse_server.findings.published import Published
 from defuse_server.findings.region_splits import region_split_outcomes
 from defuse_server.host.redis_client import Script
-from defuse_server.labels.bug_labels import labeled_cells
+from defuse_server.labels.bug_labels import labeled_cells, purity_bound
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.region_label import NOT_OPENED
 from defuse_server.names import FIRST_BUG, bug_name, parse_bug_name
@@ -56,6 +56,7 @@ class Bugs(Published[Bug]):
             bug.confirmed = label.confirms(bug.predicted_class)
             bug.agreement = label.agreement
             bug.labeled_cells.extend(labeled_cells(bug, label))
+            bug.purity_bound = purity_bound(bug, label)
             if split := splits.get(number):
                 bug.parts.extend(bug_name(audit, part - FIRST_BUG) for part in split.parts)
                 bug.unsplit_reason = split.reason

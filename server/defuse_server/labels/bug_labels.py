@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from defuse.v1.audit_service_pb2 import REGION_STATE_LABELED, Bug
 
+from defuse_server.labels.hypergeometric import most_marked
 from defuse_server.labels.region_label import NOT_OPENED, RegionLabel
 from defuse_server.names import FIRST_BUG, parse_bug_name, region_number
 
@@ -21,6 +22,19 @@ def labeled_cells(bug: Bug, label: RegionLabel) -> list[str]:
         return list(bug.cells)
     shown = set(bug.shown_cells)
     return [cell for cell in bug.cells if cell in shown]
+
+
+def purity_bound(bug: Bug, label: RegionLabel) -> float:
+    """Return the share of a bug's cells that bear its label at least, 0..1; 0 without the label of its seeds.
+
+    People saw the label in every cell that was shown. Of a sample without replacement the number of cells
+    that bear another label is hypergeometric, so the bound holds with 95%. The sheet shows the samples that
+    differ most, so what it leaves out is rather more alike.
+    """
+    if label.state != REGION_STATE_LABELED or label.label != bug.seed_label or not bug.cells:
+        return 0.0
+    shown = len(set(bug.shown_cells).intersection(bug.cells))
+    return 1.0 - most_marked(0, len(bug.cells), shown) / len(bug.cells)
 
 
 def region_labels(tasks: Mapping[int, RegionLabel], bugs: Iterable[Bug]) -> dict[int, RegionLabel]:

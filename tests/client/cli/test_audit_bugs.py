@@ -10,6 +10,8 @@ BUG = Bug(
     name="audits/a/bugs/0",
     state=RegionState.REGION_STATE_LABELED,
     cells=["audits/a/regions/0", "audits/a/regions/4"],
+    shown_cells=["audits/a/regions/4"],
+    purity_bound=0.5,
     seed_label=2,
     predicted_class=7,
     seed_count=5,
@@ -40,7 +42,10 @@ def found(server):
     server.on("AuditService/StreamBugs", [StreamBugsResponse(bugs=[BUG], cursor="c")])
 
 
-@pytest.mark.parametrize("text", ["audits/a/bugs/0", "LABELED", "620 per million", "12.4%", "yes"])
+@pytest.mark.parametrize(
+    "text",
+    ["audits/a/bugs/0", "LABELED", "620 per million", "12.4%", "yes", "1: at least 50.0% bear the label"],
+)
 def test_a_row_says_what_the_bug_is_and_how_much_it_matters(command, text):
     assert text in command("audit", "bugs", "audits/a").out
 

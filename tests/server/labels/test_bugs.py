@@ -6,10 +6,14 @@ from defuse.v1.audit_service_pb2 import (
     REGION_STATE_MIXED,
     REGION_STATE_SET_ASIDE,
     REGION_STATE_UNLABELED,
+    Bug,
 )
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse_server import redis_keys
 from defuse_server.labels import label_set
+from defuse_server.labels.bug_labels import purity_bound
+from defuse_server.labels.region_label import RegionLabel
+from scipy.stats import hypergeom
 
 SEEDS_LABEL, PREDICTED, OTHER = 2, 0, 1
 """Of the published bugs: what their seeds show, what the classifier reads, and another class."""
@@ -67,6 +71,35 @@ async def test_the_cells_that_take_the_label_are_listed(answer, bugs, audit):
     first, second = await bugs.all(audit)
     assert first.labeled_cells == first.cells
     assert not second.labeled_cells
+
+
+async def test_the_cells_that_were_shown_bound_how_many_bear_the_label(answer, bugs, publish_audit):
+    audit = await publish_audit(42, cells=[range(24), range(24, 40), [40, 41]])
+    for _ in range(3):
+        await answer(audit, "ada", SEEDS_LABEL)
+    large, small, whole = await bugs.all(audit)
+    # Two of 24 cells were shown. If only 5 bore the label, both would be of these with 10 of 276.
+    assert large.purity_bound == pytest.approx(6 / 24)
+    assert small.purity_bound == pytest.approx(5 / 16)
+    assert whole.purity_bound == 1
+
+
+@pytest.mark.parametrize(("cells", "shown", "percent"), [(24, 9, 79), (9, 9, 100), (178, 9, 72), (10, 0, 0)])
+def test_the_bound_is_exact(cells, shown, percent):
+    names = [f"audits/a/regions/{number}" for number in range(cells)]
+    bug = Bug(cells=names, shown_cells=names[:shown], seed_label=SEEDS_LABEL)
+    label = RegionLabel(REGION_STATE_LABELED, SEEDS_LABEL, 1, 1)
+    bound = purity_bound(bug, label)
+    assert round(100 * bound) == percent
+    other = round(cells * (1 - bound))
+    assert hypergeom(cells, other, shown).pmf(0) > 0.05
+    assert other == cells or hypergeom(cells, other + 1, shown).pmf(0) <= 0.05
+
+
+async def test_no_cell_is_said_to_bear_a_label_against_the_seeds(answer, bugs, audit):
+    await answer(audit, "ada", OTHER)
+    await answer(audit, "ben", OTHER)
+    assert [bug.purity_bound for bug in await bugs.all(audit)] == [0, 0]
 
 
 async def test_a_correction_gets_the_label_of_every_cell(answer, labeling, audit):
