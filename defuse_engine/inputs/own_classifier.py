@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import torch
@@ -13,12 +15,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_eval
 
+from defuse_engine.inputs.augmentation import augmented
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.models.torch_form.silu import Silu
 from defuse_engine.types import Images, Labels
 
+Design = Literal["strided", "pooled"]
+"""`strided` takes steps of two pixels and has a hidden layer; `pooled` sees every pixel, averages, and has
+none. Both are quick, and they make different mistakes."""
 _WIDTH = 32
 _SIDE = 32
 _HIDDEN = 128
@@ -44,7 +50,9 @@ QUICK = Effort(400, 64)
 class OwnClassifier(nn.Module):
     """Images (n, C, H, W) to two activations and log-probabilities (n, K)."""
 
-    def __init__(self, image_shape: ImageShape, mean: float, std: float, class_count: int):
+    def __init__(
+        self, image_shape: ImageShape, mean: float, std: float, class_count: int, design: Design = "strided"
+    ):
         """`mean` and `std` are those of the images' values."""
         super().__init__()
         self._mean, self._std = mean, std
@@ -54,19 +62,15 @@ class OwnClassifier(nn.Module):
         pooled = max(1, side // _SIDE)
         self.first = nn.Sequential(
             nn.AvgPool2d(pooled, ceil_mode=True) if pooled > 1 else nn.Identity(),
-            nn.Conv2d(channels, _WIDTH, 5, 1 if side < _SIDE // 2 else 2, padding=2, bias=False),
-            nn.BatchNorm2d(_WIDTH),
-            Silu(),
-            nn.Conv2d(_WIDTH, 2 * _WIDTH, 3, 2, padding=1, bias=False),
-            nn.BatchNorm2d(2 * _WIDTH),
-            Silu(),
+            *(_strided(channels, side) if design == "strided" else _pooled(channels)),
         )
         self.first.eval()
         with torch.no_grad():
             size = self.first(torch.zeros(1, *image_shape)).numel()
         self.first.train()
-        self.second = nn.Sequential(nn.Flatten(), nn.Linear(size, _HIDDEN), Silu())
-        self.last = nn.Linear(_HIDDEN, class_count)
+        hidden = [nn.Linear(size, _HIDDEN), Silu()] if design == "strided" else []
+        self.second = nn.Sequential(nn.Flatten(), *hidden)
+        self.last = nn.Linear(_HIDDEN if hidden else size, class_count)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return activations from shallow to deep, the last of them log-probabilities."""
@@ -86,6 +90,30 @@ class OwnClassifier(nn.Module):
             return torch.cat([self(part.to(device))[-1].exp().cpu() for part in parts]).numpy()
 
 
+def _strided(channels: int, side: int) -> list[nn.Module]:
+    return [
+        *_convolution(channels, _WIDTH, 5, 1 if side < _SIDE // 2 else 2),
+        *_convolution(_WIDTH, 2 * _WIDTH, 3, 2),
+    ]
+
+
+def _pooled(channels: int) -> list[nn.Module]:
+    widths = [channels, _WIDTH // 2, _WIDTH, 2 * _WIDTH]
+    return [
+        layer
+        for inputs, outputs in pairwise(widths)
+        for layer in (*_convolution(inputs, outputs, 3, 1), nn.AvgPool2d(2, ceil_mode=True))
+    ]
+
+
+def _convolution(inputs: int, outputs: int, kernel: int, stride: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        Silu(),
+    ]
+
+
 def train_own_classifier(
     split: Split,
     labels: Labels,
@@ -95,18 +123,21 @@ def train_own_classifier(
     effort: Effort = QUICK,
     redrawn: tuple[Images, Labels] | None = None,
     on_step: Callable[[int], None] = lambda done: None,
+    *,
+    design: Design = "strided",
+    augment: bool = False,
 ) -> OwnClassifier:
     """Fit `labels` (n,), which people or a classifier gave, on the items of `split`; return it frozen.
 
     `redrawn` are images as a VAE draws them, at least one, with their labels; they make half of each batch.
-    `on_step` gets the number of steps done.
+    `on_step` gets the number of steps done. With `augment` each image is moved and lit a little, at random.
     """
     some = split.images(np.sort(generator.permutation(len(split))[:_MOMENTS_ITEMS]))
     mean, std = float(some.mean(dtype=np.float64)), float(some.std(dtype=np.float64))
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator.integers(2**31)))
         shape: ImageShape = (some.shape[1], some.shape[2], some.shape[3])
-        model = OwnClassifier(shape, mean, std or 1.0, class_count).to(device)
+        model = OwnClassifier(shape, mean, std or 1.0, class_count, design).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, effort.steps)
     own = effort.batch_size if redrawn is None else effort.batch_size // 2
@@ -117,8 +148,11 @@ def train_own_classifier(
             rows = generator.integers(len(redrawn[1]), size=own)
             images = np.concatenate([images, redrawn[0][rows]])
             wanted = np.concatenate([wanted, redrawn[1][rows]])
+        batch = torch.from_numpy(images).to(device)
+        if augment:
+            batch = augmented(batch, generator)
         with _rough(device):
-            scores = model(torch.from_numpy(images).to(device))[-1]
+            scores = model(batch)[-1]
         optimizer.zero_grad(set_to_none=True)
         functional.nll_loss(scores, torch.from_numpy(wanted).to(device)).backward()
         optimizer.step()

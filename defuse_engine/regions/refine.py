@@ -31,6 +31,8 @@ _LEAST_PURITY = 0.9
 """Share of samples that must show the same thing, or the region is split again."""
 _LEAST_READ = 0.9
 """Share of the assessed samples in which the readers must see the seed label."""
+_LEAST_SEEN = 0.5
+"""Probability that held-out readers must give the seed label, over their typical one."""
 _LEAST_WRONG = 0.5
 """Share of samples that must be misclassified. Below, people would mostly look at what is right."""
 
@@ -78,6 +80,8 @@ def refine(
     # The stream keeps its first name: another one would change every result.
     assessed = sampler.sample(_moved(sampled_regions, thresholds), _ASSESSED, "distill/judged")
     convincing = [sampled for sampled in assessed if _convinces(sampled, thresholds)]
+    least_seen = _LEAST_SEEN * sampler.typical_label_probability
+    convincing = [one for one in sampler.read_again(convincing) if one.label_probability >= least_seen]
     widened = sampler.widened(convincing, samples - _ASSESSED, "distill/samples")
     on_progress(_ROUNDS, _ROUNDS)
     return Refined(tuple(widened), region_splits, len(sampled_regions) - len(convincing))

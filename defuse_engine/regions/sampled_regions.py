@@ -38,6 +38,8 @@ class SampledRegion:
     """The class that the readers see in the sample."""
     seed_probability: Float32[np.ndarray, " m"]
     """That the readers give the seed label."""
+    label_probability: float = 0.0
+    """That held-out readers give the seed label, mean over the assessed samples; 0 if none were asked."""
 
     @property
     def wrong(self) -> Bool[np.ndarray, " n"]:
@@ -49,12 +51,6 @@ class SampledRegion:
         """Mean over the assessed samples that are classified as anything but the seed label; 0 if none is."""
         wrong = self.wrong[: len(self.bug_probability)]
         return float(self.bug_probability[wrong].mean(dtype=np.float64)) if wrong.any() else 0.0
-
-    @property
-    def label_probability(self) -> float:
-        """Mean of `seed_probability`, 0..1; 0 if no readers were asked."""
-        mean = float(self.seed_probability.mean(dtype=np.float64))
-        return 0.0 if np.isnan(mean) else mean
 
     def reading_purity(self) -> float:
         """Return the share of the commonest reading."""
@@ -99,6 +95,24 @@ class RegionSampler:
             SampledRegion(region, *(values[n * samples : (n + 1) * samples] for values in (codes, *arrays)))
             for n, region in enumerate(regions)
         ]
+
+    @property
+    def typical_label_probability(self) -> float:
+        """Median probability that held-out readers give an item's own label; 0 if there are none."""
+        readers = self.belief_model.readers
+        return 0.0 if readers is None else readers.held_out_typical
+
+    def read_again(self, sampled_regions: Sequence[SampledRegion]) -> list[SampledRegion]:
+        """Let held-out readers say how far the assessed samples show the seed label."""
+        readers = self.belief_model.readers
+        if readers is None:
+            return list(sampled_regions)
+        found: list[SampledRegion] = []
+        for sampled in sampled_regions:
+            images = self.decoder(sampled.codes[: len(sampled.bug_probability)])
+            seen = readers.held_out_probabilities(images)[:, sampled.region.seed_label]
+            found.append(replace(sampled, label_probability=float(seen.mean(dtype=np.float64))))
+        return found
 
     def widened(
         self, sampled_regions: Sequence[SampledRegion], samples: int, stage: str

@@ -3,21 +3,25 @@
 They fit the train split's labels alone, so their mistakes are not those of the classifier under audit. If
 both see the same class, the step probably walked into that class. If the readers see what the seed shows, the
 classifier is probably wrong.
+
+What was chosen because a network sees the seed's label in it pleases that network, whatever it shows. So
+there are three kinds, and none does the work of another: the guide steers ascents, the readers choose
+candidates and regions, and held-out readers, which chose nothing, say what the chosen regions show.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32
 
-from defuse_engine.inputs.own_classifier import Effort, OwnClassifier, train_own_classifier
+from defuse_engine.inputs.own_classifier import Design, Effort, OwnClassifier, train_own_classifier
 from defuse_engine.parallel import Tally, in_order
 from defuse_engine.run import Run
-from defuse_engine.types import Images
+from defuse_engine.types import Images, Labels
 
 _NETWORKS = 2
 """Networks whose probabilities are averaged: one alone is surer than it is right."""
@@ -25,10 +29,12 @@ _BATCH_SIZE = 128
 _EPOCHS = 20
 _STEPS = (200, 1_500)
 """Least and most steps. Little data is seen often; of much data, only a part."""
+_HELD_OUT: tuple[Design, ...] = ("strided", "pooled")
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""
+_TYPICAL_ITEMS = 1_000
 _REDRAWN = 5_000
-"""Train items that the readers also see as the VAE draws them, because candidates look like that."""
+"""Train items that readers and guide also see as the VAE draws them, because candidates look like that."""
 _REDRAWN_BYTES = 1 << 28
 
 
@@ -44,15 +50,41 @@ class Readers:
         """Return the probability of each class, averaged over the readers."""
         return np.stack([network.probabilities(images) for network in self._networks]).mean(axis=0)
 
+    def held_out_probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
+        """Return the probability of each class, averaged over readers that no candidate was chosen by.
+
+        They are of different designs, and never saw an image as the VAE draws it: a network that learns from
+        blurred images, each with the label of its original, learns to read there what people do not see.
+        """
+        return np.stack([network.probabilities(images) for network in self._held_out]).mean(axis=0)
+
+    @cached_property
+    def held_out_typical(self) -> float:
+        """Median of what the held-out readers give a validation item's own label."""
+        split = self._run.inputs.dataset.validation
+        some = np.sort(self._run.generator("held-out/typical").permutation(len(split))[:_TYPICAL_ITEMS])
+        labels = split.labels[some]
+        seen = self.held_out_probabilities(split.images(some))[np.arange(len(labels)), labels]
+        return float(np.median(seen))
+
     @cached_property
     def _networks(self) -> list[OwnClassifier]:
-        runtime, total = self._run.inputs.runtime, _NETWORKS * self._steps
+        return self._trained([(f"witness/{number}", None) for number in range(_NETWORKS)])
+
+    @cached_property
+    def _held_out(self) -> list[OwnClassifier]:
+        return self._trained([(f"held-out/{number}", design) for number, design in enumerate(_HELD_OUT)])
+
+    def _trained(self, networks: Sequence[tuple[str, Design | None]]) -> list[OwnClassifier]:
+        """Train networks side by side: of each the random stream and, if it is held out, the design."""
+        runtime, total = self._run.inputs.runtime, len(networks) * self._steps
         tally = Tally(lambda done: self._report(done, total))
 
         def train(number: int) -> OwnClassifier:
-            return self._train(f"witness/{number}", self._steps, tally.of(number))
+            stream, held_out = networks[number]
+            return self._train(stream, self._steps, tally.of(number), held_out)
 
-        return list(in_order(train, range(_NETWORKS), runtime.at_once(), runtime.threads))
+        return list(in_order(train, range(len(networks)), runtime.at_once(), runtime.threads))
 
     @cached_property
     def guide(self) -> OwnClassifier:
@@ -67,18 +99,26 @@ class Readers:
     def _report(self, done: int, total: int) -> None:
         self._run.reporter.progress("neighbourhood", done, total, "steps")
 
-    def _train(self, stream: str, steps: int, on_step: Callable[[int], None]) -> OwnClassifier:
-        inputs, codes, generator = self._run.inputs, self._run.train_codes, self._run.generator(stream)
-        train = inputs.dataset.train
-        affordable = max(1, _REDRAWN_BYTES // (4 * math.prod(inputs.dataset.image_shape)))
-        some = np.sort(generator.permutation(len(codes))[: min(_REDRAWN, affordable)])
+    def _train(
+        self, stream: str, steps: int, on_step: Callable[[int], None], held_out: Design | None = None
+    ) -> OwnClassifier:
+        generator = self._run.generator(stream)
+        dataset = self._run.inputs.dataset
         return train_own_classifier(
-            train,
-            train.labels,
-            inputs.dataset.class_count,
+            dataset.train,
+            dataset.train.labels,
+            dataset.class_count,
             generator,
             self._run.device,
             Effort(steps, _BATCH_SIZE),
-            (inputs.decoder(codes[some]), train.labels[some]),
+            None if held_out else self._redrawn(generator),
             on_step,
+            design=held_out or "strided",
+            augment=held_out is not None,
         )
+
+    def _redrawn(self, generator: np.random.Generator) -> tuple[Images, Labels]:
+        inputs, codes = self._run.inputs, self._run.train_codes
+        affordable = max(1, _REDRAWN_BYTES // (4 * math.prod(inputs.dataset.image_shape)))
+        some = np.sort(generator.permutation(len(codes))[: min(_REDRAWN, affordable)])
+        return inputs.decoder(codes[some]), inputs.dataset.train.labels[some]

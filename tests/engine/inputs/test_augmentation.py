@@ -1,0 +1,54 @@
+"""Augmentation: images are moved a little and lit a little, and never mirrored."""
+
+import numpy as np
+import torch
+
+from defuse_engine.inputs.augmentation import augmented
+
+SIDE = 33
+
+
+def _dot(row: int, column: int) -> torch.Tensor:
+    image = torch.zeros(200, 1, SIDE, SIDE)
+    image[:, 0, row - 1 : row + 2, column - 1 : column + 2] = 1.0
+    return image
+
+
+def _centres(images: torch.Tensor) -> np.ndarray:
+    """Centres of mass (n, 2), in pixels."""
+    weights = images[:, 0] - images[:, 0].amin(dim=(1, 2), keepdim=True)
+    at = torch.arange(SIDE, dtype=torch.float32)
+    total = weights.sum(dim=(1, 2))
+    return torch.stack(
+        [(weights.sum(dim=2) * at).sum(dim=1) / total, (weights.sum(dim=1) * at).sum(dim=1) / total], dim=1
+    ).numpy()
+
+
+def test_the_middle_is_shifted_by_six_per_cent_of_the_side_at_most_and_the_zoom():
+    moved = _centres(augmented(_dot(16, 16), np.random.default_rng(0))) - 16.0
+    # Turned and zoomed out, the two shifts add up.
+    assert np.abs(moved).max() <= 0.06 * SIDE * (np.cos(np.deg2rad(10)) + np.sin(np.deg2rad(10))) / 0.9
+    assert np.abs(moved).max(axis=0).min() > 0.04 * SIDE
+
+
+def test_a_dot_on_the_right_stays_on_the_right():
+    moved = _centres(augmented(_dot(16, 28), np.random.default_rng(0)))
+    assert moved[:, 1].min() > 22
+    # 10 degrees at 12 pixels from the middle, and the shift.
+    assert np.abs(moved[:, 0] - 16.0).max() <= 12 * 1.1 * np.sin(np.deg2rad(10)) + 0.06 * SIDE + 0.1
+
+
+def test_contrast_changes_by_at_most_a_fifth_and_the_mean_stays():
+    image = torch.zeros(500, 3, 8, 8)
+    image[:, 0] = 1.0
+    lit = augmented(image, np.random.default_rng(0))
+    spread = (lit[:, 0] - lit[:, 1]).mean(dim=(1, 2)).numpy()
+    assert 0.8 <= spread.min() < 0.85
+    assert 1.15 < spread.max() <= 1.2
+    np.testing.assert_allclose(lit.mean(dim=(1, 2, 3)).numpy(), 1 / 3, atol=1e-5)
+
+
+def test_the_same_stream_moves_the_same_way():
+    one, same, another = (augmented(_dot(10, 20), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, another)
