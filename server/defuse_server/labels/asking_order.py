@@ -2,7 +2,8 @@
 
 An answer is expected to repair the harm of the bug, times the probability that it changes what a correction
 does. If the bug's proposal is used as its label, the answer changes that if the proposal is wrong. Otherwise
-it does if it confirms the bug.
+it does if it confirms the bug. Bugs whose samples the held-out readers doubt come after the others: people
+often cannot name these either, and what they say of them is worth less than it seems.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from defuse.v1.audit_service_pb2 import Bug
 
 from defuse_server.labels.proposals import Proposals, label_of, number_of
 from defuse_server.labels.region_label import OPEN_STATES, RegionLabel
+from defuse_server.labels.verification import LEAST_PROBABILITY
 
 
 def asking_order(bugs: Sequence[Bug], tasks: Mapping[int, RegionLabel], proposals: Proposals) -> list[Bug]:
@@ -21,7 +23,7 @@ def asking_order(bugs: Sequence[Bug], tasks: Mapping[int, RegionLabel], proposal
     """
     asked = [bug for bug in bugs if label_of(bug, tasks).state in OPEN_STATES]
     # The sort is stable: what repairs as much stays in the order of the numbers, which is that of harm.
-    by_repair = sorted(asked, key=lambda bug: -expected_repair(bug, proposals))
+    by_repair = sorted(asked, key=lambda bug: (_is_doubted(bug, proposals), -expected_repair(bug, proposals)))
     if not worth_verifying(bugs, tasks, proposals):
         return by_repair
     places = {number: place for place, number in enumerate(proposals.verification.missing)}
@@ -37,6 +39,11 @@ def expected_repair(bug: Bug, proposals: Proposals) -> float:
     """Return the harm that an answer about a bug is expected to repair, a share of inputs."""
     right = proposals.probability(bug)
     return bug.harm.value * (1.0 - right if bug.name in proposals.in_use else right)
+
+
+def _is_doubted(bug: Bug, proposals: Proposals) -> bool:
+    """Tell whether a bug comes behind those that can be named at sight and have no label yet."""
+    return bug.label_probability < LEAST_PROBABILITY or bug.name in proposals.in_use
 
 
 def worth_verifying(bugs: Sequence[Bug], tasks: Mapping[int, RegionLabel], proposals: Proposals) -> bool:

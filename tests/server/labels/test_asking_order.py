@@ -53,6 +53,11 @@ async def test_what_an_answer_would_hardly_confirm_comes_later(publish, labels):
     assert await asked(labels, audit) == [1, 2, 0, 3]
 
 
+async def test_what_readers_can_name_comes_before_what_they_doubt(publish, labels):
+    audit = await publish((0.4, 0.8), (0.01, 0.92), (0.3, 0.5), (0.02, 0.92))
+    assert await asked(labels, audit) == [3, 1, 0, 2]
+
+
 async def test_bugs_that_no_reader_saw_come_by_harm(publish, labels):
     audit = await publish((0.1, 0.0), (0.4, 0.0), (0.2, 0.0))
     assert await asked(labels, audit) == [1, 2, 0]
