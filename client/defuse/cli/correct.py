@@ -46,7 +46,7 @@ def correct(
         if wait:
             # Before the long wait: who would rather settle these first can stop it now.
             if left_out := unsettled(correction.labeling):
-                stderr.print(f"{left_out}: the correction leaves them out.")
+                stderr.print(f"The correction leaves out what is not settled: {left_out}.")
             correction = jobs.waited(client, correction)
     write(correction, json, _write_text)
 

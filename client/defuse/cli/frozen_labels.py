@@ -5,7 +5,8 @@ from defuse.messages import LabelingFigures
 
 def label_set(region_count: int, digest: str) -> str:
     """Return how many regions the labels are of, and the label set; empty if there is none."""
-    return f"of {region_count:,} regions, label set {digest[:12]}" if digest else ""
+    regions = "1 region" if region_count == 1 else f"{region_count:,} regions"
+    return f"of {regions}, label set {digest[:12]}" if digest else ""
 
 
 def unsettled(labeling: LabelingFigures) -> str:

@@ -24,5 +24,10 @@ def test_without_bugs_it_is_regions_that_wait():
     assert unsettled(LabelingFigures(region_count=9, unlabeled_count=2)) == "2 regions wait for an answer"
 
 
+def test_a_label_set_is_named_with_the_number_of_its_regions():
+    assert label_set(1, "1a2b3c4d5e6f7a8b") == "of 1 region, label set 1a2b3c4d5e6f"
+    assert label_set(1178, "1a2b3c4d5e6f7a8b") == "of 1,178 regions, label set 1a2b3c4d5e6f"
+
+
 def test_without_a_label_set_nothing_is_said_of_it():
     assert label_set(0, "") == ""

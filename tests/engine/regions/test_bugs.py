@@ -76,6 +76,12 @@ def test_a_mixed_bug_is_parted_where_its_cells_are_least_alike(run):
     assert groups(in_two(run, cells)) == {(0, 2), (1,)}
 
 
+def test_a_mixed_bug_whose_cells_belong_to_two_labels_is_parted_between_them(run):
+    # The first and the third lie right of the line and show RIGHT; the others lie left of it and show BELOW.
+    cells = [cell(mean, ABOVE) for mean in ((0.2, 1.5), (-0.2, -1.5), (0.25, 1.4), (-0.25, -1.4))]
+    assert groups(in_two(run, cells)) == {(0, 2), (1, 3)}
+
+
 @pytest.fixture(scope="module")
 def audited(shared_jobs):
     folder = shared_jobs.make()

@@ -136,7 +136,7 @@ def classes(materials: Materials) -> list[ClassLine]:
 def labels_used(evaluation: Evaluation) -> str:
     """Return the labels that the verdict stands on, and what has none because nobody has settled it."""
     waiting = unsettled(evaluation.labeling)
-    left_out = f" {waiting}: the labels leave them out." if waiting else ""
+    left_out = f" Not in these labels: {waiting}." if waiting else ""
     return f"The verdict stands on the labels of {count(len(evaluation.regions), 'region')}.{left_out}"
 
 
