@@ -1,8 +1,10 @@
 """Harm: of all inputs like the dataset's, the share that falls into a region and is misread.
 
 How often the classifier is wrong at all is counted on real items that it was not trained on. How these errors
-are spread over the regions is found by Monte Carlo: samples of the encoder's posterior of the same items are
-decoded and classified, and each that is misread belongs to the regions whose codes lie around it.
+are spread over the regions is told by two witnesses, each with half of the weight: the real items that are
+misread, which are few, and by Monte Carlo samples of the encoder's posterior of the items, decoded and
+classified, which are many, and which the VAE drew. What is misread belongs to the regions whose codes lie
+around it.
 """
 
 from __future__ import annotations
@@ -33,13 +35,13 @@ _BANDWIDTH = 0.15
 
 @dataclass(frozen=True)
 class Misread:
-    """Samples of inputs like the dataset's that are misread; row i of every array is the same sample."""
+    """Inputs like the dataset's that are misread, real ones and samples; row i of every array is the same."""
 
     codes: Codes
     labels: Labels
     predicted: Labels
     weights: Float32[np.ndarray, " n"]
-    """Probability that the sample is really misread, and does not show what is predicted."""
+    """What each counts. They sum up to the number of independent inputs that would tell as much."""
     error_rate: Interval
     """Share of real items that are misread. Its value is never 0: it counts half an error more."""
     scale: Float32[np.ndarray, " d"]
@@ -61,7 +63,9 @@ def draw_misread(run: Run, belief_model: BeliefModel) -> Misread:
         sigmas.append(sigma)
         answers.append(run.inputs.classifier(images).argmax(axis=1))
     mu, sigma, labels = np.concatenate(mus), np.concatenate(sigmas), split.labels[chosen]
-    errors = wilson(int((np.concatenate(answers) != labels).sum()), len(labels))
+    predicted = np.concatenate(answers)
+    wrong = predicted != labels
+    errors = wilson(int(wrong.sum()), len(labels))
     error_rate = Interval(
         (errors.value * errors.samples + 0.5) / (errors.samples + 1),
         errors.lower,
@@ -75,7 +79,22 @@ def draw_misread(run: Run, belief_model: BeliefModel) -> Misread:
     informative |= not informative.any()
     scale = np.divide(1.0, spread, out=np.ones_like(spread), where=spread > 0) * informative
     drawn = _misread_samples(run, belief_model, mu, sigma, labels, generator)
-    return Misread(*drawn, error_rate, scale.astype(np.float32))
+    real = (mu[wrong], labels[wrong], predicted[wrong], np.ones(int(wrong.sum()), np.float32))
+    codes, labels, predicted, weights = (np.concatenate(both) for both in zip(real, drawn, strict=True))
+    halves = _halves(float(real[3].sum()), float(drawn[3].sum()))
+    weights = weights * np.repeat(halves, [len(real[3]), len(drawn[3])])
+    return Misread(codes, labels, predicted, weights.astype(np.float32), error_rate, scale.astype(np.float32))
+
+
+def _halves(real: float, drawn: float) -> tuple[float, float]:
+    """Return the factors that give both witnesses the same weight; one that saw nothing has none.
+
+    The mean of two shares of `real` and `drawn` inputs varies as the share of 4 / (1 / real + 1 / drawn).
+    """
+    if min(real, drawn) == 0:
+        return 1.0, 1.0
+    each = 2.0 / (1.0 / real + 1.0 / drawn)
+    return each / real, each / drawn
 
 
 def harms(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class SampledRegion:
     """The class that the readers see in the sample."""
     seed_probability: Float32[np.ndarray, " m"]
     """That the readers give the seed label."""
-    label_probability: float = 0.0
+    label_probability: float = field(default=0.0, kw_only=True)
     """That held-out readers give the seed label, mean over the assessed samples; 0 if none were asked."""
 
     @property

@@ -122,3 +122,17 @@ def test_nearly_all_that_is_misread_lies_in_the_stripe_that_is_wrong(run):
     assert stripe.mean() > 0.95
     assert np.quantile(drawn.codes[stripe, 0], 0.1) > -0.3
     assert np.quantile(drawn.codes[stripe, 0], 0.9) < 0.5
+
+
+def test_real_items_that_are_misread_have_as_much_weight_as_the_samples(run):
+    drawn = draw_misread(run, BelieveEverything())
+    inputs = run.inputs
+    split = inputs.dataset.validation
+    images = split.images(slice(0, len(split)))
+    wrong = inputs.classifier.predict(images) != split.labels
+    np.testing.assert_allclose(drawn.codes[: wrong.sum()], inputs.encoder(images)[wrong], atol=1e-5)
+    samples = len(drawn) - int(wrong.sum())
+    assert float(drawn.weights[: wrong.sum()].sum()) == pytest.approx(
+        float(drawn.weights.sum()) / 2, rel=1e-4
+    )
+    assert float(drawn.weights.sum()) == pytest.approx(4 / (1 / wrong.sum() + 1 / samples), rel=1e-4)
