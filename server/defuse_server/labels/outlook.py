@@ -8,7 +8,7 @@ from typing import Final
 from defuse.v1.audit_service_pb2 import Audit, Bug
 from defuse.v1.label_service_pb2 import LabelingOutlook
 
-from defuse_server.labels.asking_order import asking_order, worth_verifying
+from defuse_server.labels.asking_order import asking_order, expected_repair, worth_verifying
 from defuse_server.labels.bug_labels import labeled_cells
 from defuse_server.labels.labeling_rule import labeling_rule
 from defuse_server.labels.proposals import Proposals, label_of, number_of, proposals
@@ -85,9 +85,7 @@ class _Forecast:
             share = min(1.0, answers / self._answers_of(bug))
             if share <= 0.0:
                 break
-            right = self.known.probability(bug)
-            changes = 1.0 - right if bug.name in self.known.in_use else right
-            gain += bug.harm.value * changes * share
+            gain += expected_repair(bug, self.known) * share
             answers -= self._answers_of(bug)
             if share == 1.0:
                 asked.add(bug.name)

@@ -15,8 +15,8 @@ from defuse_server.labels.hypergeometric import ERROR, at_most, most_marked
 LEAST_PROBABILITY: Final = 0.9
 """Least `label_probability` of a bug in the population. Below, the readers doubt themselves: ask people."""
 MOST_WRONG: Final = 0.03
-"""Most proposals that may be wrong among those in use, as a share of the population. People's own answers to
-bugs are wrong about as often."""
+"""Most proposals that may be wrong among those in use, as a share of the population: of a hundred bugs,
+three at most get a wrong label unseen."""
 
 
 @dataclass(frozen=True)

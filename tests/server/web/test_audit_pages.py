@@ -98,6 +98,28 @@ async def test_the_label_page_gives_the_same_advice(
     assert told["advice"] == (await backend.labeling.report(audit_with_bugs)).outlook.sentence
 
 
+async def test_bugs_whose_verified_proposal_is_used_say_so(
+    browse: Any, publish: Any, backend: Backend
+) -> None:
+    audit = await publish([3] * 40)
+    for number in range(40):
+        cells = [f"{audit}/regions/{number}"]
+        bug = Bug(name=f"{audit}/bugs/{number}", cells=cells, shown_cells=cells, seed_label=3)
+        bug.predicted_class, bug.label_probability, bug.harm.value = 4, 0.95, 0.001
+        await backend.redis.hset(redis_keys.bugs(audit), str(number), bug.SerializeToString())
+    await backend.labels.open(audit, range(FIRST_BUG, FIRST_BUG + 40), 1)
+    page = f"/{audit}"
+    assert "verified proposal</span>" not in (await (await browse()).get(page)).text
+    missing = (await backend.labeling.proposals(audit)).verification.missing
+    for task in await backend.labels.lease(audit, "ann", 100, 60):
+        if task.region in [f"{audit}/bugs/{number}" for number in missing]:
+            await backend.labels.submit(task.region, task.lease_token, LabelAnswer(label=3), "")
+    shown = (await (await browse()).get(page)).text
+    first_page = [number for number in range(24) if number not in missing]
+    assert shown.count("verified proposal</span>") == len(first_page) > 0
+    assert "Labels by verified proposals</dt><dd>9</dd>" in shown
+
+
 HOSTILE = "<script>alert(1)</script>"
 
 

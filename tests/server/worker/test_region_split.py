@@ -168,7 +168,7 @@ async def test_labels_of_parts_alone_are_enough_for_a_correction(split, tiny, ba
     for annotator in BOTH:
         await answer(backend, split.audit, {split.audit.region_count: LabelAnswer(label=1)}, annotator)
     assert (await backend.regions.get(split.parts[0].name)).state == REGION_STATE_LABELED
-    labels = await frozen_labels.for_correction(backend, split.audit.name)
+    labels = await frozen_labels.for_correction(backend, split.audit.name, with_proposals=True)
     assert (labels.labeled_region_count, labels.confirmed_region_count) == (1, 1)
     assert labels.regions_artifact == split.parts[0].regions_artifact
     correction = await tiny.submit(

@@ -1,6 +1,6 @@
 """Badges of audits and cards of bugs and regions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import fmean
 from typing import Final
 
@@ -28,6 +28,8 @@ _STATE_WORDS: Final = {
     RegionState.REGION_STATE_INVALID: "invalid",
     RegionState.REGION_STATE_SET_ASIDE: "set aside",
 }
+_PROPOSED: Final = Badge("verified proposal", "bad")
+"""Of a bug that nobody has answered: its label is that of its seeds, so it is as good as confirmed."""
 
 
 def job_badge(state: JobState) -> Badge:
@@ -46,15 +48,20 @@ def cards(
     class_names: Sequence[str],
     evaluation: Evaluation | None,
     ranks: Mapping[str, int],
+    proposed: Collection[str] = (),
 ) -> list[Card]:
-    """Return the cards of bugs or regions. `ranks` are those of bugs, from 1, without what was split."""
+    """Return the cards of bugs or regions.
+
+    `ranks` are those of bugs, from 1, without what was split; `proposed` the names of bugs whose verified
+    proposal is used.
+    """
     measured = {entry.region: entry for entry in evaluation.regions} if evaluation else {}
     return [
         Card(
             kind=region.name.split("/")[-2].removesuffix("s"),
             number=int(region.name.rpartition("/")[2]),
             region=region,
-            badge=_badge(region),
+            badge=_PROPOSED if region.name in proposed else _badge(region),
             label=class_name(class_names, region.label) if region.HasField("label") else "",
             seed=class_name(class_names, region.seed_label),
             predicted=class_name(class_names, region.predicted_class),

@@ -128,9 +128,12 @@ class AuditPages:
     ) -> dict[str, Any]:
         findings = self._bugs if await self._bugs.count(audit) else self._regions
         found, older = await findings.list(audit, _CARDS_A_PAGE, token)
+        proposed = (await self._labeling.proposals(audit)).in_use
         done = (one for one in evaluations if one.state == JobState.JOB_STATE_SUCCEEDED)
         return {
-            "cards": cards(found, class_names, next(done, None), _ranks(await self._labeling.bugs(audit))),
+            "cards": cards(
+                found, class_names, next(done, None), _ranks(await self._labeling.bugs(audit)), proposed
+            ),
             "more": older,
             "kind": "bug" if findings is self._bugs else "region",
         }
