@@ -41,7 +41,7 @@ class Materials:
         }
 
 
-def prepare(name: str, device: str, kind: Kind = "audited") -> Materials | None:
+def prepare(name: str, device: str, kind: Kind) -> Materials | None:
     """Load or train everything. Return None if the data is not on this machine.
 
     `kind` is that of the classifier under audit. Given models replace only those of `audited`; a VAE and an

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from bench._data import as_input
 from bench._materials import Materials
 from bench._scores import Model
 from defuse_engine.configs import AuditConfig
@@ -46,7 +47,7 @@ def search(name: str, materials: Materials, candidates: int, seed: int, threads:
     torch.set_num_threads(threads)
     data, folder = materials.data, materials.folder
     encoder = Model(folder / "vae_encoder.onnx", threads)
-    images = data.train_images[:, None].astype(np.float32) / 255.0
+    images = as_input(data.train_images)
     codes = encoder(images)
     started_s = time.monotonic()
     rng = np.random.default_rng(seed)
@@ -142,5 +143,5 @@ def _arrays(regions: tuple[Region, ...], latent_size: int) -> dict[str, np.ndarr
         "sizes": sizes,
         "member_offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
         "members": np.concatenate([np.zeros(0, np.int64), *(region.members for region in regions)]),
-        "tau": np.float64(AuditConfig().tau),
+        "tau": np.array(AuditConfig().tau),
     }

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,7 @@ def _uploaded(channel: grpc.Channel, data: bytes) -> str:
 
 
 @contextmanager
-def _process(command: str, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+def _process(command: str, environment: dict[str, str]) -> Generator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "defuse_server", command], env=environment, stdout=subprocess.PIPE, text=True
     )

@@ -43,12 +43,15 @@ def run(device: str) -> dict[str, object]:
     _engine(codes[:1000], runtime.device)  # warms up
     own_s: list[float] = []
     reference_s: list[float] = []
+    fits: list[tuple[Mixture, BayesianGaussianMixture]] = []
     for number in range(ROUNDS):
         seconds, mixture = _engine(codes, runtime.device)
         own_s.append(seconds)
         seconds, reference = _timed(codes, threads, MAX_ITERATIONS)
         reference_s.append(seconds)
+        fits.append((mixture, reference))
         print(f"round {number}: engine {own_s[-1]:8.2f} s, scikit-learn {seconds:8.2f} s", flush=True)
+    mixture, reference = fits[-1]
     own, theirs = statistics.median(own_s), statistics.median(reference_s)
     bound = float(reference.lower_bound_)
     return {

@@ -3,13 +3,18 @@
 The classifier under audit is trained to its end. An oracle that nothing is chosen by answers. Each contestant
 gets N answers, and the classifier is corrected on what they say. Repair is counted on fresh samples of the
 regions that a search of ten times the budget finds, beyond what the same fine-tuning repairs without any
-answer (the control). Environment: DATASET (digits, mnist or fashion; default digits), ANSWERS (default
-10,30,100,300), CONTESTANTS (default all), COVERAGE_TIMES (default 10), MODELS_DIR, VAE_BUDGET_S, THREADS.
+answer (the control). Environment: DATASET (digits, mnist, fashion or gtsrb; default digits), ANSWERS (default
+10,30,100,300), CONTESTANTS (default all), NOISE (default 0.05), COVERAGE_TIMES (default 10), MODELS_DIR,
+VAE_BUDGET_S, THREADS.
 
-Contestants: `default` answers bugs, in their order; `regions` answers regions one by one, by harm; `paper`
+Contestants: `default` answers bugs, in their order; `default_noisy` does so with an oracle that errs in the
+share NOISE of its answers; `regions` answers regions one by one, by harm; `paper`
 the regions of the published method; `singles` single misclassifications at random; `random_items` and
 `uncertain_items` label items of the validation split, at random and where the classifier is least sure, and
 train on them; `no_answers` gives every region its seeds' label, and asks nobody.
+
+`first_bugs` says what the bugs shown first are: `confirmed` and `purity` count fresh samples of all their
+cells together.
 """
 
 from __future__ import annotations
@@ -18,19 +23,33 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench import _answers
+from bench._answers import Answer
+from bench._data import as_input
 from bench._engine import Run, run_job
 from bench._materials import Materials, prepare
 from bench._scores import Model, draw_samples, read_audit
 
-CONTESTANTS = ("default", "regions", "paper", "singles", "random_items", "uncertain_items", "no_answers")
+CONTESTANTS = (
+    "default",
+    "default_noisy",
+    "regions",
+    "paper",
+    "singles",
+    "random_items",
+    "uncertain_items",
+    "no_answers",
+)
 WORK = Path(__file__).parent.parent / "out" / "bench" / "labels" / (os.environ.get("DATASET") or "digits")
-_AGREES = 0.8
-"""Share of the samples that must show one class. Otherwise the oracle calls them mixed."""
+_FIRST = 30
+"""Number of bugs that `first_bugs` looks at."""
+_NOISE = 0.05
 _REPEATED = 20
 """Times that a labeled item is added to the train split: a few items among thousands would not be seen."""
 _POINT = 1e-6
@@ -53,10 +72,9 @@ class _Bench:
         """Open a model of the materials."""
         return Model(self.materials.folder / name, self.threads)
 
-    def answer(self, images: np.ndarray) -> int | None:
-        """Let the oracle say what samples show; None is mixed."""
-        counts = np.bincount(self.model("oracle.onnx").predict(images))
-        return int(counts.argmax()) if counts.max() >= _AGREES * counts.sum() else None
+    def answer(self, images: np.ndarray) -> Answer:
+        """Let the oracle say what samples show."""
+        return _answers.read(self.model("oracle.onnx"), images)
 
 
 def run(device: str) -> dict[str, object]:
@@ -77,18 +95,26 @@ def run(device: str) -> dict[str, object]:
         f"{len(reference[1])} reference samples",
         flush=True,
     )
+    if not len(reference[1]):
+        return {"skipped": "the oracle confirms no region of the wide search", "dataset": name}
+    first = _first_bugs(bench)
+    print(f"the first bugs: {_shown(first)}", flush=True)
     curves: dict[str, dict[str, dict[str, float]]] = {}
     for contestant in chosen:
         curves[contestant] = {}
         for number, answered in _CONTESTANTS[contestant](bench, numbers):
             point = _corrected(bench, f"{contestant}-{number}", answered, reference)
             curves[contestant][str(number)] = point
-            shown = ", ".join(f"{figure} {value:.4g}" for figure, value in point.items())
-            print(f"{contestant}, {number} answers: {shown}", flush=True)
+            print(f"{contestant}, {number} answers: {_shown(point)}", flush=True)
+    points = [point for curve in curves.values() for point in curve.values()]
+    changes = [point["control_clean_change"] for point in points if "control_clean_change" in point]
+    if changes:
+        print(f"control's clean change: {changes[0]:+.4f}", flush=True)
     return {
         "dataset": name,
         "bugs": len(audit.result["bugs"]),
         "regions": len(audit.result["regions"]),
+        "first_bugs": first,
         **curves,
         "answers_to_090": {
             contestant: next(
@@ -96,7 +122,36 @@ def run(device: str) -> dict[str, object]:
             )
             for contestant, curve in curves.items()
         },
+        "control_clean_change": changes[0] if changes else None,
     }
+
+
+def _first_bugs(bench: _Bench) -> dict[str, float]:
+    bugs = bench.audit.result["bugs"][:_FIRST]
+    if not bugs:
+        return {"bugs": 0}
+    oracle = bench.model("oracle.onnx")
+    read = [
+        oracle.predict(images)
+        for images in draw_samples(_regions(bench.audit), bench.model("vae_decoder.onnx"), 0)
+    ]
+    counts = [np.bincount(np.concatenate([read[cell] for cell in bug["cells"]])) for bug in bugs]
+    return {
+        "bugs": len(bugs),
+        "confirmed": _mean(
+            [count.argmax() != bug["predicted_class"] for count, bug in zip(counts, bugs, strict=True)]
+        ),
+        "purity": _mean([count.max() / count.sum() for count in counts]),
+        "median_seeds": float(np.median([bug["seed_count"] for bug in bugs])),
+    }
+
+
+def _mean(values: list[Any]) -> float:
+    return float(np.mean(values))
+
+
+def _shown(figures: dict[str, float]) -> str:
+    return ", ".join(f"{figure} {value:.4g}" for figure, value in figures.items())
 
 
 def _reference(bench: _Bench) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +166,8 @@ def _reference(bench: _Bench) -> tuple[np.ndarray, np.ndarray]:
     wide = run_job(
         WORK / "wide", bench.materials.folder, "audit", bench.materials.inputs, config, 1000, bench.device
     )
-    images = np.concatenate(list(draw_samples(_regions(wide), bench.model("vae_decoder.onnx"), 1000)))
+    drawn = draw_samples(_regions(wide), bench.model("vae_decoder.onnx"), 1000)
+    images = np.concatenate([*drawn, as_input(bench.materials.data.test_images[:0])])
     labels = bench.model("oracle.onnx").predict(images)
     wrong = labels != bench.model("classifier.onnx").predict(images)
     return images[wrong], labels[wrong]
@@ -123,22 +179,34 @@ def _regions(audit: Run) -> Regions:
 
 
 def _by_bug(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    yield from _with_slips(bench, numbers, 0.0)
+
+
+def _by_bug_noisy(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
+    yield from _with_slips(bench, numbers, float(os.environ.get("NOISE") or _NOISE))
+
+
+def _with_slips(bench: _Bench, numbers: list[int], noise: float) -> Iterator[tuple[int, Answered]]:
     """Answer bugs in their order. A label against the seeds' takes two answers, for what was shown."""
+    rng = np.random.default_rng(0)
+    classes = len(bench.materials.data.class_names)
     regions, labels, spent = _regions(bench.audit), dict[int, int](), 0
     wanted = iter(numbers)
     most = next(wanted)
     for bug in bench.audit.result["bugs"]:
-        label = bench.answer(_sheet(bench.audit.folder, bug["sheet"]))
-        contradicts = label is not None and label != bug["seed_label"]
-        while spent + 1 + contradicts > most:
+        answer = bench.answer(_sheet(bench.audit.folder, bug["sheet"]))
+        label, answers = _answers.decided(
+            bug["seed_label"], partial(_answers.with_slips, answer, classes, noise, rng)
+        )
+        while spent + answers > most:
             yield most, (regions, dict(labels), None)
             following = next(wanted, None)
             if following is None:
                 return
             most = following
-        spent += 1 + contradicts
+        spent += answers
         if label is not None:
-            cells = set(bug["shown_cells"]) if contradicts else bug["cells"]
+            cells = bug["cells"] if label == bug["seed_label"] else set(bug["shown_cells"])
             labels.update(dict.fromkeys(cells, label))
     yield spent, (regions, labels, None)
 
@@ -196,7 +264,7 @@ def _points(codes: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> Reg
         "sizes": np.ones(count, np.int64),
         "member_offsets": np.arange(count + 1),
         "members": np.arange(count),
-        "tau": np.float64(1.0),
+        "tau": np.array(1.0),
     }
 
 
@@ -206,7 +274,7 @@ def _random_items(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answ
 
 
 def _uncertain_items(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
-    images = bench.materials.data.validation_images[:, None].astype(np.float32) / 255.0
+    images = as_input(bench.materials.data.validation_images)
     best = np.sort(bench.model("classifier.onnx")(images), axis=1)[:, -2:]
     yield from _items(bench, numbers, np.argsort(best[:, 1] - best[:, 0]), "uncertain")
 
@@ -241,6 +309,7 @@ def _within(numbers: list[int], most: int) -> list[int]:
 
 _CONTESTANTS: dict[str, Callable[[_Bench, list[int]], Iterator[tuple[int, Answered]]]] = {
     "default": _by_bug,
+    "default_noisy": _by_bug_noisy,
     "regions": _by_region,
     "paper": _by_paper,
     "singles": _singles,
@@ -284,7 +353,7 @@ def _corrected(
     right = _right(corrected, bench, reference)
     of_control = _right(control, bench, reference)
     data = bench.materials.data
-    test = (data.test_images[:, None].astype(np.float32) / 255.0, data.test_labels)
+    test = (as_input(data.test_images), data.test_labels)
     clean = {
         file: _right(path, bench, test)
         for file, path in (
@@ -300,8 +369,8 @@ def _corrected(
         "clean_change": clean["corrected"] - clean["before"],
         "clean_change_minus_control": clean["corrected"] - clean["control"],
         "control_clean_change": clean["control"] - clean["before"],
-        "second_search_ratio": _second_search(bench, folder, inputs, corrected)
-        / max(1e-9, _second_search(bench, folder, inputs, control)),
+        "second_search_ratio": _second_search(bench, folder, inputs, corrected, 0)
+        / _second_search(bench, folder, inputs, control, 1),
     }
 
 
@@ -309,12 +378,12 @@ def _right(path: Path, bench: _Bench, samples: tuple[np.ndarray, np.ndarray]) ->
     return float((Model(path, bench.threads).predict(samples[0]) == samples[1]).mean())
 
 
-def _second_search(bench: _Bench, folder: Path, inputs: dict[str, Any], model: Path) -> float:
-    """Return misclassifications per candidate of a search with other seeds."""
+def _second_search(bench: _Bench, folder: Path, inputs: dict[str, Any], model: Path, least: int) -> float:
+    """Return misclassifications, at least `least`, per candidate of a search with other seeds."""
     shutil.copy(model, folder / "candidate.onnx")
     entries = {**inputs, "candidate": {"file": "inputs/candidate.onnx"}}
     config: dict[str, Any] = {"labels": [], "audit_seed": 0}
     second = run_job(folder / "evaluate", folder, "evaluate", entries, config, 0, bench.device).result[
         "second_search"
     ]
-    return second["misclassifications_after"] / max(1, second["candidates_after"])
+    return max(least, second["misclassifications_after"]) / max(1, second["candidates_after"])

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -157,7 +157,7 @@ def _csrf(text: str) -> str:
 
 
 @contextmanager
-def _web(environment: dict[str, str]) -> Iterator[str]:
+def _web(environment: dict[str, str]) -> Generator[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "defuse_server", "web"], env=environment, stdout=subprocess.PIPE, text=True
     )

@@ -1,11 +1,13 @@
 """Measures what the default finds and repairs, beside the published method and two well-known searches.
 
 All searches get the same models and the same number of candidates. An oracle that no search sees labels their
-regions, one label per region. Environment: DATASET (digits, mnist or fashion; default digits), SEEDS (number
-of random seeds, default 3), COVERAGE_TIMES (default 10; 0 leaves coverage out), MODELS_DIR, VAE_BUDGET_S,
-THREADS.
+regions, one label per region. Environment: DATASET (digits, mnist, fashion or gtsrb; default digits), KIND
+(default both), SEEDS (number of random seeds, default 3), COVERAGE_TIMES (default 10; 0 leaves coverage out),
+MODELS_DIR, VAE_BUDGET_S, THREADS.
 
-The other searches' regions are corrected for the first random seed only.
+The searches audit a classifier that is trained to its end (KIND `converged`), or not to its end (`audited`).
+With `both` the table is of the first, and `undertrained` is the default's search of the second. The other
+searches' regions are corrected for the first random seed only.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from bench import _other_searches
+from bench._classifiers import Kind, kinds
+from bench._data import as_input
 from bench._engine import Run, run_job
 from bench._materials import Materials, prepare
 from bench._scores import Cell, Confusion, Model, RegionScores, calibration_error, interval, score_regions
@@ -33,8 +37,11 @@ FIGURES = (
     "coverage",
     "coverage_reproduced",
     "region_accuracy_after",
+    "region_accuracy_of_control",
+    "repaired_beyond_control",
     "clean_change",
     "clean_change_minus_control",
+    "control_clean_change",
     "second_search_ratio",
     "calibration_error",
     "bugs",
@@ -74,10 +81,16 @@ class _Scorer:
         """
         models: Any = self
         data = self.materials.data
-        images = data.test_images[:, None].astype(np.float32) / 255.0
+        images = as_input(data.test_images)
         predicted = models.classifier.predict(images)
         errors = predicted != data.test_labels
         return float(self.really_wrong(images[errors], predicted[errors]).mean()) if errors.any() else 1.0
+
+    def test_accuracy(self) -> float:
+        """Return the classifier's accuracy on the test split."""
+        models: Any = self
+        data = self.materials.data
+        return float((models.classifier.predict(as_input(data.test_images)) == data.test_labels).mean())
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
         """Decode codes to images."""
@@ -102,7 +115,8 @@ def run(device: str) -> dict[str, object]:
     seeds = int(os.environ.get("SEEDS") or 3)
     times = int(os.environ.get("COVERAGE_TIMES") or 10)
     threads = int(os.environ.get("THREADS") or len(os.sched_getaffinity(0)))
-    materials = prepare(name, device)
+    main, *others = kinds()
+    materials = prepare(name, device, main)
     if materials is None:
         return {"skipped": f"{name} is not on this machine", "dataset": name}
     scorer = _Scorer(materials, threads)
@@ -111,14 +125,8 @@ def run(device: str) -> dict[str, object]:
     for method in METHODS:
         for seed in range(seeds):
             candidates = int(rows["default"][seed]["candidates"]) if method != "default" else 0
-            one = _search(method, materials, scorer, candidates, seed, device, threads)
+            one, figures = _measured(method, materials, scorer, candidates, seed, device, threads)
             searched[method].append(one)
-            figures = dict(one.figures)
-            print(f"seed {seed} {method}: {_shown(figures)}", flush=True)
-            if (method == "default" or seed == 0) and len(one.scores.labels):
-                repaired = _repair(method, materials, one, seed, device)
-                print(f"seed {seed} {method} corrected: {_shown(repaired)}", flush=True)
-                figures.update(repaired)
             rows[method].append(figures)
     cap = scorer.on_real_errors()
     print(
@@ -127,10 +135,18 @@ def run(device: str) -> dict[str, object]:
     )
     if times:
         _cover(materials, scorer, searched, rows, times, device, threads)
-    table = {method: _table_row(rows[method]) for method in METHODS}
+    for kind in others:
+        rows["undertrained"] = _of_undertrained(name, kind, seeds, device, threads)
+    table = {method: _table_row(some) for method, some in rows.items()}
     _print_table(table)
+    control = table["default"].get("control_clean_change")
+    if control is not None:
+        print(f"control's clean change: {control.value:+.4f}", flush=True)
     return {
         "dataset": name,
+        "classifier": main,
+        "test_accuracy": scorer.test_accuracy(),
+        "control_clean_change": None if control is None else control.value,
         "seeds": seeds,
         "coverage_times": times,
         **{method: {figure: cell.value for figure, cell in row.items()} for method, row in table.items()},
@@ -141,6 +157,35 @@ def run(device: str) -> dict[str, object]:
         "bugs_per_s_ratio": _ratio(table, "bugs_per_s"),
         "bugs_per_s_with_preparation_ratio": _ratio(table, "bugs_per_s_with_preparation"),
     }
+
+
+def _of_undertrained(name: str, kind: Kind, seeds: int, device: str, threads: int) -> list[dict[str, float]]:
+    """Let the default search and repair the classifier that was not trained to its end."""
+    materials = prepare(name, device, kind)
+    assert materials is not None, "the data was there a moment ago"
+    scorer = _Scorer(materials, threads)
+    print(f"undertrained: {scorer.test_accuracy():.4f} of the test split", flush=True)
+    return [_measured("default", materials, scorer, 0, seed, device, threads)[1] for seed in range(seeds)]
+
+
+def _measured(
+    method: str,
+    materials: Materials,
+    scorer: _Scorer,
+    candidates: int,
+    seed: int,
+    device: str,
+    threads: int,
+) -> tuple[_Searched, dict[str, float]]:
+    """Search, and correct if this method and seed are corrected. Return the search and all figures."""
+    one = _search(method, materials, scorer, candidates, seed, device, threads)
+    figures = dict(one.figures)
+    print(f"seed {seed} {method}: {_shown(figures)}", flush=True)
+    if (method == "default" or seed == 0) and len(one.scores.labels):
+        repaired = _repair(method, materials, one, seed, device)
+        print(f"seed {seed} {method} corrected: {_shown(repaired)}", flush=True)
+        figures.update(repaired)
+    return one, figures
 
 
 def _search(
@@ -158,7 +203,13 @@ def _search(
         return _scored(scorer, found.regions, wrong, found.candidates, found.work_s, found.work_s, seed, {})
     config: dict[str, Any] = {} if method == "default" else _paper(materials, candidates)
     audit = run_job(
-        WORK / f"{method}-{seed}", materials.folder, "audit", materials.inputs, config, seed, device
+        _work(materials) / f"{method}-{seed}",
+        materials.folder,
+        "audit",
+        materials.inputs,
+        config,
+        seed,
+        device,
     )
     return _from_audit(scorer, audit, seed)
 
@@ -218,7 +269,7 @@ def _repair(
     method: str, materials: Materials, searched: _Searched, seed: int, device: str
 ) -> dict[str, float]:
     """Label every region, correct and evaluate. Every method gets the default's second search."""
-    folder = WORK / f"{method}-{seed}-repair"
+    folder = _work(materials) / f"{method}-{seed}-repair"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for file in materials.folder.iterdir():
@@ -239,19 +290,32 @@ def _repair(
     except RuntimeError as error:
         print(f"the correction failed: {error}", flush=True)
         return {}
-    changes: dict[str, float] = {}
+    evaluated: dict[str, dict[str, Any]] = {}
     for file in ("corrected", "control"):
         shutil.copy(corrected.folder / "output" / f"{file}.onnx", folder / f"{file}.onnx")
-        evaluated = _evaluated(folder, file, inputs, labels if file == "corrected" else [], seed, device)
-        changes[file] = evaluated["test_accuracy_after"] - evaluated["test_accuracy_before"]
-        if file == "corrected":
-            second, regions = evaluated["second_search"], evaluated["regions"]
+        evaluated[file] = _evaluated(folder, file, inputs, labels, seed, device)
+    changes = {
+        file: one["test_accuracy_after"] - one["test_accuracy_before"] for file, one in evaluated.items()
+    }
+    right = {
+        file: float(np.mean([region["accuracy_after"] for region in one["regions"]]))
+        for file, one in evaluated.items()
+    }
     return {
-        "region_accuracy_after": float(np.mean([region["accuracy_after"] for region in regions])),
+        "region_accuracy_after": right["corrected"],
+        "region_accuracy_of_control": right["control"],
+        "repaired_beyond_control": (right["corrected"] - right["control"])
+        / max(1e-9, 1.0 - right["control"]),
         "clean_change": changes["corrected"],
         "clean_change_minus_control": changes["corrected"] - changes["control"],
-        "second_search_ratio": _second_search_ratio(second),
+        "control_clean_change": changes["control"],
+        "second_search_ratio": _second_search_ratio(evaluated["corrected"]["second_search"]),
     }
+
+
+def _work(materials: Materials) -> Path:
+    """Return the folder of the jobs that audit this classifier."""
+    return WORK / materials.folder.name
 
 
 def _second_search_ratio(second: dict[str, int]) -> float:
@@ -263,10 +327,10 @@ def _second_search_ratio(second: dict[str, int]) -> float:
 def _evaluated(
     folder: Path, file: str, inputs: dict[str, Any], labels: list[dict[str, int]], seed: int, device: str
 ) -> dict[str, Any]:
-    """Evaluate one model. Without labels, its second search is minimal."""
+    """Evaluate the correction or the control. The control's second search is minimal: nothing reads it."""
     entries = {**inputs, "candidate": {"file": f"inputs/{file}.onnx"}}
     config: dict[str, Any] = {"labels": labels, "audit_seed": seed}
-    if not labels:
+    if file == "control":
         config["audit"] = {"max_seeds": 2, "methods": ["neighbourhood"]}
     return run_job(folder / f"evaluate-{file}", folder, "evaluate", entries, config, seed, device).result
 
@@ -293,7 +357,13 @@ def _cover(
         else:
             config = _paper(materials, candidates) if method == "paper" else _wide(materials, candidates)
             audit = run_job(
-                WORK / f"{method}-wide", materials.folder, "audit", materials.inputs, config, 1000, device
+                _work(materials) / f"{method}-wide",
+                materials.folder,
+                "audit",
+                materials.inputs,
+                config,
+                1000,
+                device,
             )
             scores = _from_audit(scorer, audit, 1000).scores
         print(
@@ -325,9 +395,9 @@ def _table_row(rows: list[dict[str, float]]) -> dict[str, Cell]:
 
 
 def _print_table(table: dict[str, dict[str, Cell]]) -> None:
-    print(f"{'':28}" + "".join(f"{method:>26}" for method in METHODS), flush=True)
+    print(f"{'':28}" + "".join(f"{method:>26}" for method in table), flush=True)
     for figure in FIGURES:
-        cells = [table[method].get(figure) for method in METHODS]
+        cells = [row.get(figure) for row in table.values()]
         print(
             f"{figure:28}"
             + "".join(f"{'-':>26}" if cell is None else _cell(cell).rjust(26) for cell in cells),
