@@ -33,6 +33,7 @@ from bench import _answers
 from bench._answers import Answer
 from bench._data import as_input
 from bench._engine import Run, run_job
+from bench._labeling import Labeling
 from bench._materials import Materials, prepare
 from bench._scores import Model, draw_samples, read_audit
 
@@ -127,7 +128,8 @@ def run(device: str) -> dict[str, object]:
 
 
 def _first_bugs(bench: _Bench) -> dict[str, float]:
-    bugs = bench.audit.result["bugs"][:_FIRST]
+    found = bench.audit.result["bugs"]
+    bugs = [found[number] for number in Labeling(found).order()[:_FIRST]]
     if not bugs:
         return {"bugs": 0}
     oracle = bench.model("oracle.onnx")
@@ -187,28 +189,28 @@ def _by_bug_noisy(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answ
 
 
 def _with_slips(bench: _Bench, numbers: list[int], noise: float) -> Iterator[tuple[int, Answered]]:
-    """Answer bugs in their order. A label against the seeds' takes two answers, for what was shown."""
+    """Answer bugs in the service's order. A label against the seeds' takes two answers."""
     rng = np.random.default_rng(0)
     classes = len(bench.materials.data.class_names)
-    regions, labels, spent = _regions(bench.audit), dict[int, int](), 0
+    regions, bugs, spent = _regions(bench.audit), bench.audit.result["bugs"], 0
+    labeling = Labeling(bugs)
     wanted = iter(numbers)
     most = next(wanted)
-    for bug in bench.audit.result["bugs"]:
+    while order := labeling.order():
+        bug = bugs[order[0]]
         answer = bench.answer(_sheet(bench.audit.folder, bug["sheet"]))
         label, answers = _answers.decided(
             bug["seed_label"], partial(_answers.with_slips, answer, classes, noise, rng)
         )
         while spent + answers > most:
-            yield most, (regions, dict(labels), None)
+            yield most, (regions, labeling.labels(), None)
             following = next(wanted, None)
             if following is None:
                 return
             most = following
         spent += answers
-        if label is not None:
-            cells = bug["cells"] if label == bug["seed_label"] else set(bug["shown_cells"])
-            labels.update(dict.fromkeys(cells, label))
-    yield spent, (regions, labels, None)
+        labeling.decide(order[0], label, answers)
+    yield spent, (regions, labeling.labels(), None)
 
 
 def _sheet(folder: Path, sheet: dict[str, Any]) -> np.ndarray:
