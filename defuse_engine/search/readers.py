@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -23,19 +24,37 @@ from defuse_engine.parallel import Tally, in_order
 from defuse_engine.run import Run
 from defuse_engine.types import Images, Labels
 
-_NETWORKS = 2
-"""Networks whose probabilities are averaged: one alone is surer than it is right."""
 _BATCH_SIZE = 128
 _EPOCHS = 20
 _STEPS = (200, 1_500)
 """Least and most steps. Little data is seen often; of much data, only a part."""
-_HELD_OUT: tuple[Design, ...] = ("strided", "pooled")
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""
 _TYPICAL_ITEMS = 1_000
 _REDRAWN = 5_000
-"""Train items that readers and guide also see as the VAE draws them, because candidates look like that."""
+"""Train items that a network sees as the VAE draws them."""
 _REDRAWN_BYTES = 1 << 28
+
+
+@dataclass(frozen=True)
+class _Network:
+    """What a network is, and how it is trained."""
+
+    stream: str
+    """The name of its random stream."""
+    design: Design
+    redrawn: bool
+    """Whether half of its items are as the VAE draws them, because candidates look like that."""
+    augment: bool = True
+
+
+_READERS = (_Network("witness/0", "strided", redrawn=True), _Network("witness/1", "pooled", redrawn=False))
+"""Their probabilities are averaged: one network alone is surer than it is right."""
+_HELD_OUT = (
+    _Network("held-out/0", "strided", redrawn=False),
+    _Network("held-out/1", "pooled", redrawn=False),
+)
+_GUIDE = _Network("witness/guide", "strided", redrawn=True, augment=False)
 
 
 class Readers:
@@ -69,20 +88,19 @@ class Readers:
 
     @cached_property
     def _networks(self) -> list[OwnClassifier]:
-        return self._trained([(f"witness/{number}", None) for number in range(_NETWORKS)])
+        return self._trained(_READERS)
 
     @cached_property
     def _held_out(self) -> list[OwnClassifier]:
-        return self._trained([(f"held-out/{number}", design) for number, design in enumerate(_HELD_OUT)])
+        return self._trained(_HELD_OUT)
 
-    def _trained(self, networks: Sequence[tuple[str, Design | None]]) -> list[OwnClassifier]:
-        """Train networks side by side: of each the random stream and, if it is held out, the design."""
+    def _trained(self, networks: Sequence[_Network]) -> list[OwnClassifier]:
+        """Train networks side by side."""
         runtime, total = self._run.inputs.runtime, len(networks) * self._steps
         tally = Tally(lambda done: self._report(done, total))
 
         def train(number: int) -> OwnClassifier:
-            stream, held_out = networks[number]
-            return self._train(stream, self._steps, tally.of(number), held_out)
+            return self._train(networks[number], self._steps, tally.of(number))
 
         return list(in_order(train, range(len(networks)), runtime.at_once(), runtime.threads))
 
@@ -94,15 +112,13 @@ class Readers:
         network's word on it is worth nothing.
         """
         steps = max(1, round(_GUIDE_EFFORT * self._steps))
-        return self._train("witness/guide", steps, lambda done: self._report(done, steps))
+        return self._train(_GUIDE, steps, lambda done: self._report(done, steps))
 
     def _report(self, done: int, total: int) -> None:
         self._run.reporter.progress("neighbourhood", done, total, "steps")
 
-    def _train(
-        self, stream: str, steps: int, on_step: Callable[[int], None], held_out: Design | None = None
-    ) -> OwnClassifier:
-        generator = self._run.generator(stream)
+    def _train(self, network: _Network, steps: int, on_step: Callable[[int], None]) -> OwnClassifier:
+        generator = self._run.generator(network.stream)
         dataset = self._run.inputs.dataset
         return train_own_classifier(
             dataset.train,
@@ -111,10 +127,10 @@ class Readers:
             generator,
             self._run.device,
             Effort(steps, _BATCH_SIZE),
-            None if held_out else self._redrawn(generator),
+            self._redrawn(generator) if network.redrawn else None,
             on_step,
-            design=held_out or "strided",
-            augment=held_out is not None,
+            design=network.design,
+            augment=network.augment,
         )
 
     def _redrawn(self, generator: np.random.Generator) -> tuple[Images, Labels]:
