@@ -100,6 +100,8 @@ def run(device: str) -> dict[str, object]:
         return {"skipped": "the oracle confirms no region of the wide search", "dataset": name}
     first = _first_bugs(bench)
     print(f"the first bugs: {_shown(first)}", flush=True)
+    harm = _harm(bench)
+    print(f"harm: {_shown(harm)}", flush=True)
     curves: dict[str, dict[str, dict[str, float]]] = {}
     for contestant in chosen:
         curves[contestant] = {}
@@ -116,6 +118,7 @@ def run(device: str) -> dict[str, object]:
         "bugs": len(audit.result["bugs"]),
         "regions": len(audit.result["regions"]),
         "first_bugs": first,
+        "harm": harm,
         **curves,
         "answers_to_090": {
             contestant: next(
@@ -146,6 +149,15 @@ def _first_bugs(bench: _Bench) -> dict[str, float]:
         "purity": _mean([count.max() / count.sum() for count in counts]),
         "median_seeds": float(np.median([bug["seed_count"] for bug in bugs])),
     }
+
+
+def _harm(bench: _Bench) -> dict[str, float]:
+    """Return the harm of all bugs, and the share of test items that are misread as one of the bugs says."""
+    bugs, data = bench.audit.result["bugs"], bench.materials.data
+    confusions = {(bug["seed_label"], bug["predicted_class"]) for bug in bugs}
+    predicted = bench.model("classifier.onnx").predict(as_input(data.test_images))
+    misread = [pair in confusions for pair in zip(data.test_labels.tolist(), predicted.tolist(), strict=True)]
+    return {"of_bugs": sum(bug["harm"]["value"] for bug in bugs), "on_test": _mean(misread)}
 
 
 def _mean(values: list[Any]) -> float:
