@@ -113,8 +113,9 @@ def harms(
         region[rows] = number
     sizes = np.bincount(region[region >= 0], minlength=len(members)).astype(np.float64)
     counts = _shared(misread, found, region, len(members)) + sizes / max(1.0, sizes.sum())
-    total, samples = misread.error_rate, float(misread.weights.sum()) + 1.0
-    shares = (wilson(float(count), samples) for count in counts)
+    total, samples = misread.error_rate, float(misread.weights.sum(dtype=np.float64)) + 1.0
+    # Rounded sums of all weights may differ in their last digits.
+    shares = (wilson(min(float(count), samples), samples) for count in counts)
     return [
         Interval(
             total.value * share.value, total.lower * share.lower, total.upper * share.upper, len(misread)

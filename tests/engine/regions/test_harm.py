@@ -71,6 +71,17 @@ def test_a_sample_counts_as_much_as_it_is_believed(two_places):
     assert (near.value, far.value) == pytest.approx((0.1 * 1.4 / 2, 0.1 * 0.6 / 2))
 
 
+@pytest.mark.parametrize("count", [7, 88, 301, 4999])
+def test_one_region_may_have_all_that_is_misread_whatever_it_counts(count):
+    """Weights that no float holds exactly: their sum depends on the order."""
+    rng = np.random.default_rng(count)
+    codes = rng.standard_normal((count, 2))
+    weights = rng.uniform(0.1, 0.9, count)
+    everything = misread(codes, np.ones(count), np.zeros(count), weights=weights)
+    (whole,) = harms(everything, found(codes[:7], np.ones(7), np.zeros(7)), [np.arange(7)])
+    assert whole.value == pytest.approx(0.1)
+
+
 def test_no_harm_is_0(two_places):
     nowhere = misread(np.zeros((0, 2)), [], [])
     assert [one.value for one in harms(nowhere, two_places, PARTS)] == pytest.approx([0.05, 0.05])
