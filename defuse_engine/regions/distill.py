@@ -97,8 +97,8 @@ def _warn(
         reporter.warning(
             "REGIONS_UNCONVINCING",
             f"{unconvincing} of {unconvincing + shown} regions are not shown: their fresh samples are "
-            "mostly classified correctly, or the dataset's codes around them do not say that they show the "
-            "seed label",
+            "mostly classified correctly, or neither the dataset's codes around them nor networks that read "
+            "them say that they show the seed label",
         )
     if grouping.converged < grouping.mixtures:
         reporter.warning(

@@ -80,8 +80,7 @@ def gate(
 
     Exits with 0 on PASS, 1 on FAIL and 2 on INCONCLUSIVE; with --no-wait it exits with 0. The same command
     again shows the same verdict, as long as no label and no other input has changed; a split of mixed bugs
-    changes none. Files are written whatever the
-    verdict is.
+    changes none. Files are written whatever the verdict is.
     """
     if (audit and (vae or dataset)) or bool(vae) != bool(dataset):
         raise ArgumentError(
