@@ -8,10 +8,10 @@ import typer
 from defuse.cli import jobs
 from defuse.cli.connection import connect
 from defuse.cli.figures import change, share
-from defuse.cli.frozen_labels import label_set, unsettled
 from defuse.cli.output import Json, stderr, stdout, write, write_facts, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
+from defuse.frozen_labels import label_set, unsettled
 from defuse.messages import Correction, CorrectionConfig, CorrectionPoint
 
 

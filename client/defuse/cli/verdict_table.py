@@ -8,8 +8,8 @@ from rich.text import Text
 
 from defuse._enum_name import enum_name
 from defuse.cli.figures import number, share
-from defuse.cli.frozen_labels import label_set, unsettled
 from defuse.cli.output import stdout, write_facts
+from defuse.frozen_labels import label_set, unsettled
 from defuse.messages import Check, Evaluation, Verdict
 
 EXIT_CODES = {Verdict.VERDICT_PASS: 0, Verdict.VERDICT_FAIL: 1, Verdict.VERDICT_INCONCLUSIVE: 2}

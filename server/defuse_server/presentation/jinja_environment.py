@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, Final, cast
 
+from defuse.frozen_labels import unsettled
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from defuse_server.presentation.formatting import (
@@ -14,7 +15,6 @@ from defuse_server.presentation.formatting import (
     short,
     small,
 )
-from defuse_server.presentation.unsettled import unsettled
 
 FOLDER: Final = Path(__file__).parent / "templates"
 

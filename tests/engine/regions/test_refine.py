@@ -85,6 +85,20 @@ def test_what_the_readers_do_not_see_is_not_shown(open_search):
     assert shown(float(seen[-4])) == 0
 
 
+@pytest.mark.parametrize(("seen", "shown"), [(0.51, 1), (0.49, 0)])
+def test_what_held_out_readers_do_not_see_is_not_shown(open_search, monkeypatch, seen, shown):
+    """Half of what they typically give an item's own label is asked for."""
+    search, _ = open_search(CONFIG)
+    readers = search.belief_model.readers
+    typical = readers.held_out_typical
+    answer = np.array([1.0 - seen * typical, seen * typical])
+    monkeypatch.setattr(readers, "held_out_probabilities", lambda images: np.tile(answer, (len(images), 1)))
+    sampler = RegionSampler(search.classifier, search.decoder, search.belief_model, 1.0, 1)
+    result = refine([region_of(cloud([[0.3, 0.0]]))], sampler, cloud([[0.3, 0.0]]), 1, lambda *_: None)
+    assert (len(result.regions), result.unconvincing) == (shown, 1 - shown)
+    assert [one.label_probability for one in result.regions] == pytest.approx([seen * typical] * shown)
+
+
 def test_regions_may_be_left_as_the_mixture_made_them(refined):
     codes = cloud([[0.3, 0.0], [-0.9, 0.0]])
     result = refined(codes, sample_as_grouped)

@@ -4,12 +4,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from defuse.frozen_labels import unsettled
 from defuse.v1.promotion_service_pb2 import VERDICT_FAIL, VERDICT_PASS, ClassAccuracy, Evaluation
 
 from defuse_server.evidence.materials import Materials
 from defuse_server.presentation.checks import TONES, verdict_word
 from defuse_server.presentation.formatting import class_name, count, percent
-from defuse_server.presentation.unsettled import unsettled
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What the labels of a correction or an evaluation leave out, as text."""
 
 import pytest
-from defuse.cli.frozen_labels import label_set, unsettled
+from defuse.frozen_labels import label_set, unsettled
 from defuse.messages import LabelingFigures
 
 

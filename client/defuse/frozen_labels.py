@@ -1,6 +1,6 @@
-"""The labels that a correction or an evaluation stands on, as text."""
+"""The labels that a correction or an evaluation stands on, in words: of command line, pages, reports."""
 
-from defuse.messages import LabelingFigures
+from defuse.v1.promotion_service_pb2 import LabelingFigures
 
 
 def label_set(region_count: int, digest: str) -> str:
