@@ -68,4 +68,5 @@ from defuse.v1.registry_service_pb2 import RegistrationState as RegistrationStat
 from defuse.v1.registry_service_pb2 import Vae as Vae
 from defuse.v1.registry_service_pb2 import VaeTraining as VaeTraining
 from defuse.v1.registry_service_pb2 import VaeTrainingConfig as VaeTrainingConfig
+from defuse.v1.registry_service_pb2 import VaeTrainingMilestone as VaeTrainingMilestone
 from defuse.v1.registry_service_pb2 import VaeTrainingPoint as VaeTrainingPoint

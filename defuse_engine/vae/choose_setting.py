@@ -2,9 +2,8 @@
 
 Readability on the validation split decides, to the classifier and to an independent reader (`readers`), by
 successive halving (K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter
-Optimization, 2016). Among settings that are equally readable within noise, a smaller latent space and a
-larger weight of the divergence win: codes then fill the prior, and what lies between them decodes to
-something like the data.
+Optimization, 2016). Among settings that are readable enough, or equally readable within noise, the smallest
+latent space wins: its codes fill the prior, and what lies between them decodes to something like the data.
 """
 
 from __future__ import annotations
@@ -17,13 +16,21 @@ import numpy as np
 from jaxtyping import Bool
 
 from defuse_engine.models.preprocessing import ImageShape
+from defuse_engine.types import Described
 from defuse_engine.vae.loss import Setting
-from defuse_engine.vae.networks import Vae
+from defuse_engine.vae.networks import Vae, geometry
 
 Right = Bool[np.ndarray, " n"]
 
-WEIGHTS: tuple[tuple[float, float], ...] = ((1.0, 1e-3), (1.0, 4e-3), (3.0, 1e-3))
-"""Pairs of feature weight and divergence weight that are tried with each latent size."""
+VECTOR_KL_WEIGHT = 1e-3
+GRID_KL_WEIGHT = 5e-5
+"""Less: a photograph takes hundreds of nats, and each must cost less than the detail that it draws."""
+_GRID_NUMBERS = (4, 8)
+"""Numbers for each cell of the grids that are tried."""
+_LEAST_COMPRESSION = 4
+"""Values of an image for each number of a code; with fewer, a code is hardly smaller than its image."""
+_READABLE = 0.95
+"""Share of reconstructions that after a trial is enough: the rest of the training adds to it."""
 _LEAST_SIZE = 8
 _MOST_MIDDLE_SIZE = 64
 
@@ -34,14 +41,24 @@ class Measured:
 
     setting: Setting
     right: Right
-    """Which reconstructions both the classifier and the independent reader read as labeled."""
+    """Which reconstructions the classifier and every independent reader read as labeled."""
     readability: float
-    """To the classifier alone: accuracy on reconstructions over that on originals, 0 or more."""
+    """Their share of the originals that all of them read as labeled, 0 or more."""
     reconstruction_mse: float
     """Mean over images and pixels, in the dataset's units, squared."""
     divergence: float
     """KL from the prior, mean over items, in nats."""
     steps: int
+
+
+@dataclass(frozen=True)
+class Milestone(Described):
+    """How the chosen setting read at one moment of the training."""
+
+    budget_share: float
+    """Share of the budget that was spent, in [0, 1]."""
+    readability: float
+    """As `Measured` has it."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +68,25 @@ class Trained:
     vae: Vae
     points: list[Measured]
     chosen: Setting
+    milestones: list[Milestone]
+    """Of the chosen setting, from the end of the trials to the end of the budget."""
 
 
 def settings(latent_sizes: Sequence[int], image_shape: ImageShape) -> list[Setting]:
-    """List the settings to try, each latent size with each pair of weights, the dispensable ones last.
+    """List the settings to try, the dispensable ones last.
 
-    If the user gives no sizes, they are half, one and two times the power of two nearest to the square root
-    of the number of values in an image, which is at most 64; so they lie within 8..128. The middle size comes
-    first, then the larger, the smaller.
+    Sizes that the user gives are tried in that order. Without them three are vectors: half, one and two times
+    the power of two nearest to the square root of the number of values in an image, which is at most 64; so
+    they lie within 8..128. The others are grids of 4 or 8 numbers a cell, if an image has at least four times
+    as many values.
     """
-    ascending = sorted(set(latent_sizes)) or _sizes(math.prod(image_shape))
-    middle = len(ascending) // 2
-    sizes = [*ascending[middle:], *ascending[:middle][::-1]]
-    return [Setting(size, *weights) for weights in WEIGHTS for size in sizes]
+    if latent_sizes:
+        sizes = list(dict.fromkeys(latent_sizes))
+    else:
+        small, *others = _vector_sizes(math.prod(image_shape))
+        sizes = [*others[:1], *_grid_sizes(image_shape), *others[1:], small]
+    shape = geometry(image_shape)
+    return [Setting(size, GRID_KL_WEIGHT if shape.is_grid(size) else VECTOR_KL_WEIGHT) for size in sizes]
 
 
 def better_half(tried: Sequence[Measured]) -> list[Setting]:
@@ -73,14 +96,13 @@ def better_half(tried: Sequence[Measured]) -> list[Setting]:
 
 
 def choose(tried: Sequence[Measured]) -> Setting:
-    """Return the simplest of the settings that are as good as the best.
+    """Return the setting of the smallest latent size that is readable enough, or as good as the best.
 
-    A setting is as good if it loses by at most one standard error of the paired difference. Among those the
-    smallest latent size wins, then the largest divergence weight, then the smallest feature weight.
+    A setting is as good if it loses by at most one standard error of the paired difference.
     """
     best = max(tried, key=lambda one: one.right.mean())
-    equals = [one.setting for one in tried if not clearly_worse(one.right, best.right)]
-    return min(equals, key=lambda one: (one.latent_size, -one.kl_weight, one.feature_weight))
+    fit = [one for one in tried if one.readability >= _READABLE or not clearly_worse(one.right, best.right)]
+    return min(fit, key=lambda one: one.setting.latent_size).setting
 
 
 def clearly_worse(right: Right, other: Right) -> bool:
@@ -108,6 +130,11 @@ def halve(
     return choose([measured[setting] for setting in left]), list(measured.values())
 
 
-def _sizes(values: int) -> list[int]:
+def _vector_sizes(values: int) -> list[int]:
     middle = min(_MOST_MIDDLE_SIZE, 2 ** round(math.log2(math.sqrt(values))))
     return sorted({max(_LEAST_SIZE, size) for size in (middle // 2, middle, 2 * middle)})
+
+
+def _grid_sizes(image_shape: ImageShape) -> list[int]:
+    sizes = (numbers * geometry(image_shape).cells for numbers in _GRID_NUMBERS)
+    return [size for size in sizes if size * _LEAST_COMPRESSION <= math.prod(image_shape)]

@@ -1,64 +1,42 @@
-"""The classifier's features of an image: activations inside its graph, with gradients to the image."""
+"""The features that a training compares: activations of a network that learned the dataset's labels.
+
+They are not those of the classifier under audit. A decoder learns to please whoever is in its loss, and
+nobody in the loss may judge its result. So the VAE depends on the dataset alone, and serves every classifier
+of it.
+"""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor, fx, nn
+from collections.abc import Callable
 
-from defuse_engine.models.preprocessing import apply
-from defuse_engine.models.scores import log_probabilities
-from defuse_engine.models.torch_form.differentiable import DifferentiableModel
-from defuse_engine.types import OutputKind, Preprocessing
+import numpy as np
 
-_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-_EARLIER = 2
-"""Activations taken beside that of the last weighted layer, evenly spaced over the depth."""
-_LEAST_PROBABILITY = 1e-6
+from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.inputs.own_classifier import Effort, OwnClassifier, train_own_classifier
+from defuse_engine.models.device import Runtime
+from defuse_engine.random_streams import numpy_generator
 
-
-class Features(nn.Module):
-    """Images (n, C, H, W) to activations (n, ...), the last of them log-probabilities (n, K). Frozen."""
-
-    def __init__(self, model: DifferentiableModel, preprocessing: Preprocessing, output_kind: OutputKind):
-        super().__init__()
-        self.graph_module = _with_activations(model.graph_module)
-        self.input_dtype = model.input_dtype
-        self.fixed_batch_size = model.fixed_batch_size
-        self.preprocessing = preprocessing
-        self.output_kind: OutputKind = output_kind
-        self.requires_grad_(False)
-
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return activations from shallow to deep, float32."""
-        inputs = apply(self.preprocessing, images).to(self.input_dtype)
-        size = self.fixed_batch_size or len(inputs)
-        missing = -len(inputs) % size
-        if missing:
-            inputs = torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])])
-        parts = [self.graph_module(part) for part in inputs.split(size)]
-        *activations, scores = (torch.cat(same)[: len(images)].float() for same in zip(*parts, strict=True))
-        return [*activations, log_probabilities(scores, self.output_kind, _LEAST_PROBABILITY)]
+_BATCH_SIZE = 128
+_EPOCHS = 20
+_STEPS = (200, 1_000)
+"""Least and most steps."""
 
 
-def _with_activations(module: fx.GraphModule) -> fx.GraphModule:
-    """Add to the graph's outputs, before its scores, the inputs of some of its weighted layers."""
-    layers = [node for node in module.graph.nodes if node.meta.get("onnx_op_type") in _WEIGHTED]
-    entering = list(dict.fromkeys(source for layer in layers if (source := _source(layer)) is not None))
-    (output,) = (node for node in module.graph.nodes if node.op == "output")
-    output.args = ((*_spread(entering), output.args[0]),)
-    module.recompile()
-    return module
+def train_features(
+    dataset: Dataset, runtime: Runtime, random_seed: int, on_step: Callable[[int], None]
+) -> OwnClassifier:
+    """Train the network on the train split, augmented; `on_step` gets the number of steps done.
 
-
-def _source(layer: fx.Node) -> fx.Node | None:
-    """Find the computed tensor that a weighted layer takes; None if it takes the image itself."""
-    computed = [node for node in layer.all_input_nodes if node.op.startswith("call")]
-    return computed[0] if computed else None
-
-
-def _spread(entering: list[fx.Node]) -> list[fx.Node]:
-    if not entering:
-        return []
-    steps = _EARLIER + 1
-    places = {round((len(entering) - 1) * part / steps) for part in range(1, steps + 1)}
-    return [entering[place] for place in sorted(places)]
+    It takes images (n, C, H, W) and returns activations from shallow to deep, the last log-probabilities.
+    """
+    steps = int(np.clip(_EPOCHS * len(dataset.train) // _BATCH_SIZE, *_STEPS))
+    return train_own_classifier(
+        dataset.train,
+        dataset.train.labels,
+        dataset.class_count,
+        numpy_generator(random_seed, "vae-features"),
+        runtime.device,
+        Effort(steps, _BATCH_SIZE),
+        on_step=on_step,
+        augment=True,
+    )

@@ -11,8 +11,16 @@ from torch.nn import functional
 
 _LEAST_CONTRAST_SHARE = 0.1
 """Added to each image's variance, as a share of the mean, to bound the weight of a blank image."""
+_NO_EDGES = 1e-12
 _MOST_DISTANCE = 4.0
 """A feature's distance of one image grows linearly beyond this many variances, as Huber's loss does."""
+
+
+FEATURE_WEIGHT = 1.0
+"""Weight of the distance of features. Those of pixels and of edges have 1 each."""
+_EDGE_SCALES = (1, 2, 4)
+"""Edges are compared between pixels, and between means of squares of pixels of these sides."""
+_LEAST_EDGE_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -20,8 +28,6 @@ class Setting:
     """One setting that the data may choose."""
 
     latent_size: int
-    feature_weight: float
-    """Weight of the distance of features; that of pixels has 1."""
     kl_weight: float
     """Weight of the divergence in nats: a latent coordinate is used if it saves more distance than that."""
 
@@ -61,6 +67,27 @@ def pixel_distance(
     floor = _LEAST_CONTRAST_SHARE * scales.pixels
     errors = (images - decoded).square().sum((1, 2, 3))
     return (errors / (contrast(images) + floor)).mean() * (1 + _LEAST_CONTRAST_SHARE)
+
+
+def edge_distance(images: Float[Tensor, "n c h w"], decoded: Float[Tensor, "n c h w"]) -> Float[Tensor, ""]:
+    """Return the mean over scales and images of the squared error of differences between neighbours.
+
+    It is relative to an image's own differences, 0 or more; a blank image has about 1. Errors of pixels alone
+    hardly mind blur: strokes and outlines are a small part of an image's contrast.
+    """
+    parts: list[Tensor] = []
+    for side in _EDGE_SCALES:
+        if min(images.shape[2:]) < 2 * side:
+            continue
+        wanted, got = (functional.avg_pool2d(both, side) for both in (images, decoded))
+        errors, own = torch.zeros(len(images), device=images.device), torch.zeros_like(images[:, 0, 0, 0])
+        for axis in (2, 3):
+            across = wanted.diff(dim=axis)
+            errors = errors + (across - got.diff(dim=axis)).square().sum((1, 2, 3))
+            own = own + across.square().sum((1, 2, 3))
+        floor = _LEAST_EDGE_SHARE * own.mean() + _NO_EDGES
+        parts.append((errors / (own + floor)).mean())
+    return torch.stack(parts).mean() if parts else images.new_zeros(())
 
 
 def feature_distance(wanted: list[Tensor], got: list[Tensor], scales: Scales) -> Float[Tensor, ""]:

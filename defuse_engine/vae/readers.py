@@ -8,22 +8,18 @@ reads them too when settings are compared.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
-from torch import nn
 
-from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.dataset import Dataset, Split
 from defuse_engine.inputs.own_classifier import OwnClassifier, train_own_classifier
 from defuse_engine.inputs.preflight import require_skill
-from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.models.torch_form.differentiable import input_differentiable
 from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Images, Labels
 from defuse_engine.vae.choose_setting import Right
-from defuse_engine.vae.features import Features
 
 _LEAST_SAMPLE = 64
 
@@ -47,37 +43,18 @@ class Readers:
         """Tell which of such images the independent reader reads as labeled."""
         return self.independent.predict(images) == self.labels
 
+    def right_to_all(self, images: Images) -> Right:
+        """Tell which of such images the classifier and the independent reader both read as labeled."""
+        return self.right(images) & self.right_to_independent(images)
+
+    @cached_property
+    def right_to_all_on_originals(self) -> Right:
+        """Tell it of the originals."""
+        return self.right_to_all(self.images)
+
     def readability(self, right: Right) -> float:
         """Return the accuracy on reconstructions over that on the originals."""
         return float(right.mean()) / float(self.right_on_originals.mean())
-
-
-def open_features(
-    classifier: Classifier, dataset: Dataset, random_seed: int, reporter: Reporter
-) -> nn.Module:
-    """Return the classifier's features, or those of a classifier of our own if it has no gradient."""
-    device = classifier.session.runtime.device
-    try:
-        model = input_differentiable(classifier.session.model_bytes, classifier.output.name)
-        return Features(model, classifier.preprocessing, classifier.output_kind).to(device)
-    except InvalidModel as error:
-        if error.reason is not Reason.MODEL_NOT_DIFFERENTIABLE:
-            raise
-        operations = str(error.figures.get("operations", "unknown"))
-    reporter.warning(
-        "FEATURES_OF_OWN_CLASSIFIER",
-        f"the classifier has no gradient (operation {operations}). The loss uses the features of a small "
-        "classifier trained on its predictions instead. Readability is still that of the classifier under "
-        "audit",
-    )
-    predicted = dataset.train.map(classifier.predict, classifier.session.batch_size)
-    return train_own_classifier(
-        dataset.train,
-        predicted,
-        max(dataset.class_count, int(predicted.max()) + 1),
-        numpy_generator(random_seed, "vae-own-classifier"),
-        device,
-    )
 
 
 def train_reader(dataset: Dataset, runtime: Runtime, random_seed: int) -> OwnClassifier:

@@ -18,6 +18,7 @@ from defuse_engine.models.onnx_model import Decoder, Encoder
 from defuse_engine.random_streams import torch_generator
 from defuse_engine.types import Images, Preprocessing
 from defuse_engine.vae.choose_setting import Measured, Right, Trained
+from defuse_engine.vae.loss import FEATURE_WEIGHT
 from defuse_engine.vae.networks import Vae, Values
 from defuse_engine.vae.readers import Readers
 
@@ -57,6 +58,7 @@ def point(measured: Measured, chosen: bool) -> dict[str, Any]:
     """Return one entry of `points`."""
     return {
         **asdict(measured.setting),
+        "feature_weight": FEATURE_WEIGHT,
         "readability": measured.readability,
         "reconstruction_mse": measured.reconstruction_mse,
         "kl": measured.divergence,

@@ -20,11 +20,12 @@ from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.random_streams import numpy_generator
 from defuse_engine.vae import choose_setting, report
 from defuse_engine.vae.budget import Budget
-from defuse_engine.vae.choose_setting import Measured, Trained
+from defuse_engine.vae.choose_setting import Measured, Milestone, Trained
 from defuse_engine.vae.export import export_vae
+from defuse_engine.vae.features import train_features
 from defuse_engine.vae.loss import Scales, Setting, measure_scales
 from defuse_engine.vae.networks import Vae, Values
-from defuse_engine.vae.readers import Readers, open_features, sample, train_reader
+from defuse_engine.vae.readers import Readers, sample, train_reader
 from defuse_engine.vae.training import Material, Training
 
 STAGE = "train"
@@ -61,7 +62,7 @@ def train_vae(
     rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
     independent = train_reader(dataset, runtime, random_seed)
     readers = Readers(classifier, independent, split.images(rows), split.labels[rows])
-    features = open_features(classifier, dataset, random_seed, reporter)
+    features = train_features(dataset, runtime, random_seed, lambda done: None)
     material = Material(
         train=dataset.train,
         image_shape=dataset.image_shape,
@@ -82,6 +83,7 @@ def train_vae(
     reporter.progress(STAGE, budget.steps, budget.steps, "steps")
     return {
         "points": [report.point(one, one.setting == trained.chosen) for one in trained.points],
+        "milestones": [one.to_json() for one in trained.milestones],
         "readability": final.readability,
         "encoder": ENCODER,
         "decoder": DECODER,
@@ -119,18 +121,18 @@ def train(
     chosen, points = choose_setting.halve(settings, rounds, trial)
     training = trainings.pop(chosen)
     trainings.clear()  # frees the weights of those that lost
-    last, vae = _finish(training, readers, budget, reporter)
-    return Trained(vae, [last if point.setting == chosen else point for point in points], chosen)
+    last, vae, milestones = _finish(training, readers, budget, reporter)
+    return Trained(vae, [last if point.setting == chosen else point for point in points], chosen, milestones)
 
 
 def measure(training: Training, readers: Readers) -> Measured:
     """Measure a setting as it stands, on the readers' sample."""
     reconstructions = training.reconstruct(readers.images)
-    right = readers.right(reconstructions)
+    right = readers.right_to_all(reconstructions)
     return Measured(
         setting=training.setting,
-        right=right & readers.right_to_independent(reconstructions),
-        readability=readers.readability(right),
+        right=right,
+        readability=float(right.sum()) / max(1, int(readers.right_to_all_on_originals.sum())),
         reconstruction_mse=float(np.mean((reconstructions - readers.images) ** 2, dtype=np.float64)),
         divergence=training.divergence(readers.images),
         steps=training.steps,
@@ -157,21 +159,25 @@ def measure_values(dataset: Dataset, rng: np.random.Generator) -> Values:
     return Values(low, high, float(images.mean(dtype=np.float64)), max(std, 1e-3 * (high - low)))
 
 
-def _finish(training: Training, readers: Readers, budget: Budget, reporter: Reporter) -> tuple[Measured, Vae]:
+def _finish(
+    training: Training, readers: Readers, budget: Budget, reporter: Reporter
+) -> tuple[Measured, Vae, list[Milestone]]:
     """Train on while the rate falls by half a cosine.
 
     The last state counts, unless an earlier one read clearly more.
     """
     start = budget.spent
     best = measure(training, readers)
+    milestones = [Milestone(min(1.0, start), best.readability)]
     vae = copy.deepcopy(training.average)
     for milestone in range(1, _MILESTONES + 1):
         for spent in _until(start + (1 - start) * milestone / _MILESTONES, budget, reporter):
             training.step(0.5 * (1 + math.cos(math.pi * (spent - start) / max(1e-9, 1 - start))))
         now = measure(training, readers)
+        milestones.append(Milestone(budget.spent, now.readability))
         if not choose_setting.clearly_worse(now.right, best.right):
             best, vae = now, copy.deepcopy(training.average)
-    return best, vae
+    return best, vae, milestones
 
 
 def _until(share: float, budget: Budget, reporter: Reporter) -> Iterator[float]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from defuse_engine.errors import Reason, VaeTrainingFailed
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.models.device import Runtime, computes_in_bfloat16
+from defuse_engine.models.device import Runtime
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.random_streams import numpy_generator, stream_random_seed, torch_generator
 from defuse_engine.types import Images
@@ -74,6 +74,8 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(stream_random_seed(material.random_seed, "vae-weights", setting.latent_size))
             self.vae = Vae(material.image_shape, material.values, setting.latent_size).to(device)
+        # Channels last: a step on a CPU takes three quarters of the time.
+        self.vae.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = copy.deepcopy(self.vae).requires_grad_(False)
         self._optimizer = torch.optim.Adam(self.vae.parameters(), betas=(0.9, 0.99), fused=True)
         self._noise = torch_generator(material.random_seed, "vae-noise")
@@ -133,21 +135,19 @@ class Training:
 
     def _loss(self, images: Tensor) -> Tensor:
         material = self.material
-        with torch.autocast(
-            images.device.type,
-            torch.bfloat16,
-            enabled=material.runtime.is_cuda or computes_in_bfloat16("cpu"),
-        ):
+        images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(images.device.type, torch.bfloat16, enabled=material.runtime.is_cuda):
             mu, logvar = (values.float() for values in self.vae.encoder(images))
             noise = torch.randn(mu.shape, generator=self._noise).to(mu.device)
-            decoded = self.vae.decoder.trunk(mu + noise * (0.5 * logvar).exp())
-        decoded = self.vae.decoder.bounded(self.vae.decoder.image(decoded.float()))
+            decoded = self.vae.decoder.image(self.vae.decoder.trunk(mu + noise * (0.5 * logvar).exp()))
+        decoded = self.vae.decoder.bounded(decoded.float())
         with torch.no_grad():
             wanted = material.features(images)
         pixels = loss.pixel_distance(images, decoded, material.scales)
+        edges = loss.edge_distance(images, decoded)
         features = loss.feature_distance(wanted, material.features(decoded), material.scales)
-        weight, warm = self.setting.feature_weight, min(1.0, self.steps / _DIVERGENCE_WARM_UP_STEPS)
-        reconstruction = (pixels + weight * features) / (1 + weight)
+        reconstruction = (pixels + edges + loss.FEATURE_WEIGHT * features) / (2 + loss.FEATURE_WEIGHT)
+        warm = min(1.0, self.steps / _DIVERGENCE_WARM_UP_STEPS)
         return reconstruction + warm * self.setting.kl_weight * loss.kl_divergences(mu, logvar).mean()
 
     def _follow(self) -> None:

@@ -20,6 +20,9 @@ _Sheets = Annotated[
     Path,
     typer.Option("--sheets", file_okay=False, help="Folder for the pictures that show what the VAE makes."),
 ]
+_HALF_SPENT = 0.7
+"""The budget's share up to which a milestone stands for its first half."""
+_WORTH_WHILE = 0.005
 _SHEETS = Path("vae-sheets")
 
 
@@ -66,6 +69,7 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
         ("failure", training.failure.message),
         ("vae", training.vae),
         ("readability", share(training.readability) if training.vae else ""),
+        ("more time", _more_time(training)),
         ("pictures", ", ".join(str(path) for path in saved)),
         *[("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings],
     )
@@ -75,7 +79,6 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
             {
                 "": "chosen" if point.chosen else "",
                 "latent size": point.latent_size,
-                "feature weight": f"{point.feature_weight:g}",
                 "KL weight": f"{point.kl_weight:g}",
                 "readability": share(point.readability),
                 "pixel error": f"{point.reconstruction_mse:.4f}",
@@ -85,6 +88,18 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
             for point in training.points
         ]
         write_table(rows)
+
+
+def _more_time(training: VaeTraining) -> str:
+    """Say what the second half of the budget brought, and so what more of it would."""
+    earlier = [milestone for milestone in training.milestones if milestone.budget_share <= _HALF_SPENT]
+    if not earlier:
+        return ""
+    half, last = earlier[-1].readability, training.milestones[-1].readability
+    told = f"the second half of the budget took readability from {share(half)} to {share(last)}"
+    if last - half >= _WORTH_WHILE:
+        return f"{told}: a longer training (--budget-s) still helps"
+    return f"{told}: a longer training would bring little"
 
 
 def _saved(client: Client, training: VaeTraining, folder: Path) -> list[Path]:

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae, VaeTraining, VaeTrainingPoint
+from defuse.v1.registry_service_pb2 import (
+    Classifier,
+    Dataset,
+    Vae,
+    VaeTraining,
+    VaeTrainingMilestone,
+    VaeTrainingPoint,
+)
 
 from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.worker.job_config import config_json, fill_in
@@ -20,7 +27,7 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
     """The work of one training. A later attempt starts again."""
 
     async def plan(self) -> JobPlan:
-        """Plan with the dataset, and with the classifier whose features take part."""
+        """Plan with the dataset, and with the classifier that reads what is trained."""
         training = self.message
         del training.warnings[:]
         inputs = JobInputs()
@@ -35,6 +42,8 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
         training.config.latent_sizes[:] = sorted({point["latent_size"] for point in result["points"]})
         del training.points[:]
         training.points.extend(VaeTrainingPoint(**point) for point in result["points"])
+        del training.milestones[:]
+        training.milestones.extend(VaeTrainingMilestone(**milestone) for milestone in result["milestones"])
         training.readability = result["readability"]
         sheets = await stored_sheets(self.backend.store, result, folder, _SHEETS)
         for field in _SHEETS:

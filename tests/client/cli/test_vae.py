@@ -55,6 +55,17 @@ def test_a_training_leaves_its_pictures(command, trained, tmp_path, picture):
     assert picture in ran.out.replace("\n", "")
 
 
+@pytest.mark.parametrize(
+    ("last", "advice"), [(0.96, "a longer training (--budget-s) still helps"), (0.902, "would bring little")]
+)
+def test_a_training_says_what_more_time_would_bring(command, trained, tmp_path, last, advice):
+    for share, readability in ((0.35, 0.8), (0.61, 0.9), (1.0, last)):
+        trained.milestones.add(budget_share=share, readability=readability)
+    said = " ".join(command("vae", "show", "vaeTrainings/t", "--sheets", str(tmp_path)).out.split())
+    assert f"the second half of the budget took readability from 90.0% to {last:.1%}" in said
+    assert advice in said
+
+
 def test_options_reach_the_server(command, server, trained, tmp_path):
     options = ("--latent-size", "8", "--latent-size", "16", "--budget-s", "60", "--sheets", str(tmp_path))
     command("vae", "train", *OPTIONS, *options)
