@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,8 @@ from defuse_engine.run import Run
 from defuse_engine.types import Codes, Images, Labels, Regions, Rows
 
 _LEAST_VARIANCE = 1e-12
+_MOST_BYTES = 1 << 29
+_LEAST_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,13 @@ class LabeledRegions:
             return []
         rows = [label.region for label in labels]
         means, size = regions.means[rows], regions.means.shape[1]
-        precisions = precisions_of(regions.tau * regions.covariances[rows])
-        offsets = means[:, None, :] - means[None, :, :]
-        # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
-        distances = np.einsum("ijd,jde,ije->ij", offsets, precisions, offsets)
+        # [i, j]: from the mean of j, with the covariance of j, to the mean of i. One j at a time: of large
+        # codes all precisions take gigabytes.
+        distances = np.empty((len(rows), len(rows)))
+        for j, row in enumerate(rows):
+            (precision,) = precisions_of(regions.tau * regions.covariances[[row]])
+            offsets = means - means[j]
+            distances[:, j] = ((offsets @ precision) * offsets).sum(axis=1)
         together = (distances <= size) & (size >= distances.T)
         return [
             (labels[i], labels[j])
@@ -83,17 +89,23 @@ class LabeledRegions:
         """Decode `count` samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
 
         Every region has a stream of its own, named by stage and region: stages share no sample. Samples
-        without an answer are left out (`answered`).
+        without an answer are left out (`answered`). All images together take up to 512 MiB, at eight samples
+        a region or more: of many regions, or of large images, there are fewer of each.
         """
-        codes = [
-            draw_codes(one.region, self.regions, taus, count, run.generator(stage, one.region))
-            for one in self.labels
-        ]
-        samples = LabeledSamples(
-            images=run.inputs.decoder(np.concatenate(codes)),
-            labels=np.repeat([label.label for label in self.labels], count).astype(np.int64),
-        )
-        return samples[answered(samples.images, run.inputs.classifier)]
+        shape = run.inputs.dataset.image_shape
+        affordable = _MOST_BYTES // (4 * math.prod(shape) * max(1, len(self.labels)))
+        count = min(count, max(_LEAST_SAMPLES, affordable))
+        images = np.empty((count * len(self.labels), *shape), np.float32)
+        labels = np.empty(len(images), np.int64)
+        filled = 0
+        for one in self.labels:
+            codes = draw_codes(one.region, self.regions, taus, count, run.generator(stage, one.region))
+            drawn = run.inputs.decoder(codes)
+            drawn = drawn[answered(drawn, run.inputs.classifier)]
+            rows = slice(filled, filled + len(drawn))
+            images[rows], labels[rows] = drawn, one.label
+            filled = rows.stop
+        return LabeledSamples(images[:filled], labels[:filled])
 
 
 def precisions_of(covariances: Float64[np.ndarray, "r d d"]) -> Float64[np.ndarray, "r d d"]:

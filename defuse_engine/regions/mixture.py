@@ -9,11 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float32, Float64, Int64
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
@@ -32,6 +32,9 @@ from defuse_engine.types import Codes
 
 _MAX_ITERATIONS = 200
 _ITERATIONS_BETWEEN_REPORTS = 10
+_MOST_AXES = 64
+"""Codes of more numbers are fitted along so many principal axes at most. Full covariances grow with the
+square of their number, and a few codes say nothing about the other axes."""
 _TOLERANCE = 1e-3
 """The fit has converged if an iteration changes the lower bound by less."""
 _RELATIVE_REGULARISATION = 1e-3
@@ -66,8 +69,16 @@ def fit_mixture(
     there are fewer than two codes, or some are not finite. Identical codes make one component of nearly no
     extent. `on_iterations(done, total)` reports progress. `device` is `cpu` or `cuda:N`. On the CPU the fit
     takes one thread: its result must not depend on the number of cores.
+
+    Codes of more than 64 numbers are fitted along the principal axes of those that shape the mixture, 64 at
+    most. All components share their mean variance along the other axes.
     """
     _check(codes)
+    if codes.shape[1] > _MOST_AXES:
+        axes = _principal_axes(codes, max_fitted, random_state)
+        return axes.back(
+            fit_mixture(axes.along(codes), max_components, max_fitted, random_state, on_iterations, device)
+        )
     points = codes.astype(np.float64)
     fitted = points
     if len(points) > max_fitted:
@@ -96,6 +107,43 @@ def fit_mixture(
         iterations=fit.iterations,
         lower_bound=fit.lower_bound,
     )
+
+
+@dataclass(frozen=True)
+class _Axes:
+    """Principal axes of codes: what lies along them, and what is left."""
+
+    centre: Float64[np.ndarray, " d"]
+    basis: Float64[np.ndarray, "d q"]
+    left_variance: float
+    """Mean over the other axes, which is their variance in every component."""
+
+    def along(self, codes: Codes) -> Float32[np.ndarray, "n q"]:
+        """Return coordinates (n, q)."""
+        return ((codes - self.centre) @ self.basis).astype(np.float32)
+
+    def back(self, mixture: Mixture) -> Mixture:
+        """Return a mixture of coordinates as one of codes."""
+        left = self.left_variance * (np.eye(len(self.basis)) - self.basis @ self.basis.T)
+        return replace(
+            mixture,
+            means=self.centre + mixture.means @ self.basis.T,
+            covariances=self.basis @ mixture.covariances @ self.basis.T + left,
+        )
+
+
+def _principal_axes(codes: Codes, most: int, random_state: int) -> _Axes:
+    """Return as many axes as codes can span, 64 at most, by a singular value decomposition of a sample."""
+    some = codes.astype(np.float64)
+    if len(some) > most:
+        some = some[np.sort(np.random.default_rng(random_state).choice(len(some), most, replace=False))]
+    centre = some.mean(axis=0)
+    with threadpool_limits(1):
+        variances, vectors = np.linalg.eigh(np.cov((some - centre).T))
+    count = min(_MOST_AXES, max(1, len(some) - 1))
+    size = codes.shape[1]
+    left = float(np.maximum(variances[: size - count], 0.0).sum()) / (size - count)
+    return _Axes(centre, vectors[:, size - count :][:, ::-1], left)
 
 
 def _check(codes: Codes) -> None:

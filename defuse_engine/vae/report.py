@@ -115,9 +115,11 @@ def reconstruction_sheet(folder: Path, final: Final, values: Values) -> dict[str
     """Write rows of originals, each above the row of its reconstructions."""
     count = min(_SHEET_PAIRS, len(final.reconstructions))
     count -= count % _SHEET_COLUMNS if count > _SHEET_COLUMNS else 0
+    # Evenly spread: datasets often lie sorted by class, or frame by frame.
+    spread = np.linspace(0, len(final.reconstructions) - 1, count).round().astype(np.int64)
     rows: list[Images] = []
     for start in range(0, count, _SHEET_COLUMNS):
-        chosen = slice(start, min(start + _SHEET_COLUMNS, count))
+        chosen = spread[start : start + _SHEET_COLUMNS]
         rows += [final.readers.images[chosen], final.reconstructions[chosen]]
     sheet = contact_sheet(np.concatenate(rows), values.low, values.high, min(_SHEET_COLUMNS, count))
     return sheet.write(folder, "output/sheets/reconstructions.png")

@@ -134,6 +134,30 @@ def test_fewer_codes_than_dimensions_make_a_mixture():
     assert len(mixture.assignment) == 12
 
 
+def test_large_codes_are_taken_apart_along_their_principal_axes():
+    rng = np.random.default_rng(0)
+    centres = 4.0 * rng.normal(size=(2, 300))
+    labels = rng.integers(0, 2, 200)
+    codes = (centres[labels] + rng.normal(size=(200, 300))).astype(np.float32)
+    mixture = fit_mixture(codes, 2, 1000, 0)
+    assert mixture.means.shape == (2, 300)
+    assert mixture.covariances.shape == (2, 300, 300)
+    found = mixture.assignment if mixture.assignment[0] == labels[0] else 1 - mixture.assignment
+    assert np.array_equal(found, labels)
+    of_first = mixture.means[mixture.assignment[0]]
+    np.testing.assert_allclose(of_first, centres[labels[0]], atol=0.6)
+    for covariance in mixture.covariances:
+        # What the components hold and what is left together are the variance of the codes.
+        assert np.linalg.eigvalsh(covariance).min() > -1e-9
+        assert 0.5 < np.trace(covariance) / 300 < 1.5
+
+
+def test_a_few_large_codes_spread_along_what_they_span_alone():
+    codes = np.random.default_rng(0).normal(size=(5, 100)).astype(np.float32)
+    (covariance,) = fit_mixture(codes, 1, 1000, 0).covariances
+    assert np.linalg.matrix_rank(covariance, tol=1e-6) == 4
+
+
 def test_codes_that_are_not_finite_are_named():
     codes = overlapping(count=20)
     codes[7, 2] = np.nan
