@@ -138,8 +138,8 @@ def _told(found: Duplicates) -> str:
         )
     if found.near_count:
         told.append(
-            f"{found.near_count} of {found.sample_size} {found.split} items looked at nearly equal "
-            f"a {found.other_split} item of their class"
+            f"of a sample of {found.sample_size} {found.split} items, {found.near_count} nearly equal a "
+            f"{found.other_split} item of their class"
         )
     return ", and ".join(told)
 

@@ -31,6 +31,9 @@ def _shrunk(pixels: np.ndarray) -> Float32[np.ndarray, "n d"]:
     images = _block_means(pixels)
     if images.shape[1] > 3:
         images = images.mean(axis=1, keepdims=True)
+    # Contrast is what counts, and the squares of huge values would overflow.
+    largest = np.abs(images).max(axis=(1, 2, 3), keepdims=True)
+    images = images / np.maximum(largest, np.finfo(np.float32).tiny)
     height, width = images.shape[2:]
     for axis, (start, end) in zip((2, 3), _boxes(images), strict=True):
         images = _averaged(images, start, end, min(_SIDE, height, width), axis)

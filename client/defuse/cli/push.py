@@ -215,7 +215,7 @@ def _write_dataset(dataset: Dataset, sheet: Path | None) -> None:
 def _duplicates(found: DatasetDuplicates) -> str:
     return (
         f"{found.split} in {found.other_split}: {found.same_count} of {found.size} the same, "
-        f"{found.near_count} of {found.sample_size} looked at near"
+        f"{found.near_count} near in a sample of {found.sample_size}"
     )
 
 

@@ -99,7 +99,7 @@ def looked_at(push, server):
     "text",
     [
         "DUPLICATES_ACROSS_SPLITS: split by track",
-        "test in train: 7 of 500 the same, 30 of 400 looked at near",
+        "test in train: 7 of 500 the same, 30 near in a sample of 400",
         "0 to 1",
         "/datasets/d on the server's pages",
     ],

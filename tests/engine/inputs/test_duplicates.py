@@ -115,3 +115,10 @@ def test_large_images_of_many_channels_are_compared_too(rng):
     large = Split(small.pixels.repeat(3, axis=2).repeat(3, axis=3).repeat(5, axis=1), small.labels)
     near = NearImages(large, np.arange(60), CLASSES).in_train(changed(large, rng, "brighter"), np.arange(60))
     assert (near.twin == near.item).sum() >= 58
+
+
+def test_huge_values_are_compared_like_others(rng):
+    small = pictures(60, rng)
+    huge = Split(small.pixels.astype(np.float32) * np.float32(1e35), small.labels)
+    near = NearImages(huge, np.arange(60), CLASSES).in_train(small, np.arange(60))
+    assert (near.twin == near.item).sum() >= 58

@@ -98,6 +98,10 @@ async def test_an_audits_page_leads_to_its_dataset(browse: Any, publish: Any, ba
     browser = await browse()
     assert f'href="/{dataset}"' in (await browser.get(f"/{audit}")).text
     assert (await browser.get(f"/{dataset}")).status_code == 200
+    assert "warning</a>" not in (await browser.get(f"/{audit}")).text
+    warned = Dataset(warnings=[models_pb2.Warning(reason="X", message="odd")]).SerializeToString()
+    await backend.redis.hset(redis_keys.resource(dataset), "body", warned)
+    assert f'<a href="/{dataset}">1 warning</a>' in (await browser.get(f"/{audit}")).text
 
 
 class TestWithAToken:
