@@ -11,10 +11,10 @@ from typing import Any, Literal
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
-from defuse_engine.inputs.contradicting_items import warn_of_contradictions
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.inputs.preflight import run_preflight
+from defuse_engine.inputs.same_images import image_digests, warn_of_contradictions
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
@@ -44,7 +44,7 @@ def audit(
     """
     figures = run_preflight(inputs, job.random_seed, lines).to_json()
     lines.preflight(figures)
-    warn_of_contradictions(inputs.dataset, lines)
+    warn_of_contradictions(inputs.dataset, image_digests(inputs.dataset), lines)
     run = open_run(job, inputs, lines)
     seeds = first_search_seeds(run, config, job.random_seed)
     belief_model = recipe.search.open_belief_model(run, config)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
+from defuse_engine.inputs.class_items import write_class_sheet
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.duplicates import duplicate_sheet, find_duplicates, warn_of_duplicates
 from defuse_engine.inputs.loaded import open_dataset, read_vae, require_same_latent_size
+from defuse_engine.inputs.plausible_values import warn_of_implausible_values
+from defuse_engine.inputs.same_images import image_digests, warn_of_contradictions
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
+from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_graph.onnx_file import TensorSpec
 from defuse_engine.models.onnx_graph.vae_tensors import find_image
@@ -18,7 +24,6 @@ from defuse_engine.models.onnx_model import Classifier, Encoder
 from defuse_engine.models.preprocessing import image_shape_of
 from defuse_engine.models.session import Session
 from defuse_engine.models.torch_form.differentiable import undifferentiable_operations
-from defuse_engine.types import SPLIT_NAMES
 
 _SPREAD_IMAGES = 64
 
@@ -97,9 +102,22 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
     }
 
 
-def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
-    """Read a dataset and count its items; raises `InvalidDataset`."""
+def inspect_dataset(
+    entry: DatasetInput, folder: Path, random_seed: int, reporter: Reporter
+) -> dict[str, Any]:
+    """Read a dataset, count and show its items, and look for what is wrong with it; raises `InvalidDataset`.
+
+    The sheets are written below the job's `folder`.
+    """
     dataset = open_dataset(entry)
+    low = min(_value(split, np.min) for split in dataset.splits)
+    high = max(_value(split, np.max) for split in dataset.splits)
+    warn_of_implausible_values(dataset, entry.layout, low, high, reporter)
+    digests = image_digests(dataset)
+    warn_of_contradictions(dataset, digests, reporter)
+    duplicates = find_duplicates(dataset, digests, random_seed)
+    warn_of_duplicates(duplicates, reporter)
+    pairs = [pair for one in duplicates for pair in one.pairs]
     return {
         "image_shape": list(dataset.image_shape),
         "class_count": dataset.class_count,
@@ -108,11 +126,15 @@ def inspect_dataset(entry: DatasetInput) -> dict[str, Any]:
                 "size": len(split),
                 "class_counts": np.bincount(split.labels, minlength=dataset.class_count).tolist(),
             }
-            for name, split in zip(SPLIT_NAMES, dataset.splits, strict=True)
+            for name, split in dataset.named_splits.items()
         },
-        "value_min": min(_value(split, np.min) for split in dataset.splits),
-        "value_max": max(_value(split, np.max) for split in dataset.splits),
+        "value_min": low,
+        "value_max": high,
         "dtype": str(dataset.train.pixels.dtype),
+        "class_sheet": write_class_sheet(dataset, low, high, random_seed, folder),
+        "duplicates": [one.to_json() for one in duplicates],
+        "duplicate_pairs": [pair.to_json() for pair in pairs],
+        "duplicate_sheet": duplicate_sheet(dataset, pairs, low, high, folder),
     }
 
 

@@ -99,7 +99,9 @@ def _inspect(job: Job, lines: Lines) -> dict[str, Any]:
     elif inputs.vae is not None:
         result = inspection.inspect_vae(inputs.vae, runtime)
     else:
-        result = inspection.inspect_dataset(required(inputs.dataset))
+        dataset = required(inputs.dataset)
+        result = inspection.inspect_dataset(dataset, job.folder, job.random_seed, lines)
+        result["warnings"] = lines.warnings
     lines.progress("inspect", 1, 1, "items")
     return result
 

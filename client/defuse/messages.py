@@ -61,7 +61,10 @@ from defuse.v1.promotion_service_pb2 import RegionAccuracy as RegionAccuracy
 from defuse.v1.promotion_service_pb2 import SecondSearch as SecondSearch
 from defuse.v1.promotion_service_pb2 import Verdict as Verdict
 from defuse.v1.registry_service_pb2 import Classifier as Classifier
+from defuse.v1.registry_service_pb2 import ClassSheet as ClassSheet
 from defuse.v1.registry_service_pb2 import Dataset as Dataset
+from defuse.v1.registry_service_pb2 import DatasetDuplicates as DatasetDuplicates
+from defuse.v1.registry_service_pb2 import DatasetPair as DatasetPair
 from defuse.v1.registry_service_pb2 import DatasetSplit as DatasetSplit
 from defuse.v1.registry_service_pb2 import Lineage as Lineage
 from defuse.v1.registry_service_pb2 import RegistrationState as RegistrationState

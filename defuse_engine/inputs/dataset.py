@@ -77,6 +77,11 @@ class Dataset:
         return self.train, self.validation, self.test
 
     @property
+    def named_splits(self) -> dict[str, Split]:
+        """The splits by their names, in the same order."""
+        return dict(zip(SPLIT_NAMES, self.splits, strict=True))
+
+    @property
     def image_shape(self) -> ImageShape:
         """(C, H, W)."""
         _, channels, height, width = self.train.pixels.shape

@@ -56,7 +56,7 @@ def contact_sheet(images: Images, low: float, high: float, columns: int | None =
     """
     if len(images) == 0:
         raise ValueError("a contact sheet needs at least one image, got none")
-    samples = _to_bytes(images, low, high)
+    samples = to_bytes(images, low, high)
     factor = max(1, math.ceil(_LEAST_SIDE_PX / min(samples.shape[1:3])))
     pixels = samples.repeat(factor, axis=1).repeat(factor, axis=2)
     margin = ((0, 0), (_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX), (0, 0))
@@ -68,10 +68,14 @@ def contact_sheet(images: Images, low: float, high: float, columns: int | None =
     grid[:count] = tiles
     sheet = grid.reshape(rows, columns, height, width, channels).swapaxes(1, 2)
     sheet = sheet.reshape(rows * height, columns * width, channels)
-    return ContactSheet(_png(sheet), samples, columns, rows, width, height, count, _MARGIN_PX, factor)
+    return ContactSheet(as_png(sheet), samples, columns, rows, width, height, count, _MARGIN_PX, factor)
 
 
-def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h w samples"]:
+def to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h w samples"]:
+    """Return images (n, C, H, W) as people see them: `low` is black, `high` is white.
+
+    Three channels are shown in colour, any other number as the grey of their mean.
+    """
     if images.shape[1] != 3:
         images = images.mean(axis=1, keepdims=True)
     span = high - low if high > low else 1.0
@@ -79,7 +83,8 @@ def _to_bytes(images: Images, low: float, high: float) -> UInt8[np.ndarray, "n h
     return np.rint(scaled * 255).astype(np.uint8).transpose(0, 2, 3, 1)
 
 
-def _png(sheet: np.ndarray) -> bytes:
+def as_png(sheet: np.ndarray) -> bytes:
+    """Return the file of a picture (height, width, 1 or 3), uint8."""
     stream = io.BytesIO()
     image = Image.fromarray(sheet if sheet.shape[2] == 3 else sheet[:, :, 0])
     image.save(stream, format="PNG", compress_level=_COMPRESSION)

@@ -1,5 +1,6 @@
 """`defuse push`: upload a model or a dataset, register it, and wait for its inspection."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,7 +9,14 @@ import typer
 from defuse.cli.connection import connect
 from defuse.cli.output import Json, write, write_facts
 from defuse.cli.progress import transfer_bars
-from defuse.messages import Classifier, Dataset, ImageShape, Vae
+from defuse.messages import (
+    Classifier,
+    Dataset,
+    DatasetDuplicates,
+    ImageShape,
+    RegistrationState,
+    Vae,
+)
 
 app = typer.Typer(help="Upload and register models and datasets.", no_args_is_help=True)
 
@@ -162,9 +170,18 @@ def dataset(
     ] = "nchw",
     name: Title = "",
     wait: Wait = True,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="PNG file to save a picture with items of each class in. By default none.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Push a dataset: an .npz file with x_train, y_train, x_validation, y_validation, x_test and y_test."""
+    if sheet and not wait:
+        raise typer.BadParameter("--sheet needs --wait: the inspection makes the picture")
     with connect(context) as client, transfer_bars() as on_progress:
         pushed = client.push_dataset(
             path,
@@ -174,15 +191,31 @@ def dataset(
             wait=wait,
             on_progress=on_progress,
         )
-    write(pushed, json, _write_dataset)
+        if sheet:
+            client.download(pushed.class_sheet.artifact, sheet)
+    write(pushed, json, partial(_write_dataset, sheet=sheet))
 
 
-def _write_dataset(dataset: Dataset) -> None:
+def _write_dataset(dataset: Dataset, sheet: Path | None) -> None:
+    ready = dataset.state == RegistrationState.REGISTRATION_STATE_READY
+    drawn, classes = len(dataset.class_sheet.labels), len(dataset.class_names)
     write_facts(
         ("name", dataset.name),
         ("classes", ", ".join(dataset.class_names)),
         ("items", ", ".join(f"{split.size} {split.split}" for split in dataset.splits)),
-        ("images", _shape(dataset.image_shape)),
+        ("images", f"{_shape(dataset.image_shape)}, {dataset.dtype}" if dataset.dtype else ""),
+        ("values", f"{dataset.value_min:g} to {dataset.value_max:g}" if ready else ""),
+        *[("duplicates", _duplicates(found)) for found in dataset.duplicates],
+        ("picture", f"{sheet} ({drawn} of {classes} classes)" if sheet else ""),
+        ("page", f"/{dataset.name} on the server's pages"),
+        *[("warning", f"{warning.reason}: {warning.message}") for warning in dataset.warnings],
+    )
+
+
+def _duplicates(found: DatasetDuplicates) -> str:
+    return (
+        f"{found.split} in {found.other_split}: {found.same_count} of {found.size} the same, "
+        f"{found.near_count} near in a sample of {found.sample_size}"
     )
 
 

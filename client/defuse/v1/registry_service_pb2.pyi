@@ -136,8 +136,56 @@ class DatasetSplit(_message.Message):
     class_counts: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, split: _Optional[str] = ..., size: _Optional[int] = ..., class_counts: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class ClassSheet(_message.Message):
+    __slots__ = ("artifact", "width", "height", "labels")
+    ARTIFACT_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    artifact: str
+    width: int
+    height: int
+    labels: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, artifact: _Optional[str] = ..., width: _Optional[int] = ..., height: _Optional[int] = ..., labels: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class DatasetDuplicates(_message.Message):
+    __slots__ = ("split", "other_split", "size", "same_count", "sample_size", "compared_size", "near_count")
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_SPLIT_FIELD_NUMBER: _ClassVar[int]
+    SIZE_FIELD_NUMBER: _ClassVar[int]
+    SAME_COUNT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    COMPARED_SIZE_FIELD_NUMBER: _ClassVar[int]
+    NEAR_COUNT_FIELD_NUMBER: _ClassVar[int]
+    split: str
+    other_split: str
+    size: int
+    same_count: int
+    sample_size: int
+    compared_size: int
+    near_count: int
+    def __init__(self, split: _Optional[str] = ..., other_split: _Optional[str] = ..., size: _Optional[int] = ..., same_count: _Optional[int] = ..., sample_size: _Optional[int] = ..., compared_size: _Optional[int] = ..., near_count: _Optional[int] = ...) -> None: ...
+
+class DatasetPair(_message.Message):
+    __slots__ = ("split", "index", "label", "other_split", "other_index", "other_label", "closeness")
+    SPLIT_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    LABEL_FIELD_NUMBER: _ClassVar[int]
+    OTHER_SPLIT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_INDEX_FIELD_NUMBER: _ClassVar[int]
+    OTHER_LABEL_FIELD_NUMBER: _ClassVar[int]
+    CLOSENESS_FIELD_NUMBER: _ClassVar[int]
+    split: str
+    index: int
+    label: int
+    other_split: str
+    other_index: int
+    other_label: int
+    closeness: float
+    def __init__(self, split: _Optional[str] = ..., index: _Optional[int] = ..., label: _Optional[int] = ..., other_split: _Optional[str] = ..., other_index: _Optional[int] = ..., other_label: _Optional[int] = ..., closeness: _Optional[float] = ...) -> None: ...
+
 class Dataset(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "artifact", "layout", "class_names", "image_shape", "splits", "value_min", "value_max", "create_time")
+    __slots__ = ("name", "display_name", "state", "failure", "artifact", "layout", "class_names", "image_shape", "splits", "value_min", "value_max", "create_time", "dtype", "warnings", "class_sheet", "duplicates", "duplicate_pairs", "duplicate_sheet")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -150,6 +198,12 @@ class Dataset(_message.Message):
     VALUE_MIN_FIELD_NUMBER: _ClassVar[int]
     VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
+    DTYPE_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    CLASS_SHEET_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_PAIRS_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATE_SHEET_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: RegistrationState
@@ -162,7 +216,13 @@ class Dataset(_message.Message):
     value_min: float
     value_max: float
     create_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., layout: _Optional[_Union[_models_pb2.Layout, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., splits: _Optional[_Iterable[_Union[DatasetSplit, _Mapping]]] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    dtype: str
+    warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
+    class_sheet: ClassSheet
+    duplicates: _containers.RepeatedCompositeFieldContainer[DatasetDuplicates]
+    duplicate_pairs: _containers.RepeatedCompositeFieldContainer[DatasetPair]
+    duplicate_sheet: _models_pb2.ContactSheet
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., layout: _Optional[_Union[_models_pb2.Layout, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., splits: _Optional[_Iterable[_Union[DatasetSplit, _Mapping]]] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dtype: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., class_sheet: _Optional[_Union[ClassSheet, _Mapping]] = ..., duplicates: _Optional[_Iterable[_Union[DatasetDuplicates, _Mapping]]] = ..., duplicate_pairs: _Optional[_Iterable[_Union[DatasetPair, _Mapping]]] = ..., duplicate_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ...) -> None: ...
 
 class RegisterClassifierRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "artifact", "preprocessing", "output_kind", "output_name")

@@ -15,6 +15,7 @@ from defuse_server.backend import Backend
 from defuse_server.errors import DefuseError
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.web.audits.pages import AuditPages
+from defuse_server.web.datasets.pages import DatasetPages
 from defuse_server.web.guard import Guard
 from defuse_server.web.labeling.pages import LabelPages
 from defuse_server.web.labeling.tasks import LabelTasks
@@ -39,6 +40,7 @@ def create_app(backend: Backend) -> Starlette:
         Route("/sign-out", sign_in.leave, methods=["POST"]),
         *_label_routes(backend, sessions),
         *_audit_routes(backend, sessions),
+        *_dataset_routes(backend, sessions),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
     return Starlette(
@@ -77,6 +79,18 @@ def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
             ("/audits/{audit}/regions", pages.more),
             ("/audits/{audit}/regions/{number:int}/sheet.png", pages.sheet),
             ("/audits/{audit}/bugs/{number:int}/sheet.png", pages.bug_sheet),
+        )
+    ]
+
+
+def _dataset_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
+    pages = DatasetPages(backend)
+    return [
+        Route(path, admitted_only(sessions, show))
+        for path, show in (
+            ("/datasets/{dataset}", pages.show),
+            ("/datasets/{dataset}/classes.png", pages.class_sheet),
+            ("/datasets/{dataset}/duplicates.png", pages.duplicate_sheet),
         )
     ]
 

@@ -15,7 +15,12 @@ _CACHE: Final = "private, max-age=3600, immutable"
 
 async def sheet_answer(store: ArtifactStore, sheet: ContactSheet) -> Response:
     """Return the PNG of a contact sheet. Raises `NotFound`."""
-    if not sheet.artifact:
-        raise NotFound("the contact sheet")
-    data = await store.read(artifact_sha256(sheet.artifact))
+    return await picture_answer(store, sheet.artifact)
+
+
+async def picture_answer(store: ArtifactStore, artifact: str) -> Response:
+    """Return the PNG that is kept as an artifact. Raises `NotFound`, also if the name is empty."""
+    if not artifact:
+        raise NotFound("the picture")
+    data = await store.read(artifact_sha256(artifact))
     return Response(data, media_type="image/png", headers={"Cache-Control": _CACHE})

@@ -4,11 +4,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from defuse.v1 import models_pb2
 from defuse.v1.models_pb2 import TensorSpec
-from defuse.v1.registry_service_pb2 import Classifier, Dataset, DatasetSplit, Vae, VaeSpread, VaeTensors
+from defuse.v1.registry_service_pb2 import (
+    Classifier,
+    ClassSheet,
+    Dataset,
+    DatasetDuplicates,
+    DatasetPair,
+    DatasetSplit,
+    Vae,
+    VaeSpread,
+    VaeTensors,
+)
 
 from defuse_server.jobs.job_inputs import SPREAD_KINDS, JobInputs
 from defuse_server.worker.job_folder import JobPlan
+from defuse_server.worker.transcode import contact_sheet_message, stored_sheets
 from defuse_server.worker.work import Work, image_shape
 
 # An inspection runs a model once: an accelerator would only add its start-up time.
@@ -53,7 +65,7 @@ class VaeInspection(Work[Vae]):
 
 
 class DatasetInspection(Work[Dataset]):
-    """Reads a whole dataset, and counts its items."""
+    """Reads a whole dataset, counts and shows its items, and warns of what is likely wrong."""
 
     async def plan(self) -> JobPlan:
         """Plan with the dataset alone."""
@@ -69,6 +81,22 @@ class DatasetInspection(Work[Dataset]):
         message.splits.extend(DatasetSplit(split=split, **found) for split, found in result["splits"].items())
         message.value_min = result["value_min"]
         message.value_max = result["value_max"]
+        message.dtype = result["dtype"]
+        del message.warnings[:]
+        message.warnings.extend(models_pb2.Warning(**entry) for entry in result["warnings"])
+        del message.duplicates[:]
+        message.duplicates.extend(DatasetDuplicates(**entry) for entry in result["duplicates"])
+        del message.duplicate_pairs[:]
+        message.duplicate_pairs.extend(DatasetPair(**entry) for entry in result["duplicate_pairs"])
+        await self._store_sheets(result, folder)
+
+    async def _store_sheets(self, result: Mapping[str, Any], folder: Path) -> None:
+        drawn = dict(result["class_sheet"])
+        artifact = await self.backend.store.put_file(folder / drawn.pop("file"))
+        self.message.class_sheet.CopyFrom(ClassSheet(artifact=artifact.name, **drawn))
+        if result["duplicate_sheet"] is not None:
+            sheets = await stored_sheets(self.backend.store, result, folder, ("duplicate_sheet",))
+            self.message.duplicate_sheet.CopyFrom(contact_sheet_message(result["duplicate_sheet"], sheets))
 
 
 def _vae_tensors(found: Mapping[str, str]) -> VaeTensors:

@@ -1,10 +1,24 @@
 """`defuse push ...`."""
 
+import hashlib
+
 import pytest
-from defuse.messages import Artifact, Classifier, Dataset, RegistrationState, Vae
+from defuse.messages import (
+    Artifact,
+    Classifier,
+    ClassSheet,
+    Dataset,
+    DatasetDuplicates,
+    RegistrationState,
+    Vae,
+    Warning,  # noqa: A004
+)
+from defuse.v1.artifact_service_pb2 import DownloadResponse
 from defuse.v1.registry_service_pb2 import VaeSpread
 
 READY = RegistrationState.REGISTRATION_STATE_READY
+PICTURE = b"a picture"
+SHA256 = hashlib.sha256(PICTURE).hexdigest()
 
 
 @pytest.fixture
@@ -56,3 +70,58 @@ def test_a_datasets_classes_reach_the_server(push, server):
     push("dataset", "--class-name", "cat", "--class-name", "dog")
     (request,) = server.asked("RegistryService/RegisterDataset")
     assert list(request.class_names) == ["cat", "dog"]
+
+
+@pytest.fixture
+def looked_at(push, server):
+    """The dataset that the server tells of has a picture, a count of duplicates and a warning."""
+    found = DatasetDuplicates(
+        split="test", other_split="train", size=500, same_count=7, sample_size=400, near_count=30
+    )
+    dataset = Dataset(
+        name="datasets/d",
+        state=READY,
+        class_names=["cat", "dog"],
+        dtype="uint8",
+        value_max=1.0,
+        class_sheet=ClassSheet(artifact=f"artifacts/{SHA256}", labels=[0, 1]),
+        duplicates=[found],
+        warnings=[Warning(reason="DUPLICATES_ACROSS_SPLITS", message="split by track")],
+    )
+    server.on("RegistryService/RegisterDataset", dataset)
+    described = Artifact(name=f"artifacts/{SHA256}", sha256=SHA256, size_bytes=len(PICTURE))
+    server.on("ArtifactService/GetArtifact", described)
+    server.on("ArtifactService/Download", lambda request: [DownloadResponse(data=PICTURE[request.offset :])])
+    return dataset
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "DUPLICATES_ACROSS_SPLITS: split by track",
+        "test in train: 7 of 500 the same, 30 near in a sample of 400",
+        "0 to 1",
+        "/datasets/d on the server's pages",
+    ],
+)
+def test_what_the_inspection_found_in_a_dataset_is_shown(push, looked_at, text):
+    assert text in push("dataset").out
+
+
+def test_the_picture_of_a_datasets_classes_is_saved(push, looked_at, tmp_path):
+    ran = push("dataset", "--sheet", str(tmp_path / "classes.png"))
+    assert (tmp_path / "classes.png").read_bytes() == PICTURE
+    assert "(2 of 2 classes)" in ran.out
+
+
+def test_json_has_the_picture_and_the_warnings(push, looked_at):
+    (document,) = push("dataset", "--json").json
+    assert document["class_sheet"]["artifact"] == f"artifacts/{SHA256}"
+    assert document["warnings"] == [{"reason": "DUPLICATES_ACROSS_SPLITS", "message": "split by track"}]
+
+
+def test_a_picture_needs_the_inspection(push, server, tmp_path):
+    ran = push("dataset", "--no-wait", "--sheet", str(tmp_path / "classes.png"))
+    assert ran.code == 64
+    assert "--wait" in ran.err
+    assert server.asked("RegistryService/RegisterDataset") == []

@@ -70,6 +70,29 @@ async def test_an_inspection_finds_a_datasets_splits_and_values(tiny, start_work
     assert sizes == {"train": 1200, "validation": 300, "test": 300}
     assert sum(dataset.splits[0].class_counts) == 1200
     assert dataset.value_min < 0 < dataset.value_max
+    assert dataset.dtype == "float32"
+
+
+async def test_an_inspection_shows_a_dataset_and_tells_what_is_likely_wrong(
+    tiny, backend, start_worker, inspected
+):
+    start_worker()
+    arrays = dict(np.load(io.BytesIO(tiny.models.dataset())))
+    arrays["x_test"][:20] = arrays["x_train"][:20]
+    arrays["y_test"][:20] = arrays["y_train"][:20]
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    artifact = await tiny.artifact(file.getvalue())
+    dataset = await inspected(Dataset(state=REGISTRATION_STATE_INSPECTING, artifact=artifact))
+    assert dataset.state == REGISTRATION_STATE_READY, dataset.failure
+    assert {warning.reason for warning in dataset.warnings} == {"VALUES_NEGATIVE", "DUPLICATES_ACROSS_SPLITS"}
+    assert [found.same_count for found in dataset.duplicates] == [0, 20, 0]
+    assert [(pair.index, pair.other_index) for pair in dataset.duplicate_pairs][:2] == [(0, 0), (1, 1)]
+    assert dataset.duplicate_sheet.count == 2 * len(dataset.duplicate_pairs)
+    assert list(dataset.class_sheet.labels) == [0, 1]
+    for sheet in (dataset.class_sheet, dataset.duplicate_sheet):
+        stored = await backend.store.read(sheet.artifact.removeprefix("artifacts/"))
+        assert stored.startswith(b"\x89PNG")
 
 
 async def test_a_vae_may_be_one_file(tiny, start_worker, inspected):
