@@ -98,7 +98,8 @@ class LabeledRegions:
         images = np.empty((count * len(self.labels), *shape), np.float32)
         labels = np.empty(len(images), np.int64)
         filled = 0
-        for one in self.labels:
+        for number, one in enumerate(self.labels):
+            run.reporter.progress("correct", number, len(self.labels), "regions")
             codes = draw_codes(one.region, self.regions, taus, count, run.generator(stage, one.region))
             drawn = run.inputs.decoder(codes)
             drawn = drawn[answered(drawn, run.inputs.classifier)]

@@ -7,6 +7,7 @@ tuned classifier finds them. Those that are believed train it once more.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -52,17 +53,21 @@ class Miner:
         if len(seeds) == 0:
             return no_surroundings(inputs.dataset.train)
         parts: list[LabeledSamples] = []
-        for classifier in classifiers:
+        for number, classifier in enumerate(classifiers):
             search = open_search(
                 self.run, config, DEFAULT, self.belief_model, classifier, stage="correct/mining", grows=False
             )
             shards = range(search.shard_count(seeds))
-            found = concatenate([tried.found for tried in search.try_shards(seeds, shards)])
+            tally = partial(self._report, number * len(seeds), len(classifiers) * len(seeds))
+            found = concatenate([tried.found for tried in search.try_shards(seeds, shards, tally)])
             vouched = np.flatnonzero(~self.disputed.hold(found.codes, found.seed_label.astype(np.int64)))
             found = found[vouched[:_MOST_SAMPLES]]
             parts.append(LabeledSamples(inputs.decoder(found.codes), found.seed_label.astype(np.int64)))
         mined = concatenate(parts)
         return replace(mined, read=self.belief_model.readers.probabilities(mined.images))
+
+    def _report(self, before: int, total: int, done: int) -> None:
+        self.run.reporter.progress("correct", before + done, total, "seeds")
 
     def _config(self) -> AuditConfig:
         config = AuditConfig()

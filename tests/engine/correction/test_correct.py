@@ -6,6 +6,8 @@ import pytest
 from onnx import helper
 
 from defuse_engine.configs import RegionLabel
+from defuse_engine.correction import labeled_regions
+from defuse_engine.correction.labeled_regions import draw_codes
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
 from defuse_engine.errors import EngineError, Reason
 
@@ -194,3 +196,24 @@ def test_labels_that_contradict_the_data_never_cost_what_was_known(follow_up, do
             )
         )
     assert caught.value.reason is Reason.CORRECTION_DIVERGED
+
+
+def test_a_correction_tells_what_it_does_at_every_moment(follow_up, run_engine):
+    run = run_engine(follow_up("correct", CONFIG))
+    assert run.returncode == 0, run.stderr
+    told = [line for line in run.events("progress") if line["stage"] == "correct"]
+    assert {line["unit"] for line in told} == {"steps", "regions", "seeds"}
+    assert all(0 <= line["done"] <= line["total"] for line in told)
+
+
+def test_of_many_regions_or_large_images_there_are_fewer_samples_of_each(follow_up, do_job, monkeypatch):
+    monkeypatch.setattr(labeled_regions, "_MOST_BYTES", 2 * 8 * 4 * 2)
+    drawn = []
+    monkeypatch.setattr(
+        labeled_regions,
+        "draw_codes",
+        lambda *given: drawn.append(given[3]) or draw_codes(*given),
+    )
+    result = do_job(follow_up("correct", CONFIG))
+    assert set(drawn) == {8}
+    assert result["region_count"] == 2
