@@ -103,15 +103,16 @@ def drawn_inputs(
     session: Session, preprocessing: Preprocessing, image_shape: ImageShape | None
 ) -> torch.Tensor:
     """Draw inputs of a model whose item shape is known, always the same: images in 0..1 of any brightness."""
-    item = image_shape or session.signature.input.shape[1:]
+    takes_bytes = session.signature.input.dtype == "uint8"
+    # Without the image's shape it is not known which numbers are of which channel.
+    shape = None if takes_bytes else image_shape
+    item = shape or session.signature.input.shape[1:]
     generator = torch.Generator().manual_seed(0)
     count = _affordable(item)
     brightness = torch.rand((count, *[1] * len(item)), generator=generator)
     values = brightness * torch.rand((count, *item), generator=generator)
-    if session.signature.input.dtype == "uint8" and image_shape is None:
-        values = 255 * values
-    # Without the image's shape it is not known which numbers are of which channel.
-    values = apply(preprocessing, values) if image_shape else preprocessing.scale * values
+    scale = 255.0 if takes_bytes else preprocessing.scale
+    values = apply(preprocessing, values) if shape else scale * values
     return values.to(session.runtime.device)
 
 

@@ -1,36 +1,14 @@
 """A wrong preprocessing is found by trying the usual ones, and named with what to do."""
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper, numpy_helper
 
 from defuse_engine.errors import EngineError, PreflightRefused, Reason
+from tests.models.colour_patches import ITEM, as_they_are, classifier, patches
 
-ITEM = (3, 2, 2)
 COMMON_MEAN, COMMON_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-CENTRES = np.array([[0.3, 0.5, 0.7], [0.7, 0.5, 0.3], [0.2, 0.2, 0.2], [0.8, 0.8, 0.8]])
-"""Bluish, reddish, dark and bright. With the channels reversed the first two are each other."""
-
-
-def per_channel(values):
-    return np.reshape(values, (-1, 1, 1))
-
-
-def patches(change=lambda images: images, wrong_labels=0.0):
-    """Return a dataset of patches in four colours, in 0..1, `change`d before they are saved."""
-    rng = np.random.default_rng(0)
-    arrays = {}
-    for name, size in {"train": 400, "validation": 600, "test": 100}.items():
-        labels = rng.integers(0, 4, size)
-        images = CENTRES[labels][:, :, None, None] + rng.normal(0, 0.04, (size, *ITEM))
-        shown = np.where(rng.random(size) < wrong_labels, rng.integers(0, 4, size), labels)
-        arrays |= {f"x_{name}": change(images).astype(np.float32), f"y_{name}": shown}
-    return arrays
-
-
-def by_colour(graphs, change=lambda images: images, **options):
-    """Return a classifier that names the nearest colour, of images that are `change`d before it."""
-    centres = change(np.broadcast_to(CENTRES[:, :, None, None], (4, *ITEM))).reshape(4, -1)
-    return graphs.linear(2 * centres.T, -(centres**2).sum(axis=1), item=ITEM, **options)
 
 
 def identity_vae(graphs):
@@ -44,10 +22,10 @@ def identity_vae(graphs):
 def check(make_job, do_job):
     """Inspect a classifier with a dataset, as `defuse push classifier --dataset` does."""
 
-    def inspect(classifier, dataset, **preprocessing):
+    def inspect(model, dataset, **preprocessing):
         folder = make_job(
             "inspect_classifier",
-            files={"classifier.onnx": classifier, "dataset.npz": dataset},
+            files={"classifier.onnx": model, "dataset.npz": dataset},
             inputs={"classifier": {"preprocessing": preprocessing}, "dataset": {"class_names": list("abcd")}},
             with_dataset=True,
         )
@@ -57,7 +35,7 @@ def check(make_job, do_job):
 
 
 def test_the_accuracy_on_a_dataset_is_shown_with_its_interval(check, graphs):
-    result = check(by_colour(graphs), patches())
+    result = check(classifier(), patches())
     measured = result["dataset_accuracy"]
     assert measured["value"] > 0.99
     assert measured["lower"] < measured["value"] <= measured["upper"]
@@ -66,7 +44,7 @@ def test_the_accuracy_on_a_dataset_is_shown_with_its_interval(check, graphs):
 
 
 def test_reversed_channels_are_a_warning_with_both_accuracies(check, graphs):
-    result = check(by_colour(graphs), patches(lambda images: images[:, ::-1]))
+    result = check(classifier(), patches(lambda images: images[:, ::-1]))
     assert 0.4 < result["dataset_accuracy"]["value"] < 0.6
     (warning,) = result["warnings"]
     assert warning["reason"] == "PREPROCESSING_DOUBTFUL"
@@ -78,7 +56,7 @@ def test_reversed_channels_are_a_warning_with_both_accuracies(check, graphs):
 
 def test_an_audit_with_reversed_channels_runs_and_says_so(make_job, do_job, graphs):
     dataset = patches(lambda images: images[:, ::-1])
-    files = {"classifier.onnx": by_colour(graphs), "dataset.npz": dataset, **identity_vae(graphs)}
+    files = {"classifier.onnx": classifier(), "dataset.npz": dataset, **identity_vae(graphs)}
     inputs = {"dataset": {"class_names": list("abcd")}}
     result = do_job(make_job(files=files, inputs=inputs, config={"max_seeds": 50}))
     messages = {one["reason"]: one["message"] for one in result["warnings"]}
@@ -86,41 +64,46 @@ def test_an_audit_with_reversed_channels_runs_and_says_so(make_job, do_job, grap
 
 
 def common(images):
-    return (images - per_channel(COMMON_MEAN)) / per_channel(COMMON_STD)
+    return (images - COMMON_MEAN[:, None, None]) / COMMON_STD[:, None, None]
 
 
 MISTAKES = {
     # What the classifier was trained on, what was saved, what was declared, and what is then said.
-    "images of 0..255 for a model of 0..1": (None, lambda x: x * 255, {}, "--scale 0.00392157"),
-    "images of 0..1 for a model of 0..255": (lambda x: x * 255, None, {}, "--scale 255"),
-    "scale 255 for a model of 0..1": (None, None, {"scale": 255.0}, "no --scale, --mean or --std"),
+    "images of 0..255 for a model of 0..1": (as_they_are, lambda x: x * 255, {}, "--scale 0.00392157"),
+    "images of 0..1 for a model of 0..255": (lambda x: x * 255, as_they_are, {}, "--scale 255"),
+    "scale 255 for a model of 0..1": (
+        as_they_are,
+        as_they_are,
+        {"scale": 255.0},
+        "no --scale, --mean or --std",
+    ),
     "a forgotten mean and deviation": (
         common,
-        None,
+        as_they_are,
         {},
         "--mean 0.485 --mean 0.456 --mean 0.406 --std",
     ),
-    "images in -1..1 for a model of 0..1": (None, lambda x: 2 * x - 1, {}, "--mean -1 --std 2"),
+    "images in -1..1 for a model of 0..1": (as_they_are, lambda x: 2 * x - 1, {}, "--mean -1 --std 2"),
     "normalised before and once more": (
         lambda x: 2 * x - 1,
         lambda x: 2 * x - 1,
         {"mean": [0.5], "std": [0.5]},
         "no --scale, --mean or --std",
     ),
-    "both channels and scale": (None, lambda x: 255 * x[:, ::-1], {}, "--scale 0.00392157 and the channels"),
+    "both channels and scale": (
+        as_they_are,
+        lambda x: 255 * x[:, ::-1],
+        {},
+        "--scale 0.00392157 and the channels",
+    ),
 }
 
 
 @pytest.mark.parametrize(("trained", "saved", "declared", "told"), MISTAKES.values(), ids=MISTAKES)
-def test_a_usual_mistake_is_named_with_the_options_that_mend_it(
-    trained, saved, declared, told, check, graphs
-):
-    def nothing(images):
-        return images
-
-    classifier, dataset = by_colour(graphs, trained or nothing), patches(saved or nothing)
+def test_a_usual_mistake_is_named_with_the_options_that_mend_it(trained, saved, declared, told, check):
+    model, dataset = classifier(trained), patches(saved)
     try:
-        (message,) = [one["message"] for one in check(classifier, dataset, **declared)["warnings"]]
+        (message,) = [one["message"] for one in check(model, dataset, **declared)["warnings"]]
     except PreflightRefused as refused:
         message = refused.message
     assert told in message
@@ -128,12 +111,12 @@ def test_a_usual_mistake_is_named_with_the_options_that_mend_it(
 
 def test_a_near_chance_classifier_is_refused_with_the_cause(check, graphs):
     with pytest.raises(PreflightRefused, match=r"With --scale 255 it would be right on 100\.0%") as caught:
-        check(by_colour(graphs, lambda x: x * 255), patches())
+        check(classifier(lambda x: x * 255), patches())
     assert caught.value.reason is Reason.PREFLIGHT_CLASSIFIER_ACCURACY
 
 
 def test_a_classifier_that_is_simply_not_good_is_left_alone(check, graphs):
-    result = check(by_colour(graphs), patches(wrong_labels=0.3))
+    result = check(classifier(), patches(wrong_labels=0.3))
     assert 0.7 < result["dataset_accuracy"]["value"] < 0.85
     assert result["warnings"] == []
 
@@ -146,9 +129,6 @@ def test_a_dataset_that_does_not_fit_is_refused_at_the_push(check, graphs):
 
 def vae_of_symmetric_range(graphs):
     """Return a VAE of images in -1..1 whose decoder cuts off what lies beyond."""
-    import onnx
-    from onnx import helper, numpy_helper
-
     files = identity_vae(graphs)
     model = onnx.load_model_from_string(files["decoder.onnx"])
     model.graph.node[-1].output[0] = "free"
@@ -163,7 +143,7 @@ def test_a_vae_under_the_wrong_range_is_named_with_both_ranges(make_job, do_job,
     preprocessing = {"scale": 1 / 255}
     folder = make_job(
         files={
-            "classifier.onnx": by_colour(graphs),
+            "classifier.onnx": classifier(),
             "dataset.npz": patches(lambda x: x * 255),
             **vae_of_symmetric_range(graphs),
         },
