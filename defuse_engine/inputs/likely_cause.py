@@ -10,6 +10,7 @@ import numpy as np
 
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
+from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Images, Labels, Outputs, Preprocessing
 
 HIGH_ACCURACY = 0.9
@@ -120,7 +121,7 @@ def cause_of_low_readability(
 
     declared = encoder.preprocessing
     told: list[str] = []
-    some = images[:_CONFIRMED]
+    some = images[_parts(len(images))[1]]
     low, high = np.quantile(some, (0.01, 0.99))
     other_low, other_high = np.quantile(reconstruct(Trial(declared), some), (0.01, 0.99))
     if max(abs(other_low - low), abs(other_high - high)) > _OTHER_RANGE * max(high - low, 1e-9):
@@ -158,10 +159,9 @@ def _better(
     labels: Labels,
 ) -> Better | None:
     """Choose the best trial on some images, and compare it with what is declared on others."""
-    screened = min(_SCREENED, len(labels) // 2)
-    if not screened:
+    first, second = _parts(len(labels))
+    if not len(first):
         return None
-    first, second = slice(0, screened), slice(screened, screened + _CONFIRMED)
     best = max(trials, key=lambda trial: float((predict(trial, images[first]) == labels[first]).mean()))
     right, before = (predict(trial, images[second]) == labels[second] for trial in (best, Trial(declared)))
     gained, lost = int((right & ~before).sum()), int((before & ~right).sum())
@@ -170,6 +170,13 @@ def _better(
     if not clear or gained - lost < _LEAST_GAIN * errors:
         return None
     return Better(best, float(right.mean()), float(before.mean()), len(before))
+
+
+def _parts(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows to screen and those to confirm on; many files hold their items class by class."""
+    order = numpy_generator(0, "preprocessing-trials").permutation(count)
+    screened = min(_SCREENED, count // 2)
+    return order[:screened], order[screened : screened + _CONFIRMED]
 
 
 def _trials(declared: Preprocessing, images: Images, *, reversals: bool) -> Iterator[Trial]:

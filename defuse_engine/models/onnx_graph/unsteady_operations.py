@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import onnx
 import onnx.inliner
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from defuse_engine.models.onnx_graph.graph_editing import all_inputs, graph_input, stored_tensors, subgraphs
 from defuse_engine.models.onnx_graph.runnable_form import opset_version
@@ -76,7 +76,7 @@ def unsteady_operations(model: onnx.ModelProto, outputs: tuple[str, ...]) -> lis
 class _Search:
     def __init__(self, model: onnx.ModelProto, outputs: tuple[str, ...]):
         self._graph, self._opset = model.graph, opset_version(model)
-        inferred = onnx.shape_inference.infer_shapes(model).graph
+        inferred = onnx.shape_inference.infer_shapes(_without_weights(model)).graph
         self._ranks = {
             value.name: len(value.type.tensor_type.shape.dim)
             for value in [*inferred.input, *inferred.value_info, *inferred.output]
@@ -106,7 +106,7 @@ class _Search:
     def _known(self, node: onnx.NodeProto, graph: onnx.GraphProto, of_items: bool) -> tuple[Kind, str] | None:
         if node.domain not in ("", "ai.onnx"):
             return None
-        name, values = node.op_type, {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+        name, values = node.op_type, {a.name: helper.get_attribute_value(a) for a in node.attribute}
         if name in _RANDOM:
             return "random", name
         if name == "Dropout" and (how := self._drops(node, graph, values)):
@@ -158,6 +158,24 @@ class _Search:
     def _stored(self, name: str, graph: onnx.GraphProto) -> np.ndarray | None:
         tensors = {**stored_tensors(self._graph), **stored_tensors(graph)}
         return numpy_helper.to_array(tensors[name]) if name in tensors else None
+
+
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a copy that declares large initializers as inputs: their numbers decide no shape."""
+    light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
+    graph = model.graph
+    light.graph.node.extend(graph.node)
+    light.graph.input.extend(graph.input)
+    light.graph.output.extend(graph.output)
+    declared = {value.name for value in graph.input}
+    for tensor in graph.initializer:
+        if len(tensor.dims) <= 1:
+            light.graph.initializer.append(tensor)
+        elif tensor.name not in declared:
+            light.graph.input.append(
+                helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            )
+    return light
 
 
 def _needed(graph: onnx.GraphProto, outputs: set[str]) -> set[str]:

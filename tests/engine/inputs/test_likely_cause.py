@@ -8,6 +8,8 @@ from onnx import helper, numpy_helper
 from defuse_engine.errors import EngineError, PreflightRefused, Reason
 from tests.models.colour_patches import ITEM, as_they_are, classifier, patches
 
+DARK = 2
+"""Of the four colours, the class of the dark one."""
 COMMON_MEAN, COMMON_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 
 
@@ -52,6 +54,15 @@ def test_reversed_channels_are_a_warning_with_both_accuracies(check, graphs):
     assert "x[:, ::-1]" in warning["message"]
     declared = float(warning["message"].partition(" the classifier is right on ")[2].partition("%")[0])
     assert 40 < declared < 60
+
+
+def test_items_that_are_stored_class_by_class_mislead_nobody(check):
+    """A model of 0..255 sees only dark in images of 0..1, and would be right on the first 128 of these."""
+    dataset = patches()
+    order = np.argsort(dataset["y_validation"] != DARK, kind="stable")
+    dataset |= {name: dataset[name][order] for name in ("x_validation", "y_validation")}
+    with pytest.raises(PreflightRefused, match="With --scale 255 it would be right on"):
+        check(classifier(lambda x: x * 255), dataset)
 
 
 def test_an_audit_with_reversed_channels_runs_and_says_so(make_job, do_job, graphs):
