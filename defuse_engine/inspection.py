@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,16 @@ import numpy as np
 import torch
 
 from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
+from defuse_engine.inputs import repeatable
 from defuse_engine.inputs.class_items import write_class_sheet
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.inputs.duplicates import duplicate_sheet, find_duplicates, warn_of_duplicates
-from defuse_engine.inputs.loaded import open_dataset, read_vae, require_same_latent_size
+from defuse_engine.inputs.likely_cause import warn_of_doubtful_preprocessing
+from defuse_engine.inputs.loaded import open_classifier, open_dataset, read_vae, require_same_latent_size
 from defuse_engine.inputs.plausible_values import warn_of_implausible_values
+from defuse_engine.inputs.preflight import require_skill
 from defuse_engine.inputs.same_images import image_digests, warn_of_contradictions
+from defuse_engine.intervals import wilson
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
@@ -24,8 +29,10 @@ from defuse_engine.models.onnx_model import Classifier, Encoder
 from defuse_engine.models.preprocessing import image_shape_of
 from defuse_engine.models.session import Session
 from defuse_engine.models.torch_form.differentiable import undifferentiable_operations
+from defuse_engine.random_streams import numpy_generator
 
 _SPREAD_IMAGES = 64
+_CHECKED_ITEMS = 1000
 
 
 def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, Any]:
@@ -43,17 +50,40 @@ def inspect_classifier(entry: ClassifierInput, runtime: Runtime) -> dict[str, An
             f"{classifier.output.name!r} has {class_count} columns "
             "(-1: not declared). Export it with a fixed number of classes",
         )
+    image_shape = image_shape_of(entry.preprocessing, signature.input.shape[1:])
+    if min(signature.input.shape[1:]) > 0:
+        values = repeatable.drawn_inputs(classifier.session, entry.preprocessing, image_shape)
+        repeatable.require_repeatable(classifier.session, [classifier.output], values)
     operations = undifferentiable_operations(model_bytes, classifier.output.name)
     return {
         "input": signature.input.to_json(),
         "output": classifier.output.to_json(),
         "class_count": class_count,
-        "image_shape": image_shape_of(entry.preprocessing, signature.input.shape[1:]),
+        "image_shape": image_shape,
         "opset": signature.opset,
         "batch_size": signature.batch_size,
         "differentiable": not operations,
         "undifferentiable_ops": operations,
+        "warnings": repeatable.idle_operations(model_bytes, (classifier.output.name,), "the classifier"),
     }
+
+
+def measure_on_dataset(
+    entry: ClassifierInput, dataset_entry: DatasetInput, runtime: Runtime, reporter: Reporter
+) -> dict[str, Any]:
+    """Measure a classifier's accuracy on a sample of the validation split, with a warning if it is doubtful.
+
+    Raises what `open_classifier` does, and PREFLIGHT_CLASSIFIER_ACCURACY if it is near chance.
+    """
+    dataset = open_dataset(dataset_entry)
+    classifier = open_classifier(entry, dataset, runtime)
+    split = dataset.validation
+    rows = np.sort(numpy_generator(0, "inspection").permutation(len(split))[:_CHECKED_ITEMS])
+    images, labels = split.images(rows), split.labels[rows]
+    outputs = require_skill(classifier, images, labels)
+    warn_of_doubtful_preprocessing(classifier, images, labels, outputs, reporter)
+    right = int((outputs.argmax(axis=1) == labels).sum())
+    return {"dataset_accuracy": asdict(wilson(right, len(labels)))}
 
 
 def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
@@ -85,6 +115,11 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
                 "they must be the same",
             )
     image_shape = image_shape_of(entry.preprocessing, image_items)
+    if min(image_items) > 0:
+        values = repeatable.drawn_inputs(encoder.session, entry.preprocessing, image_shape)
+        repeatable.require_repeatable(encoder.session, repeatable.encoder_outputs(encoder), values)
+        codes = repeatable.drawn_codes(decoder, latent_size)
+        repeatable.require_repeatable(decoder, [target], codes)
     return {
         "encoder_input": source.to_json(),
         "encoder_outputs": [output.to_json() for output in encoder.signature.outputs],
@@ -99,6 +134,14 @@ def inspect_vae(entry: VaeInput, runtime: Runtime) -> dict[str, Any]:
             "code": decoder.signature.input.name,
             "image": target.name,
         },
+        "warnings": [
+            *repeatable.idle_operations(
+                encoder_bytes,
+                tuple(output.name for output in repeatable.encoder_outputs(encoder)),
+                "the VAE's encoder",
+            ),
+            *repeatable.idle_operations(decoder_bytes, (target.name,), "the VAE's decoder"),
+        ],
     }
 
 

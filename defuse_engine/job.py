@@ -96,6 +96,9 @@ def _inspect(job: Job, lines: Lines) -> dict[str, Any]:
     lines.progress("inspect", 0, 1, "items")
     if inputs.classifier is not None:
         result = inspection.inspect_classifier(inputs.classifier, runtime)
+        if inputs.dataset is not None:
+            result |= inspection.measure_on_dataset(inputs.classifier, inputs.dataset, runtime, lines)
+        result["warnings"] += lines.warnings
     elif inputs.vae is not None:
         result = inspection.inspect_vae(inputs.vae, runtime)
     else:

@@ -20,6 +20,8 @@ from defuse_engine.types import SPLIT_NAMES, Images, Labels
 
 DatasetLayout = Literal["NCHW", "NHWC"]
 
+_MOST_CHANNELS = 4
+"""Red, green, blue, and transparency or infrared."""
 _FINITE_BLOCK = 4096
 """Images checked at a time, because `isfinite` makes a copy."""
 
@@ -167,9 +169,23 @@ def _pixels(values: np.ndarray, name: str, layout: DatasetLayout) -> np.ndarray:
         values = values[:, None]
     elif layout == "NHWC":
         values = values.transpose(0, 3, 1, 2)
+    else:
+        _require_channels_first(values, name)
     if values.dtype != np.uint8:
         _require_finite(values, name)
     return values
+
+
+def _require_channels_first(values: np.ndarray, name: str) -> None:
+    """Refuse what is nearly certainly (N, H, W, C): dozens of channels, of images that are 3 or 4 wide."""
+    _, channels, height, width = values.shape
+    if min(channels, height) > _MOST_CHANNELS and (width in (3, 4) or (width == 1 and channels == height)):
+        raise InvalidDataset(
+            Reason.DATASET_SHAPE,
+            f"{name} is {values.shape}: in layout NCHW these are images of {channels} channels, {height} "
+            f"high and {width} wide. It looks like (N, H, W, C), images of {width} channels: push it with "
+            "--layout nhwc (layout NHWC)",
+        )
 
 
 def _require_finite(values: np.ndarray, name: str) -> None:

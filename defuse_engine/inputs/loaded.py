@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from defuse_engine.errors import InvalidModel, Reason
 from defuse_engine.inputs.dataset import Dataset, load_dataset
+from defuse_engine.inputs.repeatable import require_repeatable_classifier, require_repeatable_vae
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, Inputs, VaeInput, required
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_graph.vae_halves import cut
@@ -29,11 +30,12 @@ def load_inputs(inputs: Inputs, runtime: Runtime) -> LoadedInputs:
     """Open classifier, VAE and dataset of a job.
 
     Raises `InvalidDataset`, or `InvalidModel` if a file is bad or does not fit the dataset (MODEL_SIGNATURE,
-    MODEL_CLASS_COUNT, VAE_SHAPE_MISMATCH, VAE_LATENT_MISMATCH).
+    MODEL_CLASS_COUNT, VAE_SHAPE_MISMATCH, VAE_LATENT_MISMATCH), or answers its items differently each time
+    (MODEL_NOT_REPEATABLE).
     """
     dataset = open_dataset(required(inputs.dataset))
     classifier = open_classifier(required(inputs.classifier), dataset, runtime)
-    encoder, decoder = _open_vae(required(inputs.vae), dataset.image_shape, runtime)
+    encoder, decoder = _open_vae(required(inputs.vae), dataset, runtime)
     return LoadedInputs(classifier, encoder, decoder, dataset, runtime)
 
 
@@ -45,7 +47,10 @@ def open_dataset(entry: DatasetInput) -> Dataset:
 def open_classifier(
     entry: ClassifierInput, dataset: Dataset, runtime: Runtime, what: str = "the classifier"
 ) -> Classifier:
-    """Open a classifier; raises MODEL_SIGNATURE or MODEL_CLASS_COUNT if it does not fit the dataset."""
+    """Open a classifier; raises MODEL_SIGNATURE or MODEL_CLASS_COUNT if it does not fit the dataset.
+
+    Raises MODEL_NOT_REPEATABLE if it answers items of the dataset differently when it is asked again.
+    """
     classifier = Classifier(
         entry.file.read_bytes(), entry.preprocessing, entry.output_kind, runtime, what, entry.output
     )
@@ -59,15 +64,18 @@ def open_classifier(
             "that it was trained for, and name its classes in the order of its outputs",
             {"model_classes": classes, "dataset_classes": dataset.class_count},
         )
+    require_repeatable_classifier(classifier, dataset)
     return classifier
 
 
-def _open_vae(entry: VaeInput, image_shape: ImageShape, runtime: Runtime) -> tuple[Encoder, Decoder]:
+def _open_vae(entry: VaeInput, dataset: Dataset, runtime: Runtime) -> tuple[Encoder, Decoder]:
+    image_shape = dataset.image_shape
     encoder_bytes, decoder_bytes, tensors = read_vae(entry)
     encoder = Encoder(encoder_bytes, entry.preprocessing, runtime, tensors)
     decoder = Decoder(decoder_bytes, entry.preprocessing, image_shape, runtime, tensors.image)
     _require_shape(encoder, image_shape, "the VAE's encoder", Reason.VAE_SHAPE_MISMATCH)
     require_same_latent_size(encoder.mu.shape[1], decoder.signature.input.shape[1])
+    require_repeatable_vae(encoder, decoder, dataset)
     return encoder, decoder
 
 
@@ -97,5 +105,13 @@ def _require_shape(model: Classifier | Encoder, image_shape: ImageShape, what: s
         raise InvalidModel(
             reason,
             f"{what} takes items of shape {declared}, but the dataset's images (C, H, W) = {image_shape} "
-            f"become {expected} in layout {model.preprocessing.layout}",
+            f"become {expected} in layout {model.preprocessing.layout}{_layout_hint(declared, image_shape)}",
         )
+
+
+def _layout_hint(item_shape: tuple[int, ...], image_shape: ImageShape) -> str:
+    """Return what to add to an error about shapes if the model's layout is the likely cause."""
+    channels, height, width = image_shape
+    if item_shape == (height, width, channels) != image_shape:
+        return ". The model takes channels last: push it with --layout nhwc"
+    return ""

@@ -8,7 +8,11 @@ import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
 from defuse_engine.inputs.finite_items import finite_items
-from defuse_engine.inputs.likely_cause import likely_cause
+from defuse_engine.inputs.likely_cause import (
+    cause_of_low_readability,
+    likely_cause,
+    warn_of_doubtful_preprocessing,
+)
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
@@ -80,8 +84,12 @@ def run_preflight(inputs: LoadedInputs, random_seed: int, reporter: Reporter) ->
     )
     reporter.progress("preflight", len(sample), len(sample), "items")
     _check_output_kind(preflight, outputs, reporter)
+    warn_of_doubtful_preprocessing(inputs.classifier, images, labels, outputs, reporter)
     kappa = cohens_kappa(np.where(finite, read_as, -1), labels, outputs.shape[1])
-    _check_readability(preflight, kappa, int((~finite).sum()), reporter)
+    cause = ""
+    if preflight.readability < LOW_READABILITY or kappa <= LEAST_KAPPA:
+        cause = cause_of_low_readability(inputs.classifier, inputs.encoder, inputs.decoder, images, labels)
+    _check_readability(preflight, kappa, int((~finite).sum()), cause, reporter)
     return preflight
 
 
@@ -174,7 +182,9 @@ def _check_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporte
         )
 
 
-def _check_readability(preflight: Preflight, kappa: float, not_finite: int, reporter: Reporter) -> None:
+def _check_readability(
+    preflight: Preflight, kappa: float, not_finite: int, cause: str, reporter: Reporter
+) -> None:
     """Refuse or warn; `kappa` is the agreement of the classifier's readings with the labels.
 
     With two classes, a decoder of noise gets half of the readings right, and more if one class is common.
@@ -193,12 +203,12 @@ def _check_readability(preflight: Preflight, kappa: float, not_finite: int, repo
         bar = "hardly more than by chance" if by_chance else f"below {LEAST_READABILITY}"
         raise PreflightRefused(
             Reason.PREFLIGHT_READABILITY,
-            f"{told}, {bar}. A search would find the VAE's blur. Check the VAE's preprocessing, or train a "
-            f"VAE that the classifier can read: {TRAIN_COMMAND}",
+            f"{told}, {bar}. A search would find the VAE's blur. {cause}Check the VAE's preprocessing, "
+            f"or train a VAE that the classifier can read: {TRAIN_COMMAND}",
             dict(preflight.to_json()),
         )
     reporter.warning(
         "LOW_READABILITY",
         f"{told}, below {LOW_READABILITY}. Some of what is found shows the VAE's blur, not the classifier's "
-        f"bugs. To train a VAE that the classifier can read: {TRAIN_COMMAND}",
+        f"bugs. {cause}To train a VAE that the classifier can read: {TRAIN_COMMAND}",
     )

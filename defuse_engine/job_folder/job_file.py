@@ -33,6 +33,7 @@ _INPUTS: dict[Kind, tuple[str, ...]] = {
     "evaluate": ("classifier", "vae", "dataset", "regions", "candidate"),
     "train_vae": ("classifier", "dataset"),
 }
+_OPTIONAL: dict[Kind, tuple[str, ...]] = {"inspect_classifier": ("dataset",)}
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,8 @@ def _inputs(value: object, kind: Kind, folder: Path) -> Inputs:
         if missing:
             needed = ", ".join(_INPUTS[kind])
             raise JobInvalid(f"job.inputs of kind {kind} needs {needed}; missing: {missing[0]}")
-        for name in _INPUTS[kind]:
+        given = [name for name in _OPTIONAL.get(kind, ()) if name in fields]
+        for name in (*_INPUTS[kind], *given):
             with Fields(fields.raw(name), fields.path(name)) as entry:
                 entries[name] = _READERS[name](entry, folder)
     return Inputs(**entries)

@@ -100,6 +100,12 @@ class Encoder:
         """Encode any number of images, batch by batch."""
         return in_batches(self.on_device, images, self.session)
 
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Encoder:
+        """Return the same encoder with another preprocessing of the same layout."""
+        other = copy.copy(self)
+        other.preprocessing = preprocessing
+        return other
+
     def on_device(self, images: torch.Tensor) -> torch.Tensor:
         """Encode one batch on the device."""
         return self.session.run(apply(self.preprocessing, images), self.mu)
@@ -169,6 +175,12 @@ class Decoder:
                 f"({self.preprocessing.layout}), it gives {tuple(values.shape[1:])}",
             )
         return invert(self.preprocessing, values, self.image_shape)
+
+    def with_preprocessing(self, preprocessing: Preprocessing) -> Decoder:
+        """Return the same decoder with another preprocessing of the same layout."""
+        other = copy.copy(self)
+        other.preprocessing = preprocessing
+        return other
 
     def __call__(self, codes: Codes) -> Images:
         """Decode any number of codes, batch by batch."""

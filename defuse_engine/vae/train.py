@@ -13,6 +13,8 @@ import torch
 from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.errors import InvalidDataset, Reason
 from defuse_engine.inputs.dataset import Dataset
+from defuse_engine.inputs.likely_cause import warn_of_doubtful_preprocessing
+from defuse_engine.inputs.preflight import require_skill
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
@@ -60,8 +62,12 @@ def train_vae(
     order = numpy_generator(random_seed, "vae-validation")
     split = dataset.validation
     rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
+    images, labels = split.images(rows), split.labels[rows]
+    # Before anything is trained: a wrong preprocessing is known within seconds.
+    outputs = require_skill(classifier, images, labels)
+    warn_of_doubtful_preprocessing(classifier, images, labels, outputs, reporter)
     independent = train_reader(dataset, runtime, random_seed)
-    readers = Readers(classifier, independent, split.images(rows), split.labels[rows])
+    readers = Readers(classifier, independent, images, labels)
     features = train_features(dataset, runtime, random_seed, lambda done: None)
     material = Material(
         train=dataset.train,

@@ -109,8 +109,11 @@ class Jobs:
     def __init__(self, folder: Path):
         self._folder = folder
 
-    def make(self, kind="audit", name="job", files=None, inputs=None, **job) -> Path:
-        """Write a job folder; `files` replaces inputs, `inputs` their entries."""
+    def make(self, kind="audit", name="job", files=None, inputs=None, with_dataset=False, **job) -> Path:
+        """Write a job folder; `files` replaces inputs, `inputs` their entries.
+
+        An inspection gets its one resource, and the dataset too `with_dataset`.
+        """
         folder = self._folder / name
         (folder / "inputs").mkdir(parents=True)
         contents = {
@@ -129,7 +132,8 @@ class Jobs:
         }
         entries = {key: {**entry, **(inputs or {}).get(key, {})} for key, entry in entries.items()}
         if kind.startswith("inspect_"):
-            entries = {key: entries[key] for key in [kind.removeprefix("inspect_")]}
+            kept = [kind.removeprefix("inspect_"), *(["dataset"] if with_dataset else [])]
+            entries = {key: entries[key] for key in kept}
         document = {"kind": kind, "seed": 1, "device": "cpu", "threads": 1, "inputs": entries, **job}
         (folder / "job.json").write_text(json.dumps(document))
         return folder

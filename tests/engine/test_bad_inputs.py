@@ -112,6 +112,7 @@ def with_nan(images):
     return images
 
 
+SPLITS = ("train", "validation", "test")
 DATASETS = {
     "pickled images": (changed(x_train=lambda x: x.astype(object)), Reason.DATASET_PICKLED),
     "pickled labels": (changed(y_test=lambda y: y.astype(object)), Reason.DATASET_PICKLED),
@@ -129,6 +130,14 @@ DATASETS = {
     ),
     "other image size": (changed(x_test=lambda x: x[..., :2]), Reason.DATASET_SHAPE),
     "vectors": (changed(x_test=lambda x: x.reshape(20, 6)), Reason.DATASET_SHAPE),
+    "channels last, undeclared": (
+        changed(**{f"x_{name}": lambda x: np.zeros((len(x), 32, 32, 3), np.uint8) for name in SPLITS}),
+        Reason.DATASET_SHAPE,
+    ),
+    "grey channels last, undeclared": (
+        changed(**{f"x_{name}": lambda x: np.zeros((len(x), 28, 28, 1), np.uint8) for name in SPLITS}),
+        Reason.DATASET_SHAPE,
+    ),
     "int64 images": (changed(x_test=lambda x: x.astype(np.int64)), Reason.DATASET_SHAPE),
     "no test split": (
         lambda g: {k: v for k, v in g.dataset((30, 20, 20)).items() if "test" not in k},
@@ -143,6 +152,16 @@ def test_a_bad_dataset_is_refused(make, reason, graphs, make_job, do_job):
     with pytest.raises(EngineError) as caught:
         do_job(make_job("inspect_dataset", files={"dataset.npz": make(graphs)}))
     assert caught.value.reason == reason
+
+
+def test_channels_last_are_named_with_the_option_that_declares_them(make_job, do_job, graphs):
+    make, _ = DATASETS["channels last, undeclared"]
+    files = {"dataset.npz": make(graphs)}
+    with pytest.raises(EngineError, match=r"32 channels, 32 high and 3 wide.* --layout nhwc"):
+        do_job(make_job("inspect_dataset", files=files))
+    declared = {"dataset": {"layout": "NHWC"}}
+    result = do_job(make_job("inspect_dataset", files=files, inputs=declared, name="declared"))
+    assert result["image_shape"] == [3, 32, 32]
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 but no zip", b"text"], ids=["empty", "cut", "text"])

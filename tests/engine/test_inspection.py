@@ -16,6 +16,7 @@ def test_a_classifier_tells_its_signature(make_job, do_job):
         "batch_size": -1,
         "differentiable": True,
         "undifferentiable_ops": [],
+        "warnings": [],
     }
 
 

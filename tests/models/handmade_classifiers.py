@@ -294,7 +294,7 @@ def insisting() -> bytes:
 
 
 def branching() -> bytes:
-    """Return a graph that chooses between two layers by the input's mean: If."""
+    """Return a graph that chooses between two layers by the number of values in an item: If."""
 
     def branch(name: str) -> onnx.GraphProto:
         return helper.make_graph(
@@ -305,11 +305,12 @@ def branching() -> bytes:
         )
 
     nodes = [
-        node("ReduceMean", ["x"], ["mean"], keepdims=0),
-        node("Greater", ["mean", "half"], ["bright"]),
-        node("If", ["bright"], ["logits"], then_branch=branch("a"), else_branch=branch("b")),
+        node("Shape", ["x"], ["size"], start=1),
+        node("Squeeze", ["size"], ["values"]),
+        node("Greater", ["values", "few"], ["many"]),
+        node("If", ["many"], ["logits"], then_branch=branch("a"), else_branch=branch("b")),
     ]
-    tensors = {"half": np.array(0.5, np.float32), "a": numbers(12, K), "b": numbers(12, K, seed=1)}
+    tensors = {"few": np.array(4, np.int64), "a": numbers(12, K), "b": numbers(12, K, seed=1)}
     return model(nodes, ["n", 12], {"logits": ["n", K]}, tensors)
 
 

@@ -28,6 +28,19 @@ def encoder(spread: str = "logvar", names: tuple[str, str] = ("mu", "")) -> byte
     return model(nodes, ["n", *ITEM], gives, tensors)
 
 
+def sampling(*outputs: str) -> bytes:
+    """Return an encoder that draws z around mu. It gives `outputs`, of mu, logvar and z."""
+    nodes = [
+        node("Flatten", ["x"], ["flat"]),
+        node("Gemm", ["flat", "w", "b"], ["mu"], transB=1),
+        node("Gemm", ["flat", "v"], ["logvar"], transB=1),
+        node("RandomNormalLike", ["mu"], ["noise"]),
+        node("Add", ["mu", "noise"], ["z"]),
+    ]
+    tensors = {"w": numbers(D, 16), "b": numbers(D), "v": numbers(D, 16, seed=1)}
+    return model(nodes, ["n", *ITEM], {name: ["n", D] for name in outputs}, tensors)
+
+
 def both(noise: str = "normal", spread: str = "logvar") -> bytes:
     """Return one file: x -> reconstruction, mu, logvar or sigma; the code is mu, or mu with `noise` added."""
     nodes = [

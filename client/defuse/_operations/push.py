@@ -6,7 +6,7 @@ from typing import TypeVar
 from google.protobuf.message import Message
 
 from defuse._calls.flows import create
-from defuse._calls.request_fields import enum_value, preprocessing
+from defuse._calls.request_fields import Named, enum_value, name_of, preprocessing
 from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, Sleep
 from defuse._operations.resources import CLASSIFIERS, DATASETS, VAES, Kind
 from defuse._operations.transfer import OnTransfer, PathLike, upload
@@ -28,6 +28,7 @@ def push_classifier(
     std: Sequence[float] = (),
     output_kind: OutputKind | str | None = None,
     output_name: str = "",
+    dataset: Named | None = None,
     display_name: str = "",
     wait: bool = True,
     on_progress: OnTransfer | None = None,
@@ -40,6 +41,10 @@ def push_classifier(
     `output_kind` is `logits` (the default) or `probabilities`. `output_name` names the output that holds the
     scores (batch, K); you need it if more than one output could.
 
+    With `dataset`, the inspection measures the classifier on a sample of the validation split
+    (`dataset_accuracy`). It rejects a classifier near chance, names the likely cause, and warns if another
+    preprocessing is clearly better (`warnings`).
+
     Raises `Rejected` if the file is not such a model, `ArgumentError` for an empty file, and `OSError`.
     """
     request = pb.RegisterClassifierRequest(
@@ -47,6 +52,7 @@ def push_classifier(
         preprocessing=preprocessing(layout, scale, mean, std),
         output_kind=enum_value(OutputKind, output_kind),
         output_name=output_name,
+        dataset=name_of(dataset),
     )
     request.artifact = (yield from upload(path, on_progress=on_progress, timeout_s=timeout_s)).name
     return (yield from _registered(CLASSIFIERS, request, wait, timeout_s))

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from defuse.cli.connection import connect
+from defuse.cli.figures import share
 from defuse.cli.output import Json, write, write_facts
 from defuse.cli.progress import transfer_bars
 from defuse.messages import (
@@ -30,7 +31,11 @@ Layout = Annotated[
     ModelLayout, typer.Option(help="How the model's input holds an image; N is the batch, C the channels.")
 ]
 Scale = Annotated[
-    float | None, typer.Option(help="The model gets (image * scale - mean) / std. By default 1.")
+    float | None,
+    typer.Option(
+        help="The model gets (image * scale - mean) / std. Integer images (uint8) count as value / 255 "
+        "before that: a model that takes 0..255 has scale 255. By default 1."
+    ),
 ]
 Mean = Annotated[
     list[float] | None, typer.Option(help="One value, or one per channel (repeat the option). By default 0.")
@@ -58,6 +63,13 @@ def classifier(
     output: Annotated[
         str, typer.Option(help="Name of the output with the scores. Needed only if several could hold them.")
     ] = "",
+    dataset: Annotated[
+        str,
+        typer.Option(
+            help="datasets/ID to measure the classifier on at once. The inspection then shows its accuracy, "
+            "and says if another preprocessing fits better."
+        ),
+    ] = "",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
@@ -72,6 +84,7 @@ def classifier(
             std=std or (),
             output_kind=output_kind,
             output_name=output,
+            dataset=dataset or None,
             display_name=name,
             wait=wait,
             on_progress=on_progress,
@@ -85,7 +98,18 @@ def _write_classifier(classifier: Classifier) -> None:
         ("classes", classifier.class_count or None),
         ("images", _shape(classifier.image_shape)),
         ("can't be corrected", ", ".join(classifier.undifferentiable_operations)),
+        ("accuracy", _accuracy(classifier)),
+        *_warnings(classifier),
     )
+
+
+def _accuracy(classifier: Classifier) -> str:
+    measured = classifier.dataset_accuracy
+    return f"{share(measured.value)} of {measured.samples} validation items" if measured.samples else ""
+
+
+def _warnings(pushed: Classifier | Vae) -> list[tuple[str, str]]:
+    return [("warning", f"{warning.reason}: {warning.message}") for warning in pushed.warnings]
 
 
 @app.command()
@@ -153,6 +177,7 @@ def _write_vae(vae: Vae) -> None:
         ("latent size", vae.latent_size or None),
         ("images", _shape(vae.image_shape)),
         ("tensors", ", ".join(filter(None, names))),
+        *_warnings(vae),
     )
 
 

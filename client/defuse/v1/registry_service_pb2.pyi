@@ -47,7 +47,7 @@ class Lineage(_message.Message):
     def __init__(self, parent: _Optional[str] = ..., correction: _Optional[str] = ..., audit: _Optional[str] = ..., label_set_digest: _Optional[str] = ...) -> None: ...
 
 class Classifier(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "artifact", "preprocessing", "output_kind", "input", "output", "class_count", "image_shape", "differentiable", "undifferentiable_operations", "opset", "lineage", "create_time", "output_name")
+    __slots__ = ("name", "display_name", "state", "failure", "artifact", "preprocessing", "output_kind", "input", "output", "class_count", "image_shape", "differentiable", "undifferentiable_operations", "opset", "lineage", "create_time", "output_name", "warnings", "dataset", "dataset_accuracy")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -65,6 +65,9 @@ class Classifier(_message.Message):
     LINEAGE_FIELD_NUMBER: _ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_NAME_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    DATASET_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: RegistrationState
@@ -82,7 +85,10 @@ class Classifier(_message.Message):
     lineage: Lineage
     create_time: _timestamp_pb2.Timestamp
     output_name: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., input: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., output: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., class_count: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., differentiable: bool = ..., undifferentiable_operations: _Optional[_Iterable[str]] = ..., opset: _Optional[int] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., output_name: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
+    dataset: str
+    dataset_accuracy: _models_pb2.Interval
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., input: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., output: _Optional[_Union[_models_pb2.TensorSpec, _Mapping]] = ..., class_count: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., differentiable: bool = ..., undifferentiable_operations: _Optional[_Iterable[str]] = ..., opset: _Optional[int] = ..., lineage: _Optional[_Union[Lineage, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., output_name: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., dataset: _Optional[str] = ..., dataset_accuracy: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ...) -> None: ...
 
 class VaeTensors(_message.Message):
     __slots__ = ("mu", "spread", "spread_kind", "code", "image")
@@ -99,7 +105,7 @@ class VaeTensors(_message.Message):
     def __init__(self, mu: _Optional[str] = ..., spread: _Optional[str] = ..., spread_kind: _Optional[_Union[VaeSpread, str]] = ..., code: _Optional[str] = ..., image: _Optional[str] = ...) -> None: ...
 
 class Vae(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "encoder_artifact", "decoder_artifact", "preprocessing", "latent_size", "image_shape", "create_time", "tensors", "training")
+    __slots__ = ("name", "display_name", "state", "failure", "encoder_artifact", "decoder_artifact", "preprocessing", "latent_size", "image_shape", "create_time", "tensors", "training", "warnings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -112,6 +118,7 @@ class Vae(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     TENSORS_FIELD_NUMBER: _ClassVar[int]
     TRAINING_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
     state: RegistrationState
@@ -124,7 +131,8 @@ class Vae(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     tensors: VaeTensors
     training: str
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., latent_size: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tensors: _Optional[_Union[VaeTensors, _Mapping]] = ..., training: _Optional[str] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., encoder_artifact: _Optional[str] = ..., decoder_artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., latent_size: _Optional[int] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., tensors: _Optional[_Union[VaeTensors, _Mapping]] = ..., training: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ...) -> None: ...
 
 class DatasetSplit(_message.Message):
     __slots__ = ("split", "size", "class_counts")
@@ -225,20 +233,22 @@ class Dataset(_message.Message):
     def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[RegistrationState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., artifact: _Optional[str] = ..., layout: _Optional[_Union[_models_pb2.Layout, str]] = ..., class_names: _Optional[_Iterable[str]] = ..., image_shape: _Optional[_Union[_models_pb2.ImageShape, _Mapping]] = ..., splits: _Optional[_Iterable[_Union[DatasetSplit, _Mapping]]] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., dtype: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., class_sheet: _Optional[_Union[ClassSheet, _Mapping]] = ..., duplicates: _Optional[_Iterable[_Union[DatasetDuplicates, _Mapping]]] = ..., duplicate_pairs: _Optional[_Iterable[_Union[DatasetPair, _Mapping]]] = ..., duplicate_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ...) -> None: ...
 
 class RegisterClassifierRequest(_message.Message):
-    __slots__ = ("request_id", "display_name", "artifact", "preprocessing", "output_kind", "output_name")
+    __slots__ = ("request_id", "display_name", "artifact", "preprocessing", "output_kind", "output_name", "dataset")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     ARTIFACT_FIELD_NUMBER: _ClassVar[int]
     PREPROCESSING_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_KIND_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_NAME_FIELD_NUMBER: _ClassVar[int]
+    DATASET_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     display_name: str
     artifact: str
     preprocessing: _models_pb2.Preprocessing
     output_kind: _models_pb2.OutputKind
     output_name: str
-    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., output_name: _Optional[str] = ...) -> None: ...
+    dataset: str
+    def __init__(self, request_id: _Optional[str] = ..., display_name: _Optional[str] = ..., artifact: _Optional[str] = ..., preprocessing: _Optional[_Union[_models_pb2.Preprocessing, _Mapping]] = ..., output_kind: _Optional[_Union[_models_pb2.OutputKind, str]] = ..., output_name: _Optional[str] = ..., dataset: _Optional[str] = ...) -> None: ...
 
 class GetClassifierRequest(_message.Message):
     __slots__ = ("name",)

@@ -143,7 +143,8 @@ class RegistryServiceServicer(object):
     """
 
     def RegisterClassifier(self, request, context):
-        """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact).
+        """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact or the dataset),
+        FAILED_PRECONDITION (WRONG_STATE: the dataset is not READY).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,7 +171,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RegisterVae(self, request, context):
-        """Errors: as RegisterClassifier.
+        """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (an artifact).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -235,7 +236,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RegisterDataset(self, request, context):
-        """Errors: as RegisterClassifier.
+        """Errors: as RegisterVae.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -255,7 +256,7 @@ class RegistryServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDataset(self, request, context):
-        """Errors: as DeleteClassifier.
+        """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: a job or a classifier that was measured on it refers to it).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

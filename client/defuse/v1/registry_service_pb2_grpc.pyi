@@ -43,14 +43,16 @@ class RegistryServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> RegistryServiceAsyncStub: ...
     RegisterClassifier: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterClassifierRequest, _registry_service_pb2.Classifier]
-    """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact)."""
+    """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact or the dataset),
+    FAILED_PRECONDITION (WRONG_STATE: the dataset is not READY).
+    """
     GetClassifier: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetClassifierRequest, _registry_service_pb2.Classifier]
     """Errors: NOT_FOUND."""
     ListClassifiers: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListClassifiersRequest, _registry_service_pb2.ListClassifiersResponse]
     DeleteClassifier: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteClassifierRequest, _registry_service_pb2.DeleteClassifierResponse]
     """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
     RegisterVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterVaeRequest, _registry_service_pb2.Vae]
-    """Errors: as RegisterClassifier."""
+    """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (an artifact)."""
     GetVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeRequest, _registry_service_pb2.Vae]
     """Errors: NOT_FOUND."""
     ListVaes: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaesRequest, _registry_service_pb2.ListVaesResponse]
@@ -71,12 +73,12 @@ class RegistryServiceStub:
     CancelVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]
     """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
     RegisterDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]
-    """Errors: as RegisterClassifier."""
+    """Errors: as RegisterVae."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]
     """Errors: NOT_FOUND."""
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListDatasetsRequest, _registry_service_pb2.ListDatasetsResponse]
     DeleteDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteDatasetRequest, _registry_service_pb2.DeleteDatasetResponse]
-    """Errors: as DeleteClassifier."""
+    """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: a job or a classifier that was measured on it refers to it)."""
 
 @_typing.type_check_only
 class RegistryServiceAsyncStub(RegistryServiceStub):
@@ -93,14 +95,16 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterClassifier: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterClassifierRequest, _registry_service_pb2.Classifier]  # type: ignore[assignment]
-    """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact)."""
+    """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact or the dataset),
+    FAILED_PRECONDITION (WRONG_STATE: the dataset is not READY).
+    """
     GetClassifier: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetClassifierRequest, _registry_service_pb2.Classifier]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListClassifiers: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListClassifiersRequest, _registry_service_pb2.ListClassifiersResponse]  # type: ignore[assignment]
     DeleteClassifier: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteClassifierRequest, _registry_service_pb2.DeleteClassifierResponse]  # type: ignore[assignment]
     """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
     RegisterVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterVaeRequest, _registry_service_pb2.Vae]  # type: ignore[assignment]
-    """Errors: as RegisterClassifier."""
+    """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (an artifact)."""
     GetVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeRequest, _registry_service_pb2.Vae]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListVaes: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaesRequest, _registry_service_pb2.ListVaesResponse]  # type: ignore[assignment]
@@ -121,12 +125,12 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     CancelVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
     """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
     RegisterDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
-    """Errors: as RegisterClassifier."""
+    """Errors: as RegisterVae."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
     ListDatasets: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListDatasetsRequest, _registry_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
     DeleteDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteDatasetRequest, _registry_service_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
-    """Errors: as DeleteClassifier."""
+    """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: a job or a classifier that was measured on it refers to it)."""
 
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """RegistryService registers classifiers, VAEs and datasets.
@@ -146,7 +150,9 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterClassifierRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.Classifier, _abc.Awaitable[_registry_service_pb2.Classifier]]:
-        """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact)."""
+        """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (the artifact or the dataset),
+        FAILED_PRECONDITION (WRONG_STATE: the dataset is not READY).
+        """
 
     @_abc_1.abstractmethod
     def GetClassifier(
@@ -177,7 +183,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterVaeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.Vae, _abc.Awaitable[_registry_service_pb2.Vae]]:
-        """Errors: as RegisterClassifier."""
+        """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (an artifact)."""
 
     @_abc_1.abstractmethod
     def GetVae(
@@ -252,7 +258,7 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.RegisterDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.Dataset, _abc.Awaitable[_registry_service_pb2.Dataset]]:
-        """Errors: as RegisterClassifier."""
+        """Errors: as RegisterVae."""
 
     @_abc_1.abstractmethod
     def GetDataset(
@@ -275,6 +281,6 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _registry_service_pb2.DeleteDatasetRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.DeleteDatasetResponse, _abc.Awaitable[_registry_service_pb2.DeleteDatasetResponse]]:
-        """Errors: as DeleteClassifier."""
+        """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: a job or a classifier that was measured on it refers to it)."""
 
 def add_RegistryServiceServicer_to_server(servicer: RegistryServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -110,9 +110,16 @@ def _same_shape(kind: str, name: str, shape: ImageShape, dataset: Dataset) -> No
         raise Mismatched(
             f"{kind} {name} takes images of {_text(shape)}, dataset {dataset.name} has "
             f"{_text(dataset.image_shape)} (channels x height x width): use a dataset with the images "
-            "that it was trained on",
+            f"that it was trained on{_layout_hint(shape, dataset.image_shape)}",
             figures={"image_shape": _text(shape), "dataset_image_shape": _text(dataset.image_shape)},
         )
+
+
+def _layout_hint(shape: ImageShape, images: ImageShape) -> str:
+    """Return what to add if the model was declared with another layout than it has."""
+    if (shape.channels, shape.height, shape.width) == (images.height, images.width, images.channels):
+        return ", or register it anew with layout NHWC (--layout nhwc) if it takes channels last"
+    return ""
 
 
 def _flat_fits(classifier: Classifier, dataset: Dataset) -> None:

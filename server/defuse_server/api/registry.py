@@ -31,9 +31,15 @@ class RegistryService:
             configs.preprocessing(violations, request.preprocessing)
             validation.member(violations, "output_kind", request.output_kind, OutputKind)
             validation.text(violations, "output_name", request.output_name, TENSOR_NAME_CHARACTERS)
+            if request.dataset:
+                validation.name(violations, "dataset", request.dataset, "datasets")
         await self._check_stored(request.artifact)
+        references: list[str] = []
+        if request.dataset:
+            dataset = await find_ready(self._backend.resources, pb.Dataset, request.dataset, "dataset")
+            references.append(dataset.name)
         classifier = as_requested(pb.Classifier, request)
-        return await create_with_job(self._backend, requested(classifier, request))
+        return await create_with_job(self._backend, requested(classifier, request, references=references))
 
     async def register_vae(self, request: pb.RegisterVaeRequest) -> pb.Vae:
         """Create a VAE that waits for its inspection."""

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from defuse.v1 import models_pb2
-from defuse.v1.models_pb2 import TensorSpec
+from defuse.v1.models_pb2 import Interval, TensorSpec
 from defuse.v1.registry_service_pb2 import (
     Classifier,
     ClassSheet,
@@ -31,10 +31,11 @@ class ClassifierInspection(Work[Classifier]):
     """Finds a classifier's signature and classes, and whether it can be corrected."""
 
     async def plan(self) -> JobPlan:
-        """Plan with the classifier alone."""
-        return JobPlan(
-            "inspect_classifier", JobInputs().classifier("classifier", self.message), device=_DEVICE
-        )
+        """Plan with the classifier, and with the dataset that it is measured on."""
+        inputs = JobInputs().classifier("classifier", self.message)
+        if self.message.dataset:
+            inputs.dataset(await self.backend.resources.fetch(Dataset, self.message.dataset))
+        return JobPlan("inspect_classifier", inputs, device=_DEVICE)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Fill in the fields that are set when READY."""
@@ -47,6 +48,9 @@ class ClassifierInspection(Work[Classifier]):
         message.differentiable = result["differentiable"]
         message.undifferentiable_operations[:] = result["undifferentiable_ops"]
         message.opset = result["opset"]
+        if "dataset_accuracy" in result:
+            message.dataset_accuracy.CopyFrom(Interval(**result["dataset_accuracy"]))
+        _set_warnings(message, result)
 
 
 class VaeInspection(Work[Vae]):
@@ -62,6 +66,7 @@ class VaeInspection(Work[Vae]):
         self.message.tensors.CopyFrom(_vae_tensors(result["tensors"]))
         if result["image_shape"] is not None:
             self.message.image_shape.CopyFrom(image_shape(result["image_shape"]))
+        _set_warnings(self.message, result)
 
 
 class DatasetInspection(Work[Dataset]):
@@ -97,6 +102,11 @@ class DatasetInspection(Work[Dataset]):
         if result["duplicate_sheet"] is not None:
             sheets = await stored_sheets(self.backend.store, result, folder, ("duplicate_sheet",))
             self.message.duplicate_sheet.CopyFrom(contact_sheet_message(result["duplicate_sheet"], sheets))
+
+
+def _set_warnings(message: Classifier | Vae, result: Mapping[str, Any]) -> None:
+    del message.warnings[:]
+    message.warnings.extend(models_pb2.Warning(**entry) for entry in result["warnings"])
 
 
 def _vae_tensors(found: Mapping[str, str]) -> VaeTensors:

@@ -55,6 +55,29 @@ def test_a_classifiers_options_reach_the_server(push, server):
     assert request.output_name == "logits"
 
 
+def test_a_dataset_to_measure_on_reaches_the_server_and_its_figures_are_shown(push, server):
+    server.on(
+        "RegistryService/RegisterClassifier",
+        Classifier(
+            name="classifiers/c",
+            state=READY,
+            dataset_accuracy={"value": 0.42, "samples": 1000},
+            warnings=[{"reason": "PREPROCESSING_DOUBTFUL", "message": "better with --scale 255"}],
+        ),
+    )
+    shown = " ".join(push("classifier", "--dataset", "datasets/d").out.split())
+    (request,) = server.asked("RegistryService/RegisterClassifier")
+    assert request.dataset == "datasets/d"
+    assert "42.0% of 1000 validation items" in shown
+    assert "PREPROCESSING_DOUBTFUL: better with --scale 255" in shown
+
+
+def test_a_vaes_warnings_are_shown(push, server):
+    warned = Vae(name="vaes/v", state=READY, warnings=[{"reason": "UNSTEADY_OPERATIONS", "message": "draws"}])
+    server.on("RegistryService/RegisterVae", warned)
+    assert "UNSTEADY_OPERATIONS: draws" in " ".join(push("vae").out.split())
+
+
 def test_a_vaes_options_reach_the_server(push, server):
     push("vae", "--mu", "m", "--spread-kind", "none", "--code", "z")
     (request,) = server.asked("RegistryService/RegisterVae")

@@ -50,7 +50,7 @@ def test_a_scale_that_was_forgotten_is_found(make_job, do_job, graphs):
     low = dataset["x_train"].min()
     matrix = np.stack([np.zeros(6), graphs.basis[:, 0] * 8 / 255], axis=1)
     bias = [0.0, float(graphs.basis[:, 0].sum() * low) - 0.3]
-    with pytest.raises(PreflightRefused, match=r"scale=255\.0"):
+    with pytest.raises(PreflightRefused, match="--scale 255 it would be right on"):
         do_job(make_job(files={"dataset.npz": grey, "classifier.onnx": graphs.linear(matrix, bias)}))
 
 

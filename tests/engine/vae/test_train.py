@@ -9,6 +9,7 @@ import pytest
 from onnx import helper
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from defuse_engine.errors import InvalidDataset, PreflightRefused
 from defuse_engine.inputs.dataset import Dataset, Split
@@ -197,6 +198,35 @@ def test_a_classifier_that_guesses_is_refused(make_training, do_job, graphs):
     dataset["y_validation"] = np.random.default_rng(0).integers(0, 2, len(dataset["y_validation"]))
     with pytest.raises(PreflightRefused, match="hardly more than by chance"):
         do_job(make_training(brightness(graphs, (1, 8, 8)), dataset, SHORT))
+
+
+@pytest.fixture
+def optimizer_steps():
+    """Count the steps of every optimizer of torch."""
+    counted = []
+    hook = register_optimizer_step_pre_hook(lambda *_: counted.append(1))
+    yield counted
+    hook.remove()
+
+
+def test_a_wrong_preprocessing_is_refused_before_anything_is_trained(
+    make_training, do_job, digits, digits_classifier, optimizer_steps
+):
+    wrong = {"scale": 1e-3, "mean": [0.5]}
+    with pytest.raises(PreflightRefused, match="no --scale, --mean or --std it would be right on"):
+        do_job(make_training(digits_classifier, digits, SHORT, preprocessing=wrong))
+    assert not optimizer_steps
+
+
+def test_a_training_under_a_doubtful_preprocessing_says_so(
+    make_training, do_job, graphs, optimizer_steps, reporter
+):
+    shape = (1, 8, 8)
+    dataset = colours(shape, count=1000)
+    shifted = {"mean": [-0.75]}
+    do_job(make_training(brightness(graphs, shape), dataset, SHORT, preprocessing=shifted))
+    assert "PREPROCESSING_DOUBTFUL" in [warning["reason"] for warning in reporter.warnings]
+    assert len(optimizer_steps) >= SHORT["max_steps"]
 
 
 def test_a_reader_that_takes_no_part_in_the_loss_reads_what_people_read(digits):

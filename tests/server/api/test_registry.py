@@ -222,3 +222,31 @@ async def test_what_is_in_use_stays(stubs, refused, records):
     with refused() as problem:
         await stubs.registry.GetVae(GetVaeRequest(name=free.name))
     assert problem.code is grpc.StatusCode.NOT_FOUND
+
+
+async def test_a_classifier_may_name_a_dataset_that_is_ready_and_then_stays(stubs, refused, records):
+    artifact = await records.artifact(b"bytes")
+
+    def named(dataset):
+        return RegisterClassifierRequest(request_id=request_id(), artifact=artifact, dataset=dataset)
+
+    ready = await records.dataset()
+    classifier = await stubs.registry.RegisterClassifier(named(ready.name))
+    assert classifier.dataset == ready.name
+    with refused() as problem:
+        await stubs.registry.DeleteDataset(DeleteDatasetRequest(name=ready.name))
+    assert problem.reason == "RESOURCE_IN_USE"
+    await stubs.registry.DeleteClassifier(DeleteClassifierRequest(name=classifier.name))
+    await stubs.registry.DeleteDataset(DeleteDatasetRequest(name=ready.name))
+    with refused() as problem:
+        await stubs.registry.RegisterClassifier(named(ready.name))
+    assert problem.code is grpc.StatusCode.NOT_FOUND
+    waiting = await stubs.registry.RegisterDataset(
+        RegisterDatasetRequest(request_id=request_id(), artifact=artifact)
+    )
+    with refused() as problem:
+        await stubs.registry.RegisterClassifier(named(waiting.name))
+    assert problem.reason == "WRONG_STATE"
+    with refused() as problem:
+        await stubs.registry.RegisterClassifier(named("vaes/1"))
+    assert (problem.reason, problem.fields) == ("INVALID_FIELD", ("dataset",))

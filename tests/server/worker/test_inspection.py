@@ -7,7 +7,9 @@ import pytest
 from defuse.v1.error_reason_pb2 import (
     ERROR_REASON_DATASET_NOT_FINITE,
     ERROR_REASON_MODEL_NOT_ONNX,
+    ERROR_REASON_MODEL_NOT_REPEATABLE,
     ERROR_REASON_MODEL_SIGNATURE,
+    ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY,
 )
 from defuse.v1.models_pb2 import LAYOUT_FLAT, ImageShape, Preprocessing
 from defuse.v1.registry_service_pb2 import (
@@ -93,6 +95,50 @@ async def test_an_inspection_shows_a_dataset_and_tells_what_is_likely_wrong(
     for sheet in (dataset.class_sheet, dataset.duplicate_sheet):
         stored = await backend.store.read(sheet.artifact.removeprefix("artifacts/"))
         assert stored.startswith(b"\x89PNG")
+
+
+async def test_a_classifier_is_measured_on_the_dataset_that_it_names(tiny, start_worker, inspected):
+    start_worker()
+    _, _, dataset = await tiny.registered()
+    named = {"state": REGISTRATION_STATE_INSPECTING, "dataset": dataset}
+    right = await inspected(Classifier(artifact=await tiny.artifact(tiny.models.classifier()), **named))
+    assert right.state == REGISTRATION_STATE_READY, right.failure
+    arrays = np.load(io.BytesIO(tiny.models.dataset()))
+    predicted = arrays["x_validation"].reshape(-1, 6) @ tiny.models.BASIS[:, 0] > 0.5
+    measured, accuracy = right.dataset_accuracy, float((predicted == arrays["y_validation"]).mean())
+    assert (measured.value, measured.samples) == (pytest.approx(accuracy), 300)
+    assert measured.lower < accuracy < measured.upper
+    assert not right.warnings
+    chance = await inspected(
+        Classifier(artifact=await tiny.artifact(tiny.models.classifier(boundary=5.0)), **named)
+    )
+    assert chance.state == REGISTRATION_STATE_REJECTED
+    assert chance.failure.reason == ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
+    assert "of 300 validation images" in chance.failure.message
+
+
+async def test_a_model_that_answers_differently_is_rejected_and_idle_noise_is_a_warning(
+    tiny, start_worker, inspected
+):
+    start_worker()
+    vae = await inspected(
+        Vae(
+            state=REGISTRATION_STATE_INSPECTING,
+            encoder_artifact=await tiny.artifact(handmade_vaes.sampling("mu", "logvar", "z")),
+            decoder_artifact=await tiny.artifact(handmade_vaes.decoder()),
+        )
+    )
+    assert vae.state == REGISTRATION_STATE_READY, vae.failure
+    assert [warning.reason for warning in vae.warnings] == ["UNSTEADY_OPERATIONS"]
+    vae = await inspected(
+        Vae(
+            state=REGISTRATION_STATE_INSPECTING,
+            encoder_artifact=await tiny.artifact(handmade_vaes.sampling("z")),
+            decoder_artifact=await tiny.artifact(handmade_vaes.decoder()),
+        )
+    )
+    assert vae.failure.reason == ERROR_REASON_MODEL_NOT_REPEATABLE
+    assert "RandomNormalLike" in vae.failure.figures["operations"]
 
 
 async def test_a_vae_may_be_one_file(tiny, start_worker, inspected):
