@@ -133,8 +133,9 @@ class SampleReaders:
         if not self._able:
             return alone
         right, finite = alone.right_to_all, finite_items(reconstructions)
+        numbers = _numbers(reconstructions)
         before = np.stack([seen for _, seen in self._able])
-        after = np.stack([network.probabilities(_numbers(reconstructions)) for network, _ in self._able])
+        after = np.stack([network.probabilities(numbers) for network, _ in self._able])
         read_before = before.argmax(axis=2) == self.labels
         read_after = (after.argmax(axis=2) == self.labels) & finite
         together_before, together_after = (

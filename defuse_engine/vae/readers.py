@@ -20,6 +20,7 @@ from defuse_engine.random_streams import numpy_generator
 from defuse_engine.vae.features import Features
 
 Readers = SampleReaders
+"""The classifier under audit, and independent readers that take no part in the loss, on validation items."""
 _LEAST_SAMPLE = 64
 
 
