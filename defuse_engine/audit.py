@@ -21,7 +21,7 @@ from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_
 from defuse_engine.regions.distill import distill
 from defuse_engine.regions.gold_sheets import write_gold_sheets
 from defuse_engine.regions.recipe import AuditRecipe
-from defuse_engine.run import open_run
+from defuse_engine.run import independent_readers, open_run
 from defuse_engine.search.identify import Search
 from defuse_engine.search.open_search import open_search
 from defuse_engine.search.saturation import Saturation
@@ -42,10 +42,10 @@ def audit(
 
     Shards whose chunks are there already are not searched again.
     """
-    figures = run_preflight(inputs, job.random_seed, lines).to_json()
-    lines.preflight(figures)
+    independent = independent_readers(job, inputs, lines, "preflight")
+    figures = run_preflight(inputs, independent, job.random_seed, lines, lines.preflight).to_json()
     warn_of_contradictions(inputs.dataset, image_digests(inputs.dataset), lines)
-    run = open_run(job, inputs, lines)
+    run = open_run(job, inputs, lines, independent)
     seeds = first_search_seeds(run, config, job.random_seed)
     belief_model = recipe.search.open_belief_model(run, config)
     search = open_search(run, config, recipe.search, belief_model)

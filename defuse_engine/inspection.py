@@ -17,8 +17,8 @@ from defuse_engine.inputs.duplicates import duplicate_sheet, find_duplicates, wa
 from defuse_engine.inputs.likely_cause import warn_of_doubtful_preprocessing
 from defuse_engine.inputs.loaded import open_classifier, open_dataset, read_vae, require_same_latent_size
 from defuse_engine.inputs.plausible_values import warn_of_implausible_values
-from defuse_engine.inputs.preflight import require_skill
 from defuse_engine.inputs.same_images import image_digests, warn_of_contradictions
+from defuse_engine.inputs.skill import require_skill
 from defuse_engine.intervals import wilson
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
 from defuse_engine.job_folder.reporting import Reporter

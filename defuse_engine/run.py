@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from defuse_engine.inputs.encode import encode_split
+from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
@@ -28,6 +29,8 @@ class Run:
     folder: Path
     """The job folder."""
     reporter: Reporter
+    independent: IndependentReaders
+    """They look at what is left of a search."""
 
     @property
     def device(self) -> str:
@@ -48,7 +51,23 @@ class Run:
         return stream_random_seed(self.random_seed, stage, shard)
 
 
-def open_run(job: Job, inputs: LoadedInputs, reporter: Reporter) -> Run:
-    """Encode the train split; raises MODEL_NOT_FINITE if a code is NaN or infinite."""
+def open_run(
+    job: Job, inputs: LoadedInputs, reporter: Reporter, independent: IndependentReaders | None = None
+) -> Run:
+    """Encode the train split; raises MODEL_NOT_FINITE if a code is NaN or infinite.
+
+    `independent` are the readers that took part in the preflight; None: those that a job without one trains.
+    """
     codes = encode_split(inputs.encoder, inputs.dataset.train, reporter)
-    return Run(inputs, codes, job.random_seed, job.folder, reporter)
+    readers = independent or independent_readers(job, inputs, reporter, "neighbourhood")
+    return Run(inputs, codes, job.random_seed, job.folder, reporter, readers)
+
+
+def independent_readers(job: Job, inputs: LoadedInputs, reporter: Reporter, stage: str) -> IndependentReaders:
+    """Return the independent readers of a job, whose training is progress of `stage`."""
+    return IndependentReaders(
+        inputs.dataset,
+        inputs.runtime,
+        job.random_seed,
+        lambda done, total: reporter.progress(stage, done, total, "steps"),
+    )

@@ -24,6 +24,8 @@ class LoadedInputs:
     decoder: Decoder
     dataset: Dataset
     runtime: Runtime
+    vae_is_ours: bool = False
+    """Whether `defuse vae train` made the VAE."""
 
 
 def load_inputs(inputs: Inputs, runtime: Runtime) -> LoadedInputs:
@@ -35,8 +37,9 @@ def load_inputs(inputs: Inputs, runtime: Runtime) -> LoadedInputs:
     """
     dataset = open_dataset(required(inputs.dataset))
     classifier = open_classifier(required(inputs.classifier), dataset, runtime)
-    encoder, decoder = _open_vae(required(inputs.vae), dataset, runtime)
-    return LoadedInputs(classifier, encoder, decoder, dataset, runtime)
+    vae = required(inputs.vae)
+    encoder, decoder = _open_vae(vae, dataset, runtime)
+    return LoadedInputs(classifier, encoder, decoder, dataset, runtime, vae.is_ours)
 
 
 def open_dataset(entry: DatasetInput) -> Dataset:

@@ -17,14 +17,16 @@ from torch.nn.utils import fuse_conv_bn_eval
 
 from defuse_engine.inputs.augmentation import augmented
 from defuse_engine.inputs.dataset import Split
+from defuse_engine.inputs.low_pass import LowPass
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.models.torch_form.silu import Silu
 from defuse_engine.types import Images, Labels
 
-Design = Literal["strided", "pooled"]
+Design = Literal["strided", "pooled", "low-pass"]
 """`strided` takes steps of two pixels and has a hidden layer; `pooled` sees every pixel, averages, and has
-none. Both are quick, and they make different mistakes."""
+none. Both are quick, and they make different mistakes. `low-pass` is `pooled` behind a filter that takes
+away the fine patterns that a network can see and people cannot."""
 _WIDTH = 32
 _SIDE = 32
 _HIDDEN = 128
@@ -45,6 +47,15 @@ class Effort:
 
 QUICK = Effort(400, 64)
 """Enough to be right more often than not, in seconds."""
+_BATCH_SIZE = 128
+_EPOCHS = 20
+_STEPS = (200, 1_500)
+"""Least and most steps. Little data is seen often; of much data, only a part."""
+
+
+def reader_effort(items: int) -> Effort:
+    """Return the length of a training that is to be right about as often as its design can be."""
+    return Effort(int(np.clip(_EPOCHS * items // _BATCH_SIZE, *_STEPS)), _BATCH_SIZE)
 
 
 class OwnClassifier(nn.Module):
@@ -60,8 +71,10 @@ class OwnClassifier(nn.Module):
         side = max(image_shape[1:])
         # Large images are made smaller first: it has to be quick.
         pooled = max(1, side // _SIDE)
+        height, width = (-(-size // pooled) for size in image_shape[1:])
         self.first = nn.Sequential(
             nn.AvgPool2d(pooled, ceil_mode=True) if pooled > 1 else nn.Identity(),
+            LowPass(height, width) if design == "low-pass" else nn.Identity(),
             *(_strided(channels, side) if design == "strided" else _pooled(channels)),
         )
         self.first.eval()

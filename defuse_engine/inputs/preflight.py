@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
 from defuse_engine.inputs.finite_items import finite_items
-from defuse_engine.inputs.likely_cause import (
-    cause_of_low_readability,
-    likely_cause,
-    warn_of_doubtful_preprocessing,
-)
+from defuse_engine.inputs.independent_readers import IndependentReaders
+from defuse_engine.inputs.likely_cause import cause_of_low_readability, warn_of_doubtful_preprocessing
 from defuse_engine.inputs.loaded import LoadedInputs
+from defuse_engine.inputs.readability import (
+    LEAST_READABILITY,
+    LOW_FLATTERY,
+    LOW_READABILITY,
+    MOST_FLATTERY,
+    Readability,
+    SampleReaders,
+    told_flattery,
+)
+from defuse_engine.inputs.skill import LEAST_KAPPA, cohens_kappa
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.random_streams import numpy_generator
-from defuse_engine.types import OUTPUT_KINDS, Described, Images, Labels, OutputKind, Outputs
+from defuse_engine.types import OUTPUT_KINDS, Described, Images, Interval, OutputKind, Outputs
 
 SAMPLE_SIZE = 2000
-LEAST_KAPPA = 0.2
-"""Cohen's kappa up to which agreement with the labels is "slight" (Landis and Koch, Biometrics 33, 1977)."""
-LEAST_READABILITY = 0.5
-LOW_READABILITY = 0.9
-TRAIN_COMMAND = "defuse vae train --dataset D --classifier C"
+_TRAIN = "defuse vae train --dataset D --classifier C"
 _ROW_SUM_TOLERANCE = 1e-2
 
 
@@ -33,7 +37,12 @@ class Preflight(Described):
     """The first figures of an audit."""
 
     readability: float
-    """Accuracy on reconstructions over accuracy on the originals: how far an audit can be trusted."""
+    """The worst of the classifier's and the independent readers': how far an audit can be trusted."""
+    classifier_readability: Interval
+    independent_readability: Interval | None
+    flattery: Interval | None
+    readability_summary: str
+    """What these say, in a sentence."""
     classifier_accuracy: float
     """On the raw inputs, in [0, 1]."""
     reconstruction_accuracy: float
@@ -50,29 +59,48 @@ class Preflight(Described):
     latent_std: float
     """Mean over dimensions of the standard deviation of the codes of train items."""
 
+    def figures(self) -> dict[str, float | int | str]:
+        """Return the figures of a failure: of an interval, its value alone."""
+        figures = {key: value for key, value in vars(self).items() if key != "readability_summary"}
+        return {
+            key: value.value if isinstance(value, Interval) else value
+            for key, value in figures.items()
+            if value is not None
+        }
 
-def run_preflight(inputs: LoadedInputs, random_seed: int, reporter: Reporter) -> Preflight:
+
+def run_preflight(
+    inputs: LoadedInputs,
+    independent: IndependentReaders,
+    random_seed: int,
+    reporter: Reporter,
+    show: Callable[[dict[str, Any]], None],
+) -> Preflight:
     """Measure a sample of the validation split, and codes of a sample of the train split.
 
+    `show` gets the figures when the classifier has been asked, and again when the independent readers have,
+    even if they refuse the audit.
+
     Raises `PreflightRefused`: PREFLIGHT_CLASSIFIER_ACCURACY if the classifier agrees with the labels hardly
-    more than by chance, PREFLIGHT_READABILITY if it reads fewer than half of the VAE's reconstructions, or
-    hardly more than by chance.
+    more than by chance; PREFLIGHT_READABILITY if it reads the reconstructions hardly more than by chance, or
+    if it or an independent reader reads less than half of what it read before; PREFLIGHT_FLATTERY if more
+    than a quarter of the reconstructions please the classifier alone. The independent readers, whose training
+    takes longest, are asked last.
     """
     split = inputs.dataset.validation
     rng = numpy_generator(random_seed, "preflight")
     sample = np.sort(rng.permutation(len(split))[:SAMPLE_SIZE])
     images, labels = split.images(sample), split.labels[sample]
     reporter.progress("preflight", 0, len(sample), "items")
-    outputs = require_skill(inputs.classifier, images, labels)
-    accuracy = float((outputs.argmax(axis=1) == labels).mean())
+    readers = SampleReaders(inputs.classifier, independent, images, labels)
+    outputs = readers.outputs
     reconstructions = inputs.decoder(inputs.encoder(images))
     finite = finite_items(reconstructions)
-    read_as = inputs.classifier.predict(np.nan_to_num(reconstructions, posinf=0.0, neginf=0.0))
-    read = float(((read_as == labels) & finite).mean())
+    read = readers.read_alone(reconstructions)
     preflight = Preflight(
-        readability=read / accuracy,
-        classifier_accuracy=accuracy,
-        reconstruction_accuracy=read,
+        **read.figures,
+        classifier_accuracy=float(readers.right_on_originals.mean()),
+        reconstruction_accuracy=float(read.right_to_all.mean()),
         reconstruction_mse=_mean_square(reconstructions[finite] - images[finite]),
         sample_size=len(sample),
         value_min=float(images.min()),
@@ -82,14 +110,21 @@ def run_preflight(inputs: LoadedInputs, random_seed: int, reporter: Reporter) ->
         class_count=outputs.shape[1],
         latent_std=_latent_std(inputs, rng),
     )
-    reporter.progress("preflight", len(sample), len(sample), "items")
+    show(preflight.to_json())
     _check_output_kind(preflight, outputs, reporter)
     warn_of_doubtful_preprocessing(inputs.classifier, images, labels, outputs, reporter)
-    kappa = cohens_kappa(np.where(finite, read_as, -1), labels, outputs.shape[1])
+    advice = _advice(inputs.vae_is_ours)
+    kappa = cohens_kappa(read.read_as, labels, outputs.shape[1])
     cause = ""
-    if preflight.readability < LOW_READABILITY or kappa <= LEAST_KAPPA:
+    if read.is_low or kappa <= LEAST_KAPPA:
         cause = cause_of_low_readability(inputs.classifier, inputs.encoder, inputs.decoder, images, labels)
-    _check_readability(preflight, kappa, int((~finite).sum()), cause, reporter)
+    _check_alone(preflight, kappa, int((~finite).sum()), cause, advice)
+    readers.warn_of_unable(reporter)
+    read = readers.read(reconstructions, read)
+    preflight = replace(preflight, **read.figures)
+    show(preflight.to_json())
+    reporter.progress("preflight", len(sample), len(sample), "items")
+    _check(read, preflight, cause, advice, reporter)
     return preflight
 
 
@@ -97,67 +132,10 @@ def _mean_square(differences: Images) -> float:
     return float(np.mean(differences**2, dtype=np.float64)) if len(differences) else 0.0
 
 
-def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Outputs:
-    """Return the classifier's outputs on images whose labels it agrees with beyond chance.
-
-    Raises `PreflightRefused` with PREFLIGHT_CLASSIFIER_ACCURACY otherwise, and if an output is not finite.
-    """
-    outputs = classifier(images)
-    if not np.isfinite(outputs).all():
-        raise PreflightRefused(
-            Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
-            "the classifier answers NaN or infinite values on the dataset's images. The likely cause is "
-            f"wrong preprocessing ({classifier.preprocessing})",
-        )
-    predicted = outputs.argmax(axis=1)
-    if cohens_kappa(predicted, labels, outputs.shape[1]) <= LEAST_KAPPA:
-        raise _near_chance(classifier, images, labels, outputs, float((predicted == labels).mean()))
-    return outputs
-
-
-def cohens_kappa(predicted: Labels, labels: Labels, class_count: int) -> float:
-    """Return agreement beyond chance: 0 for guessing or a constant answer, 1 for full agreement.
-
-    J. Cohen, A coefficient of agreement for nominal scales, 1960. Unlike accuracy, it gives no credit for
-    always naming the commonest class. A prediction of -1 stands for no answer, and agrees with no label.
-    """
-    observed = float((predicted == labels).mean())
-    answered = predicted[predicted >= 0]
-    shares = [np.bincount(values, minlength=class_count) / len(labels) for values in (answered, labels)]
-    by_chance = float(shares[0] @ shares[1])
-    return 0.0 if by_chance >= 1.0 else (observed - by_chance) / (1.0 - by_chance)
-
-
-def _near_chance(
-    classifier: Classifier, images: Images, labels: Labels, outputs: Outputs, accuracy: float
-) -> PreflightRefused:
-    commonest = float(np.bincount(labels).max() / len(labels))
-    figures: dict[str, float | int | str] = {
-        "classifier_accuracy": accuracy,
-        "commonest_class_share": commonest,
-        "sample_size": len(labels),
-        "class_count": outputs.shape[1],
-        "value_min": float(images.min()),
-        "value_max": float(images.max()),
-        "preprocessing": str(classifier.preprocessing),
-    }
-    message = (
-        f"the classifier is right on {accuracy:.1%} of {len(labels)} validation images, hardly more than by "
-        f"chance (the commonest class makes {commonest:.1%}), so an audit would report noise. Likely causes "
-        "are wrong preprocessing (scale, mean, std, layout; declared is "
-        f"{classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
-        "it) or another order of the labels."
-    )
-    if len(np.unique(labels)) == 1:
-        message = (
-            f"all of {len(labels)} validation images looked at are of class {labels[0]}, so they do not show "
-            "whether the classifier tells classes apart. Put items of every class into the validation split"
-        )
-        return PreflightRefused(Reason.PREFLIGHT_CLASSIFIER_ACCURACY, message, figures)
-    cause = likely_cause(classifier, images, labels, outputs)
-    return PreflightRefused(
-        Reason.PREFLIGHT_CLASSIFIER_ACCURACY, f"{message} {cause}" if cause else message, figures
-    )
+def _advice(vae_is_ours: bool) -> str:
+    if vae_is_ours:
+        return f"train a VAE for longer than this one was: {_TRAIN} --budget-s SECONDS"
+    return f"train a VAE that is readable: {_TRAIN}"
 
 
 def _latent_std(inputs: LoadedInputs, rng: np.random.Generator) -> float:
@@ -182,15 +160,13 @@ def _check_output_kind(preflight: Preflight, outputs: Outputs, reporter: Reporte
         )
 
 
-def _check_readability(
-    preflight: Preflight, kappa: float, not_finite: int, cause: str, reporter: Reporter
-) -> None:
-    """Refuse or warn; `kappa` is the agreement of the classifier's readings with the labels.
+def _check_alone(preflight: Preflight, kappa: float, not_finite: int, cause: str, advice: str) -> None:
+    """Refuse what the classifier itself cannot read; `kappa` is its agreement with the labels there.
 
     With two classes, a decoder of noise gets half of the readings right, and more if one class is common.
     """
     by_chance = kappa <= LEAST_KAPPA
-    if preflight.readability >= LOW_READABILITY and not by_chance:
+    if preflight.classifier_readability.value >= LEAST_READABILITY and not by_chance:
         return
     told = (
         f"readability is {preflight.readability:.2f}: the classifier is right on "
@@ -199,16 +175,41 @@ def _check_readability(
     )
     if not_finite:
         told += f" ({not_finite} of {preflight.sample_size} hold NaN or infinite values)"
-    if preflight.readability < LEAST_READABILITY or by_chance:
-        bar = "hardly more than by chance" if by_chance else f"below {LEAST_READABILITY}"
+    bar = "hardly more than by chance" if by_chance else f"below {LEAST_READABILITY}"
+    raise PreflightRefused(
+        Reason.PREFLIGHT_READABILITY,
+        f"{told}, {bar}. A search would find the VAE's blur. {cause}Check the VAE's preprocessing, "
+        f"or {advice}",
+        preflight.figures(),
+    )
+
+
+def _check(read: Readability, preflight: Preflight, cause: str, advice: str, reporter: Reporter) -> None:
+    """Refuse or warn of what the independent readers found."""
+    flattery = read.flattery
+    if flattery is not None and flattery.value > MOST_FLATTERY:
+        raise PreflightRefused(
+            Reason.PREFLIGHT_FLATTERY,
+            f"{told_flattery(flattery)}. That is above {MOST_FLATTERY}: an audit would show people what they "
+            f"cannot see. {cause}Instead, {advice}",
+            preflight.figures(),
+        )
+    if read.worst.value < LEAST_READABILITY:
         raise PreflightRefused(
             Reason.PREFLIGHT_READABILITY,
-            f"{told}, {bar}. A search would find the VAE's blur. {cause}Check the VAE's preprocessing, "
-            f"or train a VAE that the classifier can read: {TRAIN_COMMAND}",
-            dict(preflight.to_json()),
+            f"{read.told_low}, below {LEAST_READABILITY}. A search would find the VAE's blur. {cause}To make "
+            f"it sharper, {advice}",
+            preflight.figures(),
         )
-    reporter.warning(
-        "LOW_READABILITY",
-        f"{told}, below {LOW_READABILITY}. Some of what is found shows the VAE's blur, not the classifier's "
-        f"bugs. {cause}To train a VAE that the classifier can read: {TRAIN_COMMAND}",
-    )
+    if flattery is not None and flattery.value > LOW_FLATTERY:
+        reporter.warning(
+            "FLATTERY",
+            f"{told_flattery(flattery)}. That is above {LOW_FLATTERY}: look at a bug's samples before "
+            f"you trust it. To have less of it, {advice}",
+        )
+    if read.is_low:
+        reporter.warning(
+            "LOW_READABILITY",
+            f"{read.told_low}, below {LOW_READABILITY}. Some of what is found shows the VAE's blur, not the "
+            f"classifier's bugs. {cause}To have less of it, {advice}",
+        )

@@ -66,6 +66,8 @@ class VaeInput:
     """None if `encoder` holds both halves."""
     preprocessing: Preprocessing
     tensors: VaeTensors = field(default_factory=VaeTensors)
+    is_ours: bool = False
+    """Whether a job of kind `train_vae` made it; advice differs."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,7 @@ def _vae(fields: Fields, folder: Path) -> VaeInput:
         decoder=_file(fields, "decoder", folder) if "decoder" in fields else None,
         preprocessing=_preprocessing(fields),
         tensors=VaeTensors.from_json(fields.raw("tensors", {}), fields.path("tensors")),
+        is_ours=fields.choice("trained_by", "user", ("user", "defuse")) == "defuse",
     )
 
 

@@ -6,28 +6,30 @@ classifier is probably wrong.
 
 What was chosen because a network sees the seed's label in it pleases that network, whatever it shows. So
 there are three kinds, and none does the work of another: the guide steers ascents, the readers choose
-candidates and regions, and held-out readers, which chose nothing, say what the chosen regions show.
+candidates and regions, and independent readers, held out until then, say what the chosen regions show.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float32
 
-from defuse_engine.inputs.own_classifier import Design, Effort, OwnClassifier, train_own_classifier
+from defuse_engine.inputs.own_classifier import (
+    Design,
+    Effort,
+    OwnClassifier,
+    reader_effort,
+    train_own_classifier,
+)
 from defuse_engine.parallel import Tally, in_order
 from defuse_engine.run import Run
 from defuse_engine.types import Images, Labels
 
-_BATCH_SIZE = 128
-_EPOCHS = 20
-_STEPS = (200, 1_500)
-"""Least and most steps. Little data is seen often; of much data, only a part."""
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""
 _TYPICAL_ITEMS = 1_000
@@ -50,10 +52,6 @@ class _Network:
 
 _READERS = (_Network("witness/0", "strided", redrawn=True), _Network("witness/1", "pooled", redrawn=False))
 """Their probabilities are averaged: one network alone is surer than it is right."""
-_HELD_OUT = (
-    _Network("held-out/0", "strided", redrawn=False),
-    _Network("held-out/1", "pooled", redrawn=False),
-)
 _GUIDE = _Network("witness/guide", "strided", redrawn=True, augment=False)
 
 
@@ -63,19 +61,15 @@ class Readers:
     def __init__(self, run: Run):
         """Take the train split, its codes and the random seed of a run."""
         self._run = run
-        self._steps = int(np.clip(_EPOCHS * len(run.train_codes) // _BATCH_SIZE, *_STEPS))
+        self._effort = reader_effort(len(run.train_codes))
 
     def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
         """Return the probability of each class, averaged over the readers."""
         return np.stack([network.probabilities(images) for network in self._networks]).mean(axis=0)
 
     def held_out_probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
-        """Return the probability of each class, averaged over readers that no candidate was chosen by.
-
-        They are of different designs, and never saw an image as the VAE draws it: a network that learns from
-        blurred images, each with the label of its original, learns to read there what people do not see.
-        """
-        return np.stack([network.probabilities(images) for network in self._held_out]).mean(axis=0)
+        """Return the probability of each class, averaged over readers that no candidate was chosen by."""
+        return self._run.independent.probabilities(images)
 
     @cached_property
     def held_out_typical(self) -> float:
@@ -88,21 +82,14 @@ class Readers:
 
     @cached_property
     def _networks(self) -> list[OwnClassifier]:
-        return self._trained(_READERS)
-
-    @cached_property
-    def _held_out(self) -> list[OwnClassifier]:
-        return self._trained(_HELD_OUT)
-
-    def _trained(self, networks: Sequence[_Network]) -> list[OwnClassifier]:
-        """Train networks side by side."""
-        runtime, total = self._run.inputs.runtime, len(networks) * self._steps
+        """The readers, trained side by side."""
+        runtime, total = self._run.inputs.runtime, len(_READERS) * self._effort.steps
         tally = Tally(lambda done: self._report(done, total))
 
         def train(number: int) -> OwnClassifier:
-            return self._train(networks[number], self._steps, tally.of(number))
+            return self._train(_READERS[number], self._effort, tally.of(number))
 
-        return list(in_order(train, range(len(networks)), runtime.at_once(), runtime.threads))
+        return list(in_order(train, range(len(_READERS)), runtime.at_once(), runtime.threads))
 
     @cached_property
     def guide(self) -> OwnClassifier:
@@ -111,13 +98,14 @@ class Readers:
         No reader steers. What is chosen to please a network pleases it whatever it shows, and then the
         network's word on it is worth nothing.
         """
-        steps = max(1, round(_GUIDE_EFFORT * self._steps))
-        return self._train(_GUIDE, steps, lambda done: self._report(done, steps))
+        steps = max(1, round(_GUIDE_EFFORT * self._effort.steps))
+        effort = Effort(steps, self._effort.batch_size)
+        return self._train(_GUIDE, effort, lambda done: self._report(done, steps))
 
     def _report(self, done: int, total: int) -> None:
         self._run.reporter.progress("neighbourhood", done, total, "steps")
 
-    def _train(self, network: _Network, steps: int, on_step: Callable[[int], None]) -> OwnClassifier:
+    def _train(self, network: _Network, effort: Effort, on_step: Callable[[int], None]) -> OwnClassifier:
         generator = self._run.generator(network.stream)
         dataset = self._run.inputs.dataset
         return train_own_classifier(
@@ -126,7 +114,7 @@ class Readers:
             dataset.class_count,
             generator,
             self._run.device,
-            Effort(steps, _BATCH_SIZE),
+            effort,
             self._redrawn(generator) if network.redrawn else None,
             on_step,
             design=network.design,

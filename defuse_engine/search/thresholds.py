@@ -63,9 +63,10 @@ def set_thresholds(typical: Typical, config: AuditConfig, reporter: Reporter) ->
     if probability < config.belief_threshold:
         reporter.warning(
             "BELIEF_OUT_OF_REACH",
-            f"belief_threshold is {config.belief_threshold:g}, but with this dataset no misclassification "
-            f"gets a bug probability above {reach:.3f}. Those above {probability:.3f} are believed instead. "
-            "Add validation items, or use a VAE that tells the classes apart",
+            f"misclassifications are believed from a bug probability of {probability:.3f} on, not of "
+            f"{config.belief_threshold:g} (belief_threshold), because with this dataset even the surest ones "
+            f"reach hardly more than {reach:.3f}. Add validation items, or use a VAE that tells the classes "
+            "apart",
         )
     return Thresholds(
         probability=probability,

@@ -11,13 +11,19 @@ import torch
 
 from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.preflight import LOW_READABILITY
+from defuse_engine.inputs.readability import (
+    LOW_FLATTERY,
+    LOW_READABILITY,
+    MOST_FLATTERY,
+    Readability,
+    told_flattery,
+)
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Decoder, Encoder
 from defuse_engine.random_streams import torch_generator
-from defuse_engine.types import Images, Preprocessing
-from defuse_engine.vae.choose_setting import Measured, Right, Trained
+from defuse_engine.types import Images, Interval, Preprocessing
+from defuse_engine.vae.choose_setting import Measured, Trained
 from defuse_engine.vae.loss import FEATURE_WEIGHT
 from defuse_engine.vae.networks import Vae, Values
 from defuse_engine.vae.readers import Readers
@@ -27,7 +33,6 @@ _SHEET_PAIRS = 30
 _PRIOR_SAMPLES = 64
 _FEW_ITEMS = 500
 _LEAST_CLASS_ITEMS = 10
-_LOW_FAITHFULNESS = 0.75
 _UNREADABLE_CLASS = 0.5
 _UNUSED_DIVERGENCE = 1.0
 """In nats: a code with less information hardly tells two kinds of images apart."""
@@ -39,8 +44,7 @@ class Final:
 
     readers: Readers
     reconstructions: Images
-    right: Right
-    readability: float
+    readability: Readability
 
 
 def measure_files(folder: Path, encoder: str, decoder: str, readers: Readers) -> Final:
@@ -50,8 +54,7 @@ def measure_files(folder: Path, encoder: str, decoder: str, readers: Readers) ->
     encode = Encoder((folder / encoder).read_bytes(), Preprocessing(), runtime)
     decode = Decoder((folder / decoder).read_bytes(), Preprocessing(), image_shape, runtime)
     reconstructions = decode(encode(readers.images))
-    right = readers.right(reconstructions)
-    return Final(readers, reconstructions, right, readers.readability(right))
+    return Final(readers, reconstructions, readers.read(reconstructions))
 
 
 def point(measured: Measured, chosen: bool) -> dict[str, Any]:
@@ -65,6 +68,12 @@ def point(measured: Measured, chosen: bool) -> dict[str, Any]:
         "steps": measured.steps,
         "chosen": chosen,
     }
+
+
+def readability_figures(final: Final) -> dict[str, Any]:
+    """Return `readability` and what it is made of, as the preflight has them."""
+    figures = final.readability.figures
+    return {key: asdict(value) if isinstance(value, Interval) else value for key, value in figures.items()}
 
 
 def warn(
@@ -91,24 +100,20 @@ def warn(
             f"of {', '.join(unreadable)}, the classifier reads fewer than half of the images once they are "
             "reconstructed. An audit says little about these classes: add items of them",
         )
-    read, before = (
-        float(final.readers.right_to_independent(images).mean())
-        for images in (final.reconstructions, final.readers.images)
+    readability, tried = final.readability, sorted({one.setting.latent_size for one in trained.points})
+    advice = (
+        f"Train longer (budget_s was {config.budget_s:g}), or with larger latent_sizes (tried: "
+        f"{', '.join(map(str, tried))})"
     )
-    if read < _LOW_FAITHFULNESS * before:
+    flattery = readability.flattery
+    if flattery is not None and flattery.value > LOW_FLATTERY:
         reporter.warning(
-            "UNFAITHFUL_RECONSTRUCTIONS",
-            f"a second classifier, which took no part in the loss, is right on {before:.1%} of the images "
-            f"but on {read:.1%} of their reconstructions. They may show to the classifier what they do not "
-            "show to people: look at the sheet of reconstructions, and train longer",
+            "FLATTERY",
+            f"{told_flattery(flattery)}. An audit warns above {LOW_FLATTERY} and refuses above "
+            f"{MOST_FLATTERY}. Look at the sheet of reconstructions. {advice}",
         )
-    if final.readability < LOW_READABILITY:
-        tried = sorted({one.setting.latent_size for one in trained.points})
-        reporter.warning(
-            "LOW_READABILITY",
-            f"readability is {final.readability:.2f}, below {LOW_READABILITY}. Train longer (budget_s was "
-            f"{config.budget_s:g}), or with larger latent_sizes (tried: {', '.join(map(str, tried))})",
-        )
+    if readability.is_low:
+        reporter.warning("LOW_READABILITY", f"{readability.told_low}, below {LOW_READABILITY}. {advice}")
 
 
 def reconstruction_sheet(folder: Path, final: Final, values: Values) -> dict[str, str | int]:
@@ -136,9 +141,10 @@ def prior_sheet(folder: Path, vae: Vae, values: Values, random_seed: int) -> dic
 def _unreadable_classes(final: Final, dataset: Dataset) -> list[str]:
     names: list[str] = []
     labels, before = final.readers.labels, final.readers.right_on_originals
+    right = final.readability.read_as == labels
     for label in range(dataset.class_count):
         items = labels == label
         read = int(before[items].sum())
-        if read >= _LEAST_CLASS_ITEMS and int(final.right[items].sum()) < _UNREADABLE_CLASS * read:
+        if read >= _LEAST_CLASS_ITEMS and int(right[items].sum()) < _UNREADABLE_CLASS * read:
             names.append(dataset.class_names[label] if dataset.class_names else str(label))
     return names

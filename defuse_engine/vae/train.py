@@ -14,7 +14,6 @@ from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.errors import InvalidDataset, Reason
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.inputs.likely_cause import warn_of_doubtful_preprocessing
-from defuse_engine.inputs.preflight import require_skill
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
@@ -27,7 +26,7 @@ from defuse_engine.vae.export import export_vae
 from defuse_engine.vae.features import train_features
 from defuse_engine.vae.loss import Scales, Setting, measure_scales
 from defuse_engine.vae.networks import Vae, Values
-from defuse_engine.vae.readers import Readers, sample, train_reader
+from defuse_engine.vae.readers import Readers, independent_readers, sample
 from defuse_engine.vae.training import Material, Training
 
 STAGE = "train"
@@ -56,18 +55,18 @@ def train_vae(
     Raises DATASET_CONSTANT, PREFLIGHT_CLASSIFIER_ACCURACY and VAE_TRAINING_DIVERGED.
     """
     folder, random_seed, runtime = job.folder, job.random_seed, classifier.session.runtime
-    budget = Budget(config.budget_s, config.max_steps)
-    reporter.progress(STAGE, 0, max(1, config.max_steps), "steps")
     values = measure_values(dataset, numpy_generator(random_seed, "vae-values"))
     order = numpy_generator(random_seed, "vae-validation")
     split = dataset.validation
     rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
-    images, labels = split.images(rows), split.labels[rows]
+    independent = independent_readers(dataset, runtime, random_seed, reporter)
     # Before anything is trained: a wrong preprocessing is known within seconds.
-    outputs = require_skill(classifier, images, labels)
-    warn_of_doubtful_preprocessing(classifier, images, labels, outputs, reporter)
-    independent = train_reader(dataset, runtime, random_seed)
-    readers = Readers(classifier, independent, images, labels)
+    readers = Readers(classifier, independent, split.images(rows), split.labels[rows])
+    warn_of_doubtful_preprocessing(classifier, readers.images, readers.labels, readers.outputs, reporter)
+    # This trains the independent readers, before the clock starts: they take as long whatever the budget is.
+    readers.warn_of_unable(reporter)
+    budget = Budget(config.budget_s, config.max_steps)
+    reporter.progress(STAGE, 0, max(1, config.max_steps), "steps")
     features = train_features(dataset, runtime, random_seed, lambda done: None)
     material = Material(
         train=dataset.train,
@@ -90,7 +89,7 @@ def train_vae(
     return {
         "points": [report.point(one, one.setting == trained.chosen) for one in trained.points],
         "milestones": [one.to_json() for one in trained.milestones],
-        "readability": final.readability,
+        **report.readability_figures(final),
         "encoder": ENCODER,
         "decoder": DECODER,
         "latent_size": trained.chosen.latent_size,
@@ -134,11 +133,11 @@ def train(
 def measure(training: Training, readers: Readers) -> Measured:
     """Measure a setting as it stands, on the readers' sample."""
     reconstructions = training.reconstruct(readers.images)
-    right = readers.right_to_all(reconstructions)
+    read = readers.read(reconstructions)
     return Measured(
         setting=training.setting,
-        right=right,
-        readability=float(right.sum()) / max(1, int(readers.right_to_all_on_originals.sum())),
+        right=read.right_to_all,
+        readability=read.worst.value,
         reconstruction_mse=float(np.mean((reconstructions - readers.images) ** 2, dtype=np.float64)),
         divergence=training.divergence(readers.images),
         steps=training.steps,

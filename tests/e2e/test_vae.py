@@ -39,6 +39,14 @@ def test_a_training_chooses_one_of_what_it_tried(training: VaeTraining) -> None:
     assert all(point.steps > 0 and point.kl > 0 for point in training.points)
 
 
+def test_a_training_says_who_reads_what_the_vae_draws(training: VaeTraining) -> None:
+    both = training.classifier_readability, training.independent_readability
+    assert training.readability == min(one.value for one in both)
+    assert all(0 < one.lower <= one.value <= one.upper <= 1 for one in both)
+    assert training.flattery.samples > 0
+    assert training.readability_summary.startswith("Independent readers still read")
+
+
 def test_the_record_shows_the_settings(training: VaeTraining) -> None:
     config = training.config
     assert (list(config.latent_sizes), config.budget_s, config.device) == ([2], BUDGET_S, "cpu")

@@ -19,11 +19,14 @@ import numpy as np
 import pytest
 from onnx import helper
 
+from defuse_engine import run
+from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.search import calibrated_belief
 from defuse_engine.search.readers import Readers
 from defuse_engine.types import Regions
+from defuse_engine.vae import readers as vae_readers
 from tests.models.onnx_graphs import graph
 
 IMAGE_SHAPE = (1, 2, 3)
@@ -233,24 +236,37 @@ def run_engine():
     return run
 
 
-_trained: dict[str, Readers] = {}
+_trained: dict[str, Any] = {}
+
+
+def _digest(random_seed, runtime, dataset, *more: bytes) -> str:
+    digest = hashlib.sha256(repr((random_seed, runtime, dataset.class_count)).encode())
+    train = dataset.train
+    for values in (train.images(slice(0, len(train))), train.labels):
+        digest.update(np.ascontiguousarray(values).tobytes())
+    for values in more:
+        digest.update(values)
+    return digest.hexdigest()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _the_same_readers_are_trained_once():
     """Most tests share data and random seed: to train the networks for each takes half of their time."""
 
-    def readers(run):
-        inputs = run.inputs
-        digest = hashlib.sha256(repr((run.random_seed, inputs.runtime, inputs.dataset.class_count)).encode())
-        digest.update(inputs.decoder.session.model_bytes)
-        train = inputs.dataset.train
-        for values in (train.images(slice(0, len(train))), train.labels, run.train_codes):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        return _trained.setdefault(digest.hexdigest(), Readers(run))
+    def readers(one):
+        decoder, codes = one.inputs.decoder.session.model_bytes, np.ascontiguousarray(one.train_codes)
+        digest = _digest(one.random_seed, one.inputs.runtime, one.inputs.dataset, decoder, codes.tobytes())
+        return _trained.setdefault(digest, Readers(one))
+
+    def independent(dataset, runtime, random_seed, on_step, stage="held-out"):
+        digest = _digest(random_seed, runtime, dataset, stage.encode())
+        readers = IndependentReaders(dataset, runtime, random_seed, on_step, stage)
+        return _trained.setdefault(digest, readers)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibrated_belief, "Readers", readers)
+        patch.setattr(run, "IndependentReaders", independent)
+        patch.setattr(vae_readers, "IndependentReaders", independent)
         yield
 
 

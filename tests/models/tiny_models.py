@@ -59,13 +59,13 @@ def encoder() -> bytes:
     return _linear(BASIS, np.zeros(2, np.float32), "mu")
 
 
-def decoder() -> bytes:
-    """ONNX: the image of a code."""
+def decoder(sign: float = 1.0) -> bytes:
+    """ONNX: the image of a code; with a `sign` of -1, of the opposite code."""
     nodes = [
         helper.make_node("MatMul", ["z", "matrix"], ["flat"]),
         helper.make_node("Reshape", ["flat", "shape"], ["image"]),
     ]
-    constants = {"matrix": BASIS.T.copy(), "shape": np.array([-1, *IMAGE_SHAPE], np.int64)}
+    constants = {"matrix": sign * BASIS.T.copy(), "shape": np.array([-1, *IMAGE_SHAPE], np.int64)}
     return _model(nodes, ("z", ["n", 2]), ("image", ["n", *IMAGE_SHAPE]), constants)
 
 

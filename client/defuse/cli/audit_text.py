@@ -6,6 +6,7 @@ from defuse import messages
 from defuse._enum_name import enum_name
 from defuse.cli.figures import (
     misread_per_million,
+    readability,
     share,
     share_of_all,
     share_with_interval,
@@ -38,7 +39,7 @@ def write_audit(audit: messages.Audit, labels: Sequence[tuple[str, str]] = ()) -
         ("left in this stage", _remaining(audit) if running else ""),
         ("before it in the queue", progress.queue_position or None),
         ("device", progress.device),
-        ("readability", share(preflight.readability) if audit.HasField("preflight") else ""),
+        ("readability", readability(preflight) if audit.HasField("preflight") else ""),
         ("seeds", audit.seed_count),
         ("candidates", audit.candidate_count),
         ("misclassifications", audit.misclassification_count),

@@ -6,7 +6,7 @@ from math import floor, log10
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from defuse.messages import Interval
+from defuse.messages import Interval, PreflightFigures, VaeTraining
 
 
 def when(time: Timestamp) -> str:
@@ -35,6 +35,11 @@ def seconds(count: float) -> str:
 def share(value: float) -> str:
     """Return a share in 0..1 as per cent."""
     return f"{100 * value:.1f}%"
+
+
+def readability(figures: PreflightFigures | VaeTraining) -> str:
+    """Return a readability as per cent, and the server's sentence on what it is made of, if there is one."""
+    return ". ".join(filter(None, [share(figures.readability), figures.readability_summary]))
 
 
 def share_of_all(value: float) -> str:

@@ -7,7 +7,7 @@ import typer
 
 from defuse.cli import jobs
 from defuse.cli.connection import connect
-from defuse.cli.figures import share
+from defuse.cli.figures import readability, share
 from defuse.cli.output import Json, stdout, write_facts, write_json, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.settings import takes_settings
@@ -68,7 +68,7 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
         ("state", state_of(training)),
         ("failure", training.failure.message),
         ("vae", training.vae),
-        ("readability", share(training.readability) if training.vae else ""),
+        ("readability", readability(training) if training.vae else ""),
         ("more time", _more_time(training)),
         ("pictures", ", ".join(str(path) for path in saved)),
         *[("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings],

@@ -139,7 +139,7 @@ class CalibrationFigures(_message.Message):
     def __init__(self, items: _Optional[int] = ..., bug_share: _Optional[float] = ..., expected_calibration_error: _Optional[float] = ..., brier_score: _Optional[float] = ...) -> None: ...
 
 class PreflightFigures(_message.Message):
-    __slots__ = ("classifier_accuracy", "reconstruction_accuracy", "readability", "reconstruction_mse", "sample_size", "value_min", "value_max", "mean_row_sum", "latent_std")
+    __slots__ = ("classifier_accuracy", "reconstruction_accuracy", "readability", "reconstruction_mse", "sample_size", "value_min", "value_max", "mean_row_sum", "latent_std", "classifier_readability", "independent_readability", "flattery", "readability_summary")
     CLASSIFIER_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     RECONSTRUCTION_ACCURACY_FIELD_NUMBER: _ClassVar[int]
     READABILITY_FIELD_NUMBER: _ClassVar[int]
@@ -149,6 +149,10 @@ class PreflightFigures(_message.Message):
     VALUE_MAX_FIELD_NUMBER: _ClassVar[int]
     MEAN_ROW_SUM_FIELD_NUMBER: _ClassVar[int]
     LATENT_STD_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_READABILITY_FIELD_NUMBER: _ClassVar[int]
+    INDEPENDENT_READABILITY_FIELD_NUMBER: _ClassVar[int]
+    FLATTERY_FIELD_NUMBER: _ClassVar[int]
+    READABILITY_SUMMARY_FIELD_NUMBER: _ClassVar[int]
     classifier_accuracy: float
     reconstruction_accuracy: float
     readability: float
@@ -158,7 +162,11 @@ class PreflightFigures(_message.Message):
     value_max: float
     mean_row_sum: float
     latent_std: float
-    def __init__(self, classifier_accuracy: _Optional[float] = ..., reconstruction_accuracy: _Optional[float] = ..., readability: _Optional[float] = ..., reconstruction_mse: _Optional[float] = ..., sample_size: _Optional[int] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., mean_row_sum: _Optional[float] = ..., latent_std: _Optional[float] = ...) -> None: ...
+    classifier_readability: _models_pb2.Interval
+    independent_readability: _models_pb2.Interval
+    flattery: _models_pb2.Interval
+    readability_summary: str
+    def __init__(self, classifier_accuracy: _Optional[float] = ..., reconstruction_accuracy: _Optional[float] = ..., readability: _Optional[float] = ..., reconstruction_mse: _Optional[float] = ..., sample_size: _Optional[int] = ..., value_min: _Optional[float] = ..., value_max: _Optional[float] = ..., mean_row_sum: _Optional[float] = ..., latent_std: _Optional[float] = ..., classifier_readability: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., independent_readability: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., flattery: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., readability_summary: _Optional[str] = ...) -> None: ...
 
 class Audit(_message.Message):
     __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "vae", "dataset", "config", "preflight", "candidate_count", "misclassification_count", "region_count", "seed_count", "warnings", "times", "saturation", "stop_reason", "calibration")

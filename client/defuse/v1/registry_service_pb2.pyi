@@ -423,7 +423,7 @@ class VaeTrainingMilestone(_message.Message):
     def __init__(self, budget_share: _Optional[float] = ..., readability: _Optional[float] = ...) -> None: ...
 
 class VaeTraining(_message.Message):
-    __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "dataset", "config", "points", "readability", "reconstruction_sheet", "prior_sheet", "vae", "warnings", "times", "milestones")
+    __slots__ = ("name", "display_name", "state", "failure", "progress", "classifier", "dataset", "config", "points", "readability", "reconstruction_sheet", "prior_sheet", "vae", "warnings", "times", "classifier_readability", "independent_readability", "flattery", "readability_summary", "milestones")
     NAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -439,6 +439,10 @@ class VaeTraining(_message.Message):
     VAE_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
     TIMES_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFIER_READABILITY_FIELD_NUMBER: _ClassVar[int]
+    INDEPENDENT_READABILITY_FIELD_NUMBER: _ClassVar[int]
+    FLATTERY_FIELD_NUMBER: _ClassVar[int]
+    READABILITY_SUMMARY_FIELD_NUMBER: _ClassVar[int]
     MILESTONES_FIELD_NUMBER: _ClassVar[int]
     name: str
     display_name: str
@@ -455,8 +459,12 @@ class VaeTraining(_message.Message):
     vae: str
     warnings: _containers.RepeatedCompositeFieldContainer[_models_pb2.Warning]
     times: _models_pb2.JobTimes
+    classifier_readability: _models_pb2.Interval
+    independent_readability: _models_pb2.Interval
+    flattery: _models_pb2.Interval
+    readability_summary: str
     milestones: _containers.RepeatedCompositeFieldContainer[VaeTrainingMilestone]
-    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., classifier: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[VaeTrainingConfig, _Mapping]] = ..., points: _Optional[_Iterable[_Union[VaeTrainingPoint, _Mapping]]] = ..., readability: _Optional[float] = ..., reconstruction_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., prior_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., vae: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., milestones: _Optional[_Iterable[_Union[VaeTrainingMilestone, _Mapping]]] = ...) -> None: ...
+    def __init__(self, name: _Optional[str] = ..., display_name: _Optional[str] = ..., state: _Optional[_Union[_models_pb2.JobState, str]] = ..., failure: _Optional[_Union[_models_pb2.Failure, _Mapping]] = ..., progress: _Optional[_Union[_models_pb2.Progress, _Mapping]] = ..., classifier: _Optional[str] = ..., dataset: _Optional[str] = ..., config: _Optional[_Union[VaeTrainingConfig, _Mapping]] = ..., points: _Optional[_Iterable[_Union[VaeTrainingPoint, _Mapping]]] = ..., readability: _Optional[float] = ..., reconstruction_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., prior_sheet: _Optional[_Union[_models_pb2.ContactSheet, _Mapping]] = ..., vae: _Optional[str] = ..., warnings: _Optional[_Iterable[_Union[_models_pb2.Warning, _Mapping]]] = ..., times: _Optional[_Union[_models_pb2.JobTimes, _Mapping]] = ..., classifier_readability: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., independent_readability: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., flattery: _Optional[_Union[_models_pb2.Interval, _Mapping]] = ..., readability_summary: _Optional[str] = ..., milestones: _Optional[_Iterable[_Union[VaeTrainingMilestone, _Mapping]]] = ...) -> None: ...
 
 class TrainVaeRequest(_message.Message):
     __slots__ = ("request_id", "display_name", "classifier", "dataset", "config")

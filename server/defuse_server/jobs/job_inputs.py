@@ -41,6 +41,8 @@ class JobInputs:
         }
         if vae.decoder_artifact:
             self.entries["vae"]["decoder"] = self._file("decoder.onnx", vae.decoder_artifact)
+        if vae.training:
+            self.entries["vae"]["trained_by"] = "defuse"
         if tensors := tensors_json(vae.tensors):
             self.entries["vae"]["tensors"] = tensors
         return self

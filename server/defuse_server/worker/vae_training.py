@@ -18,8 +18,15 @@ from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
 from defuse_server.worker.transcode import contact_sheet_message, stored_sheets
-from defuse_server.worker.work import WarnedWork
+from defuse_server.worker.work import WarnedWork, figures_of
 
+_READABILITY: Final = (
+    "readability",
+    "classifier_readability",
+    "independent_readability",
+    "flattery",
+    "readability_summary",
+)
 _SHEETS: Final = ("reconstruction_sheet", "prior_sheet")
 
 
@@ -44,7 +51,9 @@ class VaeTrainingWork(WarnedWork[VaeTraining]):
         training.points.extend(VaeTrainingPoint(**point) for point in result["points"])
         del training.milestones[:]
         training.milestones.extend(VaeTrainingMilestone(**milestone) for milestone in result["milestones"])
-        training.readability = result["readability"]
+        for name in _READABILITY:
+            training.ClearField(name)
+        training.MergeFrom(figures_of(VaeTraining, {name: result[name] for name in _READABILITY}))
         sheets = await stored_sheets(self.backend.store, result, folder, _SHEETS)
         for field in _SHEETS:
             getattr(training, field).CopyFrom(contact_sheet_message(result[field], sheets))

@@ -7,6 +7,7 @@ from defuse.messages import (
     LabelingOutlook,
     LabelingReport,
     Misclassification,
+    PreflightFigures,
     Preset,
     Region,
     RegionState,
@@ -136,6 +137,15 @@ def test_status_shows_the_calibration(command, server, audit, labeled):
     server.on(GET, audit("SUCCEEDED", calibration=figures))
     text = command("audit", "status", "audits/a").out
     assert "expected error 0.021, Brier score 0.094, on 480 validation items, 25.0% of them bugs" in text
+
+
+@pytest.mark.parametrize("summary", ["22% of the reconstructions please the classifier alone.", ""])
+def test_status_says_who_reads_the_reconstructions(command, server, audit, labeled, summary):
+    """A record of an older server has the figure alone."""
+    figures = PreflightFigures(readability=0.641, readability_summary=summary)
+    server.on(GET, audit("SUCCEEDED", preflight=figures))
+    text = " ".join(command("audit", "status", "audits/a").out.split())
+    assert f"readability 64.1%{'. ' if summary else ''}{summary}" in text
 
 
 def test_status_says_if_calibration_could_not_be_measured(command, server, audit, labeled):

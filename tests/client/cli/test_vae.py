@@ -23,6 +23,7 @@ def trained(server):
         state=SUCCEEDED,
         vae="vaes/new",
         readability=0.991,
+        readability_summary="2% (1% to 3%) of the reconstructions please the classifier alone.",
         points=[
             VaeTrainingPoint(latent_size=8, feature_weight=4, kl_weight=0.001, readability=0.62, steps=200),
             VaeTrainingPoint(
@@ -43,7 +44,7 @@ def trained(server):
     return training
 
 
-@pytest.mark.parametrize("text", ["vaes/new", "99.1%", "62.0%", "chosen"])
+@pytest.mark.parametrize("text", ["vaes/new", "99.1%. 2% (1% to 3%) of the", "62.0%", "chosen"])
 def test_a_training_ends_with_its_vae_and_the_table_of_what_it_tried(command, trained, tmp_path, text):
     assert text in command("vae", "train", *OPTIONS, "--sheets", str(tmp_path)).out
 
@@ -87,6 +88,14 @@ def test_a_training_is_shown_later(command, trained, tmp_path):
     ran = command("vae", "show", "vaeTrainings/t", "--sheets", str(tmp_path))
     assert "vaes/new" in ran.out
     assert Path(tmp_path / "t-prior.png").is_file()
+
+
+def test_a_training_is_shown_as_json_with_its_figures(command, server, trained, tmp_path):
+    trained.flattery.value = 0.02
+    server.on("RegistryService/GetVaeTraining", trained)
+    (shown,) = command("vae", "show", "vaeTrainings/t", "--sheets", str(tmp_path), "--json").json
+    assert shown["flattery"]["value"] == 0.02
+    assert shown["readability_summary"] == trained.readability_summary
 
 
 def test_a_training_is_watched_like_every_job(command, trained):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.preflight import cohens_kappa
+from defuse_engine.inputs.skill import cohens_kappa
 
 
 def shifted(graphs):
@@ -96,6 +96,10 @@ def test_figures_are_those_of_the_contract(make_job, do_job):
         "classifier_accuracy",
         "reconstruction_accuracy",
         "readability",
+        "classifier_readability",
+        "independent_readability",
+        "flattery",
+        "readability_summary",
         "reconstruction_mse",
         "sample_size",
         "value_min",

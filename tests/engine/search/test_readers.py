@@ -62,17 +62,13 @@ def test_the_guide_is_trained_when_it_is_asked_for_and_is_no_reader(train):
     assert not np.array_equal(alone, one.probabilities(images))
 
 
-def test_the_held_out_readers_are_no_readers_and_train_when_they_are_asked(train):
-    one, dataset, steps = train(1)
+def test_the_held_out_readers_are_no_readers(train):
+    one, dataset, _ = train(1)
     images = dataset.validation.images(slice(0, 50))
-    readers = one.probabilities(images)
-    before = len(steps.seen)
     held_out = one.held_out_probabilities(images)
-    assert len(steps.seen) > before
     assert (held_out.argmax(axis=1) == dataset.validation.labels[:50]).mean() > 0.9
     assert 0.5 < one.held_out_typical <= 1.0
-    assert not np.array_equal(held_out, readers)
-    np.testing.assert_array_equal(held_out, train(1)[0].held_out_probabilities(images))
+    assert not np.array_equal(held_out, one.probabilities(images))
 
 
 def test_the_held_out_readers_never_see_what_the_vae_draws(train, monkeypatch):

@@ -13,8 +13,9 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from defuse_engine.errors import InvalidDataset, PreflightRefused
 from defuse_engine.inputs.dataset import Dataset, Split
+from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.models.device import Runtime
-from defuse_engine.vae.readers import train_reader
+from defuse_engine.vae.readers import independent_readers
 
 SHORT = {"max_steps": 60, "latent_sizes": [4], "budget_s": 600}
 
@@ -121,7 +122,7 @@ def test_what_it_tried_is_all_there_and_the_sheets_are_pictures(make_training, r
     assert run.returncode == 0, run.stderr
     result = json.loads((folder / "output/result.json").read_text())
     assert [point["latent_size"] for point in result["points"]] == [2, 3]
-    assert [line["stage"] for line in run.events("progress")] == ["train"] * len(run.events("progress"))
+    assert {line["stage"] for line in run.events("progress")} == {"preflight", "train"}
     assert run.events("progress")[-1]["done"] == run.events("progress")[-1]["total"]
     for sheet, count in (("reconstruction_sheet", 60), ("prior_sheet", 64)):
         assert (folder / result[sheet]["file"]).read_bytes().startswith(b"\x89PNG")
@@ -229,12 +230,27 @@ def test_a_training_under_a_doubtful_preprocessing_says_so(
     assert len(optimizer_steps) >= SHORT["max_steps"]
 
 
-def test_a_reader_that_takes_no_part_in_the_loss_reads_what_people_read(digits):
-    images, labels = digits["x_validation"], digits["y_validation"]
-    split = Split(digits["x_train"], digits["y_train"])
-    dataset = Dataset(split, Split(images, labels), Split(images, labels), 10, ())
-    reader = train_reader(dataset, Runtime(), random_seed=0)
-    right = reader.predict(images) == labels
-    assert right.mean() > 0.85
-    grey = np.full_like(images, 0.3)
-    assert (reader.predict(grey) == labels).mean() < 0.3
+def test_readers_that_take_no_part_in_the_loss_tell_how_much_of_what_they_read_is_left(
+    make_training, do_job, graphs, reporter
+):
+    """After a step or two a VAE draws grey, whatever it gets."""
+    config = {**SHORT, "max_steps": 2}
+    result = do_job(make_training(brightness(graphs, (1, 8, 8)), colours((1, 8, 8)), config))
+    both = result["classifier_readability"], result["independent_readability"]
+    assert result["readability"] == min(one["value"] for one in both) < 0.9
+    for one in (*both, result["flattery"]):
+        assert 0 <= one["lower"] <= one["value"] <= one["upper"] <= 1
+        assert 0 < one["samples"] <= 80
+    assert "Independent readers still read" in result["readability_summary"]
+    (warning,) = [one for one in reporter.warnings if one["reason"] == "LOW_READABILITY"]
+    assert "Train longer (budget_s was 600)" in warning["message"]
+
+
+def test_the_readers_of_a_training_are_not_those_that_an_audit_asks(digits, reporter):
+    """They choose a setting of the VAE. An audit with the same random seed asks others."""
+    train = Split(digits["x_train"], digits["y_train"])
+    dataset = Dataset(train, train, train, 10, ())
+    chose = independent_readers(dataset, Runtime(), 1, reporter)
+    others = IndependentReaders(dataset, Runtime(), 1, lambda done, total: None)
+    some = digits["x_validation"][:20]
+    assert not np.array_equal(chose.probabilities(some), others.probabilities(some))

@@ -68,6 +68,21 @@ def test_a_report_has_classes_regions_bugs_curve_and_digests(materials, sha, wri
     assert write(made) == report
 
 
+@pytest.mark.parametrize(
+    ("summary", "said"),
+    [
+        ("Independent readers still read 64%; 22% please the classifier alone.", "22% please the classifier"),
+        ("", "The baseline reads 64\N{NARROW NO-BREAK SPACE}% of the VAE"),
+    ],
+)
+def test_the_html_says_who_reads_the_reconstructions(materials, summary, said):
+    """A record of an older server has the figure alone."""
+    made = materials("FAIL")
+    made.audit.preflight.readability = 0.64
+    made.audit.preflight.readability_summary = summary
+    assert said in html(made)
+
+
 @pytest.mark.parametrize("write", [html, markdown])
 def test_a_report_says_which_labels_it_stands_on_and_what_they_leave_out(materials, write):
     made = materials("PASS")

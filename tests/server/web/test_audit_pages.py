@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from defuse.v1 import models_pb2
-from defuse.v1.audit_service_pb2 import Audit, Bug, Region
+from defuse.v1.audit_service_pb2 import Audit, Bug, PreflightFigures, Region
 from defuse.v1.correction_service_pb2 import Correction, CorrectionPoint
 from defuse.v1.label_service_pb2 import LabelAnswer, LabelVerdict
 from defuse.v1.models_pb2 import Interval, JobState
@@ -58,6 +58,20 @@ async def test_the_list_follows_what_runs(browse: Any, backend: Backend) -> None
     await backend.redis.hset(redis_keys.resource(audit.name), "state", JobState.JOB_STATE_FAILED)
     assert (await browser.get(f"/{audit.name}/live")).headers["hx-refresh"] == "true"
     assert 'hx-trigger="every 10s"' in (await browser.get("/audits/rows")).text
+
+
+@pytest.mark.parametrize("summary", ["Independent readers still read 64% (61% to 67%).", ""])
+async def test_an_audits_page_says_who_reads_the_reconstructions(
+    browse: Any, backend: Backend, summary: str
+) -> None:
+    """A record of an older server has the figure alone."""
+    dataset, _ = await backend.resources.create(NewResource(Dataset(), str(uuid.uuid4()), b""))
+    figures = PreflightFigures(readability=0.64, classifier_accuracy=0.9, readability_summary=summary)
+    audit = await put(backend, Audit(dataset=dataset.name, preflight=figures), JobState.JOB_STATE_RUNNING)
+    shown = (await (await browse()).get(f"/{audit.name}")).text
+    assert "<dt>Readable after the VAE</dt><dd>64\N{NARROW NO-BREAK SPACE}%</dd>" in shown
+    assert ("Independent readers" in shown) == bool(summary)
+    assert summary in shown
 
 
 @pytest.fixture

@@ -13,8 +13,12 @@ from defuse.v1.audit_service_pb2 import (
     LabelingConfig,
     StreamMisclassificationsResponse,
 )
-from defuse.v1.error_reason_pb2 import ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
+from defuse.v1.error_reason_pb2 import (
+    ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY,
+    ERROR_REASON_PREFLIGHT_READABILITY,
+)
 from defuse.v1.models_pb2 import JOB_STATE_FAILED
+from defuse.v1.registry_service_pb2 import Vae
 from defuse_server.findings.chunk_messages import chunk_messages
 from defuse_server.names import artifact_sha256
 
@@ -207,5 +211,16 @@ async def test_an_audit_that_fails_its_preflight_says_why_and_shows_the_figures(
     assert audit.state == JOB_STATE_FAILED
     assert audit.failure.reason == ERROR_REASON_PREFLIGHT_CLASSIFIER_ACCURACY
     assert "classifier_accuracy" in audit.failure.figures
-    assert audit.preflight.classifier_accuracy < 0.5
     assert audit.times.end_time.seconds
+
+
+async def test_an_audit_of_a_vae_that_nobody_can_read_shows_the_figures(tiny, start_worker):
+    start_worker()
+    classifier, _, dataset = await tiny.registered()
+    decoder = await tiny.artifact(tiny.models.decoder(sign=-1.0))
+    encoder = await tiny.artifact(tiny.models.encoder())
+    vae = await tiny.ready(Vae(encoder_artifact=encoder, decoder_artifact=decoder))
+    audit = await tiny.ended((await tiny.audit_of(classifier, vae, dataset)).name)
+    assert audit.failure.reason == ERROR_REASON_PREFLIGHT_READABILITY
+    assert 0 < audit.preflight.readability < 0.5 < audit.preflight.classifier_accuracy
+    assert "The classifier still reads" in audit.preflight.readability_summary

@@ -14,7 +14,9 @@ from defuse.v1.audit_service_pb2 import (
     SaturationPoint,
 )
 from defuse.v1.correction_service_pb2 import CORRECTION_PRESET_PAPER, Correction, CorrectionConfig
-from defuse.v1.models_pb2 import JOB_STATE_QUEUED
+from defuse.v1.models_pb2 import JOB_STATE_QUEUED, Interval
+from defuse.v1.registry_service_pb2 import Vae
+from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.labels import label_set
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
@@ -25,7 +27,11 @@ from defuse_server.worker.supervisor import Supervisor
 PREFLIGHT = {
     "classifier_accuracy": 0.98,
     "reconstruction_accuracy": 0.96,
-    "readability": 0.979,
+    "readability": 0.641,
+    "classifier_readability": {"value": 0.979, "lower": 0.93, "upper": 0.99, "samples": 98},
+    "independent_readability": {"value": 0.641, "lower": 0.54, "upper": 0.73, "samples": 92},
+    "flattery": {"value": 0.22, "lower": 0.15, "upper": 0.31, "samples": 95},
+    "readability_summary": "Independent readers still read 64%.",
     "reconstruction_mse": 0.01,
     "sample_size": 100,
     "value_min": 0.0,
@@ -118,6 +124,27 @@ async def test_settings_reach_the_engine_by_name_and_unset_ones_are_left_to_it(w
         "belief_threshold": 0.75,
     }
     assert (await (await work()).plan()).config.keys() == {"preset", "noise_scale", "candidates_per_seed"}
+
+
+async def test_the_record_has_the_readability_and_what_it_is_made_of(work, folder):
+    job = await work()
+    await job.conclude(result(), folder)
+    preflight = job.message.preflight
+    assert preflight.readability == 0.641
+    assert preflight.classifier_readability == Interval(value=0.979, lower=0.93, upper=0.99, samples=98)
+    assert preflight.independent_readability.upper == 0.73
+    assert preflight.flattery == Interval(value=0.22, lower=0.15, upper=0.31, samples=95)
+    assert preflight.readability_summary == "Independent readers still read 64%."
+    unable = {**PREFLIGHT, "independent_readability": None, "flattery": None}
+    await job.conclude(result(preflight=unable), folder)
+    assert not preflight.HasField("independent_readability")
+    assert not preflight.HasField("flattery")
+
+
+@pytest.mark.parametrize(("training", "entry"), [("", None), ("vaeTrainings/t", "defuse")])
+def test_the_engine_is_told_whether_defuse_trained_the_vae(training, entry):
+    vae = Vae(encoder_artifact="artifacts/a", decoder_artifact="artifacts/b", training=training)
+    assert JobInputs().vae(vae).entries["vae"].get("trained_by") == entry
 
 
 async def test_the_record_shows_how_the_search_went_and_how_far_it_is_believed(work, folder):
