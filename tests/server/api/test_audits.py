@@ -236,6 +236,15 @@ async def test_an_audit_of_what_does_not_fit(stubs, refused, records, kind, fiel
     assert (problem.code, problem.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "RESOURCES_MISMATCHED")
 
 
+async def test_a_layout_that_was_not_declared_is_named(stubs, refused, records):
+    last = ImageShape(channels=2, height=3, width=1)
+    request = await request_for(records, classifier=await records.classifier(image_shape=last))
+    with refused() as problem:
+        await stubs.audits.CreateAudit(request)
+    assert problem.reason == "RESOURCES_MISMATCHED"
+    assert "--layout nhwc" in problem.message
+
+
 async def test_a_dataset_named_by_number_may_lack_the_last_classes(stubs, records):
     dataset = await records.dataset(class_names=["0"])
     audit = await stubs.audits.CreateAudit(await request_for(records, dataset=dataset))
