@@ -1,6 +1,6 @@
 """The choice of a setting: short trials, of which the better half goes on, and the best gets the rest.
 
-Readability on the validation split decides, to the classifier and to an independent reader (`readers`), by
+Readability on the validation split decides, to the classifier and to independent readers (`readers`), by
 successive halving (K. Jamieson, A. Talwalkar, Non-stochastic Best Arm Identification and Hyperparameter
 Optimization, 2016). Among settings that are readable enough, or equally readable within noise, the smallest
 latent space wins: its codes fill the prior, and what lies between them decodes to something like the data.
@@ -43,7 +43,7 @@ class Measured:
     right: Right
     """Which reconstructions the classifier and every independent reader read as labeled."""
     readability: float
-    """Their share of the originals that all of them read as labeled, 0 or more."""
+    """To the reader that keeps least of what it reads on the originals, in [0, 1]."""
     reconstruction_mse: float
     """Mean over images and pixels, in the dataset's units, squared."""
     divergence: float
