@@ -20,9 +20,9 @@ sys.path.insert(0, str(REPOSITORY))
 
 from examples.digits.data import CLASS_NAMES  # noqa: E402
 from examples.digits.demo import CANDIDATES_PER_SEED, KEPT_PER_SEED, RANDOM_SEED, Loop  # noqa: E402
-from examples.digits.local_server import local_server  # noqa: E402
 from examples.digits.narration import Narrator  # noqa: E402
 from examples.digits.train import train_all  # noqa: E402
+from examples.local_server import local_server  # noqa: E402
 
 FOLDER = REPOSITORY / "out" / "screenshots"
 DOCS = REPOSITORY / "docs"

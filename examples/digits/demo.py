@@ -27,11 +27,11 @@ from defuse.evidence import verify
 from defuse.messages import Audit, Correction, Evaluation, Region
 
 from examples.digits.data import CLASS_NAMES, load
-from examples.digits.local_server import local_server
 from examples.digits.narration import Narrator
 from examples.digits.stand_in import Answer, StandIn
 from examples.digits.story import Story
 from examples.digits.train import Trained, train_all
+from examples.local_server import local_server
 
 FOLDER = Path("out/demo")
 POLICY = Path(__file__).with_name("gate.yaml")

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from examples.digits.local_server import local_server
+from examples.local_server import local_server
 from tests.e2e.gate_materials import Materials
 from tests.e2e.gate_materials import make as make_materials
 from tests.e2e.mlflow_server import MlflowServer

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 from sklearn.datasets import load_digits
 
-from examples.digits.local_server import local_server
+from examples.local_server import local_server
 
 CHROMIUM = shutil.which("chromium")
 COPIES = 30

@@ -13,7 +13,7 @@ import defuse
 import httpx
 import pytest
 
-from examples.digits.local_server import local_server
+from examples.local_server import local_server
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
 TOKEN = "a-token-for-this-test"

@@ -1,4 +1,4 @@
-"""A Defuse server with an embedded store, which lives as long as the demo runs."""
+"""A Defuse server with an embedded store, which lives as long as an example runs."""
 
 from __future__ import annotations
 
