@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 
 from defuse_engine.configs import AuditConfig
+from defuse_engine.dataset_checks.same_images import image_digests, warn_of_contradictions
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.inputs.loaded import LoadedInputs
-from defuse_engine.inputs.preflight import run_preflight
-from defuse_engine.inputs.same_images import image_digests, warn_of_contradictions
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
+from defuse_engine.preflight.preflight import run_preflight
 from defuse_engine.regions.distill import distill
 from defuse_engine.regions.gold_sheets import write_gold_sheets
 from defuse_engine.regions.recipe import AuditRecipe

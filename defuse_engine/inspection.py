@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from defuse_engine.dataset_checks.class_items import write_class_sheet
+from defuse_engine.dataset_checks.duplicates import duplicate_sheet, find_duplicates, warn_of_duplicates
+from defuse_engine.dataset_checks.plausible_values import warn_of_implausible_values
+from defuse_engine.dataset_checks.same_images import image_digests, warn_of_contradictions
 from defuse_engine.errors import InvalidModel, InvalidSignature, Reason
 from defuse_engine.inputs import repeatable
-from defuse_engine.inputs.class_items import write_class_sheet
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.duplicates import duplicate_sheet, find_duplicates, warn_of_duplicates
-from defuse_engine.inputs.likely_cause import warn_of_doubtful_preprocessing
 from defuse_engine.inputs.loaded import open_classifier, open_dataset, read_vae, require_same_latent_size
-from defuse_engine.inputs.plausible_values import warn_of_implausible_values
-from defuse_engine.inputs.same_images import image_digests, warn_of_contradictions
-from defuse_engine.inputs.skill import require_skill
 from defuse_engine.intervals import wilson
 from defuse_engine.job_folder.job_file import ClassifierInput, DatasetInput, VaeInput
 from defuse_engine.job_folder.reporting import Reporter
@@ -29,6 +27,8 @@ from defuse_engine.models.onnx_model import Classifier, Encoder
 from defuse_engine.models.preprocessing import image_shape_of
 from defuse_engine.models.session import Session
 from defuse_engine.models.torch_form.differentiable import undifferentiable_operations
+from defuse_engine.preflight.likely_cause import warn_of_doubtful_preprocessing
+from defuse_engine.preflight.skill import require_skill
 from defuse_engine.random_streams import numpy_generator
 
 _SPREAD_IMAGES = 64

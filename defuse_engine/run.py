@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Float32
 
 from defuse_engine.inputs.encode import encode_split
-from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.random_streams import numpy_generator, stream_random_seed
+from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.types import Codes
 
 

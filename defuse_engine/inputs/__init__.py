@@ -1,1 +1,1 @@
-"""A job's inputs: the dataset, the models, and whether an audit of them makes sense."""
+"""A job's inputs: the dataset and the models, opened, and known to fit each other."""

@@ -19,14 +19,14 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32
 
-from defuse_engine.inputs.own_classifier import (
+from defuse_engine.parallel import Tally, in_order
+from defuse_engine.readers.own_classifier import (
     Design,
     Effort,
     OwnClassifier,
     reader_effort,
     train_own_classifier,
 )
-from defuse_engine.parallel import Tally, in_order
 from defuse_engine.run import Run
 from defuse_engine.types import Images, Labels
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.own_classifier import Effort, OwnClassifier, train_own_classifier
 from defuse_engine.models.device import Runtime
 from defuse_engine.random_streams import numpy_generator
+from defuse_engine.readers.own_classifier import Effort, OwnClassifier, train_own_classifier
 
 _BATCH_SIZE = 128
 _EPOCHS = 20

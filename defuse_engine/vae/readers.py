@@ -7,10 +7,10 @@ import math
 import numpy as np
 
 from defuse_engine.inputs.dataset import Dataset, Split
-from defuse_engine.inputs.independent_readers import IndependentReaders
-from defuse_engine.inputs.readability import SampleReaders
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
+from defuse_engine.preflight.readability import SampleReaders
+from defuse_engine.readers.independent_readers import IndependentReaders
 
 Readers = SampleReaders
 """The classifier under audit, and independent readers that take no part in the loss, on validation items."""

@@ -11,16 +11,16 @@ import torch
 
 from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.readability import (
+from defuse_engine.job_folder.contact_sheet import contact_sheet
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.models.onnx_model import Decoder, Encoder
+from defuse_engine.preflight.readability import (
     LOW_FLATTERY,
     LOW_READABILITY,
     MOST_FLATTERY,
     Readability,
     told_flattery,
 )
-from defuse_engine.job_folder.contact_sheet import contact_sheet
-from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.onnx_model import Decoder, Encoder
 from defuse_engine.random_streams import torch_generator
 from defuse_engine.types import Images, Interval, Preprocessing
 from defuse_engine.vae.choose_setting import Measured, Trained

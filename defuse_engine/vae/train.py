@@ -13,11 +13,11 @@ import torch
 from defuse_engine.configs import VaeTrainingConfig
 from defuse_engine.errors import InvalidDataset, Reason
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.likely_cause import warn_of_doubtful_preprocessing
 from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.preflight.likely_cause import warn_of_doubtful_preprocessing
 from defuse_engine.random_streams import numpy_generator
 from defuse_engine.vae import choose_setting, report
 from defuse_engine.vae.budget import Budget

@@ -20,8 +20,8 @@ import pytest
 from onnx import helper
 
 from defuse_engine import run
-from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.job_folder.lines import Lines
+from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.search import calibrated_belief
 from defuse_engine.search.readers import Readers

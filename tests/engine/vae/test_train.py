@@ -13,8 +13,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from defuse_engine.errors import InvalidDataset, PreflightRefused
 from defuse_engine.inputs.dataset import Dataset, Split
-from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.models.device import Runtime
+from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.vae.readers import independent_readers
 
 SHORT = {"max_steps": 60, "latent_sizes": [4], "budget_s": 600}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.likely_cause import likely_cause
 from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.preflight.likely_cause import likely_cause
 from defuse_engine.types import Images, Labels, Outputs
 
 LEAST_KAPPA = 0.2

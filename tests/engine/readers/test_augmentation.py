@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from defuse_engine.inputs.augmentation import augmented
+from defuse_engine.readers.augmentation import augmented
 
 SIDE = 33
 

@@ -15,15 +15,15 @@ import numpy as np
 from jaxtyping import Float32
 
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.own_classifier import (
+from defuse_engine.models.device import Runtime
+from defuse_engine.parallel import Tally, in_order
+from defuse_engine.random_streams import numpy_generator
+from defuse_engine.readers.own_classifier import (
     Design,
     OwnClassifier,
     reader_effort,
     train_own_classifier,
 )
-from defuse_engine.models.device import Runtime
-from defuse_engine.parallel import Tally, in_order
-from defuse_engine.random_streams import numpy_generator
 from defuse_engine.types import Images
 
 _DESIGNS: tuple[Design, ...] = ("strided", "pooled", "low-pass")

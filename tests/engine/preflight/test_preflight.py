@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.skill import cohens_kappa
+from defuse_engine.preflight.skill import cohens_kappa
 
 
 def shifted(graphs):

@@ -10,10 +10,10 @@ import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
 from defuse_engine.inputs.finite_items import finite_items
-from defuse_engine.inputs.independent_readers import IndependentReaders
-from defuse_engine.inputs.likely_cause import cause_of_low_readability, warn_of_doubtful_preprocessing
 from defuse_engine.inputs.loaded import LoadedInputs
-from defuse_engine.inputs.readability import (
+from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.preflight.likely_cause import cause_of_low_readability, warn_of_doubtful_preprocessing
+from defuse_engine.preflight.readability import (
     LEAST_READABILITY,
     LOW_FLATTERY,
     LOW_READABILITY,
@@ -22,9 +22,9 @@ from defuse_engine.inputs.readability import (
     SampleReaders,
     told_flattery,
 )
-from defuse_engine.inputs.skill import LEAST_KAPPA, cohens_kappa
-from defuse_engine.job_folder.reporting import Reporter
+from defuse_engine.preflight.skill import LEAST_KAPPA, cohens_kappa
 from defuse_engine.random_streams import numpy_generator
+from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.types import OUTPUT_KINDS, Described, Images, Interval, OutputKind, Outputs
 
 SAMPLE_SIZE = 2000

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Int64
 
+from defuse_engine.dataset_checks.shrunk_images import shrunk_images
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.shrunk_images import shrunk_images
 
 _MOST_DIRECTIONS = 64
 _LEAST_VARIANCE = 1e-3

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import fuse_conv_bn_eval
 
-from defuse_engine.inputs.augmentation import augmented
 from defuse_engine.inputs.dataset import Split
-from defuse_engine.inputs.low_pass import LowPass
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.models.torch_form.silu import Silu
+from defuse_engine.readers.augmentation import augmented
+from defuse_engine.readers.low_pass import LowPass
 from defuse_engine.types import Images, Labels
 
 Design = Literal["strided", "pooled", "low-pass"]

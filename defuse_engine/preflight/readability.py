@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from defuse_engine.inputs.finite_items import finite_items
-from defuse_engine.inputs.independent_readers import IndependentReaders
-from defuse_engine.inputs.own_classifier import OwnClassifier
-from defuse_engine.inputs.skill import cohens_kappa, require_skill
 from defuse_engine.intervals import wilson
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.onnx_model import Classifier
+from defuse_engine.preflight.skill import cohens_kappa, require_skill
+from defuse_engine.readers.independent_readers import IndependentReaders
+from defuse_engine.readers.own_classifier import OwnClassifier
 from defuse_engine.types import Images, Interval, Labels
 
 Right = Bool[np.ndarray, " n"]

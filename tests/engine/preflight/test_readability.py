@@ -10,14 +10,14 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from defuse_engine.errors import PreflightRefused, Reason
-from defuse_engine.inputs.independent_readers import IndependentReaders
 from defuse_engine.inputs.loaded import load_inputs
-from defuse_engine.inputs.low_pass import LowPass
-from defuse_engine.inputs.preflight import run_preflight
-from defuse_engine.inputs.readability import SampleReaders
 from defuse_engine.job_folder.job_file import read_job
 from defuse_engine.models.device import open_runtime
 from defuse_engine.models.onnx_model import Decoder
+from defuse_engine.preflight.preflight import run_preflight
+from defuse_engine.preflight.readability import SampleReaders
+from defuse_engine.readers.independent_readers import IndependentReaders
+from defuse_engine.readers.low_pass import LowPass
 
 STROKE = 0.1
 """How strongly the pattern is painted that tells the classifier a class, of a range of 1."""

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from defuse_engine.dataset_checks.duplicates import duplicate_sheet, find_duplicates, warn_of_duplicates
+from defuse_engine.dataset_checks.near_images import NearImages
+from defuse_engine.dataset_checks.same_images import image_digests
 from defuse_engine.inputs.dataset import Dataset, Split
-from defuse_engine.inputs.duplicates import duplicate_sheet, find_duplicates, warn_of_duplicates
-from defuse_engine.inputs.near_images import NearImages
-from defuse_engine.inputs.same_images import image_digests
 
 CLASSES = 3
 SIDE = 28

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import numpy as np
 
+from defuse_engine.dataset_checks.near_images import Indices, Near, NearImages
+from defuse_engine.dataset_checks.same_images import Digests, same_images
 from defuse_engine.inputs.dataset import Dataset
-from defuse_engine.inputs.near_images import Indices, Near, NearImages
-from defuse_engine.inputs.same_images import Digests, same_images
 from defuse_engine.intervals import wilson
 from defuse_engine.job_folder.contact_sheet import contact_sheet
 from defuse_engine.job_folder.reporting import Reporter

@@ -1,0 +1,1 @@
+"""What a registered dataset shows, and what is likely wrong with it."""
