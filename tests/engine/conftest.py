@@ -300,8 +300,13 @@ def reporter() -> Silent:
 
 @pytest.fixture
 def do_job(reporter):
-    """Do a job folder in this process; returns what `result.json` holds."""
-    return lambda folder: Jobs.do(folder, reporter)
+    """Do a job folder in this process; returns what `result.json` holds. Warnings are the last job's."""
+
+    def do(folder):
+        reporter.warnings.clear()
+        return Jobs.do(folder, reporter)
+
+    return do
 
 
 @pytest.fixture
