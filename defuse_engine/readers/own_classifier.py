@@ -30,6 +30,8 @@ away the fine patterns that a network can see and people cannot."""
 _WIDTH = 32
 _SIDE = 32
 _HIDDEN = 128
+_LEAST_CONTRAST = 0.02
+"""Least standard deviation of an image, relative to the data's: below is noise, not to be amplified."""
 _LEARNING_RATE = 3e-3
 _EVALUATION_BATCH = 256
 _MOMENTS_ITEMS = 1_000
@@ -67,7 +69,7 @@ class OwnClassifier(nn.Module):
         """`mean` and `std` are those of the images' values."""
         super().__init__()
         self._mean, self._std = mean, std
-        channels = image_shape[0]
+        channels = 2 * image_shape[0]
         side = max(image_shape[1:])
         # Large images are made smaller first: it has to be quick.
         pooled = max(1, side // _SIDE)
@@ -79,7 +81,7 @@ class OwnClassifier(nn.Module):
         )
         self.first.eval()
         with torch.no_grad():
-            size = self.first(torch.zeros(1, *image_shape)).numel()
+            size = self.first(torch.zeros(1, channels, *image_shape[1:])).numel()
         self.first.train()
         hidden = [nn.Linear(size, _HIDDEN), Silu()] if design == "strided" else []
         self.second = nn.Sequential(nn.Flatten(), *hidden)
@@ -87,9 +89,20 @@ class OwnClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return activations from shallow to deep, the last of them log-probabilities."""
-        first = self.first((images - self._mean) / self._std)
+        first = self.first(self._inputs(images))
         second = self.second(first)
         return [first, second, functional.log_softmax(self.last(second).float(), dim=1)]
+
+    def _inputs(self, images: Tensor) -> Tensor:
+        """Standardise by the data, and beside it by each image's own mean and contrast.
+
+        What a dark photograph shows is as plain as in a bright one, to people and to classifiers that
+        standardise each image.
+        """
+        common = (images - self._mean) / self._std
+        own = common - common.mean((1, 2, 3), keepdim=True)
+        own = own / (own.square().mean((1, 2, 3), keepdim=True) + _LEAST_CONTRAST**2).sqrt()
+        return torch.cat([common, own], 1)
 
     def predict(self, images: Images) -> Labels:
         """Return predicted classes (n,) of images (n, C, H, W)."""
