@@ -25,8 +25,9 @@ Right = Bool[np.ndarray, " n"]
 VECTOR_KL_WEIGHT = 1e-3
 GRID_KL_WEIGHT = 5e-5
 """Less: a photograph takes hundreds of nats, and each must cost less than the detail that it draws."""
-_GRID_NUMBERS = (4, 8)
-"""Numbers for each cell of the grids that are tried."""
+_GRID_NUMBERS = 4
+"""Numbers for each cell of the grid that is tried. With 8 a training reads more sooner, but each region of an
+audit then holds a covariance of megabytes."""
 _LEAST_COMPRESSION = 4
 """Values of an image for each number of a code; with fewer, a code is hardly smaller than its image."""
 _READABLE = 0.95
@@ -77,8 +78,8 @@ def settings(latent_sizes: Sequence[int], image_shape: ImageShape) -> list[Setti
 
     Sizes that the user gives are tried in that order. Without them three are vectors: half, one and two times
     the power of two nearest to the square root of the number of values in an image, which is at most 64; so
-    they lie within 8..128. The others are grids of 4 or 8 numbers a cell, if an image has at least four times
-    as many values.
+    they lie within 8..128. One is a grid of 4 numbers a cell, if an image has at least four times as many
+    values.
     """
     if latent_sizes:
         sizes = list(dict.fromkeys(latent_sizes))
@@ -136,5 +137,5 @@ def _vector_sizes(values: int) -> list[int]:
 
 
 def _grid_sizes(image_shape: ImageShape) -> list[int]:
-    sizes = (numbers * geometry(image_shape).cells for numbers in _GRID_NUMBERS)
-    return [size for size in sizes if size * _LEAST_COMPRESSION <= math.prod(image_shape)]
+    size = _GRID_NUMBERS * geometry(image_shape).cells
+    return [size] if size * _LEAST_COMPRESSION <= math.prod(image_shape) else []
