@@ -20,6 +20,7 @@ from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.models.torch_form.silu import Silu
 from defuse_engine.readers.augmentation import augmented
+from defuse_engine.readers.contrast import standardised_twice
 from defuse_engine.readers.low_pass import LowPass
 from defuse_engine.types import Images, Labels
 
@@ -30,8 +31,6 @@ away the fine patterns that a network can see and people cannot."""
 _WIDTH = 32
 _SIDE = 32
 _HIDDEN = 128
-_LEAST_CONTRAST = 0.02
-"""Least standard deviation of an image, relative to the data's: below is noise, not to be amplified."""
 _LEARNING_RATE = 3e-3
 _EVALUATION_BATCH = 256
 _MOMENTS_ITEMS = 1_000
@@ -89,20 +88,9 @@ class OwnClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return activations from shallow to deep, the last of them log-probabilities."""
-        first = self.first(self._inputs(images))
+        first = self.first(standardised_twice(images, self._mean, self._std))
         second = self.second(first)
         return [first, second, functional.log_softmax(self.last(second).float(), dim=1)]
-
-    def _inputs(self, images: Tensor) -> Tensor:
-        """Standardise by the data, and beside it by each image's own mean and contrast.
-
-        What a dark photograph shows is as plain as in a bright one, to people and to classifiers that
-        standardise each image.
-        """
-        common = (images - self._mean) / self._std
-        own = common - common.mean((1, 2, 3), keepdim=True)
-        own = own / (own.square().mean((1, 2, 3), keepdim=True) + _LEAST_CONTRAST**2).sqrt()
-        return torch.cat([common, own], 1)
 
     def predict(self, images: Images) -> Labels:
         """Return predicted classes (n,) of images (n, C, H, W)."""

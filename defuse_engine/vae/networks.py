@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from defuse_engine.models.preprocessing import ImageShape
+from defuse_engine.readers.contrast import standardised_twice
 
 _FULL_SIDE = 16
 """Images up to this side are processed pixel by pixel, larger ones by patches, which cost less."""
@@ -36,8 +37,6 @@ _PIXEL_WIDTH = 12
 _HIDDEN = 256
 _FIRST_GAIN = 0.2
 _LOGVAR_RANGE = (-12.0, 4.0)
-_LEAST_CONTRAST = 0.02
-"""Least standard deviation of an image, relative to the data's: below is noise, not to be amplified."""
 
 
 @dataclass(frozen=True)
@@ -145,14 +144,7 @@ class VaeEncoder(nn.Module):
         return self.mu(features), self.logvar(features).clamp(*_LOGVAR_RANGE)
 
     def _inputs(self, images: Tensor) -> Tensor:
-        """Standardise by the data, and also by each image's own mean and contrast.
-
-        Without the second, the content of dark and pale images would be lost beside the bright ones.
-        """
-        common = (images - self.values.mean) / self.values.std
-        own = common - common.mean((1, 2, 3), keepdim=True)
-        own = own / (own.square().mean((1, 2, 3), keepdim=True) + _LEAST_CONTRAST**2).sqrt()
-        both = torch.cat([common, own], 1)
+        both = standardised_twice(images, self.values.mean, self.values.std)
         _, height, width = self.shape.image_shape
         down, right = self.shape.padded[0] - height, self.shape.padded[1] - width
         return functional.pad(both, (0, right, 0, down)) if down or right else both
