@@ -112,18 +112,6 @@ class SampleReaders:
         self.outputs = require_skill(classifier, images, labels)
         self.right_on_originals: Right = self.outputs.argmax(axis=1) == labels
 
-    def right(self, reconstructions: Images) -> Right:
-        """Tell which reconstructions of `images` the classifier reads as labeled."""
-        return self.read_alone(reconstructions).right_to_all
-
-    def right_to_all(self, reconstructions: Images) -> Right:
-        """Tell which of them every able independent reader reads as labeled, too."""
-        return self.read(reconstructions).right_to_all
-
-    def readability(self, right: Right) -> float:
-        """Return the share that is `right` of the items whose original the classifier reads as labeled."""
-        return _kept(self.right_on_originals, right).value
-
     def read(self, reconstructions: Images, alone: Readability | None = None) -> Readability:
         """Let the classifier and the independent readers read reconstructions of `images`.
 

@@ -46,8 +46,6 @@ class Effort:
     batch_size: int
 
 
-QUICK = Effort(400, 64)
-"""Enough to be right more often than not, in seconds."""
 _BATCH_SIZE = 128
 _EPOCHS = 20
 _STEPS = (200, 1_500)
@@ -134,7 +132,7 @@ def train_own_classifier(
     class_count: int,
     generator: np.random.Generator,
     device: str,
-    effort: Effort = QUICK,
+    effort: Effort,
     redrawn: tuple[Images, Labels] | None = None,
     on_step: Callable[[int], None] = lambda done: None,
     *,

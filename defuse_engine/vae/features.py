@@ -9,34 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from defuse_engine.inputs.dataset import Dataset
 from defuse_engine.models.device import Runtime
 from defuse_engine.random_streams import numpy_generator
-from defuse_engine.readers.own_classifier import Effort, OwnClassifier, train_own_classifier
-
-_BATCH_SIZE = 128
-_EPOCHS = 20
-_STEPS = (200, 1_000)
-"""Least and most steps."""
+from defuse_engine.readers.own_classifier import OwnClassifier, reader_effort, train_own_classifier
 
 
 def train_features(
-    dataset: Dataset, runtime: Runtime, random_seed: int, on_step: Callable[[int], None]
+    dataset: Dataset, runtime: Runtime, random_seed: int, on_step: Callable[[int, int], None]
 ) -> OwnClassifier:
-    """Train the network on the train split, augmented; `on_step` gets the number of steps done.
+    """Train the network on the train split, augmented; `on_step(done, total)` gets the steps done.
 
     It takes images (n, C, H, W) and returns activations from shallow to deep, the last log-probabilities.
     """
-    steps = int(np.clip(_EPOCHS * len(dataset.train) // _BATCH_SIZE, *_STEPS))
+    effort = reader_effort(len(dataset.train))
     return train_own_classifier(
         dataset.train,
         dataset.train.labels,
         dataset.class_count,
         numpy_generator(random_seed, "vae-features"),
         runtime.device,
-        Effort(steps, _BATCH_SIZE),
-        on_step=on_step,
+        effort,
+        on_step=lambda done: on_step(done, effort.steps),
         augment=True,
     )

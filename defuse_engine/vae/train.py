@@ -67,7 +67,9 @@ def train_vae(
     readers.warn_of_unable(reporter)
     budget = Budget(config.budget_s, config.max_steps)
     reporter.progress(STAGE, 0, max(1, config.max_steps), "steps")
-    features = train_features(dataset, runtime, random_seed, lambda done: None)
+    features = train_features(
+        dataset, runtime, random_seed, lambda done, total: reporter.progress(STAGE, done, total, "steps")
+    )
     material = Material(
         train=dataset.train,
         image_shape=dataset.image_shape,
