@@ -1,4 +1,4 @@
-"""The readers of reconstructions: none of them takes part in the loss."""
+"""The independent readers of reconstructions: none of them takes part in the loss."""
 
 from __future__ import annotations
 
@@ -9,11 +9,8 @@ import numpy as np
 from defuse_engine.inputs.dataset import Dataset, Split
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
-from defuse_engine.preflight.readability import SampleReaders
 from defuse_engine.readers.independent_readers import IndependentReaders
 
-Readers = SampleReaders
-"""The classifier under audit, and independent readers that take no part in the loss, on validation items."""
 _LEAST_SAMPLE = 64
 
 

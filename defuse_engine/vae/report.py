@@ -19,6 +19,7 @@ from defuse_engine.preflight.readability import (
     LOW_READABILITY,
     MOST_FLATTERY,
     Readability,
+    SampleReaders,
     told_flattery,
 )
 from defuse_engine.random_streams import torch_generator
@@ -26,7 +27,6 @@ from defuse_engine.types import Images, Interval, Preprocessing
 from defuse_engine.vae.choose_setting import Measured, Trained
 from defuse_engine.vae.loss import FEATURE_WEIGHT
 from defuse_engine.vae.networks import Vae, Values
-from defuse_engine.vae.readers import Readers
 
 _SHEET_COLUMNS = 10
 _SHEET_PAIRS = 30
@@ -42,12 +42,12 @@ _UNUSED_DIVERGENCE = 1.0
 class Final:
     """The exported files, measured on the validation split."""
 
-    readers: Readers
+    readers: SampleReaders
     reconstructions: Images
     readability: Readability
 
 
-def measure_files(folder: Path, encoder: str, decoder: str, readers: Readers) -> Final:
+def measure_files(folder: Path, encoder: str, decoder: str, readers: SampleReaders) -> Final:
     """Send the readers' images through the exported files, by onnxruntime."""
     runtime = readers.classifier.session.runtime
     image_shape = (readers.images.shape[1], readers.images.shape[2], readers.images.shape[3])

@@ -18,6 +18,7 @@ from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.device import Runtime
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.preflight.likely_cause import warn_of_doubtful_preprocessing
+from defuse_engine.preflight.readability import SampleReaders
 from defuse_engine.random_streams import numpy_generator
 from defuse_engine.vae import choose_setting, report
 from defuse_engine.vae.budget import Budget
@@ -26,7 +27,7 @@ from defuse_engine.vae.export import export_vae
 from defuse_engine.vae.features import train_features
 from defuse_engine.vae.loss import Scales, Setting, measure_scales
 from defuse_engine.vae.networks import Vae, Values
-from defuse_engine.vae.readers import Readers, independent_readers, sample
+from defuse_engine.vae.readers import independent_readers, sample
 from defuse_engine.vae.training import Material, Training
 
 STAGE = "train"
@@ -61,7 +62,7 @@ def train_vae(
     rows = sample(split, _TRIAL_SAMPLE, _SAMPLE_BYTES, order)
     independent = independent_readers(dataset, runtime, random_seed, reporter)
     # Before anything is trained: a wrong preprocessing is known within seconds.
-    readers = Readers(classifier, independent, split.images(rows), split.labels[rows])
+    readers = SampleReaders(classifier, independent, split.images(rows), split.labels[rows])
     warn_of_doubtful_preprocessing(classifier, readers.images, readers.labels, readers.outputs, reporter)
     # This trains the independent readers, before the clock starts: they take as long whatever the budget is.
     readers.warn_of_unable(reporter)
@@ -84,7 +85,10 @@ def train_vae(
     export_vae(trained.vae, folder / ENCODER, folder / DECODER)
     rows = sample(split, _FINAL_SAMPLE, _SAMPLE_BYTES, order)
     final = report.measure_files(
-        folder, ENCODER, DECODER, Readers(classifier, independent, split.images(rows), split.labels[rows])
+        folder,
+        ENCODER,
+        DECODER,
+        SampleReaders(classifier, independent, split.images(rows), split.labels[rows]),
     )
     report.warn(final, trained, dataset, config, reporter)
     reporter.progress(STAGE, budget.steps, budget.steps, "steps")
@@ -102,7 +106,7 @@ def train_vae(
 
 
 def train(
-    settings: list[Setting], material: Material, readers: Readers, budget: Budget, reporter: Reporter
+    settings: list[Setting], material: Material, readers: SampleReaders, budget: Budget, reporter: Reporter
 ) -> Trained:
     """Try settings, choose, and spend the rest of the budget on the chosen one.
 
@@ -132,7 +136,7 @@ def train(
     return Trained(vae, [last if point.setting == chosen else point for point in points], chosen, milestones)
 
 
-def measure(training: Training, readers: Readers) -> Measured:
+def measure(training: Training, readers: SampleReaders) -> Measured:
     """Measure a setting as it stands, on the readers' sample."""
     reconstructions = training.reconstruct(readers.images)
     read = readers.read(reconstructions)
@@ -167,7 +171,7 @@ def measure_values(dataset: Dataset, rng: np.random.Generator) -> Values:
 
 
 def _finish(
-    training: Training, readers: Readers, budget: Budget, reporter: Reporter
+    training: Training, readers: SampleReaders, budget: Budget, reporter: Reporter
 ) -> tuple[Measured, Vae, list[Milestone]]:
     """Train on while the rate falls by half a cosine.
 
