@@ -63,7 +63,7 @@ def split_regions(
         outcomes.append(splitter.split(number))
     misread = draw_misread(run, belief_model)
     parts = _rated(misread, outcomes, regions, found)
-    arrays = as_arrays([rated for _, rated in parts], regions.tau, regions.means.shape[1])
+    arrays = as_arrays([rated.region for _, rated in parts], regions.tau, regions.means.shape[1])
     write_regions(job.output / "regions.npz", joined(regions, arrays))
     gallery = Gallery(run, config.audit)
     described = [

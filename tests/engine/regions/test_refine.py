@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import AuditConfig
+from defuse_engine.covariance import FullCovariance
 from defuse_engine.regions.grouping import Region, halves
 from defuse_engine.regions.refine import SAMPLES, refine, sample_as_grouped
 from defuse_engine.regions.sampled_regions import RegionSampler
@@ -22,7 +23,7 @@ def cloud(places, count=60, spread=0.05) -> Codes:
 
 def region_of(codes: Codes) -> Region:
     """One region of all codes, of which people are told that they show 1 and are taken for 0."""
-    covariance = np.cov(codes.T) + 1e-6 * np.eye(2)
+    covariance = FullCovariance(np.cov(codes.T) + 1e-6 * np.eye(2))
     return Region(1.0, codes.mean(axis=0, dtype=np.float64), covariance, 1, 0, np.arange(len(codes)))
 
 
