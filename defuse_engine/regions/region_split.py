@@ -128,7 +128,7 @@ def _cells(
     sampler = splitter.sampler(splitter.run.stream_random_seed("split/bug", mixed.bug))
     cells = [splitter.region(number) for number in mixed.cells]
     samples = max(SAMPLES, splitter.config.sheet_samples)
-    sampled = sampler.read_again(sampler.sample(cells, samples, "distill/samples"))
+    sampled = sampler.read_again(list(sampler.sample(cells, samples, "distill/samples")))
     return _Cells(rate(misread, sampled, splitter.found, others), list(mixed.cells))
 
 
