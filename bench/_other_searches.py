@@ -20,9 +20,10 @@ from bench._materials import Materials
 from bench._scores import Model
 from defuse_engine.configs import AuditConfig
 from defuse_engine.models.torch_form.differentiable import input_differentiable
-from defuse_engine.regions.grouping import Region, group_by_pair
+from defuse_engine.regions.grouping import group_by_pair
+from defuse_engine.regions.rated_regions import as_arrays
 from defuse_engine.search.neighbours import Neighbours
-from defuse_engine.types import Misclassifications
+from defuse_engine.types import Misclassifications, Regions
 
 NAMES = ("prior", "pgd")
 _STEPS = 10
@@ -37,7 +38,7 @@ class Found:
 
     images: np.ndarray
     predictions: np.ndarray
-    regions: dict[str, np.ndarray]
+    regions: Regions
     candidates: int
     work_s: float
 
@@ -55,11 +56,12 @@ def search(name: str, materials: Materials, candidates: int, seed: int, threads:
         found, seen = _from_prior(materials, codes, candidates, rng, threads)
     else:
         found, seen = _pgd(materials, images, encoder, candidates, rng)
-    regions = group_by_pair(found, AuditConfig(), seed, lambda done, total: None).regions
+    config = AuditConfig()
+    regions = group_by_pair(found, config, seed, lambda done, total: None).regions
     return Found(
         seen,
         found.predicted_class,
-        _arrays(regions, codes.shape[1]),
+        as_arrays(regions, config.tau, codes.shape[1]),
         candidates,
         time.monotonic() - started_s,
     )
@@ -129,19 +131,3 @@ def _misclassifications(codes: np.ndarray, labels: np.ndarray, predictions: np.n
         bug_probability=np.zeros(count, np.float32),
         method=np.zeros(count, np.uint8),
     )
-
-
-def _arrays(regions: tuple[Region, ...], latent_size: int) -> dict[str, np.ndarray]:
-    """Return the arrays of a regions.npz."""
-    sizes = np.array([len(region.members) for region in regions], np.int64)
-    return {
-        "weights": np.array([region.weight for region in regions], np.float64),
-        "means": np.array([region.mean for region in regions]).reshape(-1, latent_size),
-        "covariances": np.array([r.covariance for r in regions]).reshape(-1, latent_size, latent_size),
-        "seed_labels": np.array([region.seed_label for region in regions], np.int32),
-        "predicted_classes": np.array([region.predicted_class for region in regions], np.int32),
-        "sizes": sizes,
-        "member_offsets": np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-        "members": np.concatenate([np.zeros(0, np.int64), *(region.members for region in regions)]),
-        "tau": np.array(AuditConfig().tau),
-    }

@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from defuse_engine.regions.grouping import sample_region
+from defuse_engine.types import Regions
+
 _BATCH = 512
 SAMPLES = 64
 """Samples per region: as many as annotators see at most."""
@@ -86,14 +89,11 @@ class RegionScores:
         return frozenset((int(label), int(prediction)) for label, prediction in pairs)
 
 
-def draw_samples(regions: dict[str, np.ndarray], decoder: Model, seed: int) -> Iterator[np.ndarray]:
-    """Give fresh samples of each region of a regions.npz, decoded, which no job drew."""
+def draw_samples(regions: Regions, decoder: Model, seed: int) -> Iterator[np.ndarray]:
+    """Give fresh samples of each region, decoded, which no job drew."""
     rng = np.random.default_rng([seed, 20_210_212])
-    for mean, covariance in zip(regions["means"], regions["covariances"], strict=True):
-        variances, basis = np.linalg.eigh(covariance)
-        scale = np.sqrt(np.maximum(variances, 0.0) * float(regions["tau"]))
-        codes = mean + (rng.standard_normal((SAMPLES, len(mean))) * scale) @ basis.T
-        yield decoder(codes.astype(np.float32))
+    for mean, covariance in zip(regions.means, regions.covariances, strict=True):
+        yield decoder(sample_region(mean, covariance, regions.tau, SAMPLES, rng))
 
 
 def read_audit(folder: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -104,12 +104,12 @@ def read_audit(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def score_regions(
-    regions: dict[str, np.ndarray], decoder: Model, classifier: Model, oracle: Model, seed: int
+    regions: Regions, decoder: Model, classifier: Model, oracle: Model, seed: int
 ) -> RegionScores:
-    """Score the arrays of a regions.npz on fresh samples, which no job drew."""
+    """Score regions on fresh samples, which no job drew."""
     labels, confirmed, purity, misclassified = [], [], [], []
     for images, prediction in zip(
-        draw_samples(regions, decoder, seed), regions["predicted_classes"], strict=True
+        draw_samples(regions, decoder, seed), regions.predicted_classes, strict=True
     ):
         label, count = Counter(oracle.predict(images).tolist()).most_common(1)[0]
         labels.append(label)
@@ -121,7 +121,7 @@ def score_regions(
         np.array(confirmed, bool),
         np.array(purity, np.float64),
         np.array(misclassified, np.float64),
-        np.array(regions["predicted_classes"], np.int64),
+        np.array(regions.predicted_classes, np.int64),
     )
 
 

@@ -36,6 +36,9 @@ from bench._engine import Run, run_job
 from bench._labeling import Labeling
 from bench._materials import Materials, prepare
 from bench._scores import Model, draw_samples, read_audit
+from defuse_engine.covariance import diagonal
+from defuse_engine.regions.regions_file import read_regions, write_regions
+from defuse_engine.types import Regions
 
 CONTESTANTS = (
     "default",
@@ -53,11 +56,10 @@ _FIRST = 30
 _NOISE = 0.05
 _REPEATED = 20
 """Times that a labeled item is added to the train split: a few items among thousands would not be seen."""
-_POINT = 1e-6
-"""Variance of the region around a single misclassification."""
+_POINT = 1e-3
+"""Standard deviation of the region around a single misclassification."""
 _AUDITS: dict[str, dict[str, Any]] = {"digits": {"candidates_per_seed": 60, "kept_per_seed": 20}}
 """Settings of the audit where they are not the default: digits has a thousand seeds, as in the tutorial."""
-Regions = dict[str, np.ndarray]
 Answered = tuple[Regions, dict[int, int], Materials | None]
 """Regions, their labels by number, and materials with more train items if there are any."""
 
@@ -188,8 +190,7 @@ def _reference(bench: _Bench) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _regions(audit: Run) -> Regions:
-    with np.load(audit.folder / "output" / "regions.npz") as file:
-        return dict(file)
+    return read_regions(audit.folder / "output" / "regions.npz")
 
 
 def _by_bug(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
@@ -269,17 +270,17 @@ def _singles(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]
 def _points(codes: np.ndarray, labels: np.ndarray, predicted: np.ndarray) -> Regions:
     """Return a region around each code that holds nothing else."""
     count, size = codes.shape
-    return {
-        "weights": np.full(count, 1.0 / count),
-        "means": codes.astype(np.float64),
-        "covariances": np.tile(_POINT * np.eye(size), (count, 1, 1)),
-        "seed_labels": labels.astype(np.int32),
-        "predicted_classes": predicted.astype(np.int32),
-        "sizes": np.ones(count, np.int64),
-        "member_offsets": np.arange(count + 1),
-        "members": np.arange(count),
-        "tau": np.array(1.0),
-    }
+    return Regions(
+        weights=np.full(count, 1.0 / count),
+        means=codes.astype(np.float64),
+        covariances=(diagonal(np.full(size, _POINT)),) * count,
+        seed_labels=labels.astype(np.int32),
+        predicted_classes=predicted.astype(np.int32),
+        sizes=np.ones(count, np.int64),
+        member_offsets=np.arange(count + 1),
+        members=np.arange(count),
+        tau=1.0,
+    )
 
 
 def _random_items(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
@@ -307,13 +308,13 @@ def _items(bench: _Bench, numbers: list[int], order: np.ndarray, name: str) -> I
         arrays["y_train"] = np.concatenate([arrays["y_train"], data.validation_labels[rows]])
         np.savez(folder / "dataset.npz", **arrays)  # pyright: ignore[reportArgumentType]
         regions = _regions(bench.audit)
-        labels = dict(enumerate(regions["seed_labels"].tolist()))
+        labels = dict(enumerate(regions.seed_labels.tolist()))
         yield number, (regions, labels, Materials(data, folder))
 
 
 def _no_answers(bench: _Bench, numbers: list[int]) -> Iterator[tuple[int, Answered]]:
     regions = _regions(bench.audit)
-    yield 0, (regions, dict(enumerate(regions["seed_labels"].tolist())), None)
+    yield 0, (regions, dict(enumerate(regions.seed_labels.tolist())), None)
 
 
 def _within(numbers: list[int], most: int) -> list[int]:
@@ -343,18 +344,18 @@ def _corrected(
     control of its own correction, and is compared with that of the default.
     """
     regions, labels, extended = answered
-    predicted = regions["predicted_classes"]
+    predicted = regions.predicted_classes
     if all(label == predicted[region] for region, label in labels.items()):
         # No answer confirms a bug, so there is nothing to correct.
         return {"repaired": 0.0, "clean_change": 0.0}
     folder = WORK / name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree((extended or bench.materials).folder, folder)
-    np.savez(folder / "regions.npz", **regions)  # pyright: ignore[reportArgumentType]
+    write_regions(folder / "regions.npz", regions)
     inputs = {**bench.materials.inputs, "regions": {"file": "inputs/regions.npz"}}
     config: dict[str, Any] = {
         "labels": [{"region": region, "label": label} for region, label in sorted(labels.items())],
-        "tau": float(regions["tau"]),
+        "tau": regions.tau,
         "audit": bench.audit.result["config"],
         "audit_seed": 0,
     }

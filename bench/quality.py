@@ -26,6 +26,8 @@ from bench._data import as_input
 from bench._engine import Run, run_job
 from bench._materials import Materials, prepare
 from bench._scores import Cell, Confusion, Model, RegionScores, calibration_error, interval, score_regions
+from defuse_engine.regions.regions_file import read_regions, write_regions
+from defuse_engine.types import Regions
 
 METHODS = ("default", "paper", *_other_searches.NAMES)
 FIGURES = (
@@ -64,10 +66,10 @@ class _Scorer:
         for name in ("classifier", "vae_decoder", "oracle"):
             object.__setattr__(self, name, Model(self.materials.folder / f"{name}.onnx", self.threads))
 
-    def regions(self, arrays: dict[str, np.ndarray], seed: int) -> RegionScores:
+    def regions(self, regions: Regions, seed: int) -> RegionScores:
         """Score the regions of one search."""
         models: Any = self
-        return score_regions(arrays, models.vae_decoder, models.classifier, models.oracle, seed)
+        return score_regions(regions, models.vae_decoder, models.classifier, models.oracle, seed)
 
     def really_wrong(self, images: np.ndarray, predictions: np.ndarray) -> np.ndarray:
         """Tell where the oracle disagrees with the classifier (n,)."""
@@ -104,7 +106,7 @@ class _Searched:
 
     figures: dict[str, float]
     scores: RegionScores
-    regions: dict[str, np.ndarray]
+    regions: Regions
     audit: dict[str, Any]
     """The audit's config; the default one if the engine did not search."""
 
@@ -227,8 +229,7 @@ def _from_audit(scorer: _Scorer, audit: Run, seed: int) -> _Searched:
         np.concatenate([chunk[key] for chunk in chunks])
         for key in ("codes", "predicted_class", "bug_probability")
     )
-    with np.load(audit.folder / "output" / "regions.npz") as file:
-        regions = dict(file)
+    regions = read_regions(audit.folder / "output" / "regions.npz")
     wrong = scorer.really_wrong(scorer.decode(codes), predictions) if len(codes) else np.zeros(0, bool)
     candidates, config = audit.result["candidates"], audit.result["config"]
     searched = _scored(scorer, regions, wrong, candidates, audit.work_s, audit.whole_s, seed, config)
@@ -239,7 +240,7 @@ def _from_audit(scorer: _Scorer, audit: Run, seed: int) -> _Searched:
 
 def _scored(
     scorer: _Scorer,
-    regions: dict[str, np.ndarray],
+    regions: Regions,
     wrong: np.ndarray,
     candidates: int,
     work_s: float,
@@ -274,14 +275,14 @@ def _repair(
     folder.mkdir(parents=True)
     for file in materials.folder.iterdir():
         (folder / file.name).symlink_to(file.resolve())
-    np.savez(folder / "regions.npz", **searched.regions)  # pyright: ignore[reportArgumentType]
+    write_regions(folder / "regions.npz", searched.regions)
     labels = [{"region": number, "label": int(label)} for number, label in enumerate(searched.scores.labels)]
     inputs = {**materials.inputs, "regions": {"file": "inputs/regions.npz"}}
     preset = "paper" if method == "paper" else "default"
     config: dict[str, Any] = {
         "labels": labels,
         "preset": preset,
-        "tau": float(searched.regions["tau"]),
+        "tau": searched.regions.tau,
         "audit": searched.audit,
         "audit_seed": seed,
     }

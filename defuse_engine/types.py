@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 from jaxtyping import Float32, Float64, Int32, Int64, UInt8
 
+from defuse_engine.covariance import Covariance
 from defuse_engine.errors import JobInvalid
 from defuse_engine.strict_json import Fields, number
 
@@ -154,11 +155,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Regions:
-    """The regions of an audit, as in `regions.npz`; row i of every array is region i."""
+    """The regions of an audit, as in `regions.npz`; row i of every array, and covariance i, is region i."""
 
     weights: Float64[np.ndarray, " r"]
     means: Float64[np.ndarray, "r d"]
-    covariances: Float64[np.ndarray, "r d d"]
+    covariances: tuple[Covariance, ...]
     seed_labels: Int32[np.ndarray, " r"]
     predicted_classes: Int32[np.ndarray, " r"]
     sizes: Int64[np.ndarray, " r"]

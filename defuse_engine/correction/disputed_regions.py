@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool
 
-from defuse_engine.correction.labeled_regions import LabeledRegions, precisions_of
+from defuse_engine.correction.labeled_regions import LabeledRegions
 from defuse_engine.types import Codes, Labels
 
 
@@ -22,7 +22,7 @@ class DisputedRegions:
         regions = labeled.regions
         rows = [label.region for label in labeled.labels if not labeled.bears_seed_label(label)]
         self._means, self._seed_labels = regions.means[rows], regions.seed_labels[rows]
-        self._precisions = precisions_of(regions.covariances[rows])
+        self._covariances = [regions.covariances[row] for row in rows]
         self._reach = float(regions.means.shape[1])
 
     def hold(self, codes: Codes, seed_labels: Labels) -> Bool[np.ndarray, " n"]:
@@ -32,8 +32,7 @@ class DisputedRegions:
         squared Mahalanobis distance of at most D.
         """
         held = np.zeros(len(codes), bool)
-        for mean, precision, label in zip(self._means, self._precisions, self._seed_labels, strict=True):
+        for mean, covariance, label in zip(self._means, self._covariances, self._seed_labels, strict=True):
             rows = np.flatnonzero(seed_labels == int(label))
-            offsets = codes[rows] - mean
-            held[rows] |= np.einsum("nd,de,ne->n", offsets, precision, offsets) <= self._reach
+            held[rows] |= covariance.squared_distances(codes[rows] - mean) <= self._reach
         return held

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float32, Int64
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
@@ -16,7 +16,6 @@ from defuse_engine.regions.grouping import sample_region
 from defuse_engine.run import Run
 from defuse_engine.types import Codes, Images, Labels, Regions, Rows
 
-_LEAST_VARIANCE = 1e-12
 _MOST_BYTES = 1 << 29
 _LEAST_SAMPLES = 8
 
@@ -71,13 +70,10 @@ class LabeledRegions:
             return []
         rows = [label.region for label in labels]
         means, size = regions.means[rows], regions.means.shape[1]
-        # [i, j]: from the mean of j, with the covariance of j, to the mean of i. One j at a time: of large
-        # codes all precisions take gigabytes.
+        # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
         distances = np.empty((len(rows), len(rows)))
         for j, row in enumerate(rows):
-            (precision,) = precisions_of(regions.tau * regions.covariances[[row]])
-            offsets = means - means[j]
-            distances[:, j] = ((offsets @ precision) * offsets).sum(axis=1)
+            distances[:, j] = regions.covariances[row].squared_distances(means - means[j], regions.tau)
         together = (distances <= size) & (size >= distances.T)
         return [
             (labels[i], labels[j])
@@ -107,11 +103,6 @@ class LabeledRegions:
             images[rows], labels[rows] = drawn, one.label
             filled = rows.stop
         return LabeledSamples(images[:filled], labels[:filled])
-
-
-def precisions_of(covariances: Float64[np.ndarray, "r d d"]) -> Float64[np.ndarray, "r d d"]:
-    """Invert covariances, also those without spread in some direction: there nothing else is near."""
-    return np.linalg.pinv(covariances + _LEAST_VARIANCE * np.eye(covariances.shape[-1]), hermitian=True)
 
 
 def answered(images: Images, classifier: Classifier) -> Int64[np.ndarray, " m"]:

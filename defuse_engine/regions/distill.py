@@ -40,7 +40,7 @@ def distill(
     """
     misread = draw_misread(run, belief_model)
     rated = _regions(run, config, recipe, belief_model, misread, found)
-    arrays = as_arrays(rated, config.tau, run.train_codes.shape[1])
+    arrays = as_arrays([one.region for one in rated], config.tau, run.train_codes.shape[1])
     write_regions(run.folder / "output" / "regions.npz", arrays)
     gallery = Gallery(run, config)
     objects: list[dict[str, Any]] = []

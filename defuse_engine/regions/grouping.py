@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from defuse_engine.configs import LEAST_CODES, AuditConfig
+from defuse_engine.covariance import Covariance
 from defuse_engine.regions.mixture import Mixture, fit_mixture
 from defuse_engine.types import Codes, Misclassifications
 
@@ -25,7 +26,7 @@ class Region:
     weight: float
     """Share of all misclassified codes; by `group_all`, the component's weight in the mixture."""
     mean: Float64[np.ndarray, " d"]
-    covariance: Float64[np.ndarray, "d d"]
+    covariance: Covariance
     seed_label: int
     """The members' majority."""
     predicted_class: int
@@ -197,14 +198,10 @@ def _majority(classes: np.ndarray) -> int:
 
 def sample_region(
     mean: Float64[np.ndarray, " d"],
-    covariance: Float64[np.ndarray, "d d"],
+    covariance: Covariance,
     tau: float,
     count: int,
     generator: np.random.Generator,
 ) -> Codes:
     """Draw codes from N(mean, tau * covariance): the paper's way to show and to repair a region."""
-    # An eigenbasis exists where rounding left the covariance without a Cholesky factor.
-    variances, basis = np.linalg.eigh(covariance)
-    scale = np.sqrt(np.maximum(variances, 0.0) * tau)
-    noise = generator.standard_normal((count, len(mean)))
-    return (mean + (noise * scale) @ basis.T).astype(np.float32)
+    return (mean + covariance.sample(tau, count, generator)).astype(np.float32)

@@ -18,6 +18,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from defuse_engine.covariance import MOST_AXES, Covariance, FullCovariance, LowRankCovariance
 from defuse_engine.regions.variational_mixture import (
     Features,
     Posterior,
@@ -32,9 +33,6 @@ from defuse_engine.types import Codes
 
 _MAX_ITERATIONS = 200
 _ITERATIONS_BETWEEN_REPORTS = 10
-_MOST_AXES = 64
-"""Codes of more numbers are fitted along so many principal axes at most. Full covariances grow with the
-square of their number, and a few codes say nothing about the other axes."""
 _TOLERANCE = 1e-3
 """The fit has converged if an iteration changes the lower bound by less."""
 _RELATIVE_REGULARISATION = 1e-3
@@ -47,7 +45,7 @@ class Mixture:
 
     weights: Float64[np.ndarray, " k"]
     means: Float64[np.ndarray, "k d"]
-    covariances: Float64[np.ndarray, "k d d"]
+    covariances: tuple[Covariance, ...]
     assignment: Int64[np.ndarray, " n"]
     converged: bool
     iterations: int
@@ -71,10 +69,10 @@ def fit_mixture(
     takes one thread: its result must not depend on the number of cores.
 
     Codes of more than 64 numbers are fitted along the principal axes of those that shape the mixture, 64 at
-    most. All components share their mean variance along the other axes.
+    most. All components share their mean variance along the other axes. Their covariances are low-rank.
     """
     _check(codes)
-    if codes.shape[1] > _MOST_AXES:
+    if codes.shape[1] > MOST_AXES:
         axes = _principal_axes(codes, max_fitted, random_state)
         return axes.back(
             fit_mixture(axes.along(codes), max_components, max_fitted, random_state, on_iterations, device)
@@ -101,7 +99,7 @@ def fit_mixture(
     return Mixture(
         weights=fit.posterior.weights().cpu().numpy(),
         means=fit.posterior.means.cpu().numpy() + centre,
-        covariances=fit.posterior.covariances.cpu().numpy(),
+        covariances=tuple(map(FullCovariance, fit.posterior.covariances.cpu().numpy())),
         assignment=assignment.cpu().numpy(),
         converged=fit.converged,
         iterations=fit.iterations,
@@ -124,12 +122,15 @@ class _Axes:
 
     def back(self, mixture: Mixture) -> Mixture:
         """Return a mixture of coordinates as one of codes."""
-        left = self.left_variance * (np.eye(len(self.basis)) - self.basis @ self.basis.T)
-        return replace(
-            mixture,
-            means=self.centre + mixture.means @ self.basis.T,
-            covariances=self.basis @ mixture.covariances @ self.basis.T + left,
-        )
+        with threadpool_limits(1):
+            return replace(
+                mixture,
+                means=self.centre + mixture.means @ self.basis.T,
+                covariances=tuple(
+                    LowRankCovariance.along(self.basis, inside.matrix(), self.left_variance)
+                    for inside in mixture.covariances
+                ),
+            )
 
 
 def _principal_axes(codes: Codes, most: int, random_state: int) -> _Axes:
@@ -140,7 +141,7 @@ def _principal_axes(codes: Codes, most: int, random_state: int) -> _Axes:
     centre = some.mean(axis=0)
     with threadpool_limits(1):
         variances, vectors = np.linalg.eigh(np.cov((some - centre).T))
-    count = min(_MOST_AXES, max(1, len(some) - 1))
+    count = min(MOST_AXES, max(1, len(some) - 1))
     size = codes.shape[1]
     left = float(np.maximum(variances[: size - count], 0.0).sum()) / (size - count)
     return _Axes(centre, vectors[:, size - count :][:, ::-1], left)

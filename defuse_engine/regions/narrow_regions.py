@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 import numpy as np
 from jaxtyping import Float32, Int64
 
+from defuse_engine.covariance import diagonal
 from defuse_engine.regions.grouping import Region, by_pair
 from defuse_engine.regions.sampled_regions import SampledRegion
 from defuse_engine.types import Misclassifications
@@ -33,7 +34,7 @@ def narrow_regions(
 
     `noise` is the standard deviation of a region in each coordinate.
     """
-    covariance = np.diag(noise.astype(np.float64) ** 2)
+    covariance = diagonal(noise)
     return [
         Region(
             weight=len(members) / len(found),

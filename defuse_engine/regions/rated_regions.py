@@ -49,17 +49,14 @@ def rate(
     ]
 
 
-def as_arrays(rated: list[RatedRegion], tau: float, latent_size: int) -> Regions:
-    """Return the arrays of `regions.npz`, in the order of the list."""
-    regions = [one.region for one in rated]
+def as_arrays(regions: Sequence[Region], tau: float, latent_size: int) -> Regions:
+    """Return what `regions.npz` holds of regions, in their order."""
     sizes = np.array([len(region.members) for region in regions], np.int64)
     empty = np.zeros(0, np.int64)
     return Regions(
         weights=np.array([region.weight for region in regions], np.float64),
         means=np.array([region.mean for region in regions], np.float64).reshape(-1, latent_size),
-        covariances=np.array([region.covariance for region in regions], np.float64).reshape(
-            -1, latent_size, latent_size
-        ),
+        covariances=tuple(region.covariance for region in regions),
         seed_labels=np.array([region.seed_label for region in regions], np.int32),
         predicted_classes=np.array([region.predicted_class for region in regions], np.int32),
         sizes=sizes,

@@ -76,36 +76,44 @@ def refine(
     `on_progress(done, total)` counts rounds.
     """
     samples, thresholds = max(SAMPLES, least_samples), sampler.belief_model.thresholds
-    sampled_regions, region_splits = _take_apart(regions, sampler, codes, on_progress)
+    moved, region_splits = _take_apart(regions, sampler, codes, on_progress)
     # The stream keeps its first name: another one would change every result.
-    assessed = sampler.sample(_moved(sampled_regions, thresholds), _ASSESSED, "distill/judged")
+    assessed = sampler.sample([one for one in moved if one is not None], _ASSESSED, "distill/judged")
     convincing = [sampled for sampled in assessed if _convinces(sampled, thresholds)]
     least_seen = _LEAST_SEEN * sampler.typical_label_probability
     convincing = [one for one in sampler.read_again(convincing) if one.label_probability >= least_seen]
-    widened = sampler.widened(convincing, samples - _ASSESSED, "distill/samples")
+    widened = sampler.widened(convincing, samples - _ASSESSED, "distill/samples", least_samples)
     on_progress(_ROUNDS, _ROUNDS)
-    return Refined(tuple(widened), region_splits, len(sampled_regions) - len(convincing))
+    return Refined(tuple(widened), region_splits, len(moved) - len(convincing))
 
 
 def _take_apart(
     regions: list[Region], sampler: RegionSampler, codes: Codes, on_progress: Callable[[int, int], None]
-) -> tuple[list[SampledRegion], int]:
-    """Sample regions, and again the parts of those that are mixed; count these."""
-    device, least = sampler.decoder.session.runtime.device, sampler.belief_model.thresholds.probability
-    refined: list[SampledRegion] = []
+) -> tuple[list[Region | None], int]:
+    """Sample regions, and again the parts of those that are mixed; count these.
+
+    Returns each region moved (`_moved`).
+    """
+    device, thresholds = sampler.decoder.session.runtime.device, sampler.belief_model.thresholds
+    refined: list[Region | None] = []
     region_splits = 0
     for number in range(_REGION_SPLITS + 1):
-        sampled_regions = sampler.sample(regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", least)
+        sampled_regions = sampler.sample(
+            regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", thresholds.probability
+        )
+        # All are sampled before the first is split: a fit holds the whole process to one thread.
+        outcomes = [(_moved(sampled, thresholds), _is_pure(sampled)) for sampled in sampled_regions]
         on_progress(number + 1, _ROUNDS)
-        regions = []
-        for row, sampled in enumerate(sampled_regions):
+        mixed: list[Region] = []
+        for row, (region, (moved, is_pure)) in enumerate(zip(regions, outcomes, strict=True)):
             parts: list[Region] = []
-            if number < _REGION_SPLITS and not _is_pure(sampled):
+            if number < _REGION_SPLITS and not is_pure:
                 random_state = stream_random_seed(sampler.random_seed, f"distill/halves-{number}", row)
-                parts = halves(sampled.region, codes, random_state, device)
-            regions += parts
+                parts = halves(region, codes, random_state, device)
+            mixed += parts
             region_splits += bool(parts)
-            refined += [] if parts else [sampled]
+            refined += [] if parts else [moved]
+        regions = mixed
     return refined, region_splits
 
 
@@ -113,21 +121,17 @@ def _is_pure(sampled: SampledRegion) -> bool:
     return min(sampled.reading_purity(), sampled.prediction_purity()) >= _LEAST_PURITY
 
 
-def _moved(sampled_regions: list[SampledRegion], thresholds: Thresholds) -> list[Region]:
-    """Move means onto the samples that show the mistake; regions with hardly any such sample are left out."""
-    moved: list[Region] = []
-    for sampled in sampled_regions:
-        region = sampled.region
-        shows_it = (
-            (sampled.predicted == region.predicted_class)
-            & (sampled.bug_probability >= thresholds.probability)
-            & (sampled.agreement >= thresholds.agreement)
-            & (sampled.seed_probability >= thresholds.reading)
-        )
-        if shows_it.sum() >= LEAST_CODES:
-            mean = sampled.codes[shows_it].mean(axis=0, dtype=np.float64)
-            moved.append(replace(region, mean=mean))
-    return moved
+def _moved(sampled: SampledRegion, thresholds: Thresholds) -> Region | None:
+    """Move the mean onto the samples that show the mistake; None if there is hardly any such sample."""
+    shows_it = (
+        (sampled.predicted == sampled.region.predicted_class)
+        & (sampled.bug_probability >= thresholds.probability)
+        & (sampled.agreement >= thresholds.agreement)
+        & (sampled.seed_probability >= thresholds.reading)
+    )
+    if shows_it.sum() < LEAST_CODES:
+        return None
+    return replace(sampled.region, mean=sampled.codes[shows_it].mean(axis=0, dtype=np.float64))
 
 
 def _convinces(sampled: SampledRegion, thresholds: Thresholds) -> bool:

@@ -63,7 +63,7 @@ def split_regions(
         outcomes.append(splitter.split(number))
     misread = draw_misread(run, belief_model)
     parts = _rated(misread, outcomes, regions, found)
-    arrays = as_arrays([rated for _, rated in parts], regions.tau, regions.means.shape[1])
+    arrays = as_arrays([rated.region for _, rated in parts], regions.tau, regions.means.shape[1])
     write_regions(job.output / "regions.npz", joined(regions, arrays))
     gallery = Gallery(run, config.audit)
     described = [
@@ -128,7 +128,7 @@ def _cells(
     sampler = splitter.sampler(splitter.run.stream_random_seed("split/bug", mixed.bug))
     cells = [splitter.region(number) for number in mixed.cells]
     samples = max(SAMPLES, splitter.config.sheet_samples)
-    sampled = sampler.read_again(sampler.sample(cells, samples, "distill/samples"))
+    sampled = sampler.read_again(list(sampler.sample(cells, samples, "distill/samples")))
     return _Cells(rate(misread, sampled, splitter.found, others), list(mixed.cells))
 
 

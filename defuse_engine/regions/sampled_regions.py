@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,7 +30,8 @@ class SampledRegion:
     """
 
     region: Region
-    codes: Codes
+    codes: Float32[np.ndarray, "s d"]
+    """Of the first samples: of those assessed, or of those shown if these are more."""
     predicted: Labels
     bug_probability: Float32[np.ndarray, " m"]
     agreement: Float32[np.ndarray, " m"]
@@ -74,27 +75,29 @@ class RegionSampler:
 
     def sample(
         self, regions: list[Region], samples: int, stage: str, least: float = 0.0
-    ) -> list[SampledRegion]:
-        """Draw `samples` of each region; region i of `stage` always gets the same stream.
+    ) -> Iterator[SampledRegion]:
+        """Give each region with `samples` of it; region i of `stage` always gets the same stream.
 
-        `least` is that of `BeliefModel`.
+        `least` is that of `BeliefModel`. The samples of few regions are in memory at one time: whoever asks
+        keeps what is needed of them.
         """
-        if not regions:
-            return []
-        codes = self._draw(regions, samples, stage)
         labels = np.repeat([region.seed_label for region in regions], samples).astype(np.int64)
 
         def part(start: int) -> tuple[np.ndarray, ...]:
-            return self._assess(codes[start : start + _AT_ONCE], labels[start : start + _AT_ONCE], least)
+            codes = self._draw(regions, samples, stage, start)
+            return codes, *self._assess(codes, labels[start : start + len(codes)], least)
 
-        runtime, starts = self.decoder.session.runtime, range(0, len(codes), _AT_ONCE)
+        runtime, starts = self.decoder.session.runtime, range(0, len(labels), _AT_ONCE)
         at_once = runtime.at_once(_AT_ONCE * 4 * math.prod(self.decoder.image_shape))
-        parts = in_order(part, starts, at_once, runtime.threads)
-        arrays = [np.concatenate(some) for some in zip(*parts, strict=True)]
-        return [
-            SampledRegion(region, *(values[n * samples : (n + 1) * samples] for values in (codes, *arrays)))
-            for n, region in enumerate(regions)
-        ]
+        waiting = iter(regions)
+        rest: list[np.ndarray] = []
+        for arrays in in_order(part, starts, at_once, runtime.threads):
+            ready = [np.concatenate(both) for both in zip(rest, arrays, strict=True)] if rest else arrays
+            whole = len(ready[0]) // samples * samples
+            for row in range(0, whole, samples):
+                # Copies: a view would keep the samples of all its neighbours.
+                yield SampledRegion(next(waiting), *(array[row : row + samples].copy() for array in ready))
+            rest = [array[whole:] for array in ready]
 
     @property
     def typical_label_probability(self) -> float:
@@ -115,18 +118,22 @@ class RegionSampler:
         return found
 
     def widened(
-        self, sampled_regions: Sequence[SampledRegion], samples: int, stage: str
+        self, sampled_regions: Sequence[SampledRegion], samples: int, stage: str, shown: int
     ) -> list[SampledRegion]:
-        """Add `samples` to each region that are classified but not assessed, which is enough for a rate."""
+        """Add `samples` to each region that are classified but not assessed, which is enough for a rate.
+
+        If `shown` samples are more than those assessed, codes of the new ones are kept, too.
+        """
         if not sampled_regions or samples <= 0:
             return list(sampled_regions)
-        codes = self._draw([sampled.region for sampled in sampled_regions], samples, stage)
-        predicted = np.concatenate(
-            [
-                self._classify(self.decoder(codes[start : start + _AT_ONCE])).argmax(axis=1)
-                for start in range(0, len(codes), _AT_ONCE)
-            ]
-        )
+        regions = [sampled.region for sampled in sampled_regions]
+        kept = np.arange(samples) < shown - len(sampled_regions[0].codes)
+        codes: list[Codes] = []
+        predicted: list[Labels] = []
+        for start in range(0, len(regions) * samples, _AT_ONCE):
+            drawn = self._draw(regions, samples, stage, start)
+            codes.append(drawn[kept[np.arange(start, start + len(drawn)) % samples]])
+            predicted.append(self._classify(self.decoder(drawn)).argmax(axis=1))
         return [
             replace(
                 sampled,
@@ -135,25 +142,26 @@ class RegionSampler:
             )
             for sampled, more, predictions in zip(
                 sampled_regions,
-                np.split(codes, len(sampled_regions)),
-                np.split(predicted, len(sampled_regions)),
+                np.split(np.concatenate(codes), len(regions)),
+                np.split(np.concatenate(predicted), len(regions)),
                 strict=True,
             )
         ]
 
-    def _draw(self, regions: list[Region], samples: int, stage: str) -> Codes:
-        return np.concatenate(
-            [
-                sample_region(
-                    region.mean,
-                    region.covariance,
-                    self.tau,
-                    samples,
-                    numpy_generator(self.random_seed, stage, number),
-                )
-                for number, region in enumerate(regions)
-            ]
-        )
+    def _draw(self, regions: list[Region], samples: int, stage: str, start: int) -> Codes:
+        """Return the next 2,048 samples from `start` on, counted over all regions, or what is left."""
+        first, last = start // samples, min(len(regions), -(-(start + _AT_ONCE) // samples))
+        drawn = [
+            sample_region(
+                region.mean,
+                region.covariance,
+                self.tau,
+                samples,
+                numpy_generator(self.random_seed, stage, number),
+            )
+            for number, region in enumerate(regions[first:last], first)
+        ]
+        return np.concatenate(drawn)[start - first * samples :][:_AT_ONCE]
 
     def _classify(self, images: Images) -> Float32[np.ndarray, "n k"]:
         return self.classifier.probabilities(torch.from_numpy(self.classifier(images))).numpy()

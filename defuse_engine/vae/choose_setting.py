@@ -26,8 +26,8 @@ VECTOR_KL_WEIGHT = 1e-3
 GRID_KL_WEIGHT = 5e-5
 """Less: a photograph takes hundreds of nats, and each must cost less than the detail that it draws."""
 _GRID_NUMBERS = 4
-"""Numbers for each cell of the grid that is tried. With 8 a training reads more sooner, but each region of an
-audit then holds a covariance of megabytes."""
+"""Numbers for each cell of the grid that is tried. With 8 a training reads more sooner, but all that an audit
+holds of codes and regions is then twice as large."""
 _LEAST_COMPRESSION = 4
 """Values of an image for each number of a code; with fewer, a code is hardly smaller than its image."""
 _READABLE = 0.95

@@ -20,6 +20,7 @@ import pytest
 from onnx import helper
 
 from defuse_engine import run
+from defuse_engine.covariance import FullCovariance
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.regions.regions_file import write_regions
@@ -163,7 +164,7 @@ class Jobs:
         regions = Regions(
             weights=np.array([0.5, 0.5]),
             means=np.array(means),
-            covariances=np.array([np.diag(one) for one in variances]),
+            covariances=tuple(FullCovariance(np.diag(one)) for one in variances),
             seed_labels=np.array([1, 1], np.int32),
             predicted_classes=np.full(2, predicted_class, np.int32),
             sizes=np.array([10, 10]),

@@ -6,13 +6,14 @@ import pytest
 from defuse_engine.configs import RegionLabel
 from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.correction.labeled_regions import LabeledRegions
+from defuse_engine.covariance import diagonal
 from defuse_engine.types import Regions
 
 SEEDS, PREDICTED, THIRD = 1, 0, 2
 REGIONS = Regions(
     weights=np.ones(2) / 2,
     means=np.array([[0.0, 0.0], [10.0, 0.0]]),
-    covariances=np.array([np.diag([4.0, 1.0])] * 2),
+    covariances=(diagonal(np.array([2.0, 1.0])),) * 2,
     seed_labels=np.array([SEEDS, SEEDS], np.int32),
     predicted_classes=np.array([PREDICTED, PREDICTED], np.int32),
     sizes=np.array([10, 10]),
@@ -41,7 +42,7 @@ def test_where_people_agree_with_the_seeds_nothing_is_held():
 def test_no_codes_and_a_region_without_spread_are_no_obstacle():
     disputed = DisputedRegions(LabeledRegions((RegionLabel(0, PREDICTED),), REGIONS))
     assert len(disputed.hold(np.zeros((0, 2), np.float32), np.zeros(0, np.int64))) == 0
-    flat = Regions(**{**vars(REGIONS), "covariances": np.zeros((2, 2, 2))})
+    flat = Regions(**{**vars(REGIONS), "covariances": (diagonal(np.zeros(2)),) * 2})
     held = DisputedRegions(LabeledRegions((RegionLabel(0, PREDICTED),), flat)).hold(
         np.array([[0.0, 0.0], [0.1, 0.0]], np.float32), np.full(2, SEEDS)
     )

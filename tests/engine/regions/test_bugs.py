@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from defuse_engine.covariance import diagonal
 from defuse_engine.regions.bugs import by_gradient, in_two, one_by_one
 from defuse_engine.regions.grouping import Region
 from defuse_engine.regions.sampled_regions import SampledRegion
@@ -29,7 +30,9 @@ def run(open_run, graphs):
 
 def cell(mean, predicted_class, seed_label=RIGHT) -> SampledRegion:
     """A small region of 20 samples."""
-    region = Region(0.1, np.array(mean, float), 0.001 * np.eye(2), seed_label, predicted_class, np.arange(10))
+    region = Region(
+        0.1, np.array(mean, float), diagonal(np.full(2, 0.03)), seed_label, predicted_class, np.arange(10)
+    )
     codes = region.mean + 0.03 * np.random.default_rng(0).standard_normal((20, 2))
     one = np.ones(20, np.float32)
     predicted = np.full(20, predicted_class)

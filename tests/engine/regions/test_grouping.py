@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import AuditConfig, paper_config
+from defuse_engine.covariance import FullCovariance
 from defuse_engine.regions.grouping import group_all, group_by_pair, sample_region
 from defuse_engine.types import Misclassifications
 
@@ -75,8 +76,8 @@ def test_identical_codes_are_a_region_that_can_be_sampled(group):
 
 
 def test_samples_of_a_region_have_its_mean_and_tau_of_its_covariance():
-    covariance = np.array([[2.0, 0.9], [0.9, 1.0]])
+    covariance = FullCovariance(np.array([[2.0, 0.9], [0.9, 1.0]]))
     samples = sample_region(np.array([3.0, -1.0]), covariance, 0.25, 20_000, np.random.default_rng(0))
     assert samples.dtype == np.float32
     assert np.allclose(samples.mean(axis=0), [3.0, -1.0], atol=0.02)
-    assert np.allclose(np.cov(samples.T), 0.25 * covariance, atol=0.02)
+    assert np.allclose(np.cov(samples.T), 0.25 * covariance.matrix(), atol=0.02)

@@ -35,7 +35,7 @@ def test_the_likeliest_bug_is_the_middle_and_what_is_near_belongs_to_it():
     first = regions[0]
     assert (first.seed_label, first.predicted_class, first.weight) == (1, 0, 0.5)
     np.testing.assert_array_equal(first.mean, [5.0, 0.0])
-    np.testing.assert_allclose(first.covariance, np.diag([0.01, 0.04]), rtol=1e-6)
+    np.testing.assert_allclose(first.covariance.matrix(), np.diag([0.01, 0.04]), rtol=1e-6)
 
 
 @pytest.mark.parametrize(("shown", "count"), [((), 1), ([(0, 1)], 1), ([(1, 0)], 0)])
@@ -53,7 +53,7 @@ def test_a_coordinate_that_never_varies_takes_part_in_nothing():
     codes = [[0.0, 3.0], [5.0, 3.0], [5.1, 3.0]]
     regions = narrow_regions(found(codes, [0.97, 0.99, 0.98]), (), np.array([0.1, 0.0], np.float32))
     assert [region.members.tolist() for region in regions] == [[1, 2], [0]]
-    assert regions[0].covariance[1, 1] == 0.0
+    assert regions[0].covariance.matrix()[1, 1] == 0.0
 
 
 def test_no_misclassification_gives_no_region():

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from defuse_engine.configs import AuditConfig
+from defuse_engine.covariance import FullCovariance
+from defuse_engine.regions import sampled_regions
 from defuse_engine.regions.grouping import Region, halves
 from defuse_engine.regions.refine import SAMPLES, refine, sample_as_grouped
-from defuse_engine.regions.sampled_regions import RegionSampler
+from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
 from defuse_engine.types import Codes
 
 CONFIG = AuditConfig()
@@ -22,7 +24,7 @@ def cloud(places, count=60, spread=0.05) -> Codes:
 
 def region_of(codes: Codes) -> Region:
     """One region of all codes, of which people are told that they show 1 and are taken for 0."""
-    covariance = np.cov(codes.T) + 1e-6 * np.eye(2)
+    covariance = FullCovariance(np.cov(codes.T) + 1e-6 * np.eye(2))
     return Region(1.0, codes.mean(axis=0, dtype=np.float64), covariance, 1, 0, np.arange(len(codes)))
 
 
@@ -46,9 +48,9 @@ def test_a_region_at_the_edge_of_the_mistake_moves_onto_it(refined):
     assert (result.region_splits, result.unconvincing) == (0, 0)
     assert 0.2 < sampled.region.mean[0] < 0.45
     assert sampled.wrong.mean() > 0.8
-    # All are classified, and some of them assessed.
-    assert len(sampled.codes) == len(sampled.predicted) == SAMPLES
-    assert 0 < len(sampled.bug_probability) == len(sampled.reading) < SAMPLES
+    # All are classified, and some of them assessed; only of these the codes are kept.
+    assert len(sampled.predicted) == SAMPLES
+    assert 0 < len(sampled.bug_probability) == len(sampled.reading) == len(sampled.codes) < SAMPLES
 
 
 def test_a_region_of_two_mistakes_is_split_and_only_what_convinces_is_shown(refined):
@@ -121,8 +123,30 @@ def test_samples_are_the_same_twice_and_others_elsewhere(open_search):
     again, _ = sampler.sample(regions, 30, "a")
     np.testing.assert_array_equal(first.codes, again.codes)
     assert not np.array_equal(first.codes, second.codes)
-    assert not np.array_equal(first.codes, sampler.sample(regions, 30, "b")[0].codes)
+    assert not np.array_equal(first.codes, next(sampler.sample(regions, 30, "b")).codes)
     assert first.reading_purity() == first.prediction_purity() == 1.0
+
+
+def test_samples_do_not_depend_on_how_many_are_drawn_at_once(open_search, monkeypatch):
+    search, _ = open_search(CONFIG)
+    sampler = RegionSampler(search.classifier, search.decoder, search.belief_model, 0.1, 1)
+    regions = [region_of(cloud([[z0, 0.0]])) for z0 in (0.3, -0.9, 1.2)]
+
+    def drawn() -> list[SampledRegion]:
+        sampled = list(sampler.sample(regions, 10, "a"))
+        # The codes of each are its own: a view would keep those of all others in memory.
+        assert all(one.codes.base is None for one in sampled)
+        return sampler.widened(sampled, 5, "b", 12)
+
+    at_once = drawn()
+    # Neither 10 nor 5 divides into sevens.
+    monkeypatch.setattr(sampled_regions, "_AT_ONCE", 7)
+    for one, again, region in zip(at_once, drawn(), regions, strict=True):
+        assert one.region is again.region is region
+        assert (one.codes.shape, one.predicted.shape, one.bug_probability.shape) == ((12, 2), (15,), (10,))
+        np.testing.assert_array_equal(one.codes, again.codes)
+        np.testing.assert_array_equal(one.predicted, again.predicted)
+        np.testing.assert_array_equal(one.reading, again.reading)
 
 
 def test_halves_have_codes_enough_or_there_are_none():

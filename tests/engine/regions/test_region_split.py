@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from defuse_engine.configs import RegionSplitConfig
+from defuse_engine.covariance import FullCovariance
 from defuse_engine.errors import JobInvalid
 from defuse_engine.regions.grouping import Region, cut
 from defuse_engine.regions.regions_file import read_regions, write_regions
@@ -66,7 +67,7 @@ def merged(regions: Regions, codes: np.ndarray, one: int, other: int) -> Regions
     return Regions(
         weights=np.array([regions.weights[one], regions.weights[one] + regions.weights[other]]),
         means=np.stack([regions.means[one], points.mean(axis=0)]),
-        covariances=np.stack([regions.covariances[one], np.cov(points.T)]),
+        covariances=(regions.covariances[one], FullCovariance(np.cov(points.T))),
         seed_labels=regions.seed_labels[[one, one]],
         predicted_classes=regions.predicted_classes[[one, one]],
         sizes=sizes,
@@ -205,7 +206,7 @@ def test_a_region_of_as_few_codes_as_the_search_takes_comes_apart(
     few = Regions(
         weights=regions.weights[[one]],
         means=points.mean(axis=0, keepdims=True),
-        covariances=np.cov(points.T)[None],
+        covariances=(FullCovariance(np.cov(points.T)),),
         seed_labels=regions.seed_labels[[one]],
         predicted_classes=regions.predicted_classes[[one]],
         sizes=np.array([12]),
@@ -220,7 +221,8 @@ def test_a_region_of_as_few_codes_as_the_search_takes_comes_apart(
 def test_a_cloud_that_no_mixture_takes_apart_is_cut_across_its_longest_axis():
     rng = np.random.default_rng(0)
     codes = (rng.normal(size=(60, 3)) * [0.1, 5.0, 0.1]).astype(np.float32)
-    region = Region(0.5, codes.mean(axis=0, dtype=np.float64), np.cov(codes.T), 1, 0, np.arange(60))
+    covariance = FullCovariance(np.cov(codes.T))
+    region = Region(0.5, codes.mean(axis=0, dtype=np.float64), covariance, 1, 0, np.arange(60))
     first, second = cut(region, codes, 0, "cpu")
     assert len(first.members) == len(second.members) == 30
     assert sorted([*first.members, *second.members]) == list(range(60))

@@ -21,7 +21,7 @@ def evaluated(make_job, do_job, graphs):
         none = Regions(
             weights=np.zeros(0),
             means=np.zeros((0, 2)),
-            covariances=np.zeros((0, 2, 2)),
+            covariances=(),
             seed_labels=nothing.astype(np.int32),
             predicted_classes=nothing.astype(np.int32),
             sizes=nothing,
