@@ -103,8 +103,11 @@ class OwnClassifier(nn.Module):
     def fuse(self) -> None:
         """Take each batch normalisation into the convolution before it; the network must be in `eval`."""
         for stage in self.modules():
-            if isinstance(stage, nn.Sequential) and isinstance(stage[0], nn.Conv2d):
-                stage[0], stage[1] = fuse_conv_bn_eval(stage[0], stage[1]), nn.Identity()
+            if not isinstance(stage, nn.Sequential):
+                continue
+            first, second = stage[0], stage[1]
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                stage[0], stage[1] = fuse_conv_bn_eval(first, second), nn.Identity()
 
     def predict(self, images: Images) -> Labels:
         """Return predicted classes (n,) of images (n, C, H, W)."""

@@ -14,6 +14,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from defuse_engine.errors import InvalidDataset, PreflightRefused
 from defuse_engine.inputs.dataset import Dataset, Split
 from defuse_engine.models.device import Runtime
+from defuse_engine.readers import own_classifier
 from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.vae.readers import independent_readers
 
@@ -61,6 +62,15 @@ def make_training(make_job):
         return folder
 
     return make
+
+
+@pytest.fixture
+def quick_readers(monkeypatch):
+    """Readers that tell bright images from dark ones, which takes few steps."""
+    monkeypatch.setattr(own_classifier, "_STEPS", (30, 30))
+
+
+quick = pytest.mark.usefixtures("quick_readers")
 
 
 def run_file(path, values):
@@ -116,7 +126,7 @@ def test_the_classifier_reads_the_digits_that_a_short_training_reconstructs(
 
 def test_what_it_tried_is_all_there_and_the_sheets_are_pictures(make_training, run_engine, graphs):
     folder = make_training(
-        graphs.classifier(), graphs.dataset(), {**SHORT, "max_steps": 1000, "latent_sizes": [2, 3]}
+        graphs.classifier(), graphs.dataset(), {**SHORT, "max_steps": 500, "latent_sizes": [2, 3]}
     )
     run = run_engine(folder)
     assert run.returncode == 0, run.stderr
@@ -129,6 +139,7 @@ def test_what_it_tried_is_all_there_and_the_sheets_are_pictures(make_training, r
         assert result[sheet]["count"] == count
 
 
+@quick
 @pytest.mark.parametrize("shape", [(3, 9, 13), (2, 24, 10)])
 def test_any_size_and_number_of_channels_and_any_range_will_do(make_training, do_job, graphs, shape):
     dataset = colours(shape)
@@ -142,6 +153,7 @@ def test_any_size_and_number_of_channels_and_any_range_will_do(make_training, do
     assert dataset["x_train"].min() <= decoded.min() < decoded.max() <= dataset["x_train"].max()
 
 
+@quick
 def test_a_classifier_that_takes_channels_last_takes_part_too(make_training, do_job, graphs):
     channels, height, width = shape = (3, 8, 8)
     classifier = brightness(graphs, (height, width, channels))
@@ -150,6 +162,7 @@ def test_a_classifier_that_takes_channels_last_takes_part_too(make_training, do_
     assert result["readability"] > 0.8
 
 
+@quick
 def test_classifiers_of_one_dataset_get_one_vae_whether_they_have_a_gradient_or_not(
     make_training, do_job, graphs, tmp_path
 ):
@@ -168,6 +181,7 @@ def test_classifiers_of_one_dataset_get_one_vae_whether_they_have_a_gradient_or_
     assert files[0] == files[1]
 
 
+@quick
 def test_the_same_seed_and_steps_give_the_same_vae(make_job, make_training, do_job, graphs, tmp_path):
     files = []
     for attempt in range(2):
@@ -178,6 +192,7 @@ def test_the_same_seed_and_steps_give_the_same_vae(make_job, make_training, do_j
     assert files[0] == files[1]
 
 
+@quick
 def test_a_hundred_items_of_which_few_are_of_one_class_train_with_a_warning(make_training, do_job, graphs):
     dataset = colours((1, 8, 8), count=166)
     rare = np.flatnonzero(dataset["y_train"] == 1)[4:]
@@ -219,6 +234,7 @@ def test_a_wrong_preprocessing_is_refused_before_anything_is_trained(
     assert not optimizer_steps
 
 
+@quick
 def test_a_training_under_a_doubtful_preprocessing_says_so(
     make_training, do_job, graphs, optimizer_steps, reporter
 ):
