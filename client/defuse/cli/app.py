@@ -10,6 +10,7 @@ from defuse.cli import (
     audit,
     correct,
     download,
+    found,
     gate,
     jobs,
     label,
@@ -37,6 +38,9 @@ app.add_typer(vae.app, name="vae")
 app.add_typer(label.app, name="label")
 app.add_typer(model_registry_gate.mlflow, name="mlflow")
 app.add_typer(model_registry_gate.folder, name="folder")
+app.command("list")(found.list_all)
+app.command("show")(found.show)
+app.command("delete")(found.delete)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("label-report")(label_report.label_report)

@@ -48,13 +48,16 @@ def correct(
             if left_out := unsettled(correction.labeling):
                 stderr.print(f"The correction leaves out what is not settled: {left_out}.")
             correction = jobs.waited(client, correction)
-    write(correction, json, _write_text)
+    write(correction, json, write_correction)
 
 
-def _write_text(correction: Correction) -> None:
+def write_correction(correction: Correction) -> None:
+    """Write what a correction stands on, what it tried and what it made."""
     write_facts(
         ("name", correction.name),
+        ("display name", correction.display_name),
         ("state", state_of(correction)),
+        ("failure", correction.failure.message),
         ("labels", label_set(correction.labeled_region_count, correction.label_set_digest)),
         ("labels by proposals", correction.proposal_region_count or None),
         ("not in the labels", unsettled(correction.labeling)),

@@ -7,17 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from defuse.cli.connection import connect
-from defuse.cli.figures import share
-from defuse.cli.output import Json, write, write_facts
+from defuse.cli.output import Json, write
 from defuse.cli.progress import transfer_bars
-from defuse.messages import (
-    Classifier,
-    Dataset,
-    DatasetDuplicates,
-    ImageShape,
-    RegistrationState,
-    Vae,
-)
+from defuse.cli.registration_text import write_classifier, write_dataset, write_vae
 
 app = typer.Typer(help="Upload and register models and datasets.", no_args_is_help=True)
 
@@ -89,27 +81,7 @@ def classifier(
             wait=wait,
             on_progress=on_progress,
         )
-    write(pushed, json, _write_classifier)
-
-
-def _write_classifier(classifier: Classifier) -> None:
-    write_facts(
-        ("name", classifier.name),
-        ("classes", classifier.class_count or None),
-        ("images", _shape(classifier.image_shape)),
-        ("can't be corrected", ", ".join(classifier.undifferentiable_operations)),
-        ("accuracy", _accuracy(classifier)),
-        *_warnings(classifier),
-    )
-
-
-def _accuracy(classifier: Classifier) -> str:
-    measured = classifier.dataset_accuracy
-    return f"{share(measured.value)} of {measured.samples} validation items" if measured.samples else ""
-
-
-def _warnings(pushed: Classifier | Vae) -> list[tuple[str, str]]:
-    return [("warning", f"{warning.reason}: {warning.message}") for warning in pushed.warnings]
+    write(pushed, json, write_classifier)
 
 
 @app.command()
@@ -166,19 +138,7 @@ def vae(
             wait=wait,
             on_progress=on_progress,
         )
-    write(pushed, json, _write_vae)
-
-
-def _write_vae(vae: Vae) -> None:
-    tensors = vae.tensors
-    names = (tensors.mu, tensors.spread, tensors.code, tensors.image) if tensors.mu else ()
-    write_facts(
-        ("name", vae.name),
-        ("latent size", vae.latent_size or None),
-        ("images", _shape(vae.image_shape)),
-        ("tensors", ", ".join(filter(None, names))),
-        *_warnings(vae),
-    )
+    write(pushed, json, write_vae)
 
 
 @app.command()
@@ -218,31 +178,4 @@ def dataset(
         )
         if sheet:
             client.download(pushed.class_sheet.artifact, sheet)
-    write(pushed, json, partial(_write_dataset, sheet=sheet))
-
-
-def _write_dataset(dataset: Dataset, sheet: Path | None) -> None:
-    ready = dataset.state == RegistrationState.REGISTRATION_STATE_READY
-    drawn, classes = len(dataset.class_sheet.labels), len(dataset.class_names)
-    write_facts(
-        ("name", dataset.name),
-        ("classes", ", ".join(dataset.class_names)),
-        ("items", ", ".join(f"{split.size} {split.split}" for split in dataset.splits)),
-        ("images", f"{_shape(dataset.image_shape)}, {dataset.dtype}" if dataset.dtype else ""),
-        ("values", f"{dataset.value_min:g} to {dataset.value_max:g}" if ready else ""),
-        *[("duplicates", _duplicates(found)) for found in dataset.duplicates],
-        ("picture", f"{sheet} ({drawn} of {classes} classes)" if sheet else ""),
-        ("page", f"/{dataset.name} on the server's pages"),
-        *[("warning", f"{warning.reason}: {warning.message}") for warning in dataset.warnings],
-    )
-
-
-def _duplicates(found: DatasetDuplicates) -> str:
-    return (
-        f"{found.split} in {found.other_split}: {found.same_count} of {found.size} the same, "
-        f"{found.near_count} near in a sample of {found.sample_size}"
-    )
-
-
-def _shape(shape: ImageShape) -> str:
-    return f"{shape.channels} x {shape.height} x {shape.width}" if shape.height else ""
+    write(pushed, json, partial(write_dataset, sheet=sheet))

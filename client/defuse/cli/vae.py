@@ -1,5 +1,6 @@
 """`defuse vae ...`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -62,15 +63,21 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
     saved = _saved(client, training, folder)
     if json:
         write_json(training)
-        return
+    else:
+        write_training(training, saved)
+
+
+def write_training(training: VaeTraining, pictures: Sequence[Path] = ()) -> None:
+    """Write what a training tried and made, and where its pictures were saved."""
     write_facts(
         ("name", training.name),
+        ("display name", training.display_name),
         ("state", state_of(training)),
         ("failure", training.failure.message),
         ("vae", training.vae),
         ("readability", readability(training) if training.vae else ""),
         ("more time", _more_time(training)),
-        ("pictures", ", ".join(str(path) for path in saved)),
+        ("pictures", ", ".join(str(path) for path in pictures)),
         *[("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings],
     )
     if training.points:

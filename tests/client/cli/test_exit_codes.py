@@ -67,7 +67,7 @@ def test_a_refusal_is_70_with_what_failed_why_and_what_to_do(command, server):
     ran = command("audit", "status", "audits/a", "--json")
     assert (ran.code, ran.out) == (70, "")
     assert "defuse audit status failed: RESOURCE_NOT_FOUND: audits/a does not exist" in ran.err
-    assert "defuse audit list" in ran.err
+    assert "defuse list audits" in ran.err
 
 
 def test_an_unexpected_error_is_70_without_a_traceback(command, server, monkeypatch):
