@@ -4,6 +4,7 @@ import asyncio
 import functools
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, cast
 
@@ -24,7 +25,6 @@ EXIT_UNAVAILABLE: Final = 69
 app = typer.Typer(
     name="defuse-server",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
@@ -35,6 +35,22 @@ app = typer.Typer(
         "command lines."
     ),
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"defuse-server {version('defuse-audit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that come before a command; the text above stays the help."""
 
 
 Command = Callable[[Settings], None]

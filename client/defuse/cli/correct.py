@@ -31,8 +31,9 @@ def correct(
     proposals: Annotated[
         ProposalUse,
         typer.Option(
+            case_sensitive=False,
             help="Whether bugs that nobody has answered take the label that the search proposes: once "
-            "people's answers to a sample verify its proposals, or never."
+            "people's answers to a sample verify its proposals, or never.",
         ),
     ] = ProposalUse.WHEN_VERIFIED,
     json: Json = False,

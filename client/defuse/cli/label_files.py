@@ -15,7 +15,9 @@ from defuse.messages import ImportLabelsResponse, ImportProblemReason
 _Format = Annotated[
     Literal["label-studio", "csv"] | None,
     typer.Option(
-        "--format", help="The file's format. By default its name decides: .json (Label Studio) or .csv."
+        "--format",
+        case_sensitive=False,
+        help="The file's format. By default its name decides: .json (Label Studio) or .csv.",
     ),
 ]
 

@@ -20,7 +20,11 @@ OutputKind = Literal["logits", "probabilities"]
 Title = Annotated[str, typer.Option("--name", help="The name in lists. By default empty.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the inspection has ended.")]
 Layout = Annotated[
-    ModelLayout, typer.Option(help="How the model's input holds an image; N is the batch, C the channels.")
+    ModelLayout,
+    typer.Option(
+        case_sensitive=False,
+        help="How the model's input holds an image; N is the batch, C the channels.",
+    ),
 ]
 Scale = Annotated[
     float | None,
@@ -50,16 +54,17 @@ def classifier(
     mean: Mean = None,
     std: Std = None,
     output_kind: Annotated[
-        OutputKind, typer.Option(help="What the model's output holds for each class.")
+        OutputKind, typer.Option(case_sensitive=False, help="What the model's output holds for each class.")
     ] = "logits",
     output: Annotated[
-        str, typer.Option(help="Name of the output with the scores. Needed only if several could hold them.")
+        str,
+        typer.Option(help="Name of the output with the scores. By default the only one that can hold them."),
     ] = "",
     dataset: Annotated[
         str,
         typer.Option(
             help="datasets/ID to measure the classifier on at once. The inspection then shows its accuracy, "
-            "and says if another preprocessing fits better."
+            "and says if another preprocessing fits better. By default none."
         ),
     ] = "",
     name: Title = "",
@@ -98,21 +103,27 @@ def vae(
     mu: Annotated[
         str,
         typer.Option(
-            help="Name of the encoder's output mu. By default tensors are found by their names and shapes."
+            help="Name of the encoder's output mu. By default found by names and shapes, as are the next."
         ),
     ] = "",
-    spread: Annotated[str, typer.Option(help="Name of the encoder's output logvar or sigma.")] = "",
+    spread: Annotated[
+        str, typer.Option(help="Name of the encoder's output logvar or sigma. By default found.")
+    ] = "",
     spread_kind: Annotated[
         Literal["logvar", "sigma", "none"] | None,
-        typer.Option(help="What the output --spread holds. By default found by its name or its values."),
+        typer.Option(
+            case_sensitive=False,
+            help="What the output --spread holds. By default found by its name or its values.",
+        ),
     ] = None,
     code: Annotated[
         str,
         typer.Option(
-            help="Name of the decoder's input, or in one file of the tensor where the decoder starts."
+            help="Name of the decoder's input, or in one file of the tensor where the decoder starts. By "
+            "default found."
         ),
     ] = "",
-    image: Annotated[str, typer.Option(help="Name of the decoder's output.")] = "",
+    image: Annotated[str, typer.Option(help="Name of the decoder's output. By default found.")] = "",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
@@ -151,7 +162,9 @@ def dataset(
     ] = None,
     layout: Annotated[
         Literal["nchw", "nhwc"],
-        typer.Option(help="How the dataset holds images; N is the number, C the channels."),
+        typer.Option(
+            case_sensitive=False, help="How the dataset holds images; N is the number, C the channels."
+        ),
     ] = "nchw",
     name: Title = "",
     wait: Wait = True,
