@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,7 +18,7 @@ from defuse_server.evidence.signing_key import SigningKeyUnusable
 from defuse_server.host import log
 from defuse_server.host.listen import UnsafeListen
 from defuse_server.host.redis_client import UNREACHABLE
-from defuse_server.host.settings import Settings
+from defuse_server.host.settings import Settings, misspelt
 
 EXIT_USAGE: Final = 64
 EXIT_UNAVAILABLE: Final = 69
@@ -192,6 +193,10 @@ def _settings(options: Mapping[str, Any], *, needs_redis: bool) -> Settings:
         settings = Settings(**{key: value for key, value in options.items() if value is not None})
     except ValidationError as error:
         _fail(EXIT_USAGE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    for variable, right in misspelt(os.environ).items():
+        typer.echo(
+            f"defuse-server: {variable} is no setting and has no effect. Did you mean {right}?", err=True
+        )
     log.configure(settings.log_level)
     if needs_redis and settings.redis_url is None:
         _fail(

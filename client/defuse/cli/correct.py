@@ -45,6 +45,7 @@ def correct(
             audit, display_name=name, proposals=proposals.value, wait=False, **settings
         )
         if wait:
+            jobs.write_started(correction)
             # Before the long wait: who would rather settle these first can stop it now.
             if left_out := unsettled(correction.labeling):
                 stderr.print(f"The correction leaves out what is not settled: {left_out}.")

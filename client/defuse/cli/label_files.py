@@ -82,10 +82,15 @@ def import_(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Import answers from Label Studio or a spreadsheet. Importing a file twice changes nothing."""
+    """Import answers from Label Studio or a spreadsheet. Importing a file twice changes nothing.
+
+    Exits with 70 if an answer was not counted. The others are.
+    """
     with connect(context) as client:
         result = client.import_labels(audit, file, format=format_, annotator=annotator)
     write(result, json, _write_text)
+    if result.problem_count:
+        raise typer.Exit(70)
 
 
 def _write_text(result: ImportLabelsResponse) -> None:

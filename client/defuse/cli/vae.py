@@ -43,6 +43,7 @@ def train(
     with connect(context) as client:
         training = client.train_vae(classifier, dataset, display_name=name, wait=False, **settings)
         if wait:
+            jobs.write_started(training)
             training = jobs.waited(client, training)
         _show(client, training, sheets, json)
 
