@@ -60,6 +60,7 @@ def write_correction(correction: Correction) -> None:
         ("display name", correction.display_name),
         ("state", state_of(correction)),
         ("failure", correction.failure.message),
+        ("audit", correction.audit),
         ("labels", label_set(correction.labeled_region_count, correction.label_set_digest)),
         ("labels by proposals", correction.proposal_region_count or None),
         ("not in the labels", unsettled(correction.labeling)),

@@ -21,8 +21,8 @@ A resource's second node has only its name: the first one has the rest."""
 def lineage(client: Client, name: str) -> Node:
     """Return the resource with the trees `made_of` and `went_into`. Raises `NotFound`, `ArgumentError`."""
     top = found_kind(name).get(client, name)
-    above = _tree("made_of", [_Reader(client).get(one) for one in _made_of(top)], _Reader(client).made_of)
-    users = _users(client)
+    reader, users = _Reader(client), _users(client)
+    above = _tree("made_of", reader.made_of(top), reader.made_of)
     below = _tree("went_into", users.get(name, []), lambda one: users.get(one.name, []))
     return {**_told(top), "made_of": above, "went_into": below}
 
@@ -51,11 +51,15 @@ class _Reader:
 
     def made_of(self, resource: Resource) -> list[Resource | str]:
         """Return what a resource was made of."""
-        return [self.get(one) for one in _made_of(resource)]
+        found = [self.get(one) for one in _made_of(resource)]
+        if isinstance(resource, Classifier) and isinstance(next(iter(found), None), str):
+            found.append(self.get(resource.lineage.audit))
+        return found
 
 
 def _made_of(resource: Resource) -> list[str]:
-    # A correction leads to its audit, and this to the classifier before: they need no lines of their own.
+    # A correction leads to its audit, and this to the classifier before: they need no lines of their own,
+    # unless the correction was deleted.
     if isinstance(resource, Classifier):
         return list(filter(None, [resource.lineage.correction]))
     return list(filter(None, found_kind(resource.name).references(resource)))
@@ -63,12 +67,16 @@ def _made_of(resource: Resource) -> list[str]:
 
 def _users(client: Client) -> dict[str, list[Resource]]:
     """Return by name what each resource went into, the oldest first."""
-    users: dict[str, list[Resource]] = {}
+    held: dict[str, Resource] = {}
     for found in KINDS.values():
         listed = client.iterate_flow(found.kind.list_all(timeout_s=client.timeout_s))
-        for resource in reversed(list(listed)):
-            for name in _made_of(resource):
-                users.setdefault(name, []).append(resource)
+        held.update((one.name, one) for one in reversed(list(listed)))
+    users: dict[str, list[Resource]] = {}
+    for resource in held.values():
+        for name in _made_of(resource):
+            if isinstance(resource, Classifier) and name not in held:
+                name = resource.lineage.audit
+            users.setdefault(name, []).append(resource)
     return users
 
 

@@ -27,6 +27,7 @@ def write_classifier(classifier: Classifier) -> None:
         ("can't be corrected", ", ".join(classifier.undifferentiable_operations)),
         ("accuracy", _accuracy(classifier)),
         ("measured on", classifier.dataset),
+        ("corrected from", classifier.lineage.parent),
         ("corrected by", classifier.lineage.correction),
         ("file", classifier.artifact),
         *_end(classifier),

@@ -75,6 +75,8 @@ def write_training(training: VaeTraining, pictures: Sequence[Path] = ()) -> None
         ("display name", training.display_name),
         ("state", state_of(training)),
         ("failure", training.failure.message),
+        ("classifier", training.classifier),
+        ("dataset", training.dataset),
         ("vae", training.vae),
         ("readability", readability(training) if training.vae else ""),
         ("more time", _more_time(training)),

@@ -4,6 +4,7 @@ import os
 import pty
 import subprocess
 
+import grpc
 import pytest
 from defuse.messages import (
     Artifact,
@@ -26,6 +27,8 @@ from defuse.v1.registry_service_pb2 import (
     ListVaesResponse,
     ListVaeTrainingsResponse,
 )
+
+from tests.client.fake_server import Refusal
 
 NAMES = {
     "classifiers": "classifiers/c",
@@ -199,6 +202,18 @@ def test_the_lineage_is_drawn_both_ways(command, everything):
     ]
     depths = [len(line) - len(line.lstrip("│├└─ ")) for line in ran.out.splitlines()]
     assert depths == [0, 4, 8, 12, 12, 16, 20, 20, 12, 4, 8, 12]
+
+
+def test_the_lineage_goes_on_beyond_a_deleted_correction(command, server, everything):
+    server.on("CorrectionService/ListCorrections", ListCorrectionsResponse())
+    server.on("CorrectionService/GetCorrection", Refusal(grpc.StatusCode.NOT_FOUND))
+    (top,) = command("show", "classifiers/new", "--lineage", "--json").json
+    assert [(node["name"], node["state"]) for node in top["made_of"]] == [
+        ("corrections/k", "DELETED"),
+        ("audits/a", "SUCCEEDED"),
+    ]
+    (top,) = command("show", "audits/a", "--lineage", "--json").json
+    assert [node["name"] for node in top["went_into"]] == ["classifiers/new", "evaluations/e"]
 
 
 def test_the_lineage_is_json_too(command, everything):
