@@ -160,5 +160,5 @@ def _chunks(
             chunk = next(searched).chunk()
             write_chunk(path, chunk)
             name = path.relative_to(output.parent).as_posix()
-            lines.chunk(shard, name, len(chunk.misclassifications), chunk.candidates)
+            lines.chunk(shard, name, len(chunk.misclassifications), chunk.candidates, chunk.seeds)
             yield chunk

@@ -86,6 +86,7 @@ class BaseClient:
     train_vae = FlowMethod(vae_trainings.train_vae)
     get_vae_training = _get(resources.VAE_TRAININGS, "a training")
     list_vae_trainings = _list(resources.VAE_TRAININGS, "trainings", "running")
+    delete_vae_training = _delete(resources.VAE_TRAININGS, "a training, not its VAE", "it has not ended")
 
     start_audit = FlowMethod(audits.start_audit)
     get_audit = _get(resources.AUDITS, "an audit")
@@ -122,7 +123,11 @@ class BaseClient:
     correct = FlowMethod(corrections.correct)
     get_correction = _get(resources.CORRECTIONS, "a correction")
     list_corrections = _list(resources.CORRECTIONS, "corrections", "running")
+    delete_correction = _delete(
+        resources.CORRECTIONS, "a correction, not its corrected classifier", "it has not ended"
+    )
 
     evaluate = FlowMethod(evaluations.evaluate)
     get_evaluation = _get(resources.EVALUATIONS, "an evaluation")
     list_evaluations = _list(resources.EVALUATIONS, "evaluations", "running")
+    delete_evaluation = _delete(resources.EVALUATIONS, "an evaluation", "it has not ended")

@@ -93,7 +93,9 @@ class CallFailed(DefuseError):
         self.figures = dict(figures or {})
         self.field_violations = tuple(field_violations)
         self.retry_delay_s = retry_delay_s
-        fields = "".join(f"\n  {violation.field}: {violation.description}" for violation in field_violations)
+        # A server that has room for them says them in the message already.
+        told = [one for one in field_violations if one.description not in message]
+        fields = "".join(f"\n  {one.field}: {one.description}" for one in told)
         super().__init__(message + fields)
 
     @property

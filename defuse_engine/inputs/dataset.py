@@ -20,6 +20,8 @@ from defuse_engine.types import SPLIT_NAMES, Images, Labels
 
 DatasetLayout = Literal["NCHW", "NHWC"]
 
+_BEGINNINGS = (b"PK", b"\x93NUMPY", b"\x80")
+"""Of .npz files, of single arrays and of pickles, each of which is told of."""
 _MOST_CHANNELS = 4
 """Red, green, blue, and transparency or infrared."""
 _FINITE_BLOCK = 4096
@@ -138,6 +140,15 @@ def _refusing_damage(what: str) -> Generator[None]:
 
 
 def _open(stream: BinaryIO) -> np.lib.npyio.NpzFile:
+    start = stream.read(len(_BEGINNINGS[1]))
+    stream.seek(0)
+    # numpy takes any other file for pickled objects, and says so.
+    if not start.startswith(_BEGINNINGS):
+        raise InvalidDataset(
+            Reason.DATASET_UNREADABLE,
+            "the dataset is no .npz file: expected one of numpy.savez with the arrays x_train, y_train, "
+            "x_validation, y_validation, x_test and y_test",
+        )
     with _refusing_damage("the dataset"):
         file = np.load(stream, allow_pickle=False)
     if not isinstance(file, np.lib.npyio.NpzFile):

@@ -54,9 +54,9 @@ class Lines:
         self.warnings.append({"reason": reason, "message": message})
         self._write("warning", reason=reason, message=message)
 
-    def chunk(self, shard: int, file: str, records: int, candidates: int) -> None:
-        """Report a finished shard of the search."""
-        self._write("chunk", shard=shard, file=file, records=records, candidates=candidates)
+    def chunk(self, shard: int, file: str, records: int, candidates: int, seeds: int) -> None:
+        """Report a finished shard of the search, and how many seeds took part in it."""
+        self._write("chunk", shard=shard, file=file, records=records, candidates=candidates, seeds=seeds)
 
     def result(self, file: str) -> None:
         """Report that the result is written."""

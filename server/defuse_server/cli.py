@@ -3,7 +3,9 @@
 import asyncio
 import functools
 import inspect
+import os
 from collections.abc import Callable, Coroutine, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn, cast
 
@@ -16,7 +18,7 @@ from defuse_server.evidence.signing_key import SigningKeyUnusable
 from defuse_server.host import log
 from defuse_server.host.listen import UnsafeListen
 from defuse_server.host.redis_client import UNREACHABLE
-from defuse_server.host.settings import Settings
+from defuse_server.host.settings import Settings, misspelt
 
 EXIT_USAGE: Final = 64
 EXIT_UNAVAILABLE: Final = 69
@@ -24,7 +26,6 @@ EXIT_UNAVAILABLE: Final = 69
 app = typer.Typer(
     name="defuse-server",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     help=(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
@@ -35,6 +36,22 @@ app = typer.Typer(
         "command lines."
     ),
 )
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"defuse-server {version('defuse-audit')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that come before a command; the text above stays the help."""
 
 
 Command = Callable[[Settings], None]
@@ -176,6 +193,10 @@ def _settings(options: Mapping[str, Any], *, needs_redis: bool) -> Settings:
         settings = Settings(**{key: value for key, value in options.items() if value is not None})
     except ValidationError as error:
         _fail(EXIT_USAGE, "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()))
+    for variable, right in misspelt(os.environ).items():
+        typer.echo(
+            f"defuse-server: {variable} is no setting and has no effect. Did you mean {right}?", err=True
+        )
     log.configure(settings.log_level)
     if needs_redis and settings.redis_url is None:
         _fail(

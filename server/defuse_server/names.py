@@ -14,6 +14,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _TIME_DIGITS = 10
 _RANDOM_DIGITS = 8
 _ID = f"[{_ALPHABET}]{{{_TIME_DIGITS + _RANDOM_DIGITS}}}"
+_ID_TEXT = f"{_TIME_DIGITS + _RANDOM_DIGITS} digits and lower-case letters"
 REGION_SPLITS = "splits"
 """The collection of region splits, which have no id of their own: each audit has one."""
 
@@ -47,6 +48,9 @@ def new_name(collection: str) -> str:
 def resource_id(collection: str, name: str, field: str = "name") -> str:
     """Return the id in `{collection}/{id}`. Raises `InvalidRequest` about `field` for another form."""
     if not re.fullmatch(rf"{collection}/{_ID}", name):
+        if name.startswith(f"{collection}/"):
+            told = f"there is no {_shown(name)}: expected {collection}/{{id}} with an id of {_ID_TEXT}"
+            raise InvalidRequest([(field, told)])
         raise _invalid(field, f"{collection}/{{id}}", name)
     return name.partition("/")[2]
 
@@ -162,5 +166,8 @@ def _parsed(pattern: re.Pattern[str], name: str, field: str, expected: str) -> S
 
 
 def _invalid(field: str, expected: str, came: str) -> InvalidRequest:
-    shown = came if len(came) <= _SHOWN_CHARACTERS else came[:_SHOWN_CHARACTERS] + "..."
-    return InvalidRequest([(field, f"expected {expected}, got {shown!r}")])
+    return InvalidRequest([(field, f"expected {expected}, got {_shown(came)}")])
+
+
+def _shown(came: str) -> str:
+    return repr(came if len(came) <= _SHOWN_CHARACTERS else came[:_SHOWN_CHARACTERS] + "...")

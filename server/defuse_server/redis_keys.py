@@ -24,7 +24,8 @@ The hash of a resource (`resource(name)`) has the fields
                              each region split
     references               names that it refers to, joined by spaces    create
     candidate_count,         of an audit, so far                          publishing chunks
-    misclassification_count
+    misclassification_count,
+    seed_count
     region_count             of an audit, so far                          publishing regions
 
 A script that changes one of these fields increments `revision` and publishes the resource's name on

@@ -25,7 +25,7 @@ def operations(path):
     yield from (c.get_region("r"), c.get_region_split("audits/a"), c.list_regions("a"))
     yield from (c.bugs("a"), c.get_bug("b"), c.list_bugs("a"))
     yield from (c.train_vae("c", "d", wait=False, latent_sizes=[8]), c.get_vae_training("t"))
-    yield c.list_vae_trainings()
+    yield from (c.list_vae_trainings(), c.delete_vae_training("t"))
     for name in JOBS:
         yield from (c.watch(name), c.cancel(name))
     yield from (c.lease_tasks("a", "me"), c.extend_lease(TASK), c.release_task(TASK), c.undo_label("r", "me"))
@@ -34,6 +34,7 @@ def operations(path):
     yield from (c.export_label_tasks("a", path, format="csv"), c.import_labels("a", path, format="csv"))
     yield from (c.correct("a", wait=False, lambdas=[1]), c.get_correction("c"), c.list_corrections())
     yield from (c.evaluate("b", "c", "a", wait=False), c.get_evaluation("e"), c.list_evaluations())
+    yield from (c.delete_correction("c"), c.delete_evaluation("e"))
 
 
 def steps(flow):

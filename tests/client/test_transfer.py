@@ -161,3 +161,10 @@ def test_a_classifier_is_downloaded_by_its_own_name(client, server, tmp_path):
 def test_a_vae_has_two_files_and_none_is_guessed(client, tmp_path):
     with pytest.raises(defuse.ArgumentError, match="vaes/v"):
         client.download("vaes/v", tmp_path / "out.onnx")
+
+
+def test_a_missing_folder_is_named_and_no_temporary_file(client, server, tmp_path):
+    server.on("ArtifactService/GetArtifact", ARTIFACT)
+    with pytest.raises(FileNotFoundError, match="there is no such folder") as caught:
+        client.download(ARTIFACT, tmp_path / "missing" / "model.onnx")
+    assert caught.value.filename == str(tmp_path / "missing")

@@ -287,7 +287,7 @@ class Silent(Lines):
     def warning(self, reason, message):
         self.warnings.append({"reason": reason, "message": message})
 
-    def chunk(self, shard, file, records, candidates):
+    def chunk(self, shard, file, records, candidates, seeds):
         self.chunks.append(shard)
 
     def result(self, file):

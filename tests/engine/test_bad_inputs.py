@@ -170,7 +170,17 @@ def test_a_dataset_that_is_no_npz_is_refused(content, make_job, do_job):
     (folder / "inputs/dataset.npz").write_bytes(content)
     with pytest.raises(EngineError) as caught:
         do_job(folder)
-    assert caught.value.reason in {Reason.DATASET_UNREADABLE, Reason.DATASET_PICKLED}
+    assert caught.value.reason == Reason.DATASET_UNREADABLE
+
+
+def test_a_model_in_place_of_a_dataset_is_told_what_was_expected(graphs, make_job, do_job):
+    folder = make_job("inspect_dataset")
+    (folder / "inputs/dataset.npz").write_bytes(graphs.classifier())
+    with pytest.raises(
+        EngineError, match=r"expected one of numpy\.savez with the arrays x_train, "
+    ) as caught:
+        do_job(folder)
+    assert "pickle" not in caught.value.message
 
 
 def test_a_damaged_array_is_refused(make_job, do_job):

@@ -56,3 +56,8 @@ def test_a_long_wrong_name_is_shown_in_part() -> None:
     with pytest.raises(InvalidRequest) as refused:
         names.artifact_sha256("x" * 100_000)
     assert len(refused.value.message) < 300
+
+
+def test_a_name_with_an_impossible_id_is_said_not_to_be_there() -> None:
+    with pytest.raises(InvalidRequest, match="there is no 'audits/nope'"):
+        names.audit_id("audits/nope")

@@ -1,5 +1,6 @@
 """Uploads and downloads, resumed when the connection breaks."""
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -193,8 +194,11 @@ def _reporter(path: Path, total_bytes: int, on_progress: OnTransfer | None) -> C
 def whole_file(target: Path, mode: int | None = None) -> Generator[BinaryIO]:
     """Write a file that appears whole at the end, or not at all if anything is raised.
 
-    With `mode` None it gets the permissions of any new file.
+    With `mode` None it gets the permissions of any new file. Raises `FileNotFoundError` about a missing
+    folder.
     """
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(target.parent))
     # In the target's own folder: a file can't be renamed to another file system.
     descriptor, part = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     try:

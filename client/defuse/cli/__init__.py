@@ -7,6 +7,10 @@ from typing import NoReturn
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit with its code; see `defuse.cli.run` for the codes."""
-    from defuse.cli.run import run
+    try:
+        from defuse.cli.run import run
 
-    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+        sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+    except KeyboardInterrupt:
+        # Before a command began, or while it cleaned up.
+        sys.exit(130)

@@ -1,6 +1,7 @@
 """All commands, and the options that come before a command."""
 
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ from defuse.cli import (
     audit,
     correct,
     download,
+    found,
     gate,
     jobs,
     label,
@@ -19,16 +21,16 @@ from defuse.cli import (
     vae,
     verify_evidence,
 )
+from defuse.cli.output import stdout
 from defuse.client import Client
 
 app = typer.Typer(
     name="defuse",
     help="Find what an image classifier gets wrong, and fix it.",
     no_args_is_help=True,
-    add_completion=False,
     epilog=(
         "The environment variable DEFUSE_TOKEN holds the server's token. Exit codes: 0 done or PASS, 1 FAIL, "
-        "2 INCONCLUSIVE, 64 wrong usage, 69 no server, 70 any other error."
+        "2 INCONCLUSIVE, 64 wrong usage, 69 no server, 70 any other error, 130 interrupted by Ctrl-C."
     ),
 )
 app.add_typer(push.app, name="push")
@@ -37,6 +39,9 @@ app.add_typer(vae.app, name="vae")
 app.add_typer(label.app, name="label")
 app.add_typer(model_registry_gate.mlflow, name="mlflow")
 app.add_typer(model_registry_gate.folder, name="folder")
+app.command("list")(found.list_all)
+app.command("show")(found.show)
+app.command("delete")(found.delete)
 app.command("watch")(jobs.watch)
 app.command("cancel")(jobs.cancel)
 app.command("label-report")(label_report.label_report)
@@ -46,9 +51,19 @@ app.command("verify-evidence")(verify_evidence.verify_evidence)
 app.command("download")(download.download)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        stdout.print(f"defuse {version('defuse-audit')}", highlight=False)
+        raise typer.Exit
+
+
 @app.callback()
 def server_options(
     context: typer.Context,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version and exit."),
+    ] = False,
     address: Annotated[
         str | None,
         typer.Option(help="The server's host:port. By default DEFUSE_ADDRESS, or else 127.0.0.1:50151."),

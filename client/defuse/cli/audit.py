@@ -41,6 +41,7 @@ def start(
     with connect(context) as client:
         audit = client.start_audit(classifier, vae, dataset, display_name=name, **settings)
         if watch:
+            jobs.write_started(audit)
             jobs.follow(client, audit.name, json)
             if json:
                 return

@@ -24,4 +24,4 @@ def left_running(name: str, more: str = "") -> Generator[None]:
         stderr.print(
             f"{name} keeps running. {more}Watch it: defuse watch {name}   Stop it: defuse cancel {name}"
         )
-        raise typer.Exit(70) from None
+        raise typer.Exit(130) from None

@@ -31,8 +31,9 @@ def correct(
     proposals: Annotated[
         ProposalUse,
         typer.Option(
+            case_sensitive=False,
             help="Whether bugs that nobody has answered take the label that the search proposes: once "
-            "people's answers to a sample verify its proposals, or never."
+            "people's answers to a sample verify its proposals, or never.",
         ),
     ] = ProposalUse.WHEN_VERIFIED,
     json: Json = False,
@@ -44,17 +45,22 @@ def correct(
             audit, display_name=name, proposals=proposals.value, wait=False, **settings
         )
         if wait:
+            jobs.write_started(correction)
             # Before the long wait: who would rather settle these first can stop it now.
             if left_out := unsettled(correction.labeling):
                 stderr.print(f"The correction leaves out what is not settled: {left_out}.")
             correction = jobs.waited(client, correction)
-    write(correction, json, _write_text)
+    write(correction, json, write_correction)
 
 
-def _write_text(correction: Correction) -> None:
+def write_correction(correction: Correction) -> None:
+    """Write what a correction stands on, what it tried and what it made."""
     write_facts(
         ("name", correction.name),
+        ("display name", correction.display_name),
         ("state", state_of(correction)),
+        ("failure", correction.failure.message),
+        ("audit", correction.audit),
         ("labels", label_set(correction.labeled_region_count, correction.label_set_digest)),
         ("labels by proposals", correction.proposal_region_count or None),
         ("not in the labels", unsettled(correction.labeling)),

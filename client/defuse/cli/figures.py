@@ -33,8 +33,8 @@ def seconds(count: float) -> str:
 
 
 def share(value: float) -> str:
-    """Return a share in 0..1 as per cent."""
-    return f"{100 * value:.1f}%"
+    """Return a share in 0..1 as per cent. A ratio of two measured shares may be above 1, and counts as 1."""
+    return f"{100 * min(value, 1.0):.1f}%"
 
 
 def readability(figures: PreflightFigures | VaeTraining) -> str:

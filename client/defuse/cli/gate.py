@@ -52,7 +52,8 @@ def gate(
     labels: Annotated[
         Literal["latest", "frozen"],
         typer.Option(
-            help="The labels that the candidate is held to: the latest, or those that its correction used."
+            case_sensitive=False,
+            help="The labels that the candidate is held to: the latest, or those that its correction used.",
         ),
     ] = "latest",
     policy: Annotated[
@@ -63,13 +64,18 @@ def gate(
     ] = None,
     junit: Annotated[
         Path | None,
-        typer.Option(dir_okay=False, help="Write JUnit XML to this file, with a test case for each check."),
+        typer.Option(
+            dir_okay=False,
+            help="Write JUnit XML to this file, with a test case for each check. By default none.",
+        ),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write a report to this file, .html or .md.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write a report to this file, .html or .md. By default none."),
     ] = None,
     evidence: Annotated[
-        Path | None, typer.Option(dir_okay=False, help="Write the signed evidence to this file.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the signed evidence to this file. By default none."),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the verdict.")] = True,
     name: Annotated[str, typer.Option(help="The evaluation's name in lists. By default empty.")] = "",

@@ -6,7 +6,7 @@ import typer
 
 from defuse._operations.jobs import ended_well
 from defuse.cli.connection import connect, left_running
-from defuse.cli.output import Json, stdout, write, write_json
+from defuse.cli.output import Json, stderr, stdout, write, write_json
 from defuse.cli.progress import job_bar, state_of
 from defuse.client import Client
 from defuse.errors import Job
@@ -36,6 +36,11 @@ def cancel(context: typer.Context, name: JobName, json: Json = False) -> None:
 
 def _write_state(job: Job) -> None:
     stdout.print(f"{job.name} {state_of(job)}")
+
+
+def write_started(job: Job) -> None:
+    """Name a job to whoever waits for it. Whatever ends the command, the job is found again."""
+    stderr.print(f"{job.name} was started.", markup=False)
 
 
 def waited(client: Client, job: J) -> J:

@@ -15,7 +15,9 @@ from defuse.messages import ImportLabelsResponse, ImportProblemReason
 _Format = Annotated[
     Literal["label-studio", "csv"] | None,
     typer.Option(
-        "--format", help="The file's format. By default its name decides: .json (Label Studio) or .csv."
+        "--format",
+        case_sensitive=False,
+        help="The file's format. By default its name decides: .json (Label Studio) or .csv.",
     ),
 ]
 
@@ -80,10 +82,15 @@ def import_(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Import answers from Label Studio or a spreadsheet. Importing a file twice changes nothing."""
+    """Import answers from Label Studio or a spreadsheet. Importing a file twice changes nothing.
+
+    Exits with 70 if an answer was not counted. The others are.
+    """
     with connect(context) as client:
         result = client.import_labels(audit, file, format=format_, annotator=annotator)
     write(result, json, _write_text)
+    if result.problem_count:
+        raise typer.Exit(70)
 
 
 def _write_text(result: ImportLabelsResponse) -> None:

@@ -1,7 +1,6 @@
 """`defuse label-report`: whether an audit's labels can be trusted."""
 
 import typer
-from rich.markup import escape
 
 from defuse.cli.connection import connect
 from defuse.cli.figures import seconds, share
@@ -40,10 +39,7 @@ def _write_text(report: LabelingReport) -> None:
     if report.skips:
         stdout.print()
         write_table(
-            [
-                {"skipped": skip.region, "by": escape(skip.annotator), "because": escape(skip.reason)}
-                for skip in report.skips
-            ]
+            [{"skipped": skip.region, "by": skip.annotator, "because": skip.reason} for skip in report.skips]
         )
 
 
@@ -62,7 +58,7 @@ def labeled(progress: LabelingProgress) -> str:
 
 def _row(record: AnnotatorRecord) -> dict[str, object]:
     return {
-        "annotator": escape(record.annotator),
+        "annotator": record.annotator,
         "answers": record.answer_count,
         "can't tell": record.cannot_tell_count,
         "with the consensus": _part(record.agreed_count, record.compared_count),

@@ -57,12 +57,23 @@ Policy = Annotated[
 Layout = Annotated[
     ModelLayout | None,
     typer.Option(
-        help="How the model's input holds an image. If you give none of this and the options below, the "
-        "model's tags decide, or else the classifier with the same bytes, or else it is as with push."
+        case_sensitive=False,
+        help="How the model's input holds an image. By default, if you give none of the options below "
+        "either, the model's tags decide, or else the classifier with the same bytes, or else it is as with "
+        "push.",
     ),
 ]
-OutputKind = Annotated[push.OutputKind | None, typer.Option(help="What the model's output holds.")]
-Output = Annotated[str, typer.Option(help="Name of the output with the scores, if several could hold them.")]
+OutputKind = Annotated[
+    push.OutputKind | None,
+    typer.Option(case_sensitive=False, help="What the model's output holds. By default as for --layout."),
+]
+Output = Annotated[
+    str,
+    typer.Option(
+        help="Name of the output with the scores. By default as for --layout, or else the only one that can "
+        "hold them."
+    ),
+]
 
 
 @mlflow.callback()
@@ -159,7 +170,7 @@ def _gate(
             stderr.print(
                 "Nothing was promoted. The evaluation keeps running; the same command shows its verdict."
             )
-            raise typer.Exit(70) from None
+            raise typer.Exit(130) from None
     if json:
         write_json(gated.evaluation)
     else:

@@ -10,13 +10,14 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
+from rich.tree import Tree
 
 M = TypeVar("M", bound=Message)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with the API's field names instead of text.")]
 
 # Files and pipes have no width: a name that is cut off there is lost.
-stdout = Console(width=None if sys.stdout.isatty() else 250)
+stdout = Console(width=None if sys.stdout.isatty() else 1000)
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -46,7 +47,7 @@ def write_facts(*facts: tuple[str, object]) -> None:
     for name, value in facts:
         if value not in ("", None):
             table.add_row(name, str(value))
-    stdout.print(table, markup=False)
+    print_lines(table)
 
 
 def write_table(rows: Sequence[Mapping[str, object]], empty: str = "") -> None:
@@ -62,4 +63,14 @@ def write_table(rows: Sequence[Mapping[str, object]], empty: str = "") -> None:
         table.add_column(column, no_wrap=position == 0)
     for row in rows:
         table.add_row(*(str(cell) for cell in row.values()))
-    stdout.print(table)
+    print_lines(table)
+
+
+def print_lines(drawn: Table | Tree) -> None:
+    """Print a table or a tree of plain text. In files and pipes, no line ends with spaces."""
+    if sys.stdout.isatty():
+        stdout.print(drawn, markup=False)
+        return
+    with stdout.capture() as printed:
+        stdout.print(drawn, markup=False)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in printed.get().removesuffix("\n").split("\n"))

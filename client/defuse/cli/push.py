@@ -7,17 +7,9 @@ from typing import Annotated, Any, Literal
 import typer
 
 from defuse.cli.connection import connect
-from defuse.cli.figures import share
-from defuse.cli.output import Json, write, write_facts
+from defuse.cli.output import Json, write
 from defuse.cli.progress import transfer_bars
-from defuse.messages import (
-    Classifier,
-    Dataset,
-    DatasetDuplicates,
-    ImageShape,
-    RegistrationState,
-    Vae,
-)
+from defuse.cli.registration_text import write_classifier, write_dataset, write_vae
 
 app = typer.Typer(help="Upload and register models and datasets.", no_args_is_help=True)
 
@@ -28,7 +20,11 @@ OutputKind = Literal["logits", "probabilities"]
 Title = Annotated[str, typer.Option("--name", help="The name in lists. By default empty.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the inspection has ended.")]
 Layout = Annotated[
-    ModelLayout, typer.Option(help="How the model's input holds an image; N is the batch, C the channels.")
+    ModelLayout,
+    typer.Option(
+        case_sensitive=False,
+        help="How the model's input holds an image; N is the batch, C the channels.",
+    ),
 ]
 Scale = Annotated[
     float | None,
@@ -58,16 +54,17 @@ def classifier(
     mean: Mean = None,
     std: Std = None,
     output_kind: Annotated[
-        OutputKind, typer.Option(help="What the model's output holds for each class.")
+        OutputKind, typer.Option(case_sensitive=False, help="What the model's output holds for each class.")
     ] = "logits",
     output: Annotated[
-        str, typer.Option(help="Name of the output with the scores. Needed only if several could hold them.")
+        str,
+        typer.Option(help="Name of the output with the scores. By default the only one that can hold them."),
     ] = "",
     dataset: Annotated[
         str,
         typer.Option(
             help="datasets/ID to measure the classifier on at once. The inspection then shows its accuracy, "
-            "and says if another preprocessing fits better."
+            "and says if another preprocessing fits better. By default none."
         ),
     ] = "",
     name: Title = "",
@@ -89,27 +86,7 @@ def classifier(
             wait=wait,
             on_progress=on_progress,
         )
-    write(pushed, json, _write_classifier)
-
-
-def _write_classifier(classifier: Classifier) -> None:
-    write_facts(
-        ("name", classifier.name),
-        ("classes", classifier.class_count or None),
-        ("images", _shape(classifier.image_shape)),
-        ("can't be corrected", ", ".join(classifier.undifferentiable_operations)),
-        ("accuracy", _accuracy(classifier)),
-        *_warnings(classifier),
-    )
-
-
-def _accuracy(classifier: Classifier) -> str:
-    measured = classifier.dataset_accuracy
-    return f"{share(measured.value)} of {measured.samples} validation items" if measured.samples else ""
-
-
-def _warnings(pushed: Classifier | Vae) -> list[tuple[str, str]]:
-    return [("warning", f"{warning.reason}: {warning.message}") for warning in pushed.warnings]
+    write(pushed, json, write_classifier)
 
 
 @app.command()
@@ -126,21 +103,27 @@ def vae(
     mu: Annotated[
         str,
         typer.Option(
-            help="Name of the encoder's output mu. By default tensors are found by their names and shapes."
+            help="Name of the encoder's output mu. By default found by names and shapes, as are the next."
         ),
     ] = "",
-    spread: Annotated[str, typer.Option(help="Name of the encoder's output logvar or sigma.")] = "",
+    spread: Annotated[
+        str, typer.Option(help="Name of the encoder's output logvar or sigma. By default found.")
+    ] = "",
     spread_kind: Annotated[
         Literal["logvar", "sigma", "none"] | None,
-        typer.Option(help="What the output --spread holds. By default found by its name or its values."),
+        typer.Option(
+            case_sensitive=False,
+            help="What the output --spread holds. By default found by its name or its values.",
+        ),
     ] = None,
     code: Annotated[
         str,
         typer.Option(
-            help="Name of the decoder's input, or in one file of the tensor where the decoder starts."
+            help="Name of the decoder's input, or in one file of the tensor where the decoder starts. By "
+            "default found."
         ),
     ] = "",
-    image: Annotated[str, typer.Option(help="Name of the decoder's output.")] = "",
+    image: Annotated[str, typer.Option(help="Name of the decoder's output. By default found.")] = "",
     name: Title = "",
     wait: Wait = True,
     json: Json = False,
@@ -166,19 +149,7 @@ def vae(
             wait=wait,
             on_progress=on_progress,
         )
-    write(pushed, json, _write_vae)
-
-
-def _write_vae(vae: Vae) -> None:
-    tensors = vae.tensors
-    names = (tensors.mu, tensors.spread, tensors.code, tensors.image) if tensors.mu else ()
-    write_facts(
-        ("name", vae.name),
-        ("latent size", vae.latent_size or None),
-        ("images", _shape(vae.image_shape)),
-        ("tensors", ", ".join(filter(None, names))),
-        *_warnings(vae),
-    )
+    write(pushed, json, write_vae)
 
 
 @app.command()
@@ -191,7 +162,9 @@ def dataset(
     ] = None,
     layout: Annotated[
         Literal["nchw", "nhwc"],
-        typer.Option(help="How the dataset holds images; N is the number, C the channels."),
+        typer.Option(
+            case_sensitive=False, help="How the dataset holds images; N is the number, C the channels."
+        ),
     ] = "nchw",
     name: Title = "",
     wait: Wait = True,
@@ -218,31 +191,4 @@ def dataset(
         )
         if sheet:
             client.download(pushed.class_sheet.artifact, sheet)
-    write(pushed, json, partial(_write_dataset, sheet=sheet))
-
-
-def _write_dataset(dataset: Dataset, sheet: Path | None) -> None:
-    ready = dataset.state == RegistrationState.REGISTRATION_STATE_READY
-    drawn, classes = len(dataset.class_sheet.labels), len(dataset.class_names)
-    write_facts(
-        ("name", dataset.name),
-        ("classes", ", ".join(dataset.class_names)),
-        ("items", ", ".join(f"{split.size} {split.split}" for split in dataset.splits)),
-        ("images", f"{_shape(dataset.image_shape)}, {dataset.dtype}" if dataset.dtype else ""),
-        ("values", f"{dataset.value_min:g} to {dataset.value_max:g}" if ready else ""),
-        *[("duplicates", _duplicates(found)) for found in dataset.duplicates],
-        ("picture", f"{sheet} ({drawn} of {classes} classes)" if sheet else ""),
-        ("page", f"/{dataset.name} on the server's pages"),
-        *[("warning", f"{warning.reason}: {warning.message}") for warning in dataset.warnings],
-    )
-
-
-def _duplicates(found: DatasetDuplicates) -> str:
-    return (
-        f"{found.split} in {found.other_split}: {found.same_count} of {found.size} the same, "
-        f"{found.near_count} near in a sample of {found.sample_size}"
-    )
-
-
-def _shape(shape: ImageShape) -> str:
-    return f"{shape.channels} x {shape.height} x {shape.width}" if shape.height else ""
+    write(pushed, json, partial(write_dataset, sheet=sheet))

@@ -1,6 +1,7 @@
 """Runs a command and turns its result into an exit code.
 
-0 done, or the gate's PASS; 1 FAIL; 2 INCONCLUSIVE; 64 wrong usage; 69 no server; 70 any other error.
+0 done, or the gate's PASS; 1 FAIL; 2 INCONCLUSIVE; 64 wrong usage; 69 no server; 70 any other error;
+130 Ctrl-C.
 """
 
 import logging
@@ -15,13 +16,13 @@ from defuse.cli.app import app
 from defuse.cli.output import stderr
 from defuse.model_registries.errors import RegistryError, RegistryUnavailable
 
-DONE, USAGE, UNAVAILABLE, OTHER = 0, 64, 69, 70
+DONE, USAGE, UNAVAILABLE, OTHER, INTERRUPTED = 0, 64, 69, 70, 130
 GATE_CODES = (0, 1, 2)
 
 _ADVICE: dict[type[errors.DefuseError], str] = {
     errors.Unavailable: "Start a server there with `defuse-server up`, or set DEFUSE_ADDRESS to another one.",
     errors.Unauthenticated: "Set DEFUSE_TOKEN to the server's token.",
-    errors.NotFound: "Names look like audits/ID. `defuse audit list` shows the audits.",
+    errors.NotFound: "`defuse list audits` shows the audits, and so on: see `defuse list --help`.",
     errors.DeadlineExceeded: "Give it more time with defuse --timeout-s 120 ...",
     errors.Unimplemented: "Check that a Defuse server is there, and that it is as new as this client.",
 }
@@ -35,14 +36,17 @@ def run(arguments: Sequence[str]) -> int:
     logger.addHandler(first_retry)
     try:
         code = _command().main(list(arguments), prog_name="defuse", standalone_mode=False)
-    except SystemExit:
-        # typer exits like this when nobody reads stdout any more.
-        return OTHER
+    except SystemExit as ended:
+        # typer exits like this when a shell has asked for completions, or nobody reads stdout any more.
+        return OTHER if ended.code else DONE
+    except typer.Abort:
+        stderr.print(f"{what}: interrupted", markup=False)
+        return INTERRUPTED
     except Exception as error:
         return _explain(what, error)
     finally:
         logger.removeHandler(first_retry)
-    return code if code in GATE_CODES or code == OTHER else (OTHER if code else DONE)
+    return code if code in (*GATE_CODES, OTHER, INTERRUPTED) else (OTHER if code else DONE)
 
 
 @cache
@@ -91,8 +95,6 @@ def _reason(error: Exception) -> str:
             return str(error)
         case OSError():
             return f"{error.filename or 'file'}: {error.strerror or error}"
-        case typer.Abort():
-            return "interrupted"
         case _:
             return f"unexpected {type(error).__name__}: {error}"
 

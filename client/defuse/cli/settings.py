@@ -61,7 +61,11 @@ def _option(field: FieldDescriptor) -> Parameter:
     if setting.most_values:
         kind, default = list[kind] | None, None
     option = typer.Option(
-        _option_name(field), help=_help(field), show_default=False, rich_help_panel="Settings"
+        _option_name(field),
+        help=_help(field),
+        case_sensitive=False,
+        show_default=False,
+        rich_help_panel="Settings",
     )
     annotation = cast(Any, Annotated)[kind, option]
     return Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)

@@ -1,5 +1,6 @@
 """`defuse vae ...`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -42,6 +43,7 @@ def train(
     with connect(context) as client:
         training = client.train_vae(classifier, dataset, display_name=name, wait=False, **settings)
         if wait:
+            jobs.write_started(training)
             training = jobs.waited(client, training)
         _show(client, training, sheets, json)
 
@@ -62,15 +64,23 @@ def _show(client: Client, training: VaeTraining, folder: Path, json: bool) -> No
     saved = _saved(client, training, folder)
     if json:
         write_json(training)
-        return
+    else:
+        write_training(training, saved)
+
+
+def write_training(training: VaeTraining, pictures: Sequence[Path] = ()) -> None:
+    """Write what a training tried and made, and where its pictures were saved."""
     write_facts(
         ("name", training.name),
+        ("display name", training.display_name),
         ("state", state_of(training)),
         ("failure", training.failure.message),
+        ("classifier", training.classifier),
+        ("dataset", training.dataset),
         ("vae", training.vae),
         ("readability", readability(training) if training.vae else ""),
         ("more time", _more_time(training)),
-        ("pictures", ", ".join(str(path) for path in saved)),
+        ("pictures", ", ".join(str(path) for path in pictures)),
         *[("warning", f"{warning.reason}: {warning.message}") for warning in training.warnings],
     )
     if training.points:

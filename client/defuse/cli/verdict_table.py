@@ -8,7 +8,8 @@ from rich.text import Text
 
 from defuse._enum_name import enum_name
 from defuse.cli.figures import number, share
-from defuse.cli.output import stdout, write_facts
+from defuse.cli.output import print_lines, stdout, write_facts
+from defuse.cli.progress import state_of
 from defuse.frozen_labels import label_set, unsettled
 from defuse.messages import Check, Evaluation, Verdict
 
@@ -30,6 +31,9 @@ def write_evaluation(evaluation: Evaluation) -> None:
     accuracy = f"{share(evaluation.test_accuracy_before)} to {share(evaluation.test_accuracy_after)}"
     write_facts(
         ("name", evaluation.name),
+        ("display name", printable(evaluation.display_name)),
+        ("state", "" if evaluation.checks else state_of(evaluation)),
+        ("failure", printable(evaluation.failure.message)),
         ("audit", evaluation.audit),
         ("baseline", evaluation.baseline_sha256 and f"sha256 {evaluation.baseline_sha256}"),
         ("candidate", evaluation.candidate_sha256 and f"sha256 {evaluation.candidate_sha256}"),
@@ -59,7 +63,7 @@ def _write_checks(evaluation: Evaluation) -> None:
         _add(table, check.verdict, _cells(check, evaluation))
     for cells in _passing(evaluation):
         _add(table, Verdict.VERDICT_PASS, cells)
-    stdout.print(table)
+    print_lines(table)
     for check in against[:EXPLAINED_MAX]:
         _explain(check, evaluation)
     if len(against) > EXPLAINED_MAX:

@@ -63,6 +63,11 @@ class CorrectionServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_correction__service__pb2.CancelCorrectionRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_correction__service__pb2.Correction.FromString,
                 _registered_method=True)
+        self.DeleteCorrection = channel.unary_unary(
+                '/defuse.v1.CorrectionService/DeleteCorrection',
+                request_serializer=defuse_dot_v1_dot_correction__service__pb2.DeleteCorrectionRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_correction__service__pb2.DeleteCorrectionResponse.FromString,
+                _registered_method=True)
 
 
 class CorrectionServiceServicer(object):
@@ -112,6 +117,16 @@ class CorrectionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteCorrection(self, request, context):
+        """Deletes a correction. Its corrected classifier stays, but can't be evaluated by the labels that this correction froze
+        any more.
+
+        Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CorrectionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -139,6 +154,11 @@ def add_CorrectionServiceServicer_to_server(servicer, server):
                     servicer.CancelCorrection,
                     request_deserializer=defuse_dot_v1_dot_correction__service__pb2.CancelCorrectionRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_correction__service__pb2.Correction.SerializeToString,
+            ),
+            'DeleteCorrection': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteCorrection,
+                    request_deserializer=defuse_dot_v1_dot_correction__service__pb2.DeleteCorrectionRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_correction__service__pb2.DeleteCorrectionResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -280,6 +300,33 @@ class CorrectionService(object):
             '/defuse.v1.CorrectionService/CancelCorrection',
             defuse_dot_v1_dot_correction__service__pb2.CancelCorrectionRequest.SerializeToString,
             defuse_dot_v1_dot_correction__service__pb2.Correction.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteCorrection(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.CorrectionService/DeleteCorrection',
+            defuse_dot_v1_dot_correction__service__pb2.DeleteCorrectionRequest.SerializeToString,
+            defuse_dot_v1_dot_correction__service__pb2.DeleteCorrectionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,12 @@ class CorrectionServiceStub:
     """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelCorrection: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.CancelCorrectionRequest, _correction_service_pb2.Correction]
     """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
+    DeleteCorrection: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.DeleteCorrectionRequest, _correction_service_pb2.DeleteCorrectionResponse]
+    """Deletes a correction. Its corrected classifier stays, but can't be evaluated by the labels that this correction froze
+    any more.
+
+    Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
+    """
 
 @_typing.type_check_only
 class CorrectionServiceAsyncStub(CorrectionServiceStub):
@@ -79,6 +85,12 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
     """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelCorrection: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.CancelCorrectionRequest, _correction_service_pb2.Correction]  # type: ignore[assignment]
     """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
+    DeleteCorrection: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.DeleteCorrectionRequest, _correction_service_pb2.DeleteCorrectionResponse]  # type: ignore[assignment]
+    """Deletes a correction. Its corrected classifier stays, but can't be evaluated by the labels that this correction froze
+    any more.
+
+    Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
+    """
 
 class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
     """CorrectionService fine-tunes a classifier on the labeled regions of an audit.
@@ -132,5 +144,17 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_correction_service_pb2.Correction, _abc.Awaitable[_correction_service_pb2.Correction]]:
         """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def DeleteCorrection(
+        self,
+        request: _correction_service_pb2.DeleteCorrectionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_correction_service_pb2.DeleteCorrectionResponse, _abc.Awaitable[_correction_service_pb2.DeleteCorrectionResponse]]:
+        """Deletes a correction. Its corrected classifier stays, but can't be evaluated by the labels that this correction froze
+        any more.
+
+        Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
+        """
 
 def add_CorrectionServiceServicer_to_server(servicer: CorrectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

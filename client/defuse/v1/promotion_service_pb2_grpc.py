@@ -60,6 +60,11 @@ class PromotionServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_promotion__service__pb2.CancelEvaluationRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_promotion__service__pb2.Evaluation.FromString,
                 _registered_method=True)
+        self.DeleteEvaluation = channel.unary_unary(
+                '/defuse.v1.PromotionService/DeleteEvaluation',
+                request_serializer=defuse_dot_v1_dot_promotion__service__pb2.DeleteEvaluationRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_promotion__service__pb2.DeleteEvaluationResponse.FromString,
+                _registered_method=True)
 
 
 class PromotionServiceServicer(object):
@@ -119,6 +124,15 @@ class PromotionServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteEvaluation(self, request, context):
+        """Deletes an evaluation. Evidence that was downloaded stays valid. The same question gets a new evaluation.
+
+        Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PromotionServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -146,6 +160,11 @@ def add_PromotionServiceServicer_to_server(servicer, server):
                     servicer.CancelEvaluation,
                     request_deserializer=defuse_dot_v1_dot_promotion__service__pb2.CancelEvaluationRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_promotion__service__pb2.Evaluation.SerializeToString,
+            ),
+            'DeleteEvaluation': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteEvaluation,
+                    request_deserializer=defuse_dot_v1_dot_promotion__service__pb2.DeleteEvaluationRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_promotion__service__pb2.DeleteEvaluationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -284,6 +303,33 @@ class PromotionService(object):
             '/defuse.v1.PromotionService/CancelEvaluation',
             defuse_dot_v1_dot_promotion__service__pb2.CancelEvaluationRequest.SerializeToString,
             defuse_dot_v1_dot_promotion__service__pb2.Evaluation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteEvaluation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.PromotionService/DeleteEvaluation',
+            defuse_dot_v1_dot_promotion__service__pb2.DeleteEvaluationRequest.SerializeToString,
+            defuse_dot_v1_dot_promotion__service__pb2.DeleteEvaluationResponse.FromString,
             options,
             channel_credentials,
             insecure,

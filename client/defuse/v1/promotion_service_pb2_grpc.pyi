@@ -64,6 +64,11 @@ class PromotionServiceStub:
     """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
     others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
     """
+    DeleteEvaluation: _grpc.UnaryUnaryMultiCallable[_promotion_service_pb2.DeleteEvaluationRequest, _promotion_service_pb2.DeleteEvaluationResponse]
+    """Deletes an evaluation. Evidence that was downloaded stays valid. The same question gets a new evaluation.
+
+    Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
+    """
 
 @_typing.type_check_only
 class PromotionServiceAsyncStub(PromotionServiceStub):
@@ -100,6 +105,11 @@ class PromotionServiceAsyncStub(PromotionServiceStub):
     CancelEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.CancelEvaluationRequest, _promotion_service_pb2.Evaluation]  # type: ignore[assignment]
     """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
     others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
+    """
+    DeleteEvaluation: _aio.UnaryUnaryMultiCallable[_promotion_service_pb2.DeleteEvaluationRequest, _promotion_service_pb2.DeleteEvaluationResponse]  # type: ignore[assignment]
+    """Deletes an evaluation. Evidence that was downloaded stays valid. The same question gets a new evaluation.
+
+    Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
     """
 
 class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -164,6 +174,17 @@ class PromotionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_promotion_service_pb2.Evaluation, _abc.Awaitable[_promotion_service_pb2.Evaluation]]:
         """Like AuditService.CancelAudit. An evaluation that waits for its audit is CANCELLED at once. The audit goes on:
         others may wait for it, and the next evaluation finds it. Errors: NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def DeleteEvaluation(
+        self,
+        request: _promotion_service_pb2.DeleteEvaluationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_promotion_service_pb2.DeleteEvaluationResponse, _abc.Awaitable[_promotion_service_pb2.DeleteEvaluationResponse]]:
+        """Deletes an evaluation. Evidence that was downloaded stays valid. The same question gets a new evaluation.
+
+        Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not ended).
         """
 
 def add_PromotionServiceServicer_to_server(servicer: PromotionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -525,3 +525,13 @@ class CancelVaeTrainingRequest(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteVaeTrainingRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class DeleteVaeTrainingResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

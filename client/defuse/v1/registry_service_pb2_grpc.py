@@ -108,6 +108,11 @@ class RegistryServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.CancelVaeTrainingRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
                 _registered_method=True)
+        self.DeleteVaeTraining = channel.unary_unary(
+                '/defuse.v1.RegistryService/DeleteVaeTraining',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeTrainingRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeTrainingResponse.FromString,
+                _registered_method=True)
         self.RegisterDataset = channel.unary_unary(
                 '/defuse.v1.RegistryService/RegisterDataset',
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.RegisterDatasetRequest.SerializeToString,
@@ -235,6 +240,14 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteVaeTraining(self, request, context):
+        """Deletes a training. The VAE that it made stays. Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not
+        ended).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RegisterDataset(self, request, context):
         """Errors: as RegisterVae.
         """
@@ -329,6 +342,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.CancelVaeTraining,
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.CancelVaeTrainingRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_registry__service__pb2.VaeTraining.SerializeToString,
+            ),
+            'DeleteVaeTraining': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteVaeTraining,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeTrainingRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.DeleteVaeTrainingResponse.SerializeToString,
             ),
             'RegisterDataset': grpc.unary_unary_rpc_method_handler(
                     servicer.RegisterDataset,
@@ -711,6 +729,33 @@ class RegistryService(object):
             '/defuse.v1.RegistryService/CancelVaeTraining',
             defuse_dot_v1_dot_registry__service__pb2.CancelVaeTrainingRequest.SerializeToString,
             defuse_dot_v1_dot_registry__service__pb2.VaeTraining.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteVaeTraining(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/defuse.v1.RegistryService/DeleteVaeTraining',
+            defuse_dot_v1_dot_registry__service__pb2.DeleteVaeTrainingRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.DeleteVaeTrainingResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -72,6 +72,10 @@ class RegistryServiceStub:
     """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]
     """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
+    DeleteVaeTraining: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeTrainingRequest, _registry_service_pb2.DeleteVaeTrainingResponse]
+    """Deletes a training. The VAE that it made stays. Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not
+    ended).
+    """
     RegisterDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]
     """Errors: as RegisterVae."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]
@@ -124,6 +128,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Like AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN)."""
     CancelVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.CancelVaeTrainingRequest, _registry_service_pb2.VaeTraining]  # type: ignore[assignment]
     """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
+    DeleteVaeTraining: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeTrainingRequest, _registry_service_pb2.DeleteVaeTrainingResponse]  # type: ignore[assignment]
+    """Deletes a training. The VAE that it made stays. Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not
+    ended).
+    """
     RegisterDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.RegisterDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
     """Errors: as RegisterVae."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
@@ -251,6 +259,16 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.VaeTraining, _abc.Awaitable[_registry_service_pb2.VaeTraining]]:
         """Like AuditService.CancelAudit. Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def DeleteVaeTraining(
+        self,
+        request: _registry_service_pb2.DeleteVaeTrainingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_registry_service_pb2.DeleteVaeTrainingResponse, _abc.Awaitable[_registry_service_pb2.DeleteVaeTrainingResponse]]:
+        """Deletes a training. The VAE that it made stays. Errors: NOT_FOUND, FAILED_PRECONDITION (WRONG_STATE: it has not
+        ended).
+        """
 
     @_abc_1.abstractmethod
     def RegisterDataset(

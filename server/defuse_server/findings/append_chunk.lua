@@ -2,7 +2,7 @@
 --
 -- KEYS  1 hash: the audit   2 hash, shard number -> reference
 -- ARGV  1 name of the audit   2 channel of changes   3 attempt   4 shard number   5 reference   6 records
---       7 candidates
+--       7 candidates   8 seeds
 -- Returns published, known, fenced, or gap (the shard before is not there yet).
 
 local now = redis.call('HMGET', KEYS[1], 'attempt', 'end_ms')
@@ -12,6 +12,7 @@ if redis.call('HLEN', KEYS[2]) ~= tonumber(ARGV[4]) then return 'gap' end
 redis.call('HSET', KEYS[2], ARGV[4], ARGV[5])
 redis.call('HINCRBY', KEYS[1], 'misclassification_count', ARGV[6])
 redis.call('HINCRBY', KEYS[1], 'candidate_count', ARGV[7])
+redis.call('HINCRBY', KEYS[1], 'seed_count', ARGV[8])
 redis.call('HINCRBY', KEYS[1], 'revision', 1)
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return 'published'

@@ -24,6 +24,8 @@ class Chunk:
     candidates: int
     arrays_sha256: str
     """Digest of the engine's own file of the shard, from which a resumed job starts."""
+    seeds: int = 0
+    """Seeds that took part. Chunks of older servers have 0."""
 
 
 class Chunks:
@@ -50,6 +52,7 @@ class Chunks:
                 json.dumps(reference),
                 chunk.records,
                 chunk.candidates,
+                chunk.seeds,
             ],
         )
         if outcome == b"fenced":

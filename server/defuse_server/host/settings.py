@@ -1,19 +1,26 @@
 """The operator's settings, from environment variables `DEFUSE_*` or the command line."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIBIBYTE = 1024**3
+_PREFIX: Final = "DEFUSE_"
+_OTHERS: Final = ("DEFUSE_TLS_CA", "DEFUSE_DATA_DIR")
+"""Variables that the client and the benchmarks read."""
+_LIKENESS: Final = 0.75
+"""From which on a name is taken for a misspelt one. DEFUSE_SERVICE_HOST, which Kubernetes sets, is below."""
 
 
 class Settings(BaseSettings):
     """The service's settings. The field `lease_s`, for example, is read from `DEFUSE_LEASE_S`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="DEFUSE_", frozen=True, extra="ignore", use_attribute_docstrings=True
+        env_prefix=_PREFIX, frozen=True, extra="ignore", use_attribute_docstrings=True
     )
 
     address: str = "127.0.0.1:50151"
@@ -59,3 +66,20 @@ class Settings(BaseSettings):
     """An upload that receives nothing for this long is removed, in seconds."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Level of the least severe log lines that are written."""
+
+
+def misspelt(variables: Iterable[str]) -> dict[str, str]:
+    """Return the variables that are nearly the name of a setting, each with the nearest right name.
+
+    The settings are taken from variables in any case, as pydantic does.
+    """
+    near = {field.upper(): f"{_PREFIX}{field.upper()}" for field in Settings.model_fields}
+    found: dict[str, str] = {}
+    for variable in variables:
+        name = variable.upper()
+        if not name.startswith(_PREFIX) or name in _OTHERS or name in near.values():
+            continue
+        match = difflib.get_close_matches(name.removeprefix(_PREFIX), near, n=1, cutoff=_LIKENESS)
+        if match:
+            found[variable] = near[match[0]]
+    return found

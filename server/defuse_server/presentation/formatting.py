@@ -9,8 +9,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 
 def percent(share: float, digits: int = 1) -> str:
-    """Return a share in 0..1 as `97.3 %`."""
-    return f"{share:.{digits}%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
+    """Return a share in 0..1 as `97.3 %`. A ratio of two measured shares may be above 1, and counts as 1."""
+    return f"{min(share, 1.0):.{digits}%}".replace("%", "\N{NARROW NO-BREAK SPACE}%")
 
 
 def share_of_all(share: float) -> str:

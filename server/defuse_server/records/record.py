@@ -21,7 +21,7 @@ Job = Audit | RegionSplit | Correction | Evaluation | VaeTraining
 JOB_RECORD = Path(__file__).with_name("job_record.lua")
 """The beginning of every script that works on the record of a job."""
 _WORKED_ON = (JobState.JOB_STATE_RUNNING, JobState.JOB_STATE_CANCELLING)
-_COUNTS = ("candidate_count", "misclassification_count", "region_count")
+_COUNTS = ("candidate_count", "misclassification_count", "seed_count", "region_count")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
     if isinstance(resource, Audit):
         for count in _COUNTS:
             if value := fields.get(count.encode()):
-                setattr(resource, count, int(value))
+                # The result has the whole: chunks of older servers did not count their seeds.
+                setattr(resource, count, max(getattr(resource, count), int(value)))
     return Record(
         resource=cast("Resource", resource),
         revision=int(fields[b"revision"]),

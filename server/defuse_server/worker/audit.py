@@ -69,6 +69,7 @@ class AuditWork(WarnedWork[pb.Audit]):
                 records=event.records,
                 candidates=event.candidates,
                 arrays_sha256=arrays.sha256,
+                seeds=event.seeds,
             ),
             self.attempt.number,
         )

@@ -47,6 +47,7 @@ class ChunkReady:
     file: str
     records: int
     candidates: int
+    seeds: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,8 @@
 """`defuse correct`."""
 
+import subprocess
+import threading
+
 import pytest
 from defuse.messages import (
     Correction,
@@ -8,6 +11,7 @@ from defuse.messages import (
     JobState,
     LabelingFigures,
     ProposalUse,
+    VaeTraining,
 )
 from defuse.v1.correction_service_pb2 import WatchCorrectionResponse
 
@@ -43,6 +47,38 @@ def test_it_waits_and_names_the_corrected_classifier(command, corrected):
 def test_it_says_at_once_what_is_left_out(command, corrected):
     said = " ".join(command("correct", "audits/a").err.split())
     assert "leaves out what is not settled: 3 bugs wait for their split and 12 for an answer." in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "method"),
+    [
+        (("correct", "audits/a"), "corrections/c", "CorrectionService/WatchCorrection"),
+        (
+            ("vae", "train", "--dataset", "datasets/d", "--classifier", "classifiers/c"),
+            "vaeTrainings/t",
+            "RegistryService/WatchVaeTraining",
+        ),
+    ],
+    ids=["correct", "vae train"],
+)
+def test_the_jobs_name_is_there_before_anything_can_interrupt(
+    start_process, server, corrected, arguments, name, method
+):
+    """Even a kill, at which no command can say anything, leaves the name."""
+    ends = threading.Event()
+
+    def silent(request):
+        ends.wait(60)
+        yield from ()
+
+    server.on("RegistryService/TrainVae", VaeTraining(name="vaeTrainings/t"))
+    server.on(method, lambda request: silent(request))
+    process = start_process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said = process.stderr.readline()
+    process.kill()
+    process.communicate(timeout=60)
+    ends.set()
+    assert said == f"{name} was started.\n"
 
 
 def test_it_names_the_labels_that_it_stands_on(command, corrected):

@@ -2,7 +2,7 @@
 
 import grpc
 import pytest
-from defuse.messages import Evaluation, Failure
+from defuse.messages import Audit, Evaluation, Failure
 from defuse.v1.audit_service_pb2 import ListAuditsResponse, WatchAuditResponse
 from defuse.v1.promotion_service_pb2 import WatchEvaluationResponse
 
@@ -67,7 +67,7 @@ def test_a_refusal_is_70_with_what_failed_why_and_what_to_do(command, server):
     ran = command("audit", "status", "audits/a", "--json")
     assert (ran.code, ran.out) == (70, "")
     assert "defuse audit status failed: RESOURCE_NOT_FOUND: audits/a does not exist" in ran.err
-    assert "defuse audit list" in ran.err
+    assert "defuse list audits" in ran.err
 
 
 def test_an_unexpected_error_is_70_without_a_traceback(command, server, monkeypatch):
@@ -97,3 +97,28 @@ def test_an_evaluation_that_could_not_be_made_is_no_fail(command, server):
     )
     assert ran.code == 70
     assert "WORKER_DIED" in ran.err
+
+
+def test_a_wrong_name_is_told_once(command, server):
+    told = "there is no 'audits/nope': expected audits/{id} with an id of 18 digits and lower-case letters"
+    wrong = Refusal(
+        grpc.StatusCode.INVALID_ARGUMENT, f"name: {told}", reason="INVALID_FIELD", fields=[("name", told)]
+    )
+    server.on("AuditService/GetAudit", wrong)
+    ran = command("audit", "status", "audits/nope")
+    assert (ran.code, ran.err.strip()) == (70, f"defuse audit status failed: INVALID_FIELD: name: {told}")
+
+
+def test_fields_that_a_message_has_no_room_for_are_told(command, server):
+    fields = [("config.tau", "expected (0, 1], got 2")]
+    wrong = Refusal(grpc.StatusCode.INVALID_ARGUMENT, "wrong", reason="INVALID_FIELD", fields=fields)
+    server.on("AuditService/GetAudit", wrong)
+    assert "config.tau: expected (0, 1], got 2" in command("audit", "status", "audits/a").err
+
+
+def test_no_line_of_a_table_in_a_pipe_ends_with_spaces(command, server):
+    long = Audit(name="audits/a", display_name="x" * 300)
+    server.on("AuditService/ListAudits", ListAuditsResponse(audits=[long, Audit(name="audits/b")]))
+    lines = command("audit", "list").out.splitlines()
+    assert [line for line in lines if line != line.rstrip()] == []
+    assert "x" * 300 in lines[1]

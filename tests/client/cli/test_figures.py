@@ -1,8 +1,15 @@
 """Figures as people read them."""
 
 import pytest
-from defuse.cli.figures import misread_per_million, number, seconds, share_of_all, share_with_interval
-from defuse.messages import Interval
+from defuse.cli.figures import (
+    misread_per_million,
+    number,
+    readability,
+    seconds,
+    share_of_all,
+    share_with_interval,
+)
+from defuse.messages import Interval, PreflightFigures
 
 
 def interval(value: float, lower: float, upper: float) -> Interval:
@@ -47,3 +54,8 @@ def test_a_number_has_no_exponent(value, read):
 )
 def test_a_share_of_all_is_never_shown_as_nothing(value, read):
     assert share_of_all(value) == read
+
+
+def test_a_share_is_never_above_all():
+    """Reconstructions may happen to be read better than originals."""
+    assert readability(PreflightFigures(readability=1.02)) == "100.0%"

@@ -340,7 +340,7 @@ def test_ctrl_c_leaves_it_running_and_says_how_to_get_it_back(start_process, ser
     gone.send_signal(signal.SIGINT)
     out, err = gone.communicate(timeout=60)
     ended.set()
-    assert gone.returncode == 70
+    assert gone.returncode == 130
     assert "keeps running. The same command again shows its verdict" in err
     assert "defuse cancel evaluations/e" in err
     assert (out, server.asked("PromotionService/CancelEvaluation")) == ("", [])

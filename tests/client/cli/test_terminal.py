@@ -36,7 +36,7 @@ def test_ctrl_c_leaves_the_job_running_and_says_how_to_stop_it(start_process, se
     assert json.loads(process.stdout.readline())["state"] == "JOB_STATE_RUNNING"
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 70
+    assert process.returncode == 130
     assert "defuse cancel audits/a" in err
     assert "Traceback" not in err
     assert not server.asked("AuditService/CancelAudit")

@@ -1,7 +1,7 @@
 import pytest
 from defuse.v1.models_pb2 import Interval
 from defuse_server.presentation.checks import number
-from defuse_server.presentation.formatting import per_million, share_of_all, small
+from defuse_server.presentation.formatting import per_million, percent, share_of_all, small
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,8 @@ def test_the_figure_of_a_check_has_no_exponent(value, text):
 def test_a_share_of_all_is_never_shown_as_nothing():
     assert share_of_all(1.7e-25) == "< 0.1\N{NARROW NO-BREAK SPACE}%"
     assert share_of_all(0.124) == "12.4\N{NARROW NO-BREAK SPACE}%"
+
+
+def test_a_share_is_never_above_all():
+    assert percent(1.02, 0) == "100\N{NARROW NO-BREAK SPACE}%"
+    assert percent(0.995, 1) == "99.5\N{NARROW NO-BREAK SPACE}%"

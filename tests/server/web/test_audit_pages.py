@@ -301,3 +301,11 @@ def test_every_region_is_within_the_map_and_in_the_legend() -> None:
     assert all(0 < dot.x < WIDTH and 0 < dot.y < HEIGHT and dot.colour <= COLOURS for dot in drawn.dots)
     largest = max(drawn.dots, key=lambda dot: dot.radius)
     assert largest.region.name.endswith("/regions/0")
+
+
+async def test_an_unknown_address_is_a_page_for_people_and_json_for_scripts(browse: Any) -> None:
+    browser = await browse()
+    page = await browser.get("/nope", accept="text/html,application/xhtml+xml,*/*;q=0.8")
+    assert (page.status_code, "<h1>There is nothing here</h1>" in page.text) == (404, True)
+    answer = await browser.get("/nope", accept="application/json")
+    assert (answer.status_code, answer.json()["reason"]) == (404, "RESOURCE_NOT_FOUND")

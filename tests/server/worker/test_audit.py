@@ -90,6 +90,7 @@ async def test_the_record_counts_what_the_chunks_hold(audit, backend, found):
     assert [chunk.shard for chunk in chunks] == [0, 1, 2]
     assert len(found) == audit.misclassification_count == sum(chunk.records for chunk in chunks) > 0
     assert audit.candidate_count == sum(chunk.candidates for chunk in chunks)
+    assert audit.seed_count == sum(chunk.seeds for chunk in chunks)
 
 
 def test_every_misclassification_has_the_code_that_was_tried_and_how_far_it_is_believed(audit, found):

@@ -23,7 +23,7 @@ ENDLESS = {"candidates_per_seed": 10_000}
 
 def searching(audit) -> bool:
     """The first shard is published, and the search goes on."""
-    return audit.state == JOB_STATE_RUNNING and audit.misclassification_count > 0
+    return audit.state == JOB_STATE_RUNNING and audit.misclassification_count > 0 and audit.seed_count > 0
 
 
 @pytest.fixture
@@ -56,6 +56,7 @@ async def test_a_job_whose_worker_is_killed_is_resumed_and_ends_with_the_same_by
     # What the first attempt published was neither lost nor counted twice.
     chunks = await backend.chunks.list(audit.name)
     assert done.candidate_count == sum(chunk.candidates for chunk in chunks)
+    assert done.seed_count == sum(chunk.seeds for chunk in chunks)
     assert done.misclassification_count == sum(chunk.records for chunk in chunks)
 
     undisturbed = await tiny.audit_of(audit.classifier, audit.vae, audit.dataset, **LONG)
