@@ -96,7 +96,7 @@ def brightness(graphs, shape, **options):
 def test_the_classifier_reads_the_digits_that_a_short_training_reconstructs(
     make_training, do_job, digits, digits_classifier
 ):
-    config = {"max_steps": 250, "latent_sizes": [4, 8], "budget_s": 600}
+    config = {"max_steps": 250, "latent_sizes": [8], "budget_s": 600}
     folder = make_training(digits_classifier, digits, config)
     result = do_job(folder)
     images, labels = digits["x_test"], digits["y_test"]
