@@ -5,8 +5,8 @@
 The folder holds gtsrb.npz (docs/benchmarks.md says what is in it). Classifier and annotator are those of the
 benchmarks; the VAE is trained by the service, from the images alone. The results are in out/traffic-signs/,
 among them the pictures of the bugs and the gate's report. This takes an hour of two cores. Environment:
-BUDGET_S, the time of the VAE's training (default 1200 s), and ANSWERS, the bugs that are labeled (default 200,
-those that are worth most first).
+BUDGET_S, the time of the VAE's training (default 1200 s), and ANSWERS, the bugs that are labeled (default
+200, those that are worth most first).
 """
 
 from __future__ import annotations
