@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,17 +61,16 @@ def _regions(
     misread: Misread,
     found: Misclassifications,
 ) -> list[RatedRegion]:
-    # The number of regions is known only at the end: until then this shows that the work goes on.
-    def on_progress(done: int, total: int) -> None:
-        run.reporter.progress("distill", 0, total, "steps")
+    def told(unit: str) -> Callable[[int, int], None]:
+        return lambda done, total: run.reporter.progress("distill", done, total, unit)
 
     def refined(regions: list[Region], random_seed: int) -> Refined:
         inputs = run.inputs
         sampler = RegionSampler(inputs.classifier, inputs.decoder, belief_model, config.tau, random_seed)
-        return recipe.refine(regions, sampler, found.codes, config.sheet_samples, on_progress)
+        return recipe.refine(regions, sampler, found.codes, config.sheet_samples, told("samplings"))
 
     random_state = run.stream_random_seed("distill/mixture")
-    grouping = recipe.group(found, config, random_state, on_progress, run.device)
+    grouping = recipe.group(found, config, random_state, told("steps"), run.device)
     grouped = refined(list(grouping.regions), run.random_seed)
     sampled_regions = list(grouped.regions)
     if recipe.adds_narrow_regions:

@@ -8,7 +8,7 @@ does not convince is not shown, because people's time is the scarcest thing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -73,22 +73,39 @@ def refine(
 ) -> Refined:
     """Move regions, take mixed ones apart, and sift them; `codes` are those that their members number.
 
-    `on_progress(done, total)` counts rounds.
+    `on_progress(done, total)` counts samplings: each region may be sampled in every round.
     """
     samples, thresholds = max(SAMPLES, least_samples), sampler.belief_model.thresholds
-    moved, region_splits = _take_apart(regions, sampler, codes, on_progress)
+    rounds = _Rounds(len(regions), on_progress)
+    moved, region_splits = _take_apart(regions, sampler, codes, rounds)
+    sifted = [one for one in moved if one is not None]
     # The stream keeps its first name: another one would change every result.
-    assessed = sampler.sample([one for one in moved if one is not None], _ASSESSED, "distill/judged")
-    convincing = [sampled for sampled in assessed if _convinces(sampled, thresholds)]
+    assessed = sampler.sample(sifted, _ASSESSED, "distill/judged")
+    convincing = [one for one in rounds.counted(assessed, len(sifted)) if _convinces(one, thresholds)]
     least_seen = _LEAST_SEEN * sampler.typical_label_probability
     convincing = [one for one in sampler.read_again(convincing) if one.label_probability >= least_seen]
     widened = sampler.widened(convincing, samples - _ASSESSED, "distill/samples", least_samples)
-    on_progress(_ROUNDS, _ROUNDS)
     return Refined(tuple(widened), region_splits, len(moved) - len(convincing))
 
 
+class _Rounds:
+    """Counts samplings in rounds; each counts as many, however many regions are left."""
+
+    def __init__(self, regions: int, on_progress: Callable[[int, int], None]):
+        self._regions, self._on_progress = regions, on_progress
+        self._begun = 0
+
+    def counted(self, sampled_regions: Iterable[SampledRegion], count: int) -> Iterator[SampledRegion]:
+        """Give the `count` regions of the next round."""
+        before, total = self._begun * self._regions, _ROUNDS * self._regions
+        self._begun += 1
+        for number, sampled in enumerate(sampled_regions, 1):
+            yield sampled
+            self._on_progress(before + self._regions * number // count, total)
+
+
 def _take_apart(
-    regions: list[Region], sampler: RegionSampler, codes: Codes, on_progress: Callable[[int, int], None]
+    regions: list[Region], sampler: RegionSampler, codes: Codes, rounds: _Rounds
 ) -> tuple[list[Region | None], int]:
     """Sample regions, and again the parts of those that are mixed; count these.
 
@@ -102,8 +119,10 @@ def _take_apart(
             regions, _SAMPLES_ON_THE_WAY, f"distill/split-{number}", thresholds.probability
         )
         # All are sampled before the first is split: a fit holds the whole process to one thread.
-        outcomes = [(_moved(sampled, thresholds), _is_pure(sampled)) for sampled in sampled_regions]
-        on_progress(number + 1, _ROUNDS)
+        outcomes = [
+            (_moved(sampled, thresholds), _is_pure(sampled))
+            for sampled in rounds.counted(sampled_regions, len(regions))
+        ]
         mixed: list[Region] = []
         for row, (region, (moved, is_pure)) in enumerate(zip(regions, outcomes, strict=True)):
             parts: list[Region] = []
