@@ -19,8 +19,8 @@ from defuse_engine.inputs.dataset import Split
 from defuse_engine.models.device import computes_in_bfloat16
 from defuse_engine.models.preprocessing import ImageShape
 from defuse_engine.models.torch_form.silu import Silu
-from defuse_engine.readers.augmentation import augmented
-from defuse_engine.readers.contrast import standardised_twice
+from defuse_engine.readers.augmentation import augmented, light_of
+from defuse_engine.readers.contrast import standardised_once, standardised_twice
 from defuse_engine.readers.low_pass import LowPass
 from defuse_engine.types import Images, Labels
 
@@ -37,6 +37,9 @@ _HIDDEN = 128
 _LEARNING_RATE = 3e-3
 _EVALUATION_BATCH = 256
 _MOMENTS_ITEMS = 1_000
+_VARIED_LIGHT = 0.3
+"""Where contrast varies as much (`light_of`), a network also sees each image by its own. Elsewhere an image
+of less contrast is a faint one, and strokes that people would hardly see must not be made plain."""
 _SEEDING = threading.Lock()
 """Torch draws first weights from one stream, which two trainings at once would share."""
 
@@ -64,12 +67,22 @@ class OwnClassifier(nn.Module):
     """Images (n, C, H, W) to activations from shallow to deep, the last log-probabilities (n, K)."""
 
     def __init__(
-        self, image_shape: ImageShape, mean: float, std: float, class_count: int, design: Design = "strided"
+        self,
+        image_shape: ImageShape,
+        mean: float,
+        std: float,
+        class_count: int,
+        design: Design = "strided",
+        *,
+        by_own_contrast: bool,
     ):
-        """`mean` and `std` are those of the images' values."""
+        """`mean` and `std` are those of the images' values.
+
+        `by_own_contrast` tells whether it also sees each image by its own mean and contrast.
+        """
         super().__init__()
-        self._mean, self._std = mean, std
-        channels = 2 * image_shape[0]
+        self._mean, self._std, self._by_own_contrast = mean, std, by_own_contrast
+        channels = 2 * image_shape[0] if by_own_contrast else image_shape[0]
         side = max(image_shape[1:])
         # Large images are made smaller first: it has to be quick.
         pooled = max(1, side // _SIDE)
@@ -88,7 +101,8 @@ class OwnClassifier(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Return activations, each stage's and the hidden layer's, and log-probabilities."""
-        activations = self._staged(standardised_twice(images, self._mean, self._std))
+        standardised = standardised_twice if self._by_own_contrast else standardised_once
+        activations = self._staged(standardised(images, self._mean, self._std))
         if self.hidden is not None:
             activations.append(self.hidden(activations[-1].flatten(1)))
         scores = self.last(activations[-1].flatten(1)).float()
@@ -161,10 +175,13 @@ def train_own_classifier(
     """
     some = split.images(np.sort(generator.permutation(len(split))[:_MOMENTS_ITEMS]))
     mean, std = float(some.mean(dtype=np.float64)), float(some.std(dtype=np.float64))
+    light = light_of(some)
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator.integers(2**31)))
         shape: ImageShape = (some.shape[1], some.shape[2], some.shape[3])
-        model = OwnClassifier(shape, mean, std or 1.0, class_count, design).to(device)
+        model = OwnClassifier(
+            shape, mean, std or 1.0, class_count, design, by_own_contrast=light >= _VARIED_LIGHT
+        ).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, effort.steps)
     own = effort.batch_size if redrawn is None else effort.batch_size // 2
@@ -177,7 +194,7 @@ def train_own_classifier(
             wanted = np.concatenate([wanted, redrawn[1][rows]])
         batch = torch.from_numpy(images).to(device)
         if augment:
-            batch = augmented(batch, generator)
+            batch = augmented(batch, light, generator)
         with _rough(device):
             scores = model(batch)[-1]
         optimizer.zero_grad(set_to_none=True)

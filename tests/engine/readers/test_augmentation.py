@@ -1,11 +1,13 @@
 """Augmentation: images are moved a little and lit a little, and never mirrored."""
 
 import numpy as np
+import pytest
 import torch
 
-from defuse_engine.readers.augmentation import augmented
+from defuse_engine.readers.augmentation import augmented, light_of
 
 SIDE = 33
+LIGHT = 0.5
 
 
 def _dot(row: int, column: int) -> torch.Tensor:
@@ -25,14 +27,14 @@ def _centres(images: torch.Tensor) -> np.ndarray:
 
 
 def test_the_middle_is_shifted_by_six_per_cent_of_the_side_at_most_and_the_zoom():
-    moved = _centres(augmented(_dot(16, 16), np.random.default_rng(0))) - 16.0
+    moved = _centres(augmented(_dot(16, 16), LIGHT, np.random.default_rng(0))) - 16.0
     # Turned and zoomed out, the two shifts add up.
     assert np.abs(moved).max() <= 0.06 * SIDE * (np.cos(np.deg2rad(10)) + np.sin(np.deg2rad(10))) / 0.9
     assert np.abs(moved).max(axis=0).min() > 0.04 * SIDE
 
 
 def test_a_dot_on_the_right_stays_on_the_right():
-    moved = _centres(augmented(_dot(16, 28), np.random.default_rng(0)))
+    moved = _centres(augmented(_dot(16, 28), LIGHT, np.random.default_rng(0)))
     assert moved[:, 1].min() > 22
     # 10 degrees at 12 pixels from the middle, and the shift.
     assert np.abs(moved[:, 0] - 16.0).max() <= 12 * 1.1 * np.sin(np.deg2rad(10)) + 0.06 * SIDE + 0.1
@@ -41,17 +43,25 @@ def test_a_dot_on_the_right_stays_on_the_right():
 def test_contrast_and_brightness_change_by_independent_factors():
     image = torch.zeros(500, 3, 8, 8)
     image[:, 0] = 1.0
-    lit = augmented(image, np.random.default_rng(0))
+    lit = augmented(image, LIGHT, np.random.default_rng(0))
     brightness = lit.mean(dim=(1, 2, 3)).numpy() * 3
     contrast = (lit[:, 0] - lit[:, 1]).mean(dim=(1, 2)).numpy() / brightness
     for factors in (brightness, contrast):
-        assert 0.57 <= factors.min() < 0.6
-        assert 1.66 < factors.max() <= 1.75
+        assert -LIGHT <= np.log(factors.min()) < -0.95 * LIGHT
+        assert 0.95 * LIGHT < np.log(factors.max()) <= LIGHT + 1e-3
         assert abs(np.log(factors).mean()) < 0.05
     assert abs(np.corrcoef(brightness, contrast)[0, 1]) < 0.2
 
 
+def test_light_changes_as_far_as_that_of_the_data():
+    dots = _dot(10, 20).numpy()
+    every_second = np.resize(np.array([0.0, 1.0], np.float32), len(dots))[:, None, None, None]
+    assert light_of(dots) == pytest.approx(0.0, abs=1e-6)
+    assert light_of(dots * 0.8**every_second) == pytest.approx(np.log(1 / 0.8) / 2, abs=1e-3)
+    assert light_of(dots * 0.1**every_second) == 0.55
+
+
 def test_the_same_stream_moves_the_same_way():
-    one, same, another = (augmented(_dot(10, 20), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, same, another = (augmented(_dot(10, 20), LIGHT, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert torch.equal(one, same)
     assert not torch.equal(one, another)
