@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,26 +14,41 @@ from defuse_engine.types import Images
 _ROTATION_DEG = 10.0
 _ZOOM = 0.1
 _SHIFT_SHARE = 0.06
-_MOST_LIGHT = 0.55
-"""Most that the logarithms of contrast and brightness change by: a factor of 1.73."""
+_VARIED_CONTRAST = 0.3
+"""Standard deviation of the logarithm of images' contrast from which on their light is said to vary."""
 _LEAST_CONTRAST = 1e-6
 
 
-def light_of(images: Images) -> float:
-    """Return by how much contrast and brightness of images (n, C, H, W) may change, as a logarithm.
+@dataclass(frozen=True)
+class Light:
+    """By how much light changes, as logarithms of the largest factors."""
 
-    It is the standard deviation of their contrast's logarithm, 0.55 at most. Photographs are dark or bright,
-    strokes on paper are not: a faint stroke there may be none.
-    """
+    contrast: float
+    brightness: float
+
+    @property
+    def varies(self) -> bool:
+        """Whether the data's own light varies: then what an image shows is plain in any light."""
+        return self.brightness > 0
+
+
+_VARIED = Light(contrast=0.55, brightness=0.55)
+_EVEN = Light(contrast=0.2, brightness=0.0)
+"""Strokes on paper are hardly ever much fainter than others. A network that learned to read faint ones sees
+digits where there are none: of the misclassifications that it believed on MNIST, 0.79 were really wrong instead
+of 0.88."""
+
+
+def light_of(images: Images) -> Light:
+    """Return by how much the light of these images (n, C, H, W), a sample of the data, may change."""
     contrast = images.std(axis=(1, 2, 3), dtype=np.float64)
-    return min(_MOST_LIGHT, float(np.log(contrast + _LEAST_CONTRAST).std()))
+    return _VARIED if np.log(contrast + _LEAST_CONTRAST).std() >= _VARIED_CONTRAST else _EVEN
 
 
-def augmented(images: Tensor, light: float, generator: np.random.Generator) -> Tensor:
+def augmented(images: Tensor, light: Light, generator: np.random.Generator) -> Tensor:
     """Turn, zoom and shift each image (n, C, H, W), and change its light and contrast; never mirror it.
 
-    Turns are up to 10 degrees, zooms 10%, shifts 6% of the side. The logarithms of contrast and brightness
-    change by up to `light`. Bilinear; borders repeat.
+    Turns are up to 10 degrees, zooms 10%, shifts 6% of the side. Bilinear; borders repeat.
     """
 
     def uniform(width: float) -> np.ndarray:
@@ -45,7 +62,9 @@ def augmented(images: Tensor, light: float, generator: np.random.Generator) -> T
     matrices = torch.from_numpy(theta.transpose(2, 0, 1)).to(images.device)
     grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
     moved = functional.grid_sample(images, grid, align_corners=False, padding_mode="border")
-    factors = np.exp(generator.uniform(-light, light, (2, len(images), 1, 1, 1))).astype(np.float32)
-    contrast, brightness = torch.from_numpy(factors).to(images.device)
+    contrast, brightness = (
+        torch.from_numpy(np.exp(uniform(most)).astype(np.float32)).to(images.device)[:, None, None, None]
+        for most in (light.contrast, light.brightness)
+    )
     mean = moved.mean(dim=(1, 2, 3), keepdim=True)
     return ((moved - mean) * contrast + mean) * brightness

@@ -37,9 +37,6 @@ _HIDDEN = 128
 _LEARNING_RATE = 3e-3
 _EVALUATION_BATCH = 256
 _MOMENTS_ITEMS = 1_000
-_VARIED_LIGHT = 0.3
-"""Where contrast varies as much (`light_of`), a network also sees each image by its own. Elsewhere an image
-of less contrast is a faint one, and strokes that people would hardly see must not be made plain."""
 _SEEDING = threading.Lock()
 """Torch draws first weights from one stream, which two trainings at once would share."""
 
@@ -78,7 +75,8 @@ class OwnClassifier(nn.Module):
     ):
         """`mean` and `std` are those of the images' values.
 
-        `by_own_contrast` tells whether it also sees each image by its own mean and contrast.
+        `by_own_contrast` tells whether it also sees each image by its own mean and contrast. Where the
+        data's light does not vary, an image of less contrast is a faint one, and must not be made plain.
         """
         super().__init__()
         self._mean, self._std, self._by_own_contrast = mean, std, by_own_contrast
@@ -179,9 +177,9 @@ def train_own_classifier(
     with _SEEDING, torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(generator.integers(2**31)))
         shape: ImageShape = (some.shape[1], some.shape[2], some.shape[3])
-        model = OwnClassifier(
-            shape, mean, std or 1.0, class_count, design, by_own_contrast=light >= _VARIED_LIGHT
-        ).to(device)
+        model = OwnClassifier(shape, mean, std or 1.0, class_count, design, by_own_contrast=light.varies).to(
+            device
+        )
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, effort.steps)
     own = effort.batch_size if redrawn is None else effort.batch_size // 2
