@@ -35,7 +35,8 @@ class Light:
 _VARIED = Light(contrast=0.55, brightness=0.55)
 _EVEN = Light(contrast=0.2, brightness=0.0)
 """Strokes on paper are hardly ever much fainter than others. A network that learned to read faint ones sees
-digits where there are none: on MNIST it believed misclassifications of which 0.79 were really wrong, not 0.88."""
+digits where there are none: on MNIST it believed misclassifications of which 0.79 were really wrong, not
+0.88."""
 
 
 def light_of(images: Images) -> Light:
