@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class OwnClassifier(nn.Module):
             nn.AvgPool2d(pooled, ceil_mode=True) if pooled > 1 else nn.Identity(),
             LowPass(height, width) if design == "low-pass" else nn.Identity(),
         )
-        self.stages = nn.ModuleList(_strided(channels, side) if design == "strided" else _pooled(channels))
+        self.stages = nn.ModuleList((_strided if design == "strided" else _pooled)(channels, side))
         self.eval()
         with torch.no_grad():
             size = self._staged(torch.zeros(1, channels, *image_shape[1:]))[-1].numel()
@@ -134,15 +135,22 @@ class OwnClassifier(nn.Module):
 
 
 def _strided(channels: int, side: int) -> list[nn.Module]:
+    # Small images have fewer stages, because there is nothing left to stride over.
+    count = len(_STRIDED_WIDTHS) if side >= _SIDE // 2 else len(_STRIDED_WIDTHS) - 1
+    widths = _STRIDED_WIDTHS[:count]
     return [
-        _stage(channels, _STRIDED_WIDTHS[0], kernel=5, stride=1 if side < _SIDE // 2 else 2),
-        *(_stage(*widths, kernel=3, stride=2) for widths in pairwise(_STRIDED_WIDTHS)),
+        _stage(channels, widths[0], kernel=5, stride=1 if side < _SIDE // 2 else 2),
+        *(_stage(*some, kernel=3, stride=2) for some in pairwise(widths)),
     ]
 
 
-def _pooled(channels: int) -> list[nn.Module]:
-    widths = pairwise([channels, *_POOLED_WIDTHS])
-    return [_stage(*some, kernel=3, stride=1).append(nn.MaxPool2d(2, ceil_mode=True)) for some in widths]
+def _pooled(channels: int, side: int) -> list[nn.Module]:
+    # Each stage halves the image, until one cell is left.
+    widths = _POOLED_WIDTHS[: max(1, math.ceil(math.log2(side)))]
+    return [
+        _stage(*some, kernel=3, stride=1).append(nn.MaxPool2d(2, ceil_mode=True))
+        for some in pairwise([channels, *widths])
+    ]
 
 
 def _stage(inputs: int, outputs: int, kernel: int, stride: int) -> nn.Sequential:

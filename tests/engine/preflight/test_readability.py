@@ -191,8 +191,8 @@ def test_a_vae_that_loses_nothing_is_readable_to_all(preflight, reporter):
 
 
 def test_some_flattery_is_a_warning(preflight, reporter):
-    found = preflight(flattering=80)
-    assert 0.05 < found.flattery.value < 0.12
+    found = preflight(flattering=60)
+    assert 0.05 < found.flattery.value < 0.15
     assert found.classifier_readability.value > 0.98
     assert found.readability == found.independent_readability.value < 0.95
     assert "FLATTERY" in reasons(reporter)

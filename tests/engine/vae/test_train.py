@@ -126,7 +126,7 @@ def test_the_classifier_reads_the_digits_that_a_short_training_reconstructs(
 
 def test_what_it_tried_is_all_there_and_the_sheets_are_pictures(make_training, run_engine, graphs):
     folder = make_training(
-        graphs.classifier(), graphs.dataset(), {**SHORT, "max_steps": 500, "latent_sizes": [2, 3]}
+        graphs.classifier(), graphs.dataset(), {**SHORT, "max_steps": 1000, "latent_sizes": [2, 3]}
     )
     run = run_engine(folder)
     assert run.returncode == 0, run.stderr
