@@ -31,8 +31,8 @@ four, and has none. Both are quick, and they make different mistakes. `low-pass`
 that takes away the fine patterns that a network can see and people cannot."""
 _STRIDED_WIDTHS = (32, 64, 128)
 _POOLED_WIDTHS = (16, 32, 64, 128)
-"""A fourth stage costs hardly more than three. Of signs in 43 classes this design reads half of those that
-three stages of up to 64 channels misread, in the same time (validation: 0.86 right instead of 0.79)."""
+"""A fourth stage costs hardly more than three. Of signs in 43 classes this design misreads a third less than
+three stages of up to 64 channels, in a fifth more training (validation: 0.86 right instead of 0.79)."""
 _SIDE = 32
 _HIDDEN = 128
 _LEARNING_RATE = 3e-3
