@@ -19,7 +19,7 @@ from defuse_engine.preflight.readability import SampleReaders
 from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.readers.low_pass import LowPass
 
-STROKE = 0.092
+STROKE = 0.1
 """How strongly the pattern is painted that tells the classifier a class, of a range of 1."""
 
 
@@ -170,7 +170,7 @@ def test_a_vae_that_paints_what_pleases_the_classifier_is_refused(digits, graphs
     # The classifier's own word, which was all there was, is that nearly everything is readable.
     assert figures["classifier_readability"] > 0.9
     assert figures["independent_readability"] == figures["readability"] < 0.5
-    assert figures["flattery"] > 0.35
+    assert figures["flattery"] > 0.4
     assert f"{figures['flattery']:.0%}" in caught.value.message
     assert "defuse vae train --dataset D --classifier C" in caught.value.message
     assert reporter.figures["flattery"]["value"] == figures["flattery"]
@@ -192,7 +192,7 @@ def test_a_vae_that_loses_nothing_is_readable_to_all(preflight, reporter):
 
 def test_some_flattery_is_a_warning(preflight, reporter):
     found = preflight(flattering=60)
-    assert 0.05 < found.flattery.value < 0.15
+    assert 0.05 < found.flattery.value < 0.12
     assert found.classifier_readability.value > 0.98
     assert found.readability == found.independent_readability.value < 0.95
     assert "FLATTERY" in reasons(reporter)
