@@ -55,7 +55,7 @@ class Miner:
         parts: list[LabeledSamples] = []
         for number, classifier in enumerate(classifiers):
             search = open_search(
-                self.run, config, DEFAULT, self.belief_model, classifier, stage="correct/mining", grows=False
+                self.run, config, DEFAULT, self.belief_model, classifier, stage="correct/mining", shown=False
             )
             shards = range(search.shard_count(seeds))
             tally = partial(self._report, number * len(seeds), len(classifiers) * len(seeds))

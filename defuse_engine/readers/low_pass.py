@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 _SIDE_SHARE = 1 / 32
-"""The blur's standard deviation over the image's longer side. In an image of side 32, it leaves a hundredth
-of a wave of two pixels, and three quarters of one of eight."""
+"""In an image of side 32, a hundredth of a wave of two pixels is left, and three quarters of one of eight."""
 _LEAST_PIXELS = 0.7
 """A narrower blur changes little. This one leaves a sixth of a wave of two pixels."""
 
@@ -18,10 +17,10 @@ class LowPass(nn.Module):
     rows: Tensor
     columns: Tensor
 
-    def __init__(self, height: int, width: int):
-        """Take the size of the images, in pixels."""
+    def __init__(self, height: int, width: int, side_share: float = _SIDE_SHARE):
+        """Take the size of the images, in pixels, and the blur's standard deviation over the longer side."""
         super().__init__()
-        deviation = max(_LEAST_PIXELS, _SIDE_SHARE * max(height, width))
+        deviation = max(_LEAST_PIXELS, side_share * max(height, width))
         self.register_buffer("rows", _gaussian(height, deviation))
         self.register_buffer("columns", _gaussian(width, deviation).T.contiguous())
 

@@ -188,6 +188,8 @@ def train_own_classifier(
         model = OwnClassifier(shape, mean, std or 1.0, class_count, design, by_own_contrast=light.varies).to(
             device
         )
+    # Channels last: training takes three quarters of the time, and reading too.
+    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2, fused=True)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _LEARNING_RATE, effort.steps)
     own = effort.batch_size if redrawn is None else effort.batch_size // 2
@@ -201,6 +203,7 @@ def train_own_classifier(
         batch = torch.from_numpy(images).to(device)
         if augment:
             batch = augmented(batch, light, generator)
+        batch = batch.contiguous(memory_format=torch.channels_last)
         with _rough(device):
             scores = model(batch)[-1]
         optimizer.zero_grad(set_to_none=True)
@@ -210,7 +213,6 @@ def train_own_classifier(
         on_step(step + 1)
     model = model.requires_grad_(False).eval()
     model.fuse()
-    # Channels last: reading takes three quarters of the time.
     return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 

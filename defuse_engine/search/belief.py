@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float32
 
+from defuse_engine.run import Run
 from defuse_engine.search.classify_codes import Candidates
+from defuse_engine.search.last_word import LastWord
 from defuse_engine.search.readers import Readers
 from defuse_engine.search.thresholds import Thresholds
 from defuse_engine.types import Described, Labels
@@ -36,9 +38,9 @@ class Belief:
     agreement: Float32[np.ndarray, " n"]
     """Share of the neighbours of the code, encoded again, that bear the seed's label."""
     reading: Labels
-    """The class that the readers see."""
+    """The class that the readers see, in both looks together."""
     seed_probability: Float32[np.ndarray, " n"]
-    """That the readers give the seed's label."""
+    """That the readers give the seed's label, in the look that gives it less."""
 
 
 @runtime_checkable
@@ -57,6 +59,10 @@ class BeliefModel(Protocol):
         """None if the model has learned nothing."""
         ...
 
+    def open_last_word(self, run: Run) -> LastWord | None:
+        """Return what has the last word on what people will see; None if nobody has."""
+        ...
+
     def __call__(self, candidates: Candidates, least: float = 0.0) -> Belief:
         """Assess candidates; a model may spend less on those that cannot reach a probability of `least`."""
         ...
@@ -68,6 +74,10 @@ class BelieveEverything:
     readers: Readers | None = None
     thresholds = Thresholds()
     calibration: Calibration | None = None
+
+    def open_last_word(self, run: Run) -> LastWord | None:
+        """Return None: nobody is asked."""
+        return None
 
     def __call__(self, candidates: Candidates, least: float = 0.0) -> Belief:
         """Return a probability of 0, the seed labels as the reading, and NaN for what was not asked."""

@@ -18,19 +18,24 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.inputs.dataset import Split
 from defuse_engine.inputs.finite_items import finite_items
 from defuse_engine.models.onnx_model import Classifier, Decoder, Encoder
+from defuse_engine.readers.low_pass import LowPass
 from defuse_engine.run import Run
 from defuse_engine.search.belief import Belief, Calibration
 from defuse_engine.search.classify_codes import Candidates
+from defuse_engine.search.last_word import LastWord, evidence
+from defuse_engine.search.log_odds import log_odds
 from defuse_engine.search.neighbours import Neighbours, neighbours_for
 from defuse_engine.search.readers import Readers
 from defuse_engine.search.thresholds import Thresholds, Typical, set_thresholds
+from defuse_engine.search.two_looks import Looks, look_twice, strongest_blur
+from defuse_engine.types import Codes, Images
 
 _MOST_ITEMS = 10_000
+_MOST_ITEMS_OF_LAST_WORD = 5_000
 _LEAST_OF_EACH = 10
 """Bugs, and items that are none, that a calibration needs at least."""
 _FOLDS = 5
 _BINS = 10
-_LEAST_ODDS = 1e-3
 _REACH_UNCALIBRATED = 0.999
 
 
@@ -44,6 +49,7 @@ class CalibratedBelief:
         """Start without a calibration and without thresholds."""
         self._encoder, self._decoder = encoder, decoder
         self._neighbours, self.readers = neighbours, readers
+        self._blur: LowPass | None = None
         self._model: LogisticRegression | None = None
         self.calibration = Calibration(0, 0.0, 0.0, 0.0)
         self.typical = Typical(reach=_REACH_UNCALIBRATED)
@@ -51,28 +57,54 @@ class CalibratedBelief:
 
     def calibrate(self, split: Split, classifier: Classifier, rng: np.random.Generator) -> None:
         """Learn from items with known labels, which the neighbours must not hold (the validation split)."""
-        sample = np.sort(rng.permutation(len(split))[:_MOST_ITEMS])
-        labels = split.labels[sample]
-        chunk_size = self._encoder.session.chunk_size
-        images = split.map(lambda some: self._decoder(self._encoder(some)), chunk_size, sample)
-        probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()
-        codes = self._encoder(images)
-        told = finite_items(images) & finite_items(probabilities) & finite_items(codes)
-        images, labels, probabilities, codes = (some[told] for some in (images, labels, probabilities, codes))
-        predicted = probabilities.argmax(axis=1)
+        known, codes = self._known(split, classifier, rng, _MOST_ITEMS)
+        labels, predicted, rows = known.seed_labels, known.predicted, np.arange(len(known))
         votes = self._neighbours.labels_near(codes)
-        read, rows = self.readers.probabilities(images), np.arange(len(images))
+        self._blur = strongest_blur(self.readers.probabilities, known.images, labels)
+        looks = look_twice(self.readers.probabilities, known.images, self._blur)
         share = (votes == predicted[:, None]).mean(axis=1)
-        features = _features(share, read[rows, predicted], probabilities.max(axis=1), votes.shape[1])
+        features = _features(share, looks.most[rows, predicted], known.confidence, votes.shape[1])
         bugs = labels != predicted
-        if min(bugs.sum(), (~bugs).sum()) >= _LEAST_OF_EACH:
+        if _enough(bugs):
             self._model = _regression().fit(features, bugs)
             self.calibration = _cross_validated(features, bugs)
         self.typical = Typical(self._reach())
         if not bugs.all():
             agreement = (votes == labels[:, None]).mean(axis=1)[~bugs]
-            own = read[rows, labels][~bugs]
+            own = looks.least[rows, labels][~bugs]
             self.typical = Typical(self._reach(), float(np.median(agreement)), float(np.median(own)))
+
+    def open_last_word(self, run: Run) -> LastWord:
+        """Return the held-out readers' word, trusted as far as validation items sent through the VAE tell."""
+        split, classifier = run.inputs.dataset.validation, run.inputs.classifier
+        known, _ = self._known(split, classifier, run.generator("last word"), _MOST_ITEMS_OF_LAST_WORD)
+        blur, readers = self._blur, self.readers
+
+        def look(images: Images) -> Looks:
+            return look_twice(readers.held_out_probabilities, images, blur)
+
+        looks, rows = look(known.images), np.arange(len(known))
+        bugs = known.seed_labels != known.predicted
+        model = None
+        if _enough(bugs):
+            seen = looks.most[rows, known.predicted]
+            model = _regression().fit(evidence(self(known).bug_probability, seen), bugs)
+        own = looks.least[rows, known.seed_labels][~bugs]
+        typical = 1.0 if bugs.all() else float(np.median(own))
+        return LastWord(self._decoder, look, model, self.thresholds.probability, typical)
+
+    def _known(
+        self, split: Split, classifier: Classifier, rng: np.random.Generator, most: int
+    ) -> tuple[Candidates, Codes]:
+        """Send items through the VAE, as candidates are; return them, and their codes encoded again."""
+        sample = np.sort(rng.permutation(len(split))[:most])
+        chunk_size = self._encoder.session.chunk_size
+        images = split.map(lambda some: self._decoder(self._encoder(some)), chunk_size, sample)
+        probabilities = classifier.probabilities(torch.from_numpy(classifier(images))).numpy()
+        codes = self._encoder(images)
+        told = finite_items(images) & finite_items(probabilities) & finite_items(codes)
+        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        return Candidates(images, split.labels[sample], predicted, confidence)[told], codes[told]
 
     def _reach(self) -> float:
         """The largest probability that a candidate of even odds can get: nobody reads its class."""
@@ -103,8 +135,9 @@ class CalibratedBelief:
         if len(rows) == 0:
             nothing = np.zeros(0, np.float32)
             return Belief(nothing, nothing, np.zeros(0, np.int64), nothing)
-        read, predicted = self.readers.probabilities(candidates.images), candidates.predicted
-        seen, confidence = read[rows, predicted], candidates.confidence
+        predicted, confidence = candidates.predicted, candidates.confidence
+        looks = look_twice(self.readers.probabilities, candidates.images, self._blur)
+        seen = looks.most[rows, predicted]
         nobody = np.zeros(len(rows), np.float32)
         # Monotone in the share of neighbours, and in theory it may rise with it.
         probability = np.maximum(
@@ -121,7 +154,9 @@ class CalibratedBelief:
             share = (votes == predicted[asked, None]).mean(axis=1)
             probability[asked] = self._probability(share, seen[asked], confidence[asked])
             agreement[asked] = (votes == candidates.seed_labels[asked, None]).mean(axis=1)
-        return Belief(probability, agreement, read.argmax(axis=1), read[rows, candidates.seed_labels])
+        return Belief(
+            probability, agreement, looks.least.argmax(axis=1), looks.least[rows, candidates.seed_labels]
+        )
 
     def _probability(
         self,
@@ -154,17 +189,20 @@ def _features(
     confidence: Float32[np.ndarray, " n"],
     neighbours: int,
 ) -> Float64[np.ndarray, "n 3"]:
-    """Log-odds of the predicted class: by its share of neighbours, by the readers and by the classifier."""
+    """Log-odds of the predicted class: by its share of neighbours, by the readers and by the classifier.
+
+    Of the readers' two looks `seen` is the one that gives it more.
+    """
     votes = share * neighbours
     # The preflight only warns of outputs that are declared as probabilities and are none.
     own = confidence.astype(np.float64).clip(0.0, 1.0)
     return np.stack(
-        [np.log((votes + 0.5) / (neighbours - votes + 0.5)), _log_odds(seen), _log_odds(own)], axis=1
+        [np.log((votes + 0.5) / (neighbours - votes + 0.5)), log_odds(seen), log_odds(own)], axis=1
     )
 
 
-def _log_odds(probability: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
-    return np.log((probability + _LEAST_ODDS) / (1.0 - probability + _LEAST_ODDS))
+def _enough(bugs: Bool[np.ndarray, " n"]) -> bool:
+    return bool(min(bugs.sum(), (~bugs).sum()) >= _LEAST_OF_EACH)
 
 
 def _regression() -> LogisticRegression:

@@ -20,6 +20,7 @@ from defuse_engine.random_streams import numpy_generator
 from defuse_engine.search.belief import BeliefModel
 from defuse_engine.search.classify_codes import classify_codes, misclassified
 from defuse_engine.search.growth import grow
+from defuse_engine.search.last_word import LastWord
 from defuse_engine.search.methods.search_method import Proposals, SearchMethod
 from defuse_engine.search.recipe import SearchRecipe
 from defuse_engine.search.seeds import Seeds, smallest_per_seed
@@ -63,8 +64,10 @@ class Search:
     random_seed: int
     stage: str = "identify"
     """Names the random stream."""
+    last_word: LastWord | None = None
+    """None: what the belief model believes is kept."""
     grows: bool = True
-    """Whether the recipe's growth takes place; a search that only counts candidates does without."""
+    """Whether the recipe's growth takes place."""
 
     def shard_count(self, seeds: Seeds) -> int:
         """Return how many shards the seeds make."""
@@ -168,9 +171,10 @@ class Search:
         return candidates.found[kept]
 
     def _confirm(self, found: Misclassifications) -> Misclassifications:
-        """Decode and classify once more, in batches of another make-up, before anything is believed."""
+        """Decode and classify once more, in batches of another make-up; then held-out readers are asked."""
         predicted, _ = classify_codes(self.decoder, self.classifier, found.codes)
-        return found[predicted == found.predicted_class]
+        found = found[predicted == found.predicted_class]
+        return found if self.last_word is None else self.last_word(found)
 
 
 @dataclass(frozen=True)

@@ -29,9 +29,12 @@ def open_search(
     classifier: Classifier | None = None,
     *,
     stage: str = "identify",
-    grows: bool = True,
+    shown: bool = True,
 ) -> Search:
     """Return a search of `classifier`; None is the classifier under audit.
+
+    `shown` tells whether people will see what it finds. Otherwise, as it only counts candidates or mines
+    examples, it does without growth and without the held-out readers' last word.
 
     If the gradient method is asked for but a model has no gradient, it warns (GRADIENT_UNAVAILABLE) and gives
     that method's candidates to the others.
@@ -65,7 +68,8 @@ def open_search(
         config,
         run.random_seed,
         stage,
-        grows,
+        belief_model.open_last_word(run) if shown else None,
+        shown,
     )
 
 

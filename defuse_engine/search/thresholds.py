@@ -13,7 +13,7 @@ _REACH_SHARE = 0.75
 """Largest share of the log-odds within reach that is asked for."""
 _LEAST_PROBABILITY = 0.5
 """What is more likely no bug is never believed."""
-_LEAST_READING = 0.5
+LEAST_READING = 0.5
 """Probability that the readers must give the seed label, over the typical one."""
 _REGION_AGREEMENT = 0.85
 """Mean agreement that a region's samples must reach, over the typical one."""
@@ -71,7 +71,7 @@ def set_thresholds(typical: Typical, config: AuditConfig, reporter: Reporter) ->
     return Thresholds(
         probability=probability,
         agreement=config.agreement_threshold * typical.agreement,
-        reading=_LEAST_READING * typical.reading,
+        reading=LEAST_READING * typical.reading,
         region_probability=(probability + max(reach, probability)) / 2.0,
         region_agreement=_REGION_AGREEMENT * typical.agreement,
     )

@@ -47,7 +47,7 @@ def second_search(
     unbounded = replace(config.audit, kept_per_seed=config.audit.candidates_per_seed)
     before, after = (
         _searched(
-            open_search(run, unbounded, recipe, belief_model, classifier, stage=_STAGE, grows=False),
+            open_search(run, unbounded, recipe, belief_model, classifier, stage=_STAGE, shown=False),
             seeds,
             number * len(seeds),
             run.reporter,

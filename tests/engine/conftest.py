@@ -329,18 +329,18 @@ def open_run(make_job, reporter):
 def open_search(open_run):
     """Open a search on the analytic models; returns it with its seeds.
 
-    Without growth: then the candidates are those of the methods alone.
+    Unless it is shown: then the candidates are those of the methods alone.
     """
     from defuse_engine.configs import AuditConfig
     from defuse_engine.recipes import AUDIT_RECIPES
     from defuse_engine.search.open_search import open_search
     from defuse_engine.search.seeds import first_search_seeds
 
-    def open_it(config=None, grows=False, random_seed=1, **options):
+    def open_it(config=None, shown=False, random_seed=1, **options):
         config = config or AuditConfig()
         run = open_run(batch_size=config.batch_size, seed=random_seed, **options)
         recipe = AUDIT_RECIPES[config.preset].search
-        search = open_search(run, config, recipe, recipe.open_belief_model(run, config), grows=grows)
+        search = open_search(run, config, recipe, recipe.open_belief_model(run, config), shown=shown)
         return search, first_search_seeds(run, config, random_seed)
 
     return open_it

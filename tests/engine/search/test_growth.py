@@ -33,7 +33,7 @@ def test_nothing_grows_from_nothing(open_search):
 def test_growth_adds_finds_and_counts_its_candidates(open_search):
     config = AuditConfig(**ONE_SHARD)
     alone, seeds = open_search(config)
-    growing, _ = open_search(config, name="growing", grows=True)
+    growing, _ = open_search(config, name="growing", shown=True)
     before, after = alone.try_shard(seeds, 0).chunk(), growing.try_shard(seeds, 0).chunk()
     assert len(after.misclassifications) > 1.5 * len(before.misclassifications)
     parents = len(np.unique(before.misclassifications.seed_index))

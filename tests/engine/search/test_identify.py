@@ -15,7 +15,7 @@ RANDOM_STEPS = AuditConfig(methods=("neighbourhood",), shard_seeds=3000)
 
 def test_every_misclassification_lies_in_the_stripe_that_the_classifier_gets_wrong(open_search, graphs):
     config = AuditConfig(shard_seeds=3000)
-    search, seeds = open_search(config, grows=True)
+    search, seeds = open_search(config, shown=True)
     found = search.try_shard(seeds, 0).chunk().misclassifications
     stripe = found.codes[:, 0]
     assert len(found) > 100
@@ -101,17 +101,17 @@ def _rows(seeds: Seeds, index: np.ndarray) -> np.ndarray:
 
 
 def test_the_same_shard_gives_the_same_bytes_and_another_seed_others(open_search, tmp_path):
-    search, seeds = open_search(grows=True)
+    search, seeds = open_search(shown=True)
     for name in ("first", "again"):
         write_chunk(tmp_path / f"{name}.npz", search.try_shard(seeds, 2).chunk())
     assert (tmp_path / "first.npz").read_bytes() == (tmp_path / "again.npz").read_bytes()
-    other, _ = open_search(random_seed=2, name="other", grows=True)
+    other, _ = open_search(random_seed=2, name="other", shown=True)
     write_chunk(tmp_path / "other.npz", other.try_shard(seeds, 2).chunk())
     assert (tmp_path / "first.npz").read_bytes() != (tmp_path / "other.npz").read_bytes()
 
 
 def test_shards_searched_side_by_side_are_those_searched_one_by_one(open_search, tmp_path):
-    search, seeds = open_search(AuditConfig(shard_seeds=400), grows=True, threads=2)
+    search, seeds = open_search(AuditConfig(shard_seeds=400), shown=True, threads=2)
     shards, heard = [5, 0, 3, 1], []
     for shard, tried in zip(shards, search.try_shards(seeds, shards, heard.append), strict=True):
         write_chunk(tmp_path / "beside.npz", tried.chunk())
@@ -143,7 +143,7 @@ def test_a_model_of_fixed_batch_finds_what_one_of_any_batch_finds(open_search, g
 
 
 def test_no_seed_found_readable_gives_an_empty_chunk(open_search, graphs):
-    search, seeds = open_search(files={"classifier.onnx": graphs.classifier(sharpness=-20.0)}, grows=True)
+    search, seeds = open_search(files={"classifier.onnx": graphs.classifier(sharpness=-20.0)}, shown=True)
     misread = seeds[np.abs(seeds.codes[:, 0]) > 0.6]
     chunk = search.try_shard(misread, 0).chunk()
     assert (len(chunk.misclassifications), chunk.candidates, chunk.seeds) == (0, 0, 0)

@@ -26,7 +26,7 @@ def test_paper_noise_is_beta_50_50_uncentred():
 def test_paper_searches_from_every_seed_keeps_the_nearest_and_asks_nobody(open_search):
     config = paper_config()
     assert (config.candidates_per_seed, config.kept_per_seed) == (100, 5)
-    search, seeds = open_search(config, grows=True)
+    search, seeds = open_search(config, shown=True)
     chunk = search.try_shard(seeds, 0).chunk()
     found = chunk.misclassifications
     assert (chunk.seeds, chunk.candidates) == (config.shard_seeds, 100 * config.shard_seeds)
