@@ -60,6 +60,14 @@ class Settings(BaseSettings):
     """Memory that one job may use, in bytes."""
     job_cpu_s: int = Field(default=24 * 3600, ge=1)
     """CPU time that one job may use over all its threads, in seconds."""
+    batch_s: int = Field(default=600, ge=1)
+    """Time in which a model of a job must answer one batch, in seconds."""
+    inspection_s: int = Field(default=60, ge=1)
+    """Time that the inspection of a model may take, in seconds. One that reads a dataset has ten times this,
+    and a model's file has this once more for each GiB."""
+    inspection_memory_bytes: int = Field(default=2 * GIBIBYTE, ge=GIBIBYTE // 2)
+    """Memory that the inspection of a model may use, in bytes, beside twelve times the size of its file.
+    One that reads a dataset may use what a job may."""
     lease_s: float = Field(default=10.0, gt=0)
     """A job goes to another worker if its worker is silent for this long, in seconds."""
     upload_ttl_s: int = Field(default=7 * 24 * 3600, ge=60)

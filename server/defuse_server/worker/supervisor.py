@@ -27,6 +27,7 @@ from defuse_server.worker.evaluation import EvaluationWork
 from defuse_server.worker.fence import DEATHS_MAX, Attempt, CancelRequested, Claim, Fence, Outcome
 from defuse_server.worker.inspection import ClassifierInspection, DatasetInspection, VaeInspection
 from defuse_server.worker.job_folder import build_folder
+from defuse_server.worker.job_limits import JobLimits
 from defuse_server.worker.patience import patiently
 from defuse_server.worker.region_split import RegionSplitWork
 from defuse_server.worker.vae_training import VaeTrainingWork
@@ -164,18 +165,21 @@ class Supervisor:
             plan = await patiently(work.plan)
             if plan is None:
                 return
-            await patiently(lambda: build_folder(folder, plan, self._backend.store, settings))
+            limits = await patiently(lambda: build_folder(folder, plan, self._backend.store, settings))
             async with running_engine(
-                folder, memory_limit_bytes=settings.job_memory_bytes, threads=settings.threads
+                folder,
+                memory_limit_bytes=limits.memory_bytes,
+                time_limit_s=limits.wall_s,
+                threads=settings.threads,
             ) as engine:
-                await self._follow(engine, work, folder)
+                await self._follow(engine, work, folder, limits)
             result = json.loads((folder / "output" / "result.json").read_text())
             await patiently(lambda: work.conclude(result, folder))
         finally:
             # Not on a thread: this must also happen while the loop is shutting down.
             shutil.rmtree(folder, ignore_errors=True)
 
-    async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path) -> None:
+    async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path, limits: JobLimits) -> None:
         """Publish the engine's events until it ends. Raises `JobRefused` if it ends without a result."""
         last: engine_events.EngineEvent | None = None
         broken = ""
@@ -189,10 +193,11 @@ class Supervisor:
             await engine.stop()
         ended = await engine.exit()
         if ended.memory_exceeded_bytes is not None:
-            limit_bytes = self._backend.settings.job_memory_bytes
-            raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limit_bytes))
+            raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limits))
         if isinstance(last, engine_events.EngineFailure) and not broken:
-            raise JobRefused(engine_failures.of_engine(last))
+            raise JobRefused(engine_failures.of_engine(last, limits))
+        if ended.is_late:
+            raise JobRefused(engine_failures.time_exceeded(limits))
         if not isinstance(last, engine_events.ResultReady) or ended.status != 0 or broken:
             raise JobRefused(engine_failures.crashed(ended, broken or "no result"))
 
