@@ -18,7 +18,6 @@ from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
 from defuse_server.names import REGION_SPLITS, collection_of
-from defuse_server.records.kinds import kind_of
 from defuse_server.worker import engine_events, engine_failures
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
@@ -62,35 +61,25 @@ class Supervisor:
         self._backend = backend
         self._fence = fence
         self._work_folder = work_folder
-        self._stopping = asyncio.Event()
+        self._running: set[str] = set()
+        self.stopping = asyncio.Event()
+        """Set it to stop the engines, and to hand their jobs on."""
 
-    def stop(self) -> None:
-        """Stop the engines, and hand their jobs on."""
-        self._stopping.set()
+    async def run(self, name: str) -> bool:
+        """Run a job from its claim to its end. Returns False if it has ended, or if somebody else has it."""
+        if name in self._running:
+            return False
+        self._running.add(name)
+        try:
+            claim = await self._fence.claim(name)
+            if claim.attempt is not None:
+                await self._run(claim, claim.attempt)
+            return claim.attempt is not None
+        finally:
+            self._running.discard(name)
 
-    async def run(self, name: str) -> None:
-        """Run a job from its claim to its end. Before a long job, run the short ones that wait.
-
-        Does nothing about a job that another worker has, or that has ended.
-        """
-        if not kind_of(name).is_short:
-            for short in await self._backend.jobs.short_ones():
-                running = asyncio.ensure_future(self._run(short))
-                try:
-                    await asyncio.shield(running)
-                except asyncio.CancelledError:
-                    # The queue cancels the long job. The short one is not its concern.
-                    await asyncio.wait([running])
-                    raise
-        await self._run(name)
-
-    async def _run(self, name: str) -> None:
-        claim = await self._fence.claim(name)
-        if claim.attempt is None:
-            _log.info("job.not_claimed", job=name, outcome=claim.outcome.name)
-            return
-        attempt = claim.attempt
-        with structlog.contextvars.bound_contextvars(job=name, attempt=attempt.number):
+    async def _run(self, claim: Claim, attempt: Attempt) -> None:
+        with structlog.contextvars.bound_contextvars(job=attempt.name, attempt=attempt.number):
             _log.info("job.claimed", deaths=claim.deaths)
             try:
                 await self._attempt(claim, attempt)
@@ -117,7 +106,7 @@ class Supervisor:
             _log.info("job.cancelled")
         except _Stopping:
             await attempt.release()
-            await self._backend.jobs.hand_on(attempt.name)
+            await self._backend.jobs.announce()
             _log.info("job.handed_on")
 
     async def _failure(self, work: Work[Any], deaths: int) -> Failure | None:
@@ -155,7 +144,7 @@ class Supervisor:
             await cancel_and_wait(*helpers)
 
     async def _until_stopping(self) -> None:
-        await self._stopping.wait()
+        await self.stopping.wait()
         raise _Stopping
 
     async def _compute(self, work: Work[Any]) -> None:
