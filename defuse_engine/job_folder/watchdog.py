@@ -16,6 +16,7 @@ from defuse_engine.errors import LimitExceeded, ModelOutOfMemory, out_of_memory
 from defuse_engine.job_folder.job_file import Limits
 
 _INTERVAL_S = 0.25
+_ADVICE = "export one that computes less, without unbounded loops, or grant more time"
 
 
 @dataclass(frozen=True)
@@ -75,16 +76,15 @@ def _exceeded(limits: Limits, begun_s: float) -> LimitExceeded | None:
     oldest = next(iter(list(_calls.values())), None)
     if oldest and limits.batch_s is not None and now_s - oldest.begun_s > limits.batch_s:
         return LimitExceeded(
-            f"{oldest.what} {oldest} within {limits.batch_s} s: export one that computes less, without "
-            "unbounded loops, or grant more time",
+            f"{oldest.what} {oldest} within {limits.batch_s} s: {_ADVICE}",
             {"batch_s": limits.batch_s, "items": oldest.items},
         )
     if limits.wall_s is not None and now_s - begun_s > limits.wall_s:
-        last = f"; last, {oldest.what} {oldest} for {now_s - oldest.begun_s:.0f} s" if oldest else ""
+        cause = "use a smaller dataset or model, or grant more time"
+        if oldest:
+            cause = f"{oldest.what} {oldest} in its last {now_s - oldest.begun_s:.0f} s; {_ADVICE}"
         return LimitExceeded(
-            f"the job was not done within {limits.wall_s} s{last}: use a smaller model or dataset, or grant "
-            "more time",
-            {"wall_s": limits.wall_s},
+            f"the job was not done within {limits.wall_s} s: {cause}", {"wall_s": limits.wall_s}
         )
     if limits.cpu_s is not None and time.process_time() > limits.cpu_s:
         return LimitExceeded(

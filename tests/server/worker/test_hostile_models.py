@@ -39,7 +39,7 @@ async def test_a_model_that_never_answers_is_rejected_when_its_time_is_up(
     assert classifier.state == REGISTRATION_STATE_REJECTED
     assert classifier.failure.reason == ERROR_REASON_LIMIT_EXCEEDED
     message = classifier.failure.message
-    assert "not done within 8 s; last, the classifier did not answer a batch of 1 for" in message
+    assert "not done within 8 s: the classifier did not answer a batch of 1 in its last" in message
     assert message.endswith("(DEFUSE_INSPECTION_S)")
 
 
