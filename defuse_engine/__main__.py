@@ -10,10 +10,11 @@ from io import TextIOBase
 from pathlib import Path
 from types import ModuleType
 
-from defuse_engine.errors import EngineError, LimitExceeded, out_of_memory
+from defuse_engine.errors import EngineError, LimitExceeded, ModelOutOfMemory, out_of_memory
 from defuse_engine.job_folder.job_file import Job, read_job
 from defuse_engine.job_folder.limits import apply_limits
 from defuse_engine.job_folder.lines import Lines
+from defuse_engine.job_folder.watchdog import watch
 
 EXIT_ERROR = 3
 EXIT_USAGE = 64
@@ -30,11 +31,19 @@ def main(arguments: list[str]) -> int:
     try:
         job = read_job(Path(arguments[0]))
         apply_limits(job.limits, job.device)
+        watch(job.limits, lambda exceeded: _end(lines, exceeded))
         _run(job, lines)
     except EngineError as error:
         lines.error(error)
         return EXIT_ERROR
     return 0
+
+
+def _end(lines: Lines, exceeded: LimitExceeded) -> None:
+    """End the process from any thread. What its other threads do ends with it."""
+    lines.error(exceeded)
+    sys.stderr.flush()
+    os._exit(EXIT_ERROR)
 
 
 def _run(job: Job, lines: Lines) -> None:
@@ -70,17 +79,23 @@ def _undecorated(function: object, *_: object, **options: object) -> object:
 def _exceeded(error: Exception, job: Job) -> LimitExceeded | None:
     """Return the limit that caused an error; None if none did."""
     if out_of_memory(error):
-        granted = job.limits.memory_bytes or "no limit"
-        return LimitExceeded(
-            f"the job ran out of memory (granted: {granted} bytes); grant more, or ask for a smaller "
-            "batch_size or shard_seeds",
-            {"memory_bytes": granted},
-        )
+        return _memory_exceeded(error, job.limits.memory_bytes)
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return LimitExceeded(f"a file grew beyond the {job.limits.file_size_bytes} bytes granted")
     if isinstance(error, OSError) and error.errno == errno.EMFILE:
         return LimitExceeded(f"the job opened more than the {job.limits.open_files} files granted")
     return None
+
+
+def _memory_exceeded(error: Exception, granted: int | None) -> LimitExceeded:
+    """Say what was refused memory: a model can ask for any amount, whatever the batch."""
+    has = "the machine has" if granted is None else f"the {granted} bytes granted"
+    what = "the job needs more memory than"
+    if isinstance(error, ModelOutOfMemory):
+        when = f"to answer a batch of {error.items}" if error.items else "to be opened"
+        what = f"{error.what} needs more memory {when} than"
+    figures = {} if granted is None else {"memory_bytes": granted}
+    return LimitExceeded(f"{what} {has}: use a smaller model or dataset, or grant more", figures)
 
 
 def _claim_standard_output() -> TextIOBase:

@@ -9,7 +9,7 @@
     ├── PreflightRefused    the inputs are readable, but an audit of them would be noise
     ├── CorrectionFailed    nothing to correct, or nothing that may be returned
     ├── VaeTrainingFailed   the loss was not finite several times
-    └── LimitExceeded       memory, CPU time or file size
+    └── LimitExceeded       memory, time or file size
 
 Anything else that is raised is a defect of the engine itself.
 """
@@ -86,7 +86,7 @@ class DeviceUnavailable(_OneReason):
 
 
 class LimitExceeded(_OneReason):
-    """The job needs more memory, CPU time or file size than it was granted."""
+    """The job needs more memory, time or file size than it was granted."""
 
     always = Reason.LIMIT_EXCEEDED
 
@@ -115,6 +115,15 @@ class VaeTrainingFailed(EngineError):
 
 class CorrectionFailed(EngineError):
     """A correction has nothing to work on, or nothing that may be returned."""
+
+
+class ModelOutOfMemory(MemoryError):
+    """A model was refused memory while it answered a batch of `items`, or was opened (0)."""
+
+    def __init__(self, what: str, items: int):
+        super().__init__(what)
+        self.what = what
+        self.items = items
 
 
 def out_of_memory(error: BaseException) -> bool:

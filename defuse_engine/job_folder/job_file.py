@@ -41,6 +41,10 @@ class Limits:
     """The limits of the process; None is unlimited."""
 
     memory_bytes: int | None = None
+    wall_s: int | None = None
+    """Seconds from the start of the job to its end."""
+    batch_s: int | None = None
+    """Seconds in which a model must answer a batch."""
     cpu_s: int | None = None
     file_size_bytes: int | None = None
     open_files: int | None = None
@@ -142,7 +146,7 @@ def read_job(folder: Path) -> Job:
 
 def _limits(value: object) -> Limits:
     with Fields(value, "job.limits") as fields:
-        names = ("memory_bytes", "cpu_s", "file_size_bytes", "open_files")
+        names = ("memory_bytes", "wall_s", "batch_s", "cpu_s", "file_size_bytes", "open_files")
         return Limits(**{name: fields.integer(name, None, 1) for name in names if name in fields})
 
 

@@ -11,13 +11,12 @@ import resource
 import signal
 from pathlib import Path
 
-from defuse_engine.errors import LimitExceeded
 from defuse_engine.job_folder.job_file import Limits
 
 IMPORTS_ALLOWANCE_BYTES = 2 << 30
 """Address space for importing torch, scikit-learn and onnxruntime: 1.5 GB is enough, 0.9 is not."""
 CPU_GRACE_S = 10
-"""Seconds from the limit to the kill, plus one for each core: time to report what happened."""
+"""CPU time from the limit to the kill, plus one second for each core: the watchdog reports in between."""
 
 
 def apply_limits(limits: Limits, device: str) -> None:
@@ -32,7 +31,8 @@ def apply_limits(limits: Limits, device: str) -> None:
     if limits.open_files is not None:
         _limit(resource.RLIMIT_NOFILE, limits.open_files)
     if limits.cpu_s is not None:
-        signal.signal(signal.SIGXCPU, _cpu_time_is_up)
+        # Its handler would run only once a library gives control back: the watchdog reports instead.
+        signal.signal(signal.SIGXCPU, signal.SIG_IGN)
         _limit(resource.RLIMIT_CPU, limits.cpu_s, grace=CPU_GRACE_S + len(os.sched_getaffinity(0)))
 
 
@@ -46,10 +46,3 @@ def _limit(what: int, amount: int, grace: int = 0) -> None:
         resource.setrlimit(what, (min(amount, hard), min(amount + grace, hard)))
     else:
         resource.setrlimit(what, (amount, amount + grace))
-
-
-def _cpu_time_is_up(signum: int, frame: object) -> None:
-    soft, _ = resource.getrlimit(resource.RLIMIT_CPU)
-    raise LimitExceeded(
-        f"the job used its {soft} s of CPU time; grant more, or ask for less", {"cpu_s": soft}
-    )

@@ -10,6 +10,7 @@ import onnxruntime as ort
 import torch
 
 from defuse_engine.errors import DeviceUnavailable, InvalidModel, InvalidSignature, Reason, out_of_memory
+from defuse_engine.job_folder.watchdog import asked
 from defuse_engine.models.device import CUDA_PROVIDER, Runtime
 from defuse_engine.models.onnx_graph.onnx_file import (
     INPUT_TYPES,
@@ -78,7 +79,8 @@ class Session:
         binding.bind_output(
             target.name, device, index, np.dtype(target.dtype).type, tuple(result.shape), result.data_ptr()
         )
-        self._session.run_with_iobinding(binding)
+        with asked(self.what, len(values)):
+            self._session.run_with_iobinding(binding)
         return result[:count].float()
 
     def _item_shape(self, values: torch.Tensor, output: TensorSpec) -> tuple[int, ...]:
@@ -86,7 +88,10 @@ class Session:
         if output.name not in self._output_items:
             batch = values if self._fixed_batch_size else values[:1]
             try:
-                (result,) = self._session.run([output.name], {self.signature.input.name: batch.cpu().numpy()})
+                with asked(self.what, len(batch)):
+                    (result,) = self._session.run(
+                        [output.name], {self.signature.input.name: batch.cpu().numpy()}
+                    )
             except Exception as error:
                 if out_of_memory(error):
                     raise
@@ -139,7 +144,9 @@ def _open(model_bytes: bytes, runtime: Runtime, what: str) -> ort.InferenceSessi
     if runtime.is_cuda:
         providers.insert(0, (CUDA_PROVIDER, {"device_id": str(runtime.index)}))
     try:
-        session = ort.InferenceSession(model_bytes, options, providers=providers)
+        # onnxruntime computes constants as it opens a file.
+        with asked(what, 0):
+            session = ort.InferenceSession(model_bytes, options, providers=providers)
     except Exception as error:
         if out_of_memory(error):
             raise

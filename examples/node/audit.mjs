@@ -117,19 +117,18 @@ async function send(stream, header, file, over) {
 /** Registers a resource and waits for its inspection. */
 async function register(kind, request) {
   let made = await call(registry, `Register${kind}`, { request_id: randomUUID(), ...request })
-  while (made.state === 'REGISTRATION_STATE_INSPECTING') {
-    await sleep(250)
-    made = await call(registry, `Get${kind}`, { name: made.name })
-  }
+  await readAll(registry, `Watch${kind}`, made.name, (message) => {
+    made = message[kind.toLowerCase()]
+  })
   if (made.state !== 'REGISTRATION_STATE_READY') throw new Error(`${made.name}: ${made.failure.message}`)
   return made.name
 }
 
 /** Reads a stream to its end. If it breaks, resumes from the last cursor. */
-function readAll(method, name, onMessage) {
+function readAll(service, method, name, onMessage) {
   let cursor = ''
   return retried(async (progressed) => {
-    for await (const message of audits[method]({ name, cursor }, metadata)) {
+    for await (const message of service[method]({ name, cursor }, metadata)) {
       progressed()
       cursor = message.cursor
       onMessage(message)
@@ -151,10 +150,10 @@ async function main() {
   let misclassifications = 0
   const regions = []
   await Promise.all([
-    readAll('StreamMisclassifications', name, (message) => {
+    readAll(audits, 'StreamMisclassifications', name, (message) => {
       misclassifications += message.misclassifications.length
     }),
-    readAll('StreamRegions', name, (message) => {
+    readAll(audits, 'StreamRegions', name, (message) => {
       regions.push(...message.regions)
     }),
   ])

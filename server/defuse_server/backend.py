@@ -3,7 +3,6 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from docket import Docket
 from redis.asyncio import Redis
 
 from defuse_server.findings.bugs import Bugs
@@ -12,7 +11,7 @@ from defuse_server.findings.region_splits import RegionSplits
 from defuse_server.findings.regions import Regions
 from defuse_server.host.redis_client import connect
 from defuse_server.host.settings import Settings
-from defuse_server.jobs.queue import Jobs, open_docket
+from defuse_server.jobs.queue import Jobs
 from defuse_server.labels.consensus_estimates import ConsensusEstimates
 from defuse_server.labels.labeling import Labeling
 from defuse_server.labels.queue import LabelQueue
@@ -24,7 +23,7 @@ from defuse_server.store.uploads import Uploads
 class Backend:
     """Records, bytes and the queue of one service. Processes on the same Redis and store see the same."""
 
-    def __init__(self, settings: Settings, redis: Redis, resources: Resources, docket: Docket) -> None:
+    def __init__(self, settings: Settings, redis: Redis, resources: Resources) -> None:
         self.settings = settings
         self.redis = redis
         self.resources = resources
@@ -39,7 +38,7 @@ class Backend:
         self.bugs = Bugs(redis, self.labeling)
         self.chunks = Chunks(redis)
         self.region_splits = RegionSplits(redis)
-        self.jobs = Jobs(redis, resources, docket)
+        self.jobs = Jobs(redis, resources)
 
 
 @asynccontextmanager
@@ -52,5 +51,4 @@ async def open_backend(settings: Settings) -> AsyncGenerator[Backend]:
         stack.push_async_callback(redis.aclose)
         resources = Resources(redis)
         stack.push_async_callback(resources.aclose)
-        docket = await stack.enter_async_context(open_docket(settings.redis_url))
-        yield Backend(settings, redis, resources, docket)
+        yield Backend(settings, redis, resources)

@@ -124,11 +124,12 @@ def web(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("redis_url", "store_url", "state_dir", "device", "signing_key", needs_redis=True)
+@_takes("redis_url", "store_url", "state_dir", "device", "signing_key", "kinds", needs_redis=True)
 def worker(settings: Settings) -> None:
     """Run a worker alone. It takes one job at a time from the Redis that it shares with the API.
 
-    SIGTERM hands a running job on to another worker, which resumes it.
+    It inspects registered resources beside it. With --kinds it takes these jobs only; some other worker must
+    take the rest. SIGTERM hands a running job on to another worker, which resumes it.
     """
     # Imported here: it loads numpy, which the API does not need.
     from defuse_server.worker.worker import run_worker

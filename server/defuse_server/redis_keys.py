@@ -18,6 +18,8 @@ The hash of a resource (`resource(name)`) has the fields
     failure                  serialized Failure                           the job's fence
     create_ms                Redis time                                   create
     start_ms, end_ms         Redis time                                   the job's fence
+    queued_ms                Redis time when an evaluation's wait for     settling evaluations
+                             its audit ended
     deaths                   number of workers that died of it            the job's fence (claim)
     released                 set where its worker gave it back unharmed   the job's fence
     regions_artifact         of an audit, once published; grows with      the job's fence, its region split's
@@ -48,14 +50,16 @@ REQUEST_TTL_S = 48 * 3600
 """A create can be repeated with the same answer for this long."""
 
 CHANGED = PREFIX + "changed"
-"""Channel: names of resources that changed, and of regions that were decided or are open again."""
+"""Channel: names of resources that changed, of regions that were decided or are open again, and `QUEUE` when
+a job waits."""
 
 QUEUE = PREFIX + "queue"
 """Sorted set, name -> place: resources that wait for a worker (QUEUED or INSPECTING, not claimed). A place is
-a sequence number, of a short job less `HEAD_START`. Create adds a name; claim and cancel remove it."""
+a sequence number, less `HEAD_START` of a region split, and less twice that of an inspection. Create adds a
+name; claim and cancel remove it."""
 
 HEAD_START = 10**12
-"""Short jobs have places below 0, before all others."""
+"""Region splits have places below 0, before all long jobs, and inspections below its negative, before all."""
 
 RUNNING = PREFIX + "running"
 """Set: names of jobs that a worker has claimed and that have not ended."""

@@ -38,7 +38,7 @@ def operations(path):
 
 
 def steps(flow):
-    """Yield the steps of a flow to which each call answers with an empty message that ends the waiting."""
+    """Yield the steps of a flow whose calls answer with an empty message, and whose streams end at once."""
     outcome = None
     try:
         while True:
@@ -50,12 +50,12 @@ def steps(flow):
                 case UnaryCall():
                     outcome = step.response()
                     if isinstance(outcome, Classifier | Vae | Dataset):
-                        outcome.state = RegistrationState.REGISTRATION_STATE_READY
+                        outcome.state = RegistrationState.REGISTRATION_STATE_INSPECTING
                 case OpenStream():
                     outcome = type("Ended", (), {"cancel": lambda self: True})()
                 case _:
                     outcome = None
-    except (StopIteration, defuse.DataLoss):
+    except (StopIteration, defuse.DataLoss, defuse.Internal):
         return
 
 

@@ -3,10 +3,15 @@
 import defuse
 import grpc
 import pytest
-from defuse.messages import Artifact, Classifier, Failure, RegistrationState, Vae
-from defuse.v1.registry_service_pb2 import ListClassifiersResponse, VaeSpread
+from defuse.messages import Artifact, Classifier, Dataset, Failure, RegistrationState, Vae
+from defuse.v1.registry_service_pb2 import (
+    ListClassifiersResponse,
+    VaeSpread,
+    WatchClassifierResponse,
+    WatchDatasetResponse,
+)
 
-from tests.client.fake_server import Refusal
+from tests.client.fake_server import UNAVAILABLE, Refusal
 
 INSPECTING = RegistrationState.REGISTRATION_STATE_INSPECTING
 READY = RegistrationState.REGISTRATION_STATE_READY
@@ -23,11 +28,11 @@ def model(server, tmp_path):
 
 def test_a_pushed_classifier_is_ready_and_carries_its_preprocessing(client, server, model):
     server.on("RegistryService/RegisterClassifier", Classifier(name="classifiers/c", state=INSPECTING))
-    server.on(
-        "RegistryService/GetClassifier",
+    states = (
         Classifier(name="classifiers/c", state=INSPECTING),
         Classifier(name="classifiers/c", state=READY, class_count=10),
     )
+    server.on("RegistryService/WatchClassifier", [WatchClassifierResponse(classifier=one) for one in states])
     pushed = client.push_classifier(
         model, layout="nhwc", scale=255, mean=[1, 2, 3], std=[4, 5, 6], output_kind="probabilities"
     )
@@ -37,6 +42,16 @@ def test_a_pushed_classifier_is_ready_and_carries_its_preprocessing(client, serv
     assert (request.preprocessing.layout, request.preprocessing.scale) == (2, 255)
     assert (list(request.preprocessing.mean), list(request.preprocessing.std)) == ([1, 2, 3], [4, 5, 6])
     assert request.output_kind == 2
+
+
+def test_an_inspection_is_watched_over_a_restart_of_the_server(client, server, model):
+    waits = WatchDatasetResponse(dataset=Dataset(name="datasets/d", state=INSPECTING), cursor="1")
+    failed = Dataset(name="datasets/d", state=REJECTED, failure=Failure(reason=53, message="60 s"))
+    server.on("RegistryService/RegisterDataset", waits.dataset)
+    server.on("RegistryService/WatchDataset", [waits, UNAVAILABLE], [WatchDatasetResponse(dataset=failed)])
+    with pytest.raises(defuse.Rejected, match="LIMIT_EXCEEDED: 60 s"):
+        client.push_dataset(model)
+    assert [asked.cursor for asked in server.asked("RegistryService/WatchDataset")] == ["", "1"]
 
 
 def test_without_wait_the_registration_comes_back_as_it_is(client, server, model):

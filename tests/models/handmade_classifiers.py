@@ -325,3 +325,54 @@ def two_heads() -> bytes:
     tensors = {"w": numbers(7, 12), "b": numbers(7), "v": numbers(7, K)}
     gives = {"features": ["n", 7], "logits": ["n", K], "probabilities": ["n", K]}
     return model(nodes, ["n", 12], gives, tensors)
+
+
+def endless(matrix: np.ndarray, bias: np.ndarray, beyond: int = 0) -> bytes:
+    """Return a linear classifier of flattened images that goes round a Loop 2^62 times, in under 1 kB.
+
+    It does so for batches of more than `beyond` items, and answers smaller ones at once.
+    """
+    body = helper.make_graph(
+        [node("Identity", ["going"], ["goes"]), node("Neg", ["scores_in"], ["scores_out"])],
+        "body",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("scores_in", TensorProto.FLOAT, None),
+        ],
+        [
+            helper.make_tensor_value_info("goes", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("scores_out", TensorProto.FLOAT, None),
+        ],
+    )
+    nodes = [
+        node("Flatten", ["x"], ["flat"]),
+        node("Gemm", ["flat", "matrix", "bias"], ["linear"]),
+        node("Shape", ["x"], ["shape"]),
+        node("Gather", ["shape", "first"], ["batch"]),
+        node("Greater", ["batch", "beyond"], ["large"]),
+        node("Where", ["large", "endless", "none"], ["turns"]),
+        node("Loop", ["turns", "true", "linear"], ["logits"], body=body),
+    ]
+    tensors = {
+        "matrix": matrix.astype(np.float32),
+        "bias": bias.astype(np.float32),
+        "first": np.array(0, np.int64),
+        "beyond": np.array(beyond, np.int64),
+        "endless": np.array(2**62, np.int64),
+        "none": np.array(0, np.int64),
+        "true": np.array(True),
+    }
+    return model(nodes, ["n", 1, 2, 3], {"logits": ["n", matrix.shape[1]]}, tensors)
+
+
+def boundless() -> bytes:
+    """Return a classifier of under 1 kB that adds up a constant of 2^38 numbers (1 TiB) for each answer."""
+    zero = helper.make_tensor("v", TensorProto.FLOAT, [1], [0])
+    nodes = [
+        node("ConstantOfShape", ["count"], ["many"], value=zero),
+        node("ReduceSum", ["many"], ["sum"], keepdims=0),
+        node("Flatten", ["x"], ["flat"]),
+        node("Add", ["flat", "sum"], ["logits"]),
+    ]
+    return model(nodes, ["n", 1, 2, 3], {"logits": ["n", 6]}, {"count": whole(2**38)})

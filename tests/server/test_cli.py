@@ -4,7 +4,7 @@ from importlib.metadata import version
 
 import pytest
 import typer
-from defuse_server.cli import app
+from defuse_server.cli import EXIT_USAGE, app
 from defuse_server.host.settings import misspelt
 from typer.testing import CliRunner
 
@@ -27,6 +27,17 @@ def test_every_option_says_what_it_does_its_variable_and_its_default(option):
 def test_the_version_is_shown():
     ran = CliRunner().invoke(app, ["--version"])
     assert (ran.exit_code, ran.stdout) == (0, f"defuse-server {version('defuse-audit')}\n")
+
+
+@pytest.mark.parametrize(("kinds", "unknown"), [("audit,dance", "dance"), ("", ""), ("audits", "audits")])
+def test_a_kind_of_job_that_does_not_exist_is_refused_with_those_that_do(kinds, unknown, monkeypatch):
+    monkeypatch.setenv("DEFUSE_REDIS_URL", "redis://127.0.0.1:1")
+    ran = CliRunner().invoke(app, ["worker", "--kinds", kinds])
+    assert ran.exit_code == EXIT_USAGE
+    assert (
+        "kinds: Value error, expected some of inspection, audit, region-split, correction, evaluation, "
+        f"vae-training, separated by commas; got {unknown!r}" in ran.stderr
+    )
 
 
 @pytest.mark.parametrize(

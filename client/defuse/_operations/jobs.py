@@ -5,7 +5,7 @@ from typing import Any, TypeVar, cast
 
 from google.protobuf.message import Message
 
-from defuse._calls.flows import create, each, resumed, unary
+from defuse._calls.flows import create, each, unary
 from defuse._calls.request_fields import Named, name_of
 from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
 from defuse._operations.resources import AUDITS, CORRECTIONS, EVALUATIONS, VAE_TRAININGS, Kind
@@ -60,13 +60,7 @@ def watch(
     """
     name = name_of(job)
     kind = _kind(name)
-    return resumed(
-        kind.message("Watch", "Request")(name=name),
-        kind.message("Watch", "Response"),
-        lambda message: [getattr(message, kind.field)],
-        timeout_s=timeout_s,
-        within_s=within_s,
-    )
+    return kind.watch(name, timeout_s=timeout_s, within_s=within_s)
 
 
 def wait(

@@ -5,16 +5,14 @@ from typing import TypeVar
 
 from google.protobuf.message import Message
 
-from defuse._calls.flows import create
+from defuse._calls.flows import create, each
 from defuse._calls.request_fields import Named, enum_value, name_of, preprocessing
-from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, Sleep
+from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow
 from defuse._operations.resources import CLASSIFIERS, DATASETS, VAES, Kind
 from defuse._operations.transfer import OnTransfer, PathLike, upload
-from defuse.errors import Rejected
+from defuse.errors import Internal, Rejected
 from defuse.v1 import registry_service_pb2 as pb
 from defuse.v1.models_pb2 import Layout, OutputKind
-
-POLL_INTERVAL_S = 0.25
 
 G = TypeVar("G", pb.Classifier, pb.Vae, pb.Dataset)
 
@@ -142,9 +140,16 @@ def _registered(
 
 def inspected(kind: Kind[G, pb.RegistrationState], registration: G, timeout_s: float | None) -> Flow[G]:
     """Wait until a registration is READY and return it. Raises `Rejected`."""
-    while registration.state != pb.RegistrationState.REGISTRATION_STATE_READY:
-        if registration.state == pb.RegistrationState.REGISTRATION_STATE_REJECTED:
-            raise Rejected(registration)
-        yield Sleep(POLL_INTERVAL_S)
-        registration = yield from kind.get(registration, timeout_s=timeout_s)
-    return registration
+    last = registration
+
+    def update(seen: G) -> None:
+        nonlocal last
+        last = seen
+
+    if registration.state == pb.RegistrationState.REGISTRATION_STATE_INSPECTING:
+        yield from each(kind.watch(registration.name, timeout_s=timeout_s), update)
+    if last.state == pb.RegistrationState.REGISTRATION_STATE_REJECTED:
+        raise Rejected(last)
+    if last.state != pb.RegistrationState.REGISTRATION_STATE_READY:
+        raise Internal(f"the server ended the watch of {last.name} before its inspection; watch it again")
+    return last

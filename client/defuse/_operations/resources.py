@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from defuse._calls.flows import paged, unary
+from defuse._calls.flows import paged, resumed, unary
 from defuse._calls.request_fields import Named, enum_value, name_of
 from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, StreamFlow
 from defuse.messages import JobState, RegistrationState
@@ -38,6 +38,22 @@ class Kind(Generic[R, S]):
     def get(self, name: Named, *, timeout_s: float | None = DEFAULT_TIMEOUT_S) -> Flow[R]:
         """Return the resource as it stands. Raises `NotFound`."""
         return unary(self.message("Get", "Request")(name=name_of(name)), self.resource, timeout_s)
+
+    def watch(
+        self, name: str, *, timeout_s: float | None = DEFAULT_TIMEOUT_S, within_s: float | None = None
+    ) -> StreamFlow[R]:
+        """Yield the resource as it stands, and again whenever it changes, until it is in a final state.
+
+        Restarts of the server that take less than `timeout_s` are survived. `within_s` bounds the whole watch
+        with `DeadlineExceeded`. Raises `NotFound`.
+        """
+        return resumed(
+            self.message("Watch", "Request")(name=name),
+            self.message("Watch", "Response"),
+            lambda message: [getattr(message, self.field)],
+            timeout_s=timeout_s,
+            within_s=within_s,
+        )
 
     def list_all(
         self, *, state: S | str | None = None, timeout_s: float | None = DEFAULT_TIMEOUT_S

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x65\x66use/v1/models.proto\x12\tdefuse.v1\x1a\x1c\x64\x65\x66use/v1/error_reason.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfb\x01\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x12\n\nrate_per_s\x18\x05 \x01(\x01\x12\x36\n\x13\x65stimated_remaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0equeue_position\x18\x07 \x01(\x05\x12\x30\n\rheartbeat_age\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\x12\x0f\n\x07\x61ttempt\x18\n \x01(\x05\"\xa4\x01\n\x07\x46\x61ilure\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.defuse.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x07\x66igures\x18\x03 \x03(\x0b\x32\x1f.defuse.v1.Failure.FiguresEntry\x1a.\n\x0c\x46iguresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\x07Warning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"H\n\x08Interval\x12\r\n\x05value\x18\x01 \x01(\x01\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\x12\x0f\n\x07samples\x18\x04 \x01(\x03\"=\n\nImageShape\x12\x10\n\x08\x63hannels\x18\x01 \x01(\x05\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\"\\\n\rPreprocessing\x12!\n\x06layout\x18\x01 \x01(\x0e\x32\x11.defuse.v1.Layout\x12\r\n\x05scale\x18\x02 \x01(\x01\x12\x0c\n\x04mean\x18\x03 \x03(\x01\x12\x0b\n\x03std\x18\x04 \x03(\x01\"8\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xae\x01\n\x0c\x43ontactSheet\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x05\x12\x12\n\ntile_width\x18\x04 \x01(\x05\x12\x13\n\x0btile_height\x18\x05 \x01(\x05\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\r\n\x05\x66rame\x18\x07 \x01(\x05\x12\x0c\n\x04zoom\x18\x08 \x01(\x05\x12\x18\n\x10samples_artifact\x18\t \x01(\t\"\x99\x01\n\x08JobTimes\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xb4\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x18\n\x14JOB_STATE_CANCELLING\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*S\n\x06Layout\x12\x16\n\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLAYOUT_NCHW\x10\x01\x12\x0f\n\x0bLAYOUT_NHWC\x10\x02\x12\x0f\n\x0bLAYOUT_FLAT\x10\x03*`\n\nOutputKind\x12\x1b\n\x17OUTPUT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTPUT_KIND_LOGITS\x10\x01\x12\x1d\n\x19OUTPUT_KIND_PROBABILITIES\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x64\x65\x66use/v1/models.proto\x12\tdefuse.v1\x1a\x1c\x64\x65\x66use/v1/error_reason.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc3\x02\n\x08Progress\x12\r\n\x05stage\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x01(\x03\x12\r\n\x05total\x18\x03 \x01(\x03\x12\x0c\n\x04unit\x18\x04 \x01(\t\x12\x12\n\nrate_per_s\x18\x05 \x01(\x01\x12\x36\n\x13\x65stimated_remaining\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x16\n\x0equeue_position\x18\x07 \x01(\x05\x12\x30\n\rheartbeat_age\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x64\x65vice\x18\t \x01(\t\x12\x0f\n\x07\x61ttempt\x18\n \x01(\x05\x12\x31\n\rwaiting_since\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bjobs_before\x18\x0c \x03(\t\"\xa4\x01\n\x07\x46\x61ilure\x12&\n\x06reason\x18\x01 \x01(\x0e\x32\x16.defuse.v1.ErrorReason\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x30\n\x07\x66igures\x18\x03 \x03(\x0b\x32\x1f.defuse.v1.Failure.FiguresEntry\x1a.\n\x0c\x46iguresEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"*\n\x07Warning\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"H\n\x08Interval\x12\r\n\x05value\x18\x01 \x01(\x01\x12\r\n\x05lower\x18\x02 \x01(\x01\x12\r\n\x05upper\x18\x03 \x01(\x01\x12\x0f\n\x07samples\x18\x04 \x01(\x03\"=\n\nImageShape\x12\x10\n\x08\x63hannels\x18\x01 \x01(\x05\x12\x0e\n\x06height\x18\x02 \x01(\x05\x12\r\n\x05width\x18\x03 \x01(\x05\"\\\n\rPreprocessing\x12!\n\x06layout\x18\x01 \x01(\x0e\x32\x11.defuse.v1.Layout\x12\r\n\x05scale\x18\x02 \x01(\x01\x12\x0c\n\x04mean\x18\x03 \x03(\x01\x12\x0b\n\x03std\x18\x04 \x03(\x01\"8\n\nTensorSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05\x64type\x18\x02 \x01(\t\x12\r\n\x05shape\x18\x03 \x03(\x03\"\xae\x01\n\x0c\x43ontactSheet\x12\x10\n\x08\x61rtifact\x18\x01 \x01(\t\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\x05\x12\x0c\n\x04rows\x18\x03 \x01(\x05\x12\x12\n\ntile_width\x18\x04 \x01(\x05\x12\x13\n\x0btile_height\x18\x05 \x01(\x05\x12\r\n\x05\x63ount\x18\x06 \x01(\x05\x12\r\n\x05\x66rame\x18\x07 \x01(\x05\x12\x0c\n\x04zoom\x18\x08 \x01(\x05\x12\x18\n\x10samples_artifact\x18\t \x01(\t\"\x99\x01\n\x08JobTimes\x12/\n\x0b\x63reate_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xb4\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x18\n\x14JOB_STATE_CANCELLING\x10\x05\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x06*S\n\x06Layout\x12\x16\n\x12LAYOUT_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLAYOUT_NCHW\x10\x01\x12\x0f\n\x0bLAYOUT_NHWC\x10\x02\x12\x0f\n\x0bLAYOUT_FLAT\x10\x03*`\n\nOutputKind\x12\x1b\n\x17OUTPUT_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12OUTPUT_KIND_LOGITS\x10\x01\x12\x1d\n\x19OUTPUT_KIND_PROBABILITIES\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,30 +36,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_FAILURE_FIGURESENTRY']._loaded_options = None
   _globals['_FAILURE_FIGURESENTRY']._serialized_options = b'8\001'
-  _globals['_JOBSTATE']._serialized_start=1220
-  _globals['_JOBSTATE']._serialized_end=1400
-  _globals['_LAYOUT']._serialized_start=1402
-  _globals['_LAYOUT']._serialized_end=1485
-  _globals['_OUTPUTKIND']._serialized_start=1487
-  _globals['_OUTPUTKIND']._serialized_end=1583
+  _globals['_JOBSTATE']._serialized_start=1292
+  _globals['_JOBSTATE']._serialized_end=1472
+  _globals['_LAYOUT']._serialized_start=1474
+  _globals['_LAYOUT']._serialized_end=1557
+  _globals['_OUTPUTKIND']._serialized_start=1559
+  _globals['_OUTPUTKIND']._serialized_end=1655
   _globals['_PROGRESS']._serialized_start=133
-  _globals['_PROGRESS']._serialized_end=384
-  _globals['_FAILURE']._serialized_start=387
-  _globals['_FAILURE']._serialized_end=551
-  _globals['_FAILURE_FIGURESENTRY']._serialized_start=505
-  _globals['_FAILURE_FIGURESENTRY']._serialized_end=551
-  _globals['_WARNING']._serialized_start=553
-  _globals['_WARNING']._serialized_end=595
-  _globals['_INTERVAL']._serialized_start=597
-  _globals['_INTERVAL']._serialized_end=669
-  _globals['_IMAGESHAPE']._serialized_start=671
-  _globals['_IMAGESHAPE']._serialized_end=732
-  _globals['_PREPROCESSING']._serialized_start=734
-  _globals['_PREPROCESSING']._serialized_end=826
-  _globals['_TENSORSPEC']._serialized_start=828
-  _globals['_TENSORSPEC']._serialized_end=884
-  _globals['_CONTACTSHEET']._serialized_start=887
-  _globals['_CONTACTSHEET']._serialized_end=1061
-  _globals['_JOBTIMES']._serialized_start=1064
-  _globals['_JOBTIMES']._serialized_end=1217
+  _globals['_PROGRESS']._serialized_end=456
+  _globals['_FAILURE']._serialized_start=459
+  _globals['_FAILURE']._serialized_end=623
+  _globals['_FAILURE_FIGURESENTRY']._serialized_start=577
+  _globals['_FAILURE_FIGURESENTRY']._serialized_end=623
+  _globals['_WARNING']._serialized_start=625
+  _globals['_WARNING']._serialized_end=667
+  _globals['_INTERVAL']._serialized_start=669
+  _globals['_INTERVAL']._serialized_end=741
+  _globals['_IMAGESHAPE']._serialized_start=743
+  _globals['_IMAGESHAPE']._serialized_end=804
+  _globals['_PREPROCESSING']._serialized_start=806
+  _globals['_PREPROCESSING']._serialized_end=898
+  _globals['_TENSORSPEC']._serialized_start=900
+  _globals['_TENSORSPEC']._serialized_end=956
+  _globals['_CONTACTSHEET']._serialized_start=959
+  _globals['_CONTACTSHEET']._serialized_end=1133
+  _globals['_JOBTIMES']._serialized_start=1136
+  _globals['_JOBTIMES']._serialized_end=1289
 # @@protoc_insertion_point(module_scope)

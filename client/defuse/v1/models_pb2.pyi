@@ -50,7 +50,7 @@ OUTPUT_KIND_LOGITS: OutputKind
 OUTPUT_KIND_PROBABILITIES: OutputKind
 
 class Progress(_message.Message):
-    __slots__ = ("stage", "done", "total", "unit", "rate_per_s", "estimated_remaining", "queue_position", "heartbeat_age", "device", "attempt")
+    __slots__ = ("stage", "done", "total", "unit", "rate_per_s", "estimated_remaining", "queue_position", "heartbeat_age", "device", "attempt", "waiting_since", "jobs_before")
     STAGE_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -61,6 +61,8 @@ class Progress(_message.Message):
     HEARTBEAT_AGE_FIELD_NUMBER: _ClassVar[int]
     DEVICE_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    WAITING_SINCE_FIELD_NUMBER: _ClassVar[int]
+    JOBS_BEFORE_FIELD_NUMBER: _ClassVar[int]
     stage: str
     done: int
     total: int
@@ -71,7 +73,9 @@ class Progress(_message.Message):
     heartbeat_age: _duration_pb2.Duration
     device: str
     attempt: int
-    def __init__(self, stage: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., unit: _Optional[str] = ..., rate_per_s: _Optional[float] = ..., estimated_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_position: _Optional[int] = ..., heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., device: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    waiting_since: _timestamp_pb2.Timestamp
+    jobs_before: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, stage: _Optional[str] = ..., done: _Optional[int] = ..., total: _Optional[int] = ..., unit: _Optional[str] = ..., rate_per_s: _Optional[float] = ..., estimated_remaining: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., queue_position: _Optional[int] = ..., heartbeat_age: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., device: _Optional[str] = ..., attempt: _Optional[int] = ..., waiting_since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., jobs_before: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("reason", "message", "figures")

@@ -256,6 +256,22 @@ class GetClassifierRequest(_message.Message):
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
+class WatchClassifierRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class WatchClassifierResponse(_message.Message):
+    __slots__ = ("classifier", "cursor")
+    CLASSIFIER_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    classifier: Classifier
+    cursor: str
+    def __init__(self, classifier: _Optional[_Union[Classifier, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
 class ListClassifiersRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "state")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -306,6 +322,22 @@ class GetVaeRequest(_message.Message):
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
+class WatchVaeRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class WatchVaeResponse(_message.Message):
+    __slots__ = ("vae", "cursor")
+    VAE_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    vae: Vae
+    cursor: str
+    def __init__(self, vae: _Optional[_Union[Vae, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
+
 class ListVaesRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "state")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
@@ -353,6 +385,22 @@ class GetDatasetRequest(_message.Message):
     NAME_FIELD_NUMBER: _ClassVar[int]
     name: str
     def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class WatchDatasetRequest(_message.Message):
+    __slots__ = ("name", "cursor")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    cursor: str
+    def __init__(self, name: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
+
+class WatchDatasetResponse(_message.Message):
+    __slots__ = ("dataset", "cursor")
+    DATASET_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
+    dataset: Dataset
+    cursor: str
+    def __init__(self, dataset: _Optional[_Union[Dataset, _Mapping]] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class ListDatasetsRequest(_message.Message):
     __slots__ = ("page_size", "page_token", "state")

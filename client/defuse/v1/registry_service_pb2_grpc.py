@@ -28,8 +28,8 @@ if _version_not_supported:
 class RegistryServiceStub(object):
     """RegistryService registers classifiers, VAEs and datasets.
 
-    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
-    state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Watch it,
+    or poll Get, until the state is READY or REJECTED (`failure` says why).
 
     Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
     with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
@@ -53,6 +53,11 @@ class RegistryServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.GetClassifierRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_registry__service__pb2.Classifier.FromString,
                 _registered_method=True)
+        self.WatchClassifier = channel.unary_stream(
+                '/defuse.v1.RegistryService/WatchClassifier',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchClassifierRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchClassifierResponse.FromString,
+                _registered_method=True)
         self.ListClassifiers = channel.unary_unary(
                 '/defuse.v1.RegistryService/ListClassifiers',
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.ListClassifiersRequest.SerializeToString,
@@ -72,6 +77,11 @@ class RegistryServiceStub(object):
                 '/defuse.v1.RegistryService/GetVae',
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.GetVaeRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_registry__service__pb2.Vae.FromString,
+                _registered_method=True)
+        self.WatchVae = channel.unary_stream(
+                '/defuse.v1.RegistryService/WatchVae',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeResponse.FromString,
                 _registered_method=True)
         self.ListVaes = channel.unary_unary(
                 '/defuse.v1.RegistryService/ListVaes',
@@ -123,6 +133,11 @@ class RegistryServiceStub(object):
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.GetDatasetRequest.SerializeToString,
                 response_deserializer=defuse_dot_v1_dot_registry__service__pb2.Dataset.FromString,
                 _registered_method=True)
+        self.WatchDataset = channel.unary_stream(
+                '/defuse.v1.RegistryService/WatchDataset',
+                request_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchDatasetRequest.SerializeToString,
+                response_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchDatasetResponse.FromString,
+                _registered_method=True)
         self.ListDatasets = channel.unary_unary(
                 '/defuse.v1.RegistryService/ListDatasets',
                 request_serializer=defuse_dot_v1_dot_registry__service__pb2.ListDatasetsRequest.SerializeToString,
@@ -138,8 +153,8 @@ class RegistryServiceStub(object):
 class RegistryServiceServicer(object):
     """RegistryService registers classifiers, VAEs and datasets.
 
-    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
-    state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Watch it,
+    or poll Get, until the state is READY or REJECTED (`failure` says why).
 
     Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
     with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
@@ -157,6 +172,14 @@ class RegistryServiceServicer(object):
 
     def GetClassifier(self, request, context):
         """Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchClassifier(self, request, context):
+        """Sends the classifier as it stands, and again whenever it changes, until it is READY or REJECTED. Like
+        AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -184,6 +207,13 @@ class RegistryServiceServicer(object):
 
     def GetVae(self, request, context):
         """Errors: NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchVae(self, request, context):
+        """Like WatchClassifier.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -262,6 +292,13 @@ class RegistryServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchDataset(self, request, context):
+        """Like WatchClassifier.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListDatasets(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -288,6 +325,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.GetClassifierRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_registry__service__pb2.Classifier.SerializeToString,
             ),
+            'WatchClassifier': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchClassifier,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchClassifierRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchClassifierResponse.SerializeToString,
+            ),
             'ListClassifiers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListClassifiers,
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.ListClassifiersRequest.FromString,
@@ -307,6 +349,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     servicer.GetVae,
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.GetVaeRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_registry__service__pb2.Vae.SerializeToString,
+            ),
+            'WatchVae': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchVae,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchVaeResponse.SerializeToString,
             ),
             'ListVaes': grpc.unary_unary_rpc_method_handler(
                     servicer.ListVaes,
@@ -358,6 +405,11 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.GetDatasetRequest.FromString,
                     response_serializer=defuse_dot_v1_dot_registry__service__pb2.Dataset.SerializeToString,
             ),
+            'WatchDataset': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchDataset,
+                    request_deserializer=defuse_dot_v1_dot_registry__service__pb2.WatchDatasetRequest.FromString,
+                    response_serializer=defuse_dot_v1_dot_registry__service__pb2.WatchDatasetResponse.SerializeToString,
+            ),
             'ListDatasets': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDatasets,
                     request_deserializer=defuse_dot_v1_dot_registry__service__pb2.ListDatasetsRequest.FromString,
@@ -379,8 +431,8 @@ def add_RegistryServiceServicer_to_server(servicer, server):
 class RegistryService(object):
     """RegistryService registers classifiers, VAEs and datasets.
 
-    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
-    state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Watch it,
+    or poll Get, until the state is READY or REJECTED (`failure` says why).
 
     Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
     with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
@@ -432,6 +484,33 @@ class RegistryService(object):
             '/defuse.v1.RegistryService/GetClassifier',
             defuse_dot_v1_dot_registry__service__pb2.GetClassifierRequest.SerializeToString,
             defuse_dot_v1_dot_registry__service__pb2.Classifier.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchClassifier(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/defuse.v1.RegistryService/WatchClassifier',
+            defuse_dot_v1_dot_registry__service__pb2.WatchClassifierRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.WatchClassifierResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -540,6 +619,33 @@ class RegistryService(object):
             '/defuse.v1.RegistryService/GetVae',
             defuse_dot_v1_dot_registry__service__pb2.GetVaeRequest.SerializeToString,
             defuse_dot_v1_dot_registry__service__pb2.Vae.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchVae(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/defuse.v1.RegistryService/WatchVae',
+            defuse_dot_v1_dot_registry__service__pb2.WatchVaeRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.WatchVaeResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -810,6 +916,33 @@ class RegistryService(object):
             '/defuse.v1.RegistryService/GetDataset',
             defuse_dot_v1_dot_registry__service__pb2.GetDatasetRequest.SerializeToString,
             defuse_dot_v1_dot_registry__service__pb2.Dataset.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchDataset(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/defuse.v1.RegistryService/WatchDataset',
+            defuse_dot_v1_dot_registry__service__pb2.WatchDatasetRequest.SerializeToString,
+            defuse_dot_v1_dot_registry__service__pb2.WatchDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,

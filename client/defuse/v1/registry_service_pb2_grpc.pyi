@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class RegistryServiceStub:
     """RegistryService registers classifiers, VAEs and datasets.
 
-    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
-    state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Watch it,
+    or poll Get, until the state is READY or REJECTED (`failure` says why).
 
     Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
     with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
@@ -48,6 +48,10 @@ class RegistryServiceStub:
     """
     GetClassifier: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetClassifierRequest, _registry_service_pb2.Classifier]
     """Errors: NOT_FOUND."""
+    WatchClassifier: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchClassifierRequest, _registry_service_pb2.WatchClassifierResponse]
+    """Sends the classifier as it stands, and again whenever it changes, until it is READY or REJECTED. Like
+    AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+    """
     ListClassifiers: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListClassifiersRequest, _registry_service_pb2.ListClassifiersResponse]
     DeleteClassifier: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteClassifierRequest, _registry_service_pb2.DeleteClassifierResponse]
     """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
@@ -55,6 +59,8 @@ class RegistryServiceStub:
     """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (an artifact)."""
     GetVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeRequest, _registry_service_pb2.Vae]
     """Errors: NOT_FOUND."""
+    WatchVae: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchVaeRequest, _registry_service_pb2.WatchVaeResponse]
+    """Like WatchClassifier."""
     ListVaes: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaesRequest, _registry_service_pb2.ListVaesResponse]
     DeleteVae: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeRequest, _registry_service_pb2.DeleteVaeResponse]
     """Errors: as DeleteClassifier."""
@@ -80,6 +86,8 @@ class RegistryServiceStub:
     """Errors: as RegisterVae."""
     GetDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]
     """Errors: NOT_FOUND."""
+    WatchDataset: _grpc.UnaryStreamMultiCallable[_registry_service_pb2.WatchDatasetRequest, _registry_service_pb2.WatchDatasetResponse]
+    """Like WatchClassifier."""
     ListDatasets: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.ListDatasetsRequest, _registry_service_pb2.ListDatasetsResponse]
     DeleteDataset: _grpc.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteDatasetRequest, _registry_service_pb2.DeleteDatasetResponse]
     """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: a job or a classifier that was measured on it refers to it)."""
@@ -88,8 +96,8 @@ class RegistryServiceStub:
 class RegistryServiceAsyncStub(RegistryServiceStub):
     """RegistryService registers classifiers, VAEs and datasets.
 
-    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
-    state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Watch it,
+    or poll Get, until the state is READY or REJECTED (`failure` says why).
 
     Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
     with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
@@ -104,6 +112,10 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """
     GetClassifier: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetClassifierRequest, _registry_service_pb2.Classifier]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
+    WatchClassifier: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchClassifierRequest, _registry_service_pb2.WatchClassifierResponse]  # type: ignore[assignment]
+    """Sends the classifier as it stands, and again whenever it changes, until it is READY or REJECTED. Like
+    AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+    """
     ListClassifiers: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListClassifiersRequest, _registry_service_pb2.ListClassifiersResponse]  # type: ignore[assignment]
     DeleteClassifier: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteClassifierRequest, _registry_service_pb2.DeleteClassifierResponse]  # type: ignore[assignment]
     """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: an audit, a correction or an evaluation refers to it)."""
@@ -111,6 +123,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Errors: INVALID_ARGUMENT (INVALID_FIELD, REQUEST_ID_REUSED), NOT_FOUND (an artifact)."""
     GetVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetVaeRequest, _registry_service_pb2.Vae]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
+    WatchVae: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchVaeRequest, _registry_service_pb2.WatchVaeResponse]  # type: ignore[assignment]
+    """Like WatchClassifier."""
     ListVaes: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListVaesRequest, _registry_service_pb2.ListVaesResponse]  # type: ignore[assignment]
     DeleteVae: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteVaeRequest, _registry_service_pb2.DeleteVaeResponse]  # type: ignore[assignment]
     """Errors: as DeleteClassifier."""
@@ -136,6 +150,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
     """Errors: as RegisterVae."""
     GetDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.GetDatasetRequest, _registry_service_pb2.Dataset]  # type: ignore[assignment]
     """Errors: NOT_FOUND."""
+    WatchDataset: _aio.UnaryStreamMultiCallable[_registry_service_pb2.WatchDatasetRequest, _registry_service_pb2.WatchDatasetResponse]  # type: ignore[assignment]
+    """Like WatchClassifier."""
     ListDatasets: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.ListDatasetsRequest, _registry_service_pb2.ListDatasetsResponse]  # type: ignore[assignment]
     DeleteDataset: _aio.UnaryUnaryMultiCallable[_registry_service_pb2.DeleteDatasetRequest, _registry_service_pb2.DeleteDatasetResponse]  # type: ignore[assignment]
     """Errors: NOT_FOUND, FAILED_PRECONDITION (RESOURCE_IN_USE: a job or a classifier that was measured on it refers to it)."""
@@ -143,8 +159,8 @@ class RegistryServiceAsyncStub(RegistryServiceStub):
 class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
     """RegistryService registers classifiers, VAEs and datasets.
 
-    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Poll Get until the
-    state is READY or REJECTED (`failure` says why).
+    A registration returns at once, in state INSPECTING. The file is opened in an isolated process. Watch it,
+    or poll Get, until the state is READY or REJECTED (`failure` says why).
 
     Register calls are idempotent by `request_id`: the same id and body return the first call's resource. The same id
     with another body is INVALID_ARGUMENT (REQUEST_ID_REUSED).
@@ -169,6 +185,16 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.Classifier, _abc.Awaitable[_registry_service_pb2.Classifier]]:
         """Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def WatchClassifier(
+        self,
+        request: _registry_service_pb2.WatchClassifierRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchClassifierResponse], _abc.AsyncIterator[_registry_service_pb2.WatchClassifierResponse]]:
+        """Sends the classifier as it stands, and again whenever it changes, until it is READY or REJECTED. Like
+        AuditService.WatchAudit. Errors: NOT_FOUND, INVALID_ARGUMENT (CURSOR_UNKNOWN).
+        """
 
     @_abc_1.abstractmethod
     def ListClassifiers(
@@ -200,6 +226,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.Vae, _abc.Awaitable[_registry_service_pb2.Vae]]:
         """Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def WatchVae(
+        self,
+        request: _registry_service_pb2.WatchVaeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchVaeResponse], _abc.AsyncIterator[_registry_service_pb2.WatchVaeResponse]]:
+        """Like WatchClassifier."""
 
     @_abc_1.abstractmethod
     def ListVaes(
@@ -285,6 +319,14 @@ class RegistryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_registry_service_pb2.Dataset, _abc.Awaitable[_registry_service_pb2.Dataset]]:
         """Errors: NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def WatchDataset(
+        self,
+        request: _registry_service_pb2.WatchDatasetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_registry_service_pb2.WatchDatasetResponse], _abc.AsyncIterator[_registry_service_pb2.WatchDatasetResponse]]:
+        """Like WatchClassifier."""
 
     @_abc_1.abstractmethod
     def ListDatasets(

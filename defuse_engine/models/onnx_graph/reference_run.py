@@ -9,6 +9,7 @@ import onnx
 import torch
 from torch import Tensor
 
+from defuse_engine.job_folder.watchdog import asked
 from defuse_engine.models.onnx_graph.graph_editing import graph_input
 from defuse_engine.models.onnx_graph.runnable_form import open_quietly, runnable_form
 
@@ -60,8 +61,11 @@ class ReferenceRun:
         size = self.fixed_batch_size or len(values)
         padded = np.concatenate([values, np.repeat(values[-1:], -len(values) % size, axis=0)])
         parts = [padded[start : start + size] for start in range(0, len(padded), size)]
-        results = [np.asarray(self._session.run([self._output], {self._name: part})[0]) for part in parts]
-        return np.concatenate(results)[: len(values)].astype(np.float32)
+        return np.concatenate([self._answers(part) for part in parts])[: len(values)].astype(np.float32)
+
+    def _answers(self, part: np.ndarray) -> np.ndarray:
+        with asked("the model", len(part)):
+            return np.asarray(self._session.run([self._output], {self._name: part})[0])
 
     def _shapes(self) -> Iterator[tuple[int, ...]]:
         batch, *item = (self._sizes[0] or 2, *self._sizes[1:])

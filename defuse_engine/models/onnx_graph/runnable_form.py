@@ -14,6 +14,7 @@ import onnx.version_converter
 import onnxruntime as ort
 from onnx import TensorProto, helper
 
+from defuse_engine.job_folder.watchdog import asked
 from defuse_engine.models.onnx_graph.graph_editing import as_float32, replace
 
 _ML = "ai.onnx.ml"
@@ -145,7 +146,8 @@ def open_quietly(model: onnx.ModelProto) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    with asked("the model", 0):
+        return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def _opens(model: onnx.ModelProto) -> bool:

@@ -17,6 +17,7 @@ from onnx import TensorProto
 from torch import Tensor, fx, nn
 
 from defuse_engine.errors import InvalidModel, Reason
+from defuse_engine.job_folder.watchdog import asked
 from defuse_engine.models.onnx_graph.graph_editing import graph_input
 from defuse_engine.models.onnx_graph.onnx_file import parse, scores_output
 from defuse_engine.models.onnx_graph.rebatching import any_batch
@@ -59,11 +60,15 @@ class DifferentiableModel(nn.Module):
         inputs = inputs.to(self.input_dtype)
         size = self.fixed_batch_size
         if size is None:
-            return self.graph_module(inputs).float()
+            return self._answers(inputs).float()
         missing = -len(inputs) % size
         padded = torch.cat([inputs, inputs[-1:].expand(missing, *inputs.shape[1:])]) if missing else inputs
-        outputs = [self.graph_module(part) for part in padded.split(size)]
+        outputs = [self._answers(part) for part in padded.split(size)]
         return torch.cat(outputs)[: len(inputs)].float()
+
+    def _answers(self, batch: Tensor) -> Tensor:
+        with asked("the model", len(batch)):
+            return self.graph_module(batch)
 
 
 def to_torch(model_bytes: bytes, output: str | None = None) -> DifferentiableModel:

@@ -25,15 +25,16 @@ def as_requested(kind: type[R], request: Any) -> R:
 
 
 async def create_with_job(backend: Backend, new: NewResource[R]) -> R:
-    """Make the resource and queue its job, or return what the same request or inputs made before."""
-    made, _ = await backend.resources.create(new)
-    return await backend.jobs.submit_waiting(made)
+    """Make the resource with its job in the queue, or return what the same request or inputs made before."""
+    made, is_new = await backend.resources.create(new)
+    if is_new:
+        await backend.jobs.announce()
+    return made
 
 
 async def created_before(backend: Backend, kind: type[R], request: Any) -> R | None:
     """Return what the same request made before, or None if it is new. Raises `RequestIdReused`."""
-    made = await backend.resources.made_before(kind, request.request_id, _body(request))
-    return None if made is None else await backend.jobs.submit_waiting(made)
+    return await backend.resources.made_before(kind, request.request_id, _body(request))
 
 
 def _body(request: Message) -> bytes:

@@ -31,7 +31,7 @@ async def find_ready(resources: Resources, kind: type[Registered], name: str, fi
     resource = await find(resources, kind, name, field)
     if resource.state != registry.REGISTRATION_STATE_READY:
         state = registry.RegistrationState.Name(resource.state).removeprefix("REGISTRATION_STATE_")
-        advice = "poll it until it is READY" if state == "INSPECTING" else "register another"
+        advice = "watch it until it is READY" if state == "INSPECTING" else "register another"
         raise WrongState(
             f"{name} is {state}, expected READY: {advice}", figures={"name": name, "state": state}
         )

@@ -71,4 +71,5 @@ async def start_or_join_audit(backend: Backend, compared: Compared, policy: Poli
         indexes=audit_indexes(compared.baseline, compared.vae, compared.dataset),
     )
     made, _ = await backend.resources.create(new)
-    return await backend.jobs.submit_waiting(made)
+    await backend.jobs.announce()
+    return made

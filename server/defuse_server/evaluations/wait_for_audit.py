@@ -39,8 +39,7 @@ async def keep_settling(backend: Backend, interval_s: float = _INTERVAL_S) -> No
 async def settle(backend: Backend) -> None:
     """Queue the evaluations whose audit has succeeded, with the present labels. Fail the others.
 
-    Several processes may call this at once, or die on the way: one script queues each evaluation once, and
-    `Jobs.recover` keeps what has a place in the queue.
+    Several processes may call this at once, or die on the way: one script queues each evaluation once.
     """
     members = await cast("Any", backend.redis.zrange(redis_keys.AWAITING_AUDIT, 0, -1))
     if not members:
@@ -74,7 +73,7 @@ async def _settle_one(backend: Backend, evaluation: Evaluation, audit: Audit) ->
         ],
     )
     if settled and failure is None:
-        await backend.jobs.submit(evaluation.name)
+        await backend.jobs.announce()
     if settled:
         _log.info(
             "evaluation.settled", evaluation=evaluation.name, audit=audit.name, failed=failure is not None

@@ -9,7 +9,7 @@ import structlog
 def configure(level: str) -> None:
     """Send all log lines from `level` up (`debug`, `info`, `warning`, `error`) to standard error as JSON.
 
-    Lines from the standard library's loggers (grpc, docket, redis) go there, too.
+    Lines from the standard library's loggers (grpc, redis) go there, too.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

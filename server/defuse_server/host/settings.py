@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIBIBYTE = 1024**3
+JOB_KINDS: Final = ("inspection", "audit", "region-split", "correction", "evaluation", "vae-training")
 _PREFIX: Final = "DEFUSE_"
 _OTHERS: Final = ("DEFUSE_TLS_CA", "DEFUSE_DATA_DIR")
 """Variables that the client and the benchmarks read."""
@@ -60,12 +61,36 @@ class Settings(BaseSettings):
     """Memory that one job may use, in bytes."""
     job_cpu_s: int = Field(default=24 * 3600, ge=1)
     """CPU time that one job may use over all its threads, in seconds."""
+    batch_s: int = Field(default=600, ge=1)
+    """Time in which a model of a job must answer one batch, in seconds."""
+    inspection_s: int = Field(default=60, ge=1)
+    """Time that the inspection of a model may take, in seconds. One that reads a dataset has ten times this,
+    and a model's file has this once more for each GiB."""
+    inspection_memory_bytes: int = Field(default=2 * GIBIBYTE, ge=GIBIBYTE // 2)
+    """Memory that the inspection of a model may use, in bytes, beside twelve times the size of its file.
+    One that reads a dataset may use what a job may."""
+    kinds: str = ",".join(JOB_KINDS)
+    """Kinds of jobs that a worker takes, separated by commas."""
     lease_s: float = Field(default=10.0, gt=0)
     """A job goes to another worker if its worker is silent for this long, in seconds."""
     upload_ttl_s: int = Field(default=7 * 24 * 3600, ge=60)
     """An upload that receives nothing for this long is removed, in seconds."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Level of the least severe log lines that are written."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _known_kinds(cls, kinds: str) -> str:
+        unknown = [kind for kind in kinds.split(",") if kind.strip() not in JOB_KINDS]
+        if unknown:
+            known = ", ".join(JOB_KINDS)
+            raise ValueError(f"expected some of {known}, separated by commas; got {unknown[0]!r}")
+        return kinds
+
+    @property
+    def job_kinds(self) -> frozenset[str]:
+        """The kinds of jobs that a worker takes."""
+        return frozenset(kind.strip() for kind in self.kinds.split(","))
 
 
 def misspelt(variables: Iterable[str]) -> dict[str, str]:

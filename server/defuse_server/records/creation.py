@@ -87,7 +87,7 @@ def creation_arguments(new: NewResource[R], name: str, twin: Twin) -> list[str |
         twin.name,
         _REUSABLE_STATES if twin.is_reusable else "",
         len(new.indexes),
-        redis_keys.HEAD_START if kind_of_type(type(new.message)).is_short else 0,
+        kind_of_type(type(new.message)).head_starts * redis_keys.HEAD_START,
     ]
 
 

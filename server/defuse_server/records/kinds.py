@@ -1,5 +1,6 @@
 """The kinds of resources: their messages and their states."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
@@ -59,8 +60,10 @@ class Kind:
     collection: str
     message_type: type[Message]
     states: States = _JOB_STATES
-    is_short: bool = False
-    """Whether its jobs go before others in the queue: people wait for them, and they take seconds."""
+    job: str = ""
+    """The operator's word for its jobs, one of `settings.JOB_KINDS`."""
+    head_starts: int = 0
+    """Jobs with more of them go first, because people wait for them and they take seconds."""
 
     @property
     def is_job(self) -> bool:
@@ -69,18 +72,23 @@ class Kind:
 
 
 KINDS = (
-    Kind("classifiers", Classifier, _REGISTRATION_STATES, is_short=True),
-    Kind("vaes", Vae, _REGISTRATION_STATES, is_short=True),
-    Kind("datasets", Dataset, _REGISTRATION_STATES, is_short=True),
-    Kind("audits", Audit),
-    Kind("corrections", Correction),
-    Kind("evaluations", Evaluation),
-    Kind("vaeTrainings", VaeTraining),
-    Kind(REGION_SPLITS, RegionSplit, is_short=True),
+    Kind("classifiers", Classifier, _REGISTRATION_STATES, "inspection", head_starts=2),
+    Kind("vaes", Vae, _REGISTRATION_STATES, "inspection", head_starts=2),
+    Kind("datasets", Dataset, _REGISTRATION_STATES, "inspection", head_starts=2),
+    Kind("audits", Audit, job="audit"),
+    Kind("corrections", Correction, job="correction"),
+    Kind("evaluations", Evaluation, job="evaluation"),
+    Kind("vaeTrainings", VaeTraining, job="vae-training"),
+    Kind(REGION_SPLITS, RegionSplit, job="region-split", head_starts=1),
 )
 
 _BY_COLLECTION = {kind.collection: kind for kind in KINDS}
 _BY_TYPE: dict[type[Message], Kind] = {kind.message_type: kind for kind in KINDS}
+
+
+def collections_of(jobs: Collection[str]) -> frozenset[str]:
+    """Return the collections whose jobs have these words."""
+    return frozenset(kind.collection for kind in KINDS if kind.job in jobs)
 
 
 def kind_of(name: str) -> Kind:

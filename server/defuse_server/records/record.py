@@ -1,9 +1,9 @@
 """A resource's hash in Redis, read as the message that Get shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 from defuse.v1.audit_service_pb2 import Audit, RegionSplit
 from defuse.v1.correction_service_pb2 import Correction
@@ -20,6 +20,7 @@ Job = Audit | RegionSplit | Correction | Evaluation | VaeTraining
 
 JOB_RECORD = Path(__file__).with_name("job_record.lua")
 """The beginning of every script that works on the record of a job."""
+QUEUE_SHOWN: Final = 20
 _WORKED_ON = (JobState.JOB_STATE_RUNNING, JobState.JOB_STATE_CANCELLING)
 _COUNTS = ("candidate_count", "misclassification_count", "seed_count", "region_count")
 
@@ -33,8 +34,20 @@ class Record:
     is_final: bool
 
 
-def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_position: int) -> Record:
-    """Make a record from its hash's fields (see redis_keys), the Redis time and the place in the queue."""
+@dataclass(frozen=True)
+class Queue:
+    """The queue of long jobs and region splits, as all of them see it."""
+
+    running: Sequence[str]
+    """Those that workers are at; at most `QUEUE_SHOWN`."""
+    first: Sequence[str]
+    """Those that wait, in their order; at most `QUEUE_SHOWN`."""
+
+
+def read_record(
+    name: str, fields: Mapping[bytes, bytes], now_ms: int, queue: Queue, queue_position: int
+) -> Record:
+    """Make a record from its hash's fields (see redis_keys), the Redis time and its place in the queue."""
     kind = kind_of(name)
     resource = cast("Any", kind.message_type.FromString(fields[b"body"]))
     resource.name = name
@@ -43,7 +56,9 @@ def read_record(name: str, fields: Mapping[bytes, bytes], now_ms: int, queue_pos
         resource.failure.CopyFrom(Failure.FromString(failure))
     if kind.is_job:
         _show_times(resource, fields)
-        _show_progress(resource, fields, now_ms, queue_position)
+        _show_progress(resource, fields, now_ms)
+        if resource.state == JobState.JOB_STATE_QUEUED:
+            _show_wait(resource, fields, queue, queue_position)
     else:
         resource.create_time.FromMilliseconds(int(fields[b"create_ms"]))
     if isinstance(resource, Audit):
@@ -70,13 +85,20 @@ def _show_times(job: Job, fields: Mapping[bytes, bytes]) -> None:
             getattr(job.times, f"{moment}_time").FromMilliseconds(int(value))
 
 
-def _show_progress(job: Job, fields: Mapping[bytes, bytes], now_ms: int, queue_position: int) -> None:
+def _show_wait(job: Job, fields: Mapping[bytes, bytes], queue: Queue, queue_position: int) -> None:
+    if isinstance(job, Evaluation) and awaits_audit(job):
+        job.progress.stage = "audit"
+        return
+    job.progress.queue_position = queue_position
+    job.progress.jobs_before.extend([*queue.running, *queue.first[:queue_position]])
+    # Evaluations that waited for their audit before have a time of their own.
+    waiting_ms = fields.get(b"queued_ms") or fields[b"create_ms"]
+    job.progress.waiting_since.FromMilliseconds(int(waiting_ms))
+
+
+def _show_progress(job: Job, fields: Mapping[bytes, bytes], now_ms: int) -> None:
     job.progress.CopyFrom(Progress.FromString(fields.get(b"progress", b"")))
     job.progress.attempt = int(fields[b"attempt"])
-    if job.state == JobState.JOB_STATE_QUEUED:
-        job.progress.queue_position = queue_position
-        if isinstance(job, Evaluation) and awaits_audit(job):
-            job.progress.stage = "audit"
     heartbeat = fields.get(b"heartbeat_ms")
     if heartbeat and job.state in _WORKED_ON:
         job.progress.heartbeat_age.FromMilliseconds(max(0, now_ms - int(heartbeat)))

@@ -18,7 +18,7 @@ from defuse_server.records.deletion import check_deleted, deletion_arguments, de
 from defuse_server.records.kinds import kind_of, kind_of_type
 from defuse_server.records.listing import names_before
 from defuse_server.records.paging import checked_page_size, opened_page_token
-from defuse_server.records.record import R, Record, Resource, read_record
+from defuse_server.records.record import QUEUE_SHOWN, Queue, R, Record, Resource, read_record
 from defuse_server.records.sealed import Sealer
 from defuse_server.records.watching import changed_records, cursor_unknown
 
@@ -189,10 +189,17 @@ class Resources:
             for name in names:
                 pipe.hgetall(redis_keys.resource(name))
                 pipe.zrank(redis_keys.QUEUE, name)
-            (seconds, micros), *replies = await pipe.execute()
+            pipe.smembers(redis_keys.RUNNING)
+            # Inspections have places below this one.
+            first = -redis_keys.HEAD_START
+            pipe.zcount(redis_keys.QUEUE, "-inf", f"({first}")
+            pipe.zrangebyscore(redis_keys.QUEUE, first, "+inf", start=0, num=QUEUE_SHOWN)
+            (seconds, micros), *replies, running, inspections, waiting = await pipe.execute()
         now_ms = seconds * 1000 + micros // 1000
+        jobs = sorted(one for one in map(bytes.decode, running) if kind_of(one).is_job)
+        queue = Queue(jobs[:QUEUE_SHOWN], [one.decode() for one in waiting])
         return [
-            read_record(name, fields, now_ms, position or 0)
+            read_record(name, fields, now_ms, queue, max(0, (position or 0) - inspections))
             for name, fields, position in zip(names, replies[::2], replies[1::2], strict=True)
             if fields
         ]

@@ -22,6 +22,8 @@ from defuse_server.worker.engine_events import EngineEvent, UnreadableLine, pars
 TERM_GRACE_S = 0.7
 """Time between SIGTERM and SIGKILL. With the supervisor's heartbeat, a cancel takes less than 2 s."""
 MEMORY_CHECK_S = 0.5
+TIME_GRACE_S = 10.0
+"""From its limit of time to the kill: the engine itself reports at the limit what took so long."""
 LINE_LIMIT_BYTES = 1 << 20
 STDERR_TAIL_BYTES = 16 << 10
 
@@ -49,19 +51,24 @@ class EngineExit:
     """For the worker's log only, as it may quote foreign files."""
     memory_exceeded_bytes: int | None
     """Resident memory at which it was killed, or None."""
+    is_late: bool = False
+    """Whether it was killed after its limit of time."""
 
 
 class EngineProcess:
     """A running engine, made by `running_engine`."""
 
-    def __init__(self, process: asyncio.subprocess.Process, memory_limit_bytes: int):
+    def __init__(self, process: asyncio.subprocess.Process, memory_limit_bytes: int, time_limit_s: float):
         self._process = process
         self._memory_limit_bytes = memory_limit_bytes
         self._memory_exceeded_bytes: int | None = None
+        self._is_late = False
         self._stderr_tail = b""
         self._helpers = [asyncio.create_task(self._keep_stderr())]
         if memory_limit_bytes > 0:
             self._helpers.append(asyncio.create_task(self._watch_memory()))
+        if time_limit_s > 0:
+            self._helpers.append(asyncio.create_task(self._end_late(time_limit_s + TIME_GRACE_S)))
 
     @property
     def pid(self) -> int:
@@ -83,7 +90,8 @@ class EngineProcess:
         status = await self._process.wait()
         # The last bytes of the pipe may come after the process has ended.
         await asyncio.wait(self._helpers[:1], timeout=TERM_GRACE_S)
-        return EngineExit(status, self._stderr_tail.decode(errors="replace"), self._memory_exceeded_bytes)
+        stderr_tail = self._stderr_tail.decode(errors="replace")
+        return EngineExit(status, stderr_tail, self._memory_exceeded_bytes, self._is_late)
 
     async def stop(self) -> None:
         """End the process group with SIGTERM, and with SIGKILL after `TERM_GRACE_S`."""
@@ -122,15 +130,25 @@ class EngineProcess:
                     return
                 await asyncio.sleep(MEMORY_CHECK_S)
 
+    async def _end_late(self, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self._is_late = self._process.returncode is None
+        self._signal_group(signal.SIGKILL)
+
 
 @asynccontextmanager
 async def running_engine(
-    folder: Path, *, memory_limit_bytes: int = 0, threads: int = 0, command: Sequence[str] = ()
+    folder: Path,
+    *,
+    memory_limit_bytes: int = 0,
+    time_limit_s: float = 0,
+    threads: int = 0,
+    command: Sequence[str] = (),
 ) -> AsyncGenerator[EngineProcess]:
     """Run the engine on a job folder for as long as the context lasts.
 
-    A `memory_limit_bytes` of 0 is no limit, and `threads` of 0 uses all cores. `command` replaces the
-    engine's own command.
+    A limit of 0 is none, and `threads` of 0 uses all cores. `TIME_GRACE_S` after `time_limit_s`, the engine
+    is killed. `command` replaces the engine's own command.
     """
     # -P: the folder's files must not become importable modules.
     engine_command = command or (sys.executable, "-P", "-m", "defuse_engine", str(folder))
@@ -145,7 +163,7 @@ async def running_engine(
         limit=LINE_LIMIT_BYTES,
         start_new_session=True,
     )
-    engine = EngineProcess(process, memory_limit_bytes)
+    engine = EngineProcess(process, memory_limit_bytes, time_limit_s)
     try:
         yield engine
     finally:

@@ -53,9 +53,7 @@ class Fence:
 
     def __init__(self, redis: Redis, worker: str, lease_s: float):
         self._worker = worker
-        # The queue redelivers a job at the end of its lease, and renews leases at its quarters. So an attempt
-        # that was silent for half a lease is the one that the queue gave up.
-        self._silent_ms = int(lease_s * 500)
+        self._silent_ms = int(lease_s * 1000)
         self._claim = _script(redis, "claim")
         self._scripts = {name: _script(redis, name) for name in ("heartbeat", "write", "finish")}
 

@@ -9,9 +9,8 @@ from typing import Any, Self, cast
 from defuse_server.host.settings import Settings
 from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.store.artifacts import ArtifactStore
+from defuse_server.worker.job_limits import JobLimits, limits_of
 
-FILE_SIZE_LIMIT_BYTES = 8 << 30
-OPEN_FILES_LIMIT = 256
 CHUNK_FILE = "output/chunks/misclassifications-{shard:05d}.npz"
 
 
@@ -34,31 +33,26 @@ class JobPlan:
         return cls(kind, inputs, config, settings.seed, settings.device)
 
 
-async def build_folder(folder: Path, plan: JobPlan, store: ArtifactStore, settings: Settings) -> None:
-    """Write `plan` into the empty directory `folder`. Raises `NotFound` if the store lacks an input."""
+async def build_folder(folder: Path, plan: JobPlan, store: ArtifactStore, settings: Settings) -> JobLimits:
+    """Write `plan` into the empty directory `folder`, and return its limits.
+
+    Raises `NotFound` if the store lacks an input.
+    """
     finished = {CHUNK_FILE.format(shard=shard): name for shard, name in plan.finished_chunks.items()}
     for path, artifact in {**plan.inputs.files, **finished}.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         await store.fetch_to(artifact.removeprefix("artifacts/"), target)
     (folder / "output" / "chunks").mkdir(parents=True, exist_ok=True)
+    limits = limits_of(plan.kind, [folder / path for path in plan.inputs.files], settings)
     job = {
         "kind": plan.kind,
         "seed": plan.random_seed,
         "device": plan.device or settings.device,
         "threads": settings.threads,
-        "limits": _limits(settings),
+        "limits": limits.to_json(),
         "inputs": plan.inputs.entries,
         "config": plan.config,
     }
     (folder / "job.json").write_text(json.dumps(job))
-
-
-def _limits(settings: Settings) -> dict[str, int]:
-    limits = {
-        "memory_bytes": settings.job_memory_bytes,
-        "cpu_s": settings.job_cpu_s,
-        "file_size_bytes": FILE_SIZE_LIMIT_BYTES,
-        "open_files": OPEN_FILES_LIMIT,
-    }
-    return {name: limit for name, limit in limits.items() if limit}
+    return limits

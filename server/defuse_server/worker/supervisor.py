@@ -18,7 +18,6 @@ from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
 from defuse_server.names import REGION_SPLITS, collection_of
-from defuse_server.records.kinds import kind_of
 from defuse_server.worker import engine_events, engine_failures
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
@@ -27,6 +26,7 @@ from defuse_server.worker.evaluation import EvaluationWork
 from defuse_server.worker.fence import DEATHS_MAX, Attempt, CancelRequested, Claim, Fence, Outcome
 from defuse_server.worker.inspection import ClassifierInspection, DatasetInspection, VaeInspection
 from defuse_server.worker.job_folder import build_folder
+from defuse_server.worker.job_limits import JobLimits
 from defuse_server.worker.patience import patiently
 from defuse_server.worker.region_split import RegionSplitWork
 from defuse_server.worker.vae_training import VaeTrainingWork
@@ -61,35 +61,25 @@ class Supervisor:
         self._backend = backend
         self._fence = fence
         self._work_folder = work_folder
-        self._stopping = asyncio.Event()
+        self._running: set[str] = set()
+        self.stopping = asyncio.Event()
+        """Set it to stop the engines, and to hand their jobs on."""
 
-    def stop(self) -> None:
-        """Stop the engines, and hand their jobs on."""
-        self._stopping.set()
+    async def run(self, name: str) -> bool:
+        """Run a job from its claim to its end. Returns False if it has ended, or if somebody else has it."""
+        if name in self._running:
+            return False
+        self._running.add(name)
+        try:
+            claim = await self._fence.claim(name)
+            if claim.attempt is not None:
+                await self._run(claim, claim.attempt)
+            return claim.attempt is not None
+        finally:
+            self._running.discard(name)
 
-    async def run(self, name: str) -> None:
-        """Run a job from its claim to its end. Before a long job, run the short ones that wait.
-
-        Does nothing about a job that another worker has, or that has ended.
-        """
-        if not kind_of(name).is_short:
-            for short in await self._backend.jobs.short_ones():
-                running = asyncio.ensure_future(self._run(short))
-                try:
-                    await asyncio.shield(running)
-                except asyncio.CancelledError:
-                    # The queue cancels the long job. The short one is not its concern.
-                    await asyncio.wait([running])
-                    raise
-        await self._run(name)
-
-    async def _run(self, name: str) -> None:
-        claim = await self._fence.claim(name)
-        if claim.attempt is None:
-            _log.info("job.not_claimed", job=name, outcome=claim.outcome.name)
-            return
-        attempt = claim.attempt
-        with structlog.contextvars.bound_contextvars(job=name, attempt=attempt.number):
+    async def _run(self, claim: Claim, attempt: Attempt) -> None:
+        with structlog.contextvars.bound_contextvars(job=attempt.name, attempt=attempt.number):
             _log.info("job.claimed", deaths=claim.deaths)
             try:
                 await self._attempt(claim, attempt)
@@ -116,7 +106,7 @@ class Supervisor:
             _log.info("job.cancelled")
         except _Stopping:
             await attempt.release()
-            await self._backend.jobs.hand_on(attempt.name)
+            await self._backend.jobs.announce()
             _log.info("job.handed_on")
 
     async def _failure(self, work: Work[Any], deaths: int) -> Failure | None:
@@ -154,7 +144,7 @@ class Supervisor:
             await cancel_and_wait(*helpers)
 
     async def _until_stopping(self) -> None:
-        await self._stopping.wait()
+        await self.stopping.wait()
         raise _Stopping
 
     async def _compute(self, work: Work[Any]) -> None:
@@ -164,18 +154,21 @@ class Supervisor:
             plan = await patiently(work.plan)
             if plan is None:
                 return
-            await patiently(lambda: build_folder(folder, plan, self._backend.store, settings))
+            limits = await patiently(lambda: build_folder(folder, plan, self._backend.store, settings))
             async with running_engine(
-                folder, memory_limit_bytes=settings.job_memory_bytes, threads=settings.threads
+                folder,
+                memory_limit_bytes=limits.memory_bytes,
+                time_limit_s=limits.wall_s,
+                threads=settings.threads,
             ) as engine:
-                await self._follow(engine, work, folder)
+                await self._follow(engine, work, folder, limits)
             result = json.loads((folder / "output" / "result.json").read_text())
             await patiently(lambda: work.conclude(result, folder))
         finally:
             # Not on a thread: this must also happen while the loop is shutting down.
             shutil.rmtree(folder, ignore_errors=True)
 
-    async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path) -> None:
+    async def _follow(self, engine: EngineProcess, work: Work[Any], folder: Path, limits: JobLimits) -> None:
         """Publish the engine's events until it ends. Raises `JobRefused` if it ends without a result."""
         last: engine_events.EngineEvent | None = None
         broken = ""
@@ -189,10 +182,11 @@ class Supervisor:
             await engine.stop()
         ended = await engine.exit()
         if ended.memory_exceeded_bytes is not None:
-            limit_bytes = self._backend.settings.job_memory_bytes
-            raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limit_bytes))
+            raise JobRefused(engine_failures.memory_exceeded(ended.memory_exceeded_bytes, limits))
         if isinstance(last, engine_events.EngineFailure) and not broken:
-            raise JobRefused(engine_failures.of_engine(last))
+            raise JobRefused(engine_failures.of_engine(last, limits))
+        if ended.is_late:
+            raise JobRefused(engine_failures.time_exceeded(limits))
         if not isinstance(last, engine_events.ResultReady) or ended.status != 0 or broken:
             raise JobRefused(engine_failures.crashed(ended, broken or "no result"))
 

@@ -5,10 +5,10 @@ import contextlib
 import os
 import shutil
 import socket
-from datetime import timedelta
+from collections.abc import Collection
+from typing import Final
 
 import structlog
-from docket import Worker
 
 from defuse_server.backend import Backend, open_backend
 from defuse_server.evaluations.wait_for_audit import keep_settling
@@ -19,17 +19,21 @@ from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
 from defuse_server.host.stop_event import on_stop
-from defuse_server.jobs.queue import TASK
 from defuse_server.labels.estimate_consensus import keep_estimating
+from defuse_server.records.kinds import collections_of
 from defuse_server.worker.fence import Fence
+from defuse_server.worker.lane import run_lane
 from defuse_server.worker.supervisor import Supervisor
 from defuse_server.worker.work_folders import worker_folder
+
+INSPECTIONS_AT_ONCE: Final = 2
+"""One model may take all the time that an inspection has, and the next one is inspected all the same."""
 
 _log = structlog.get_logger(__name__)
 
 
 async def run_worker(settings: Settings) -> None:
-    """Run jobs, one at a time, until SIGTERM or SIGINT. Then hand the running job on, and return.
+    """Run jobs, and inspections beside them, until SIGTERM or SIGINT. Then hand on what runs, and return.
 
     Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`.
     """
@@ -58,50 +62,36 @@ def _signer(settings: Settings) -> "Signer | None":
 
 
 async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
-    async def run_job(name: str) -> None:
-        await supervisor.run(name)
-
     await publish_worker_identity(
         backend.redis, supervisor.signer.public_key.keyid if supervisor.signer else ""
     )
     lease_s = backend.settings.lease_s
-    backend.jobs.docket.register(run_job, names=[TASK])
-    async with Worker(
-        backend.jobs.docket,
-        name=name,
-        concurrency=1,
-        redelivery_timeout=timedelta(seconds=lease_s),
-        reconnection_delay=timedelta(seconds=1),
-        schedule_automatic_tasks=False,
-    ) as worker:
-        working = asyncio.ensure_future(worker.run_forever())
-        helpers = [
-            asyncio.ensure_future(_recover(backend, lease_s / 2)),
-            # Beside the jobs: annotators must not wait for a running audit.
-            asyncio.ensure_future(keep_estimating(backend.consensus_estimates, backend.labeling)),
-            # Beside the jobs: a waiting evaluation must not occupy a worker.
-            asyncio.ensure_future(keep_settling(backend)),
-        ]
-
-        def stop() -> None:
-            supervisor.stop()
-            # The worker takes no new job, and waits for the one that is being handed on.
-            working.cancel()
-
-        with on_stop(stop):
-            _log.info("worker.ready", worker=name)
-            with contextlib.suppress(asyncio.CancelledError):
-                await working
-        await cancel_and_wait(*helpers)
+    helpers = [
+        asyncio.ensure_future(_keep_splitting(backend, lease_s / 2)),
+        # Beside the jobs: annotators must not wait for a running audit.
+        asyncio.ensure_future(keep_estimating(backend.consensus_estimates, backend.labeling)),
+        # Beside the jobs: a waiting evaluation must not occupy a worker.
+        asyncio.ensure_future(keep_settling(backend)),
+    ]
+    with on_stop(supervisor.stopping.set):
+        kinds = sorted(backend.settings.job_kinds)
+        _log.info("worker.ready", worker=name, kinds=kinds)
+        await asyncio.gather(*(run_lane(backend, supervisor, lane) for lane in _lanes(kinds)))
+    await cancel_and_wait(*helpers)
     _log.info("worker.stopped", worker=name)
 
 
-async def _recover(backend: Backend, interval_s: float) -> None:
-    """Queue lost jobs again, and begin the region splits of MIXED regions."""
+def _lanes(kinds: Collection[str]) -> list[frozenset[str]]:
+    """Return the collections of each lane: jobs run one at a time, and inspections beside them."""
+    inspections = collections_of({"inspection"}.intersection(kinds))
+    jobs = collections_of(kinds) - inspections
+    return [*([inspections] * INSPECTIONS_AT_ONCE if inspections else []), *([jobs] if jobs else [])]
+
+
+async def _keep_splitting(backend: Backend, interval_s: float) -> None:
+    """Begin the region splits of MIXED regions."""
     while True:
         with contextlib.suppress(*UNREACHABLE):
-            for split in await backend.region_splits.begin():
-                await backend.jobs.submit(split)
-            if recovered := await backend.jobs.recover():
-                _log.info("jobs.recovered", count=recovered)
+            if await backend.region_splits.begin():
+                await backend.jobs.announce()
         await asyncio.sleep(interval_s)

@@ -72,6 +72,17 @@ def test_a_list_of_audits_is_one_document_of_json(command, server, audit):
     assert document["audits"][0]["misclassification_count"] == "1234"
 
 
+def test_status_of_an_audit_that_waits_says_since_when_and_for_what(command, server, audit):
+    one = audit("QUEUED")
+    one.progress.queue_position = 1
+    one.progress.waiting_since.seconds = 1_700_000_000
+    one.progress.jobs_before.extend(["corrections/b", "audits/c"])
+    server.on(GET, one)
+    text = " ".join(command("audit", "status", "audits/a").out.split())
+    assert "waits since 2023-11-1" in text
+    assert "before it in the queue 1 before it corrections/b, audits/c" in text
+
+
 @pytest.fixture
 def labeled(server):
     """The labels of an ended audit, which say when to stop."""

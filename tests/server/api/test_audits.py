@@ -50,15 +50,13 @@ async def request_for(records, *, classifier=None, vae=None, dataset=None, **fie
     )
 
 
-async def test_an_audit_is_queued_once_for_a_request(stubs, records, backend):
+async def test_an_audit_is_queued_once_for_a_request(stubs, records):
     request = await request_for(records, display_name="nightly", config=AuditConfig(seed=7, device="cpu"))
     audit = await stubs.audits.CreateAudit(request)
     assert audit.state == JobState.JOB_STATE_QUEUED
     assert (audit.display_name, audit.config.seed, audit.classifier) == ("nightly", 7, request.classifier)
     assert (await stubs.audits.CreateAudit(request)).name == audit.name
     assert [a.name for a in (await stubs.audits.ListAudits(ListAuditsRequest())).audits] == [audit.name]
-    # Nothing is left for a recovery to enqueue.
-    assert await backend.jobs.recover() == 0
 
 
 async def test_the_same_request_id_with_another_body(stubs, records, refused):

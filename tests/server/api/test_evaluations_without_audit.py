@@ -126,8 +126,8 @@ async def test_no_worker_gets_it_before_its_audit_has_ended(waiting, read, backe
     assert await is_queued(backend, waiting.audit)
     assert not await is_queued(backend, waiting.name)
     await settle(backend)
-    assert (await read(waiting.name)).progress.stage == "audit"
-    assert await backend.jobs.recover() == 0
+    progress = (await read(waiting.name)).progress
+    assert (progress.stage, progress.HasField("waiting_since")) == ("audit", False)
 
 
 async def test_a_watch_shows_that_it_goes_on(waiting, read, records, backend, stubs):
@@ -143,6 +143,8 @@ async def test_it_goes_on_with_the_labels_of_the_moment(waiting, audit, read, re
     await settle(backend)
     ready = await read(waiting.name)
     assert (ready.state, ready.progress.stage, ready.audit) == (QUEUED, "", audit.name)
+    since, created = ready.progress.waiting_since, ready.times.create_time
+    assert since.ToMilliseconds() > created.ToMilliseconds()
     assert ready.input_digest
     assert ready.regions_artifact == await records.artifact(b"regions")
     assert (ready.labeling.region_count, ready.labeling.unlabeled_count) == (2, 2)
@@ -150,14 +152,9 @@ async def test_it_goes_on_with_the_labels_of_the_moment(waiting, audit, read, re
     assert await is_queued(backend, ready.name)
 
 
-async def test_it_is_put_back_where_whoever_settled_it_died_before_it_was_enqueued(
-    waiting, audit, read, backend
-):
+async def test_to_settle_it_again_changes_nothing(waiting, audit, read, backend):
     await settle(backend)
     ready = await read(waiting.name)
-    assert await backend.jobs.recover() == 0
-    await backend.jobs.docket.cancel(waiting.name)
-    assert await backend.jobs.recover() == 1
     await settle(backend)
     assert await read(waiting.name) == ready
 

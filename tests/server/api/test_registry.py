@@ -4,7 +4,8 @@ import uuid
 
 import grpc
 import pytest
-from defuse.v1.models_pb2 import Preprocessing
+from defuse.v1.error_reason_pb2 import ERROR_REASON_LIMIT_EXCEEDED
+from defuse.v1.models_pb2 import Failure, Preprocessing
 from defuse.v1.registry_service_pb2 import (
     DeleteClassifierRequest,
     DeleteDatasetRequest,
@@ -21,10 +22,14 @@ from defuse.v1.registry_service_pb2 import (
     RegistrationState,
     VaeSpread,
     VaeTensors,
+    WatchDatasetRequest,
+    WatchVaeRequest,
 )
+from defuse_server.worker.fence import Fence
 
 INSPECTING = RegistrationState.REGISTRATION_STATE_INSPECTING
 READY = RegistrationState.REGISTRATION_STATE_READY
+REJECTED = RegistrationState.REGISTRATION_STATE_REJECTED
 ABSENT = f"artifacts/{'0' * 64}"
 
 
@@ -48,6 +53,28 @@ async def test_what_is_registered_can_be_read(stubs, records):
         RegisterDatasetRequest(request_id=request_id(), artifact=artifact, class_names=["a", "b"])
     )
     assert dataset == await stubs.registry.GetDataset(GetDatasetRequest(name=dataset.name))
+
+
+async def test_a_registration_is_watched_until_its_inspection_has_ended(stubs, records, backend, refused):
+    artifact = await records.artifact(b"bytes")
+    request = RegisterDatasetRequest(request_id=request_id(), artifact=artifact)
+    made = await stubs.registry.RegisterDataset(request)
+    watch = stubs.registry.WatchDataset(WatchDatasetRequest(name=made.name))
+    first = await watch.read()
+    assert first.dataset == made
+    attempt = (await Fence(backend.redis, "worker", 10.0).claim(made.name)).attempt
+    # A claim shows nothing new, but is a change.
+    assert (await watch.read()).dataset.state == INSPECTING
+    await attempt.fail(made, Failure(reason=ERROR_REASON_LIMIT_EXCEEDED, message="60 s"))
+    last = await watch.read()
+    assert (last.dataset.state, last.dataset.failure.message) == (REJECTED, "60 s")
+    assert await watch.read() is grpc.aio.EOF
+    # Whoever lost the connection meanwhile hears of it too.
+    resumed = stubs.registry.WatchDataset(WatchDatasetRequest(name=made.name, cursor=first.cursor))
+    assert (await resumed.read()).dataset.state == REJECTED
+    with refused() as problem:
+        await stubs.registry.WatchVae(WatchVaeRequest(name="vaes/00000000000000000a")).read()
+    assert problem.code == grpc.StatusCode.NOT_FOUND
 
 
 async def test_names_of_outputs_and_tensors_are_kept_and_one_file_is_a_vae(stubs, records):

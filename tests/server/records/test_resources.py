@@ -87,11 +87,23 @@ async def test_a_resource_that_was_never_made_is_not_found(resources: Resources)
         await resources.get("planets/00000000000000000a")
 
 
-async def test_an_audit_that_waits_shows_its_place_in_the_queue(resources: Resources) -> None:
+async def test_an_audit_that_waits_shows_its_place_in_the_queue_and_what_is_before_it(
+    resources: Resources, redis: Redis
+) -> None:
+    # Its inspection runs beside the jobs.
+    await redis.sadd(redis_keys.RUNNING, (await register(resources)).name)
     await register(resources)
-    await start_audit(resources)
+    busy = await start_audit(resources)
+    await redis.zrem(redis_keys.QUEUE, busy.name)
+    await redis.sadd(redis_keys.RUNNING, busy.name)
+    first = await start_audit(resources)
     audit = await start_audit(resources)
-    assert audit.progress.queue_position == 2
+    await start_audit(resources)
+    assert first.progress.queue_position == 0
+    audit = await resources.fetch(Audit, audit.name)
+    assert audit.progress.queue_position == 1
+    assert list(audit.progress.jobs_before) == [busy.name, first.name]
+    assert audit.progress.waiting_since == audit.times.create_time
     assert not audit.progress.HasField("heartbeat_age")
 
 
@@ -121,6 +133,8 @@ def test_an_audit_that_runs_shows_how_far_it_is(running: Audit) -> None:
     progress = running.progress
     assert (progress.stage, progress.done, progress.total) == ("identify", 3, 10)
     assert (progress.attempt, progress.queue_position) == (2, 0)
+    assert not progress.jobs_before
+    assert not progress.HasField("waiting_since")
     assert running.candidate_count == 40
 
 

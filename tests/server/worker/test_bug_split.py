@@ -141,7 +141,6 @@ async def test_a_split_goes_before_long_jobs_that_wait(audit, largest, backend, 
     long = await tiny.evaluation(**models, policy=POLICY)
     await answer(backend, audit, largest.name, MIXED)
     (split,) = await backend.region_splits.begin()
-    await backend.jobs.submit(split)
     waiting = [await backend.resources.get(name) for name in (long.name, split)]
     assert [job.state for job in waiting] == [JOB_STATE_QUEUED] * 2
     assert [job.progress.queue_position for job in waiting] == [1, 0]
@@ -158,7 +157,6 @@ async def test_a_long_job_that_is_cancelled_before_it_begins_does_not_stop_the_s
     long = await tiny.evaluation(**models, policy=POLICY)
     await answer(backend, audit, largest.name, MIXED)
     (split,) = await backend.region_splits.begin()
-    await backend.jobs.submit(split)
     worker = start_worker()
     await tiny.until(split, lambda job: job.state == JOB_STATE_RUNNING and worker.engines)
     assert (await backend.jobs.cancel(long.name)).state == JOB_STATE_CANCELLED

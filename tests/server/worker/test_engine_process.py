@@ -8,6 +8,7 @@ import time
 
 import psutil
 import pytest
+from defuse_server.worker import engine_process
 from defuse_server.worker.engine_events import (
     ChunkReady,
     EngineFailure,
@@ -103,6 +104,13 @@ async def test_an_engine_that_uses_too_much_memory_is_killed(tmp_path):
     assert ended.status == -signal.SIGKILL
     assert ended.memory_exceeded_bytes is not None
     assert ended.memory_exceeded_bytes > 200 << 20
+
+
+async def test_an_engine_that_does_not_keep_its_own_limit_of_time_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(engine_process, "TIME_GRACE_S", 0.2)
+    async with running_engine(tmp_path, time_limit_s=0.3, command=python(DEAF)) as engine:
+        ended = await engine.exit()
+    assert (ended.status, ended.is_late) == (-signal.SIGKILL, True)
 
 
 def test_an_engine_dies_with_its_supervisor(tmp_path):

@@ -169,16 +169,14 @@ async def test_a_job_that_was_given_back_counts_no_death(backend, first, second,
     assert (await second.claim(job)).outcome is Outcome.CLAIMED
 
 
-async def test_what_the_queue_lost_is_put_back(backend, first, job):
-    assert await backend.jobs.recover() == 1
-    assert await backend.jobs.recover() == 0
+async def test_a_job_is_open_to_workers_of_its_kind_until_it_ends(backend, first, job):
+    assert await backend.jobs.open_to({"audits"}) == [job]
+    assert await backend.jobs.open_to({"corrections"}) == []
     attempt = (await first.claim(job)).attempt
-    await backend.jobs.docket.clear()
-    await backend.jobs.docket.cancel(job)
-    assert await backend.jobs.recover() == 1
+    # Its worker may die.
+    assert await backend.jobs.open_to({"audits"}) == [job]
     await attempt.succeed(Audit())
-    await backend.jobs.docket.cancel(job)
-    assert await backend.jobs.recover() == 0
+    assert await backend.jobs.open_to({"audits"}) == []
 
 
 async def test_a_job_that_fails_in_its_first_moment_ends_too(backend, first, job, tmp_path):

@@ -2,6 +2,7 @@
 
 import signal
 import time
+import uuid
 
 import psutil
 import pytest
@@ -13,7 +14,9 @@ from defuse.v1.models_pb2 import (
     JOB_STATE_RUNNING,
     JOB_STATE_SUCCEEDED,
 )
+from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_INSPECTING, Classifier
 from defuse_server import redis_keys
+from defuse_server.records.creation import NewResource
 
 # Three shards that take half a second or more each, so that a test can meet the search half done.
 LONG = {"candidates_per_seed": 50}
@@ -166,9 +169,11 @@ async def test_a_job_gives_signs_of_life(tiny, start_worker):
         await tiny.until(audit.name, lambda job: silence_ms(job) < 200)
 
 
-async def test_a_job_that_never_reached_the_queue_is_found(tiny, backend, start_worker):
-    """As when the API dies between writing the record and enqueuing it."""
-    audit = await tiny.audit()
-    await backend.jobs.docket.cancel(audit.name)
+async def test_a_job_that_nobody_announced_is_found(tiny, backend, start_worker):
+    """As when the API dies between writing the record and waking the workers."""
     start_worker()
-    assert (await tiny.ended(audit.name)).state == JOB_STATE_SUCCEEDED
+    announced = await tiny.classifier()
+    await tiny.until(announced.name, lambda classifier: classifier.class_count == 2)
+    message = Classifier(state=REGISTRATION_STATE_INSPECTING, artifact=announced.artifact)
+    silent, _ = await backend.resources.create(NewResource(message, str(uuid.uuid4()), b""))
+    await tiny.until(silent.name, lambda classifier: classifier.class_count == 2)

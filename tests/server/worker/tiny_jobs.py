@@ -44,12 +44,12 @@ class Tiny:
         return (await self.backend.store.put_bytes(content)).name
 
     async def submit(self, message, references=()):
-        """Create a record and enqueue its job."""
+        """Create a record, whose job waits."""
         request = str(uuid.uuid4())
         made, _ = await self.backend.resources.create(
             NewResource(message, request, request.encode(), references=references)
         )
-        await self.backend.jobs.submit(made.name)
+        await self.backend.jobs.announce()
         return made
 
     async def classifier(self, content: bytes | None = None) -> Classifier:
