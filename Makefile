@@ -29,6 +29,8 @@ TESTS ?= tests
 
 # Hundreds of processes import the same files: each would compile them anew where this is set.
 test: export PYTHONDONTWRITEBYTECODE =
+# Each process has its share of the cores: together they would wait for each other at every operation.
+test: export OMP_NUM_THREADS = 1
 test: setup ## Run all tests, or those in TESTS
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-loadscope-reorder $(TESTS)
 
