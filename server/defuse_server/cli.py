@@ -85,7 +85,7 @@ def _option(field: str) -> inspect.Parameter:
 @app.command()
 @_takes(
     *("address", "web_address", "tls_cert", "tls_key"),
-    *("redis_url", "store_url", "state_dir", "device", "signing_key"),
+    *("redis_url", "store_url", "state_dir", "device", "signing_key", "metrics_address"),
 )
 def up(settings: Settings) -> None:
     """Run everything on this machine: the API, the pages, one worker, and a Valkey if you name no Redis.
@@ -99,7 +99,7 @@ def up(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("address", "tls_cert", "tls_key", "redis_url", "store_url", needs_redis=True)
+@_takes("address", "tls_cert", "tls_key", "redis_url", "store_url", "metrics_address", needs_redis=True)
 def api(settings: Settings) -> None:
     """Run the API alone, on a Redis and a store that it shares with workers.
 
@@ -112,7 +112,7 @@ def api(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("web_address", "tls_cert", "tls_key", "redis_url", "store_url", needs_redis=True)
+@_takes("web_address", "tls_cert", "tls_key", "redis_url", "store_url", "metrics_address", needs_redis=True)
 def web(settings: Settings) -> None:
     """Run the pages alone: /label for annotators, /audits for people who run audits.
 
@@ -124,7 +124,9 @@ def web(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("redis_url", "store_url", "state_dir", "device", "signing_key", needs_redis=True)
+@_takes(
+    *("redis_url", "store_url", "state_dir", "device", "signing_key", "metrics_address"), needs_redis=True
+)
 def worker(settings: Settings) -> None:
     """Run a worker alone. It takes one job at a time from the Redis that it shares with the API.
 

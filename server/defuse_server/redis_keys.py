@@ -17,6 +17,8 @@ The hash of a resource (`resource(name)`) has the fields
     heartbeat_ms             Redis time of the worker's last sign of life the job's fence
     failure                  serialized Failure                           the job's fence
     create_ms                Redis time                                   create
+    queue_ms                 Redis time when it joined the queue, of an   the end of its wait for an audit
+                             evaluation that waited for its audit
     start_ms, end_ms         Redis time                                   the job's fence
     deaths                   number of workers that died of it            the job's fence (claim)
     released                 set where its worker gave it back unharmed   the job's fence
@@ -73,6 +75,10 @@ SIGNING_KEY_ID = PREFIX + "signing-key-id"
 
 SEQUENCE = PREFIX + "sequence"
 """Number: counts all resources ever made. Never expires."""
+
+COUNTERS = PREFIX + "counters"
+"""Hash of numbers that only grow, for the service's metrics: `label_answers`, `label_leases_expired`,
+`job_leases_expired`. The scripts that change what they count increment them. Never expires."""
 
 SECRET = PREFIX + "secret"
 """String, 32 random bytes: seals page tokens and cursors. Never expires."""
@@ -182,7 +188,8 @@ region_splits = _key("splits")
 
 def label_keys(audit: str) -> list[str]:
     """Return the keys of the label scripts, in their order."""
-    return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit), label_ranks(audit)]
+    of_all = [LABEL_ESTIMATES_DUE, LABEL_MIXED]
+    return [*_label_keys_of(audit), *of_all, resource(audit), label_ranks(audit), COUNTERS]
 
 
 def _label_keys_of(audit: str) -> list[str]:

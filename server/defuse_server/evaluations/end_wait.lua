@@ -19,6 +19,7 @@ if ARGV[7] ~= '' then
 else
   redis.call('HSET', KEYS[5], ARGV[5], name)
   redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), name)
+  redis.call('HSET', KEYS[1], 'queue_ms', now_ms())
 end
 changed(name)
 return 1

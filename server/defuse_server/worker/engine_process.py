@@ -25,6 +25,8 @@ MEMORY_CHECK_S = 0.5
 LINE_LIMIT_BYTES = 1 << 20
 STDERR_TAIL_BYTES = 16 << 10
 
+_running: set["EngineProcess"] = set()
+
 # Variables that a numeric program may need. No other variable reaches a process that opens foreign models: no
 # DEFUSE_*, no credentials of a cloud or of Redis.
 PASSED_ENVIRONMENT = (
@@ -59,6 +61,7 @@ class EngineProcess:
         self._memory_limit_bytes = memory_limit_bytes
         self._memory_exceeded_bytes: int | None = None
         self._stderr_tail = b""
+        _running.add(self)
         self._helpers = [asyncio.create_task(self._keep_stderr())]
         if memory_limit_bytes > 0:
             self._helpers.append(asyncio.create_task(self._watch_memory()))
@@ -98,6 +101,7 @@ class EngineProcess:
             for helper in self._helpers:
                 helper.cancel()
         await self._process.wait()
+        _running.discard(self)
         await asyncio.gather(*self._helpers, return_exceptions=True)
 
     def _signal_group(self, number: signal.Signals) -> None:
@@ -121,6 +125,18 @@ class EngineProcess:
                     self._signal_group(signal.SIGKILL)
                     return
                 await asyncio.sleep(MEMORY_CHECK_S)
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process's engines and of their own children, in bytes."""
+    total_bytes = 0
+    for engine in tuple(_running):
+        with contextlib.suppress(psutil.Error):
+            own = psutil.Process(engine.pid)
+            for process in (own, *own.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total_bytes += process.memory_info().rss
+    return total_bytes
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from defuse_server.host.settings import Settings
 from defuse_server.host.stop_event import on_stop
 from defuse_server.jobs.queue import TASK
 from defuse_server.labels.estimate_consensus import keep_estimating
+from defuse_server.monitoring.metrics_server import MetricsServer
 from defuse_server.worker.fence import Fence
 from defuse_server.worker.supervisor import Supervisor
 from defuse_server.worker.work_folders import worker_folder
@@ -31,10 +32,11 @@ _log = structlog.get_logger(__name__)
 async def run_worker(settings: Settings) -> None:
     """Run jobs, one at a time, until SIGTERM or SIGINT. Then hand the running job on, and return.
 
-    Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`.
+    Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`, and `UnsafeListen` or
+    `OSError` about the address of its metrics.
     """
     signer = _signer(settings)
-    async with open_backend(settings) as backend:
+    async with open_backend(settings) as backend, MetricsServer(backend, "worker"):
         folder = worker_folder(settings.state_dir / "work")
         try:
             name = f"{socket.gethostname()}#{os.getpid()}"

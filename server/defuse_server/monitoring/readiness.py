@@ -1,0 +1,73 @@
+"""Whether the service can work: its Redis, its store, and a worker."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from defuse_server.backend import Backend
+from defuse_server.errors import BackendUnavailable
+from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.redis_client import UNREACHABLE
+
+PATIENCE_S: Final = 3.0
+"""Probes wait no longer than this: what asks for them gives up after a few seconds, too."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What is wrong with each dependency, empty if nothing is."""
+
+    redis: str
+    store: str
+    workers: int | None
+    """Workers that live; None while Redis, which knows them, can't be reached."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether calls can be answered. Without a worker they can: jobs wait in the queue."""
+        return not self.redis and not self.store
+
+
+async def readiness(backend: Backend) -> Readiness:
+    """Probe Redis, the store and the workers, for `PATIENCE_S` at most."""
+    redis, store = await asyncio.gather(_problem(ping(backend)), _problem(backend.store.probe()))
+    workers: int | None = None
+    if not redis:
+        try:
+            workers = len(await within(backend.jobs.docket.workers(), PATIENCE_S))
+        except (TimeoutError, *UNREACHABLE) as error:
+            redis = str(error) or "no answer"
+    return Readiness(redis, store, workers)
+
+
+async def ping(backend: Backend) -> None:
+    """Ping Redis. Raises the errors of an unreachable one."""
+    await backend.redis.execute_command("PING")
+
+
+async def _problem(probe: Coroutine[Any, Any, None]) -> str:
+    try:
+        await within(probe, PATIENCE_S)
+    except TimeoutError:
+        return f"no answer in {PATIENCE_S:g} s"
+    except (BackendUnavailable, *UNREACHABLE) as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+async def within(work: Coroutine[Any, Any, T], patience_s: float) -> T:
+    """Await work for at most `patience_s` seconds. Raises `TimeoutError`.
+
+    Unlike `asyncio.timeout`, this ends work whose Redis command swallows a cancellation.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=patience_s)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        await cancel_and_wait(task)
