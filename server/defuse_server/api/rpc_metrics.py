@@ -44,8 +44,9 @@ class CallMetrics:
     def __init__(self, method: str, *, endless: bool) -> None:
         self._method = method
         self._endless = endless
-        # From the start, so that the first call shows as an increase.
-        _RPCS.labels(method, grpc.StatusCode.OK.name)
+        # From the start, so that the first call, and the first fault of the service, shows as an increase.
+        for code in (grpc.StatusCode.OK, grpc.StatusCode.INTERNAL):
+            _RPCS.labels(method, code.name)
 
     @contextlib.contextmanager
     def observed(self) -> Generator[Outcome]:

@@ -7,7 +7,9 @@ another time series that the operator's Prometheus keeps.
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 
+# Each counter would come with a second series, which says when it was made.
+disable_created_metrics()
 REGISTRY: Final = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)

@@ -63,10 +63,13 @@ _ENGINE_BYTES: Final = Gauge(
 _ENGINE_BYTES.set_function(engine_process.resident_bytes)
 REGISTRY.register(GpuCollector())
 
-# From the start, so that the first end of each kind shows as an increase.
+# From the start, so that the first end of each kind, and the first failure that is the operator's concern,
+# shows as an increase.
 for _kind in KINDS:
     for _end in (SUCCEEDED, FAILED, CANCELLED, HANDED_ON, FENCED):
         _ENDED.labels(_kind.collection, _end)
+    for _reason in ("INTERNAL", "ENGINE_CRASHED", "LIMIT_EXCEEDED", "WORKER_DIED"):
+        _FAILURES.labels(_kind.collection, _reason)
 
 
 def count_end(job: str, end: str, seconds: float) -> None:
