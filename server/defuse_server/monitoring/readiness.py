@@ -31,9 +31,15 @@ class Readiness:
         return not self.redis and not self.store
 
 
-async def readiness(backend: Backend) -> Readiness:
-    """Probe Redis, the store and the workers, for `PATIENCE_S` at most."""
-    redis, store = await asyncio.gather(_problem(ping(backend)), _problem(backend.store.probe()))
+async def readiness(backend: Backend, store: str | None = None) -> Readiness:
+    """Probe Redis, the store and the workers, each for `PATIENCE_S` at most.
+
+    `store` is an earlier answer of the store that is still good: some stores charge for each question.
+    """
+    if store is None:
+        redis, store = await asyncio.gather(problem(ping(backend)), problem(backend.store.probe()))
+    else:
+        redis = await problem(ping(backend))
     workers: int | None = None
     if not redis:
         try:
@@ -48,11 +54,12 @@ async def ping(backend: Backend) -> None:
     await backend.redis.execute_command("PING")
 
 
-async def _problem(probe: Coroutine[Any, Any, None]) -> str:
+async def problem(probe: Coroutine[Any, Any, None], patience_s: float = PATIENCE_S) -> str:
+    """Return what is wrong with what a probe looks at, or an empty text."""
     try:
-        await within(probe, PATIENCE_S)
+        await within(probe, patience_s)
     except TimeoutError:
-        return f"no answer in {PATIENCE_S:g} s"
+        return f"no answer in {patience_s:g} s"
     except (BackendUnavailable, *UNREACHABLE) as error:
         return str(error) or type(error).__name__
     return ""

@@ -1,6 +1,7 @@
 """Metrics of the whole service. Each API process exports them alike: take their `max`, not their `sum`."""
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable
 from defuse_server.monitoring.overview import Overview, overview
+from defuse_server.monitoring.readiness import PATIENCE_S, problem, within
 from defuse_server.records.kinds import KINDS
 
 STAGES: Final = frozenset(
@@ -22,6 +24,9 @@ STAGES: Final = frozenset(
 _STORE_INTERVAL_S: Final = 300.0
 _STORE_SHARE: Final = 0.05
 """Looking through the store may take this share of the time."""
+
+_STORE_PATIENCE_S: Final = PATIENCE_S / 2
+"""A store that hangs must not keep the other metrics from the scraper."""
 
 _log = structlog.get_logger(__name__)
 
@@ -35,8 +40,8 @@ class ServiceMetrics:
 
     async def read(self) -> list[Metric]:
         """Return the metrics. Raises the errors of an unreachable Redis."""
-        seen = await overview(self._backend)
-        return [*_jobs(seen), *_labels(seen), *_leases(seen), *await self._store()]
+        seen, store = await asyncio.gather(overview(self._backend), self._store())
+        return [*_jobs(seen), *_labels(seen), *_leases(seen), *store]
 
     async def keep_measuring(self) -> None:
         """Measure the store now and then, until this task is cancelled."""
@@ -57,15 +62,18 @@ class ServiceMetrics:
         free = GaugeMetricFamily(
             "defuse_store_free_bytes", "Free space on the disk of a local artifact store."
         )
+        up = GaugeMetricFamily(
+            "defuse_store_up",
+            "1 if the artifact store can be used, or 0.",
+            value=not await problem(self._backend.store.probe(), _STORE_PATIENCE_S),
+        )
         if self._store_bytes is not None:
             size.add_metric([], self._store_bytes)
-        try:
-            free_bytes = await self._backend.store.free_bytes()
-        except BackendUnavailable:
-            free_bytes = None
-        if free_bytes is not None:
-            free.add_metric([], free_bytes)
-        return [size, free]
+        with contextlib.suppress(BackendUnavailable, TimeoutError):
+            free_bytes = await within(self._backend.store.free_bytes(), _STORE_PATIENCE_S / 2)
+            if free_bytes is not None:
+                free.add_metric([], free_bytes)
+        return [up, size, free]
 
 
 def _jobs(seen: Overview) -> Sequence[Metric]:

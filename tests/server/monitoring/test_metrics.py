@@ -12,7 +12,6 @@ import pytest
 from defuse.v1.audit_service_pb2 import GetAuditRequest, WatchAuditRequest
 from defuse.v1.audit_service_pb2_grpc import AuditServiceStub
 from defuse.v1.label_service_pb2 import LabelAnswer
-from defuse.v1.models_pb2 import JOB_STATE_RUNNING
 from defuse.v1.registry_service_pb2 import REGISTRATION_STATE_REJECTED
 from defuse_server.worker.gpus import read_gpus
 
@@ -35,8 +34,6 @@ async def test_a_service_exports_what_it_did(service, backend, tiny, scrape):
     bad = await tiny.classifier(b"no model")
     await tiny.until(bad.name, lambda one: one.state == REGISTRATION_STATE_REJECTED)
     started = await tiny.audit(annotators_per_region=1)
-    await tiny.until(started.name, lambda one: one.state == JOB_STATE_RUNNING)
-    worker = await asyncio.to_thread(scrape, worker_url)
     audit = await tiny.succeeded(started.name)
 
     # One answer, one lease that ends.
@@ -77,7 +74,6 @@ async def test_a_service_exports_what_it_did(service, backend, tiny, scrape):
     assert api["defuse_store_free_bytes"] > 0
     assert api.value("defuse_build_info", process="up") == 1
 
-    assert worker.value("defuse_engine_resident_memory_bytes") > 1_000_000 or audit.progress.attempt > 1
     worker = await asyncio.to_thread(scrape, worker_url)
     assert worker["defuse_candidates_total"] == audit.candidate_count > 0
     assert worker["defuse_misclassifications_total"] == audit.misclassification_count > 0
