@@ -214,5 +214,8 @@ def belongings(name: str) -> list[str]:
 upload = _key("upload")
 """Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
 
+check_probe = _key("check-probe")
+"""String, by a random id: what `defuse-server check` writes and deletes; lives for seconds."""
+
 upload_parts = _key("upload-parts")
 """List of the file names of an upload's parts, in order; lives for the upload's TTL."""

@@ -22,11 +22,11 @@ from starlette.routing import Route
 
 from defuse_server.backend import Backend
 from defuse_server.host import listen
-from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.cancellation import cancel_and_wait, within
 from defuse_server.host.http_server import HttpServer
 from defuse_server.host.metrics import REGISTRY
 from defuse_server.host.redis_client import UNREACHABLE
-from defuse_server.monitoring.readiness import PATIENCE_S, readiness, within
+from defuse_server.monitoring.readiness import PATIENCE_S, ping, readiness
 from defuse_server.monitoring.service_metrics import ServiceMetrics
 
 PORTS: Final = 20
@@ -145,16 +145,13 @@ class MetricsServer:
         while True:
             start_s = time.perf_counter()
             try:
-                await within(self._ping(), PATIENCE_S)
+                await within(ping(self._backend), PATIENCE_S)
             except (TimeoutError, *UNREACHABLE):
                 _REDIS_UP.set(0)
             else:
                 _REDIS_UP.set(1)
                 _PING_SECONDS.observe(time.perf_counter() - start_s)
             await asyncio.sleep(_PING_INTERVAL_S)
-
-    async def _ping(self) -> None:
-        await self._backend.redis.execute_command("PING")
 
 
 class _Scrape(Collector):

@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable
-from defuse_server.host.cancellation import cancel_and_wait
+from defuse_server.host.cancellation import within
 from defuse_server.host.redis_client import UNREACHABLE
 
 PATIENCE_S: Final = 3.0
 """Probes wait no longer than this: what asks for them gives up after a few seconds, too."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -63,18 +61,3 @@ async def problem(probe: Coroutine[Any, Any, None], patience_s: float = PATIENCE
     except (BackendUnavailable, *UNREACHABLE) as error:
         return str(error) or type(error).__name__
     return ""
-
-
-async def within(work: Coroutine[Any, Any, T], patience_s: float) -> T:
-    """Await work for at most `patience_s` seconds. Raises `TimeoutError`.
-
-    Unlike `asyncio.timeout`, this ends work whose Redis command swallows a cancellation.
-    """
-    task = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({task}, timeout=patience_s)
-        if not task.done():
-            raise TimeoutError
-        return task.result()
-    finally:
-        await cancel_and_wait(task)

@@ -12,8 +12,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable
+from defuse_server.host.cancellation import within
 from defuse_server.monitoring.overview import Overview, overview
-from defuse_server.monitoring.readiness import PATIENCE_S, problem, within
+from defuse_server.monitoring.readiness import PATIENCE_S, problem
 from defuse_server.records.kinds import KINDS
 
 STAGES: Final = frozenset(

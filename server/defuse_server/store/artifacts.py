@@ -149,6 +149,20 @@ class ArtifactStore:
                 raise PermissionError(errno.EACCES, f"{nearest} is read-only to this process")
 
     @_on_thread
+    def try_out(self) -> None:
+        """Write, read and remove a small file, as the service does. Raises `DigestMismatch`."""
+        path = self._path(f"temporary/{uuid.uuid4().hex}")
+        content = uuid.uuid4().bytes
+        self._write(path, [content])
+        try:
+            with self._fs.open(path, "rb") as stream:
+                came = stream.read()
+        finally:
+            self._fs.rm_file(path)
+        if came != content:
+            raise _mismatch(_digest([content]), _digest([came]))
+
+    @_on_thread
     def size_bytes(self) -> int:
         """Return the size of all files in the store, in bytes. It looks at each, which takes a while."""
         return sum(int(entry["size"]) for entry in self._fs.find(self._root, detail=True).values())
