@@ -18,7 +18,7 @@ from defuse_server.evidence.signing_key import Signer
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
-from defuse_server.names import REGION_SPLITS, collection_of
+from defuse_server.names import REGION_SPLITS, audit_of_region_split, collection_of
 from defuse_server.records.kinds import kind_of
 from defuse_server.worker import engine_events, engine_failures, job_metrics
 from defuse_server.worker.audit import AuditWork
@@ -90,7 +90,8 @@ class Supervisor:
             _log.info("job.not_claimed", job=name, outcome=claim.outcome.name)
             return
         attempt = claim.attempt
-        with structlog.contextvars.bound_contextvars(job=name, attempt=attempt.number):
+        context = {"job": name, "attempt": attempt.number, **await self._audit_of(name)}
+        with structlog.contextvars.bound_contextvars(**context):
             _log.info("job.claimed", deaths=claim.deaths)
             start_s = time.monotonic()
             try:
@@ -100,6 +101,18 @@ class Supervisor:
                 _log.warning("job.fenced")
                 end = job_metrics.FENCED
             job_metrics.count_end(name, end, time.monotonic() - start_s)
+
+    async def _audit_of(self, name: str) -> dict[str, str]:
+        """Return the audit that a job is about as `audit`, for the log, or nothing."""
+        if collection_of(name) == "audits":
+            return {"audit": name}
+        if collection_of(name) == REGION_SPLITS:
+            return {"audit": audit_of_region_split(name)}
+        try:
+            audit = getattr(await patiently(lambda: self._backend.resources.get(name)), "audit", "")
+        except NotFound:
+            audit = ""
+        return {"audit": audit} if audit else {}
 
     async def _attempt(self, claim: Claim, attempt: Attempt) -> str:
         """Run an attempt, and return how it ended, as job_metrics names it."""
