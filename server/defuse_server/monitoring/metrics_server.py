@@ -137,9 +137,11 @@ class MetricsServer:
     async def _healthy(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
 
-    async def _ready(self, _request: Request) -> Response:
+    async def _ready(self, request: Request) -> Response:
         found = await readiness(self._backend)
-        return JSONResponse({"ready": found.ready, **asdict(found)}, 200 if found.ready else 503)
+        # Errors name hosts and folders, and probes look at the status alone.
+        details = asdict(found) if self._admits(request) else {}
+        return JSONResponse({"ready": found.ready, **details}, 200 if found.ready else 503)
 
     async def _keep_pinging(self) -> None:
         while True:

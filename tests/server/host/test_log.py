@@ -1,6 +1,7 @@
 """Every line on standard error is one JSON object, whoever wrote it."""
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -46,8 +47,9 @@ def test_a_client_that_shakes_no_hands_writes_nothing_else(tmp_path):
     subprocess.run([*make.split(), *files], check=True, capture_output=True)
     command = [sys.executable, "-m", "defuse_server", "up", "--address", "127.0.0.1:0"]
     command += ["--web-address", "127.0.0.1:0", "--tls-cert", "cert.pem", "--tls-key", "key.pem"]
+    environment = {name: value for name, value in os.environ.items() if name != "GRPC_VERBOSITY"}
     with subprocess.Popen(
-        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
             host, _, port = server.stdout.readline().removeprefix("ready: ").strip().rpartition(":")

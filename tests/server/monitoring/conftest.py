@@ -90,7 +90,7 @@ class Service:
 
     def start(self, command: str, **environment: str) -> list[str]:
         """Start a process, and return what it announces on its standard output."""
-        values = self.settings.model_dump(exclude_none=True)
+        values = self.settings.model_dump(exclude_none=True, exclude={"token"})
         own = {f"DEFUSE_{name.upper()}": str(value) for name, value in values.items()}
         self.logs.append(self._folder / f"{len(self.logs)}-{command}.log")
         with self.logs[-1].open("w") as log:

@@ -1,6 +1,7 @@
 """Where a process exports its metrics, who may read them, and what its probes answer."""
 
 import asyncio
+import functools
 import socket
 import ssl
 
@@ -92,10 +93,25 @@ async def test_beyond_loopback_the_scraper_shows_the_token(served, certificate):
             assert "defuse_redis_up" not in answer.text
         assert "defuse_redis_up" in (await get(f"{url}/metrics", trust, authorization="Bearer secret")).text
         # Probes of an orchestrator have no token.
-        assert (await get(f"{url}/readyz", trust)).status_code == 200
+        probed = await get(f"{url}/readyz", trust)
+        assert (probed.status_code, probed.json()) == (200, {"ready": True})
+        assert (await get(f"{url}/readyz", trust, authorization="Bearer secret")).json()["workers"] == 0
     async with served(**protected) as server:
         assert server.url.startswith("http://127.0.0.1:")
         assert "defuse_redis_up" in (await get(f"{server.url}/metrics")).text
+
+
+async def test_the_worker_of_up_is_protected_alike(service, settings, certificate):
+    cert, key = certificate
+    protected = {"metrics_address": BEYOND, "tls_cert": cert, "tls_key": key}
+    service.settings = settings.model_copy(update=protected)
+    await asyncio.to_thread(functools.partial(service.start, "up", DEFUSE_TOKEN="secret"))
+    trust = ssl.create_default_context(cafile=str(cert))
+    for announced in await asyncio.to_thread(service.urls, 2):
+        url = announced.replace("LOCALHOST", "localhost")
+        assert url.startswith("https://")
+        assert (await get(url, trust)).status_code == 401
+        assert "defuse_redis_up" in (await get(url, trust, authorization="Bearer secret")).text
 
 
 async def test_readiness_tells_redis_the_store_and_the_workers(served, tmp_path, settings, backend):
