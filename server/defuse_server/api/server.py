@@ -140,7 +140,8 @@ class ApiServer:
         if serving == self._serving:
             return
         if self._serving:
-            _log.warning("health.changed", redis=found.redis, store=found.store, workers=found.workers)
+            tell = _log.info if found.ready and found.workers else _log.warning
+            tell("health.changed", redis=found.redis, store=found.store, workers=found.workers)
         self._serving = serving
         for name, serves in serving.items():
             await self._health.set(name, status.SERVING if serves else status.NOT_SERVING)

@@ -1,5 +1,7 @@
 """`defuse status` against answers that a test writes down."""
 
+import os
+import pty
 import subprocess
 
 import grpc
@@ -100,6 +102,34 @@ def test_a_watch_looks_again_until_ctrl_c(start_process, server, busy):
     finally:
         process.kill()
         process.communicate()
+
+
+def test_at_a_terminal_a_watch_draws_the_screen_anew(start_process, server, busy):
+    later = ServiceStatus()
+    later.CopyFrom(busy)
+    later.workers[1].job = "vaes/3"
+    server.on(METHOD, busy, later)
+    ours, theirs = pty.openpty()
+    process = start_process("status", "--watch", stdout=theirs, stderr=subprocess.PIPE)
+    os.close(theirs)
+    try:
+        shown = ""
+        while "vaes/3" not in shown:
+            shown += os.read(ours, 10_000).decode()
+        first = shown.partition("vaes/3")[0]
+        assert "audits/7" in first
+        assert first.count("service") == 2
+        process.send_signal(2)
+        while True:
+            try:
+                os.read(ours, 10_000)
+            except OSError:  # the terminal's other end is closed
+                break
+        assert process.wait(10) == 130
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(ours)
 
 
 def test_an_older_server_is_told_as_such(command, server):
