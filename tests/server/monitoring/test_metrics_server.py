@@ -56,6 +56,16 @@ async def test_prometheus_may_ask_for_open_metrics(served):
     assert open_metrics.text.count("# EOF") == 1
 
 
+async def test_the_size_of_the_store_is_measured(served, scrape, backend):
+    await backend.store.put_bytes(b"12345")
+    async with served() as server, asyncio.timeout(10):
+        seen = {}
+        while "defuse_store_bytes 5.0" not in seen:
+            await asyncio.sleep(0.05)
+            seen = (await asyncio.to_thread(scrape, f"{server.url}/metrics")).text.splitlines()
+    assert "defuse_store_up 1.0" in seen
+
+
 async def test_processes_on_one_machine_take_ports_in_turn(served):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
