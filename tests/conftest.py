@@ -20,6 +20,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+# Services that run side by side would look for a free port among the same few.
+os.environ.setdefault("DEFUSE_METRICS_ADDRESS", "127.0.0.1:0")
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 

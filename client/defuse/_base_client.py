@@ -17,6 +17,7 @@ from defuse._operations import (
     labels,
     push,
     resources,
+    service,
     transfer,
     vae_trainings,
 )
@@ -65,6 +66,8 @@ class BaseClient:
         self.timeout_s = timeout_s
         self._token = connection.token
         self._channel = connection.open(self._grpc)
+
+    service_status = FlowMethod(service.service_status)
 
     upload = FlowMethod(transfer.upload)
     download = FlowMethod(transfer.download)

@@ -73,3 +73,9 @@ from defuse.v1.registry_service_pb2 import VaeTraining as VaeTraining
 from defuse.v1.registry_service_pb2 import VaeTrainingConfig as VaeTrainingConfig
 from defuse.v1.registry_service_pb2 import VaeTrainingMilestone as VaeTrainingMilestone
 from defuse.v1.registry_service_pb2 import VaeTrainingPoint as VaeTrainingPoint
+from defuse.v1.status_service_pb2 import LastVerdict as LastVerdict
+from defuse.v1.status_service_pb2 import OpenLabeling as OpenLabeling
+from defuse.v1.status_service_pb2 import QueueStatus as QueueStatus
+from defuse.v1.status_service_pb2 import RunningJob as RunningJob
+from defuse.v1.status_service_pb2 import ServiceStatus as ServiceStatus
+from defuse.v1.status_service_pb2 import WorkerStatus as WorkerStatus

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, NoReturn, cast
 import typer
 from pydantic import ValidationError
 
+from defuse_server.check.finding import Level, Process
 from defuse_server.errors import DefuseError
 from defuse_server.evidence import signing_key as signing_keys
 from defuse_server.evidence.signing_key import SigningKeyUnusable
@@ -54,18 +55,19 @@ def _options(
     """Take the options that come before a command; the text above stays the help."""
 
 
-Command = Callable[[Settings], None]
+def _takes(
+    *fields: str, needs_redis: bool = False, argument: inspect.Parameter | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of these settings. It gets all settings, and its argument."""
+    own = [argument] if argument else []
 
-
-def _takes(*fields: str, needs_redis: bool = False) -> Callable[[Command], Callable[..., None]]:
-    """Give a command an option for each of these settings. The command gets all settings."""
-
-    def decorate(command: Command) -> Callable[..., None]:
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(**options: object) -> None:
-            command(_settings(options, needs_redis=needs_redis))
+            values = [options.pop(one.name) for one in own]
+            command(_settings(options, needs_redis=needs_redis), *values)
 
-        cast("Any", run).__signature__ = inspect.Signature([_option(field) for field in fields])
+        cast("Any", run).__signature__ = inspect.Signature([*own, *(_option(field) for field in fields)])
         return run
 
     return decorate
@@ -85,7 +87,7 @@ def _option(field: str) -> inspect.Parameter:
 @app.command()
 @_takes(
     *("address", "web_address", "tls_cert", "tls_key"),
-    *("redis_url", "store_url", "state_dir", "device", "signing_key"),
+    *("redis_url", "store_url", "state_dir", "device", "signing_key", "metrics_address"),
 )
 def up(settings: Settings) -> None:
     """Run everything on this machine: the API, the pages, one worker, and a Valkey if you name no Redis.
@@ -99,7 +101,7 @@ def up(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("address", "tls_cert", "tls_key", "redis_url", "store_url", needs_redis=True)
+@_takes("address", "tls_cert", "tls_key", "redis_url", "store_url", "metrics_address", needs_redis=True)
 def api(settings: Settings) -> None:
     """Run the API alone, on a Redis and a store that it shares with workers.
 
@@ -112,7 +114,7 @@ def api(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("web_address", "tls_cert", "tls_key", "redis_url", "store_url", needs_redis=True)
+@_takes("web_address", "tls_cert", "tls_key", "redis_url", "store_url", "metrics_address", needs_redis=True)
 def web(settings: Settings) -> None:
     """Run the pages alone: /label for annotators, /audits for people who run audits.
 
@@ -124,7 +126,10 @@ def web(settings: Settings) -> None:
 
 
 @app.command()
-@_takes("redis_url", "store_url", "state_dir", "device", "signing_key", "kinds", needs_redis=True)
+@_takes(
+    *("redis_url", "store_url", "state_dir", "device", "signing_key", "kinds", "metrics_address"),
+    needs_redis=True,
+)
 def worker(settings: Settings) -> None:
     """Run a worker alone. It takes one job at a time from the Redis that it shares with the API.
 
@@ -163,6 +168,45 @@ def mlflow_webhook(settings: Settings) -> None:
         _run(serve_webhook(settings))
     except RegistryError as error:
         _fail(EXIT_USAGE, str(error))
+
+
+_PROCESS: Final = inspect.Parameter(
+    "process",
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    default=Process.UP,
+    annotation=Annotated[
+        Process, typer.Argument(help="The process whose needs are checked; up needs everything.")
+    ],
+)
+
+
+@app.command()
+@_takes(
+    *("address", "web_address", "metrics_address", "tls_cert", "tls_key"),
+    *("redis_url", "store_url", "state_dir", "device", "signing_key"),
+    argument=_PROCESS,
+)
+def check(settings: Settings, process: Process) -> None:
+    """Try everything that a process needs, and say what is wrong and what to do.
+
+    It tries Redis, the store, the addresses, the TLS files, the signing key, onnxruntime and the device, on
+    which it runs a tiny job. It can run beside the service. It exits with 1 if anything is wrong, and with 0
+    otherwise, even after warnings.
+    """
+    # Imported here: no other command needs it.
+    from defuse_server.check.run import run_checks
+
+    levels: set[Level] = set()
+
+    async def show() -> None:
+        async for finding in run_checks(settings, process, misspelt(os.environ)):
+            levels.add(finding.level)
+            typer.echo(f"{finding.level:<8} {finding.subject}: {finding.told}")
+            if finding.advice:
+                typer.echo(f"{'':<8} {finding.advice}")
+
+    asyncio.run(show())
+    raise typer.Exit(1 if Level.WRONG in levels else 0)
 
 
 @app.command("signing-key")

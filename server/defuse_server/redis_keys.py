@@ -17,9 +17,9 @@ The hash of a resource (`resource(name)`) has the fields
     heartbeat_ms             Redis time of the worker's last sign of life the job's fence
     failure                  serialized Failure                           the job's fence
     create_ms                Redis time                                   create
+    queue_ms                 Redis time when it joined the queue, of an   the end of its wait for an audit
+                             evaluation that waited for its audit
     start_ms, end_ms         Redis time                                   the job's fence
-    queued_ms                Redis time when an evaluation's wait for     settling evaluations
-                             its audit ended
     deaths                   number of workers that died of it            the job's fence (claim)
     released                 set where its worker gave it back unharmed   the job's fence
     regions_artifact         of an audit, once published; grows with      the job's fence, its region split's
@@ -64,6 +64,9 @@ HEAD_START = 10**12
 RUNNING = PREFIX + "running"
 """Set: names of jobs that a worker has claimed and that have not ended."""
 
+WORKERS = PREFIX + "workers"
+"""Sorted set, name of a worker -> Redis time in ms of its last sign of life. Workers that stop leave it."""
+
 AWAITING_AUDIT = PREFIX + "awaiting-audit"
 """Sorted set, name -> sequence number: QUEUED evaluations whose audit has not ended. Create adds them here
 instead of to `QUEUE`. When the audit has ended, end_wait.lua moves them to `QUEUE` or ends them. Cancel
@@ -77,6 +80,10 @@ SIGNING_KEY_ID = PREFIX + "signing-key-id"
 
 SEQUENCE = PREFIX + "sequence"
 """Number: counts all resources ever made. Never expires."""
+
+COUNTERS = PREFIX + "counters"
+"""Hash of numbers that only grow, for the service's metrics: `label_answers`, `label_leases_expired`,
+`job_leases_expired`. The scripts that change what they count increment them. Never expires."""
 
 SECRET = PREFIX + "secret"
 """String, 32 random bytes: seals page tokens and cursors. Never expires."""
@@ -186,7 +193,8 @@ region_splits = _key("splits")
 
 def label_keys(audit: str) -> list[str]:
     """Return the keys of the label scripts, in their order."""
-    return [*_label_keys_of(audit), LABEL_ESTIMATES_DUE, LABEL_MIXED, resource(audit), label_ranks(audit)]
+    of_all = [LABEL_ESTIMATES_DUE, LABEL_MIXED]
+    return [*_label_keys_of(audit), *of_all, resource(audit), label_ranks(audit), COUNTERS]
 
 
 def _label_keys_of(audit: str) -> list[str]:
@@ -210,6 +218,9 @@ def belongings(name: str) -> list[str]:
 
 upload = _key("upload")
 """Hash {sha256, size_bytes, committed_bytes, artifact} of `uploads/{uuid}`; lives for its TTL."""
+
+check_probe = _key("check-probe")
+"""String, by a random id: what `defuse-server check` writes and deletes; lives for seconds."""
 
 upload_parts = _key("upload-parts")
 """List of the file names of an upload's parts, in order; lives for the upload's TTL."""

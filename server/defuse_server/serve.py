@@ -15,6 +15,7 @@ from defuse_server.host import listen
 from defuse_server.host.settings import Settings
 from defuse_server.host.stop_event import stop_event
 from defuse_server.host.valkey import EmbeddedValkey
+from defuse_server.monitoring.metrics_server import MetricsServer
 from defuse_server.worker_process import WorkerProcess
 
 _log = structlog.get_logger(__name__)
@@ -24,7 +25,11 @@ async def serve_api(settings: Settings) -> None:
     """Run the API alone. Raises `UnsafeListen`, `BackendUnavailable`, `OSError`."""
     listen.check(settings)
     with stop_event() as stop:
-        async with open_backend(settings) as backend, ApiServer(backend) as api:
+        async with (
+            open_backend(settings) as backend,
+            MetricsServer(backend, "api", whole_service=True),
+            ApiServer(backend) as api,
+        ):
             _announce(settings, api.port)
             await stop.wait()
             _log.info("stopping")
@@ -37,7 +42,11 @@ async def serve_web(settings: Settings) -> None:
     from defuse_server.web.server import web_server
 
     with stop_event() as stop:
-        async with open_backend(settings) as backend, web_server(backend) as web:
+        async with (
+            open_backend(settings) as backend,
+            MetricsServer(backend, "web"),
+            web_server(backend) as web,
+        ):
             _announce_web(web.url)
             await stop.wait()
             _log.info("stopping")
@@ -54,6 +63,8 @@ async def serve_all(settings: Settings) -> None:
     # Checked before anything starts.
     listen.check(settings)
     listen.check(settings, settings.web_address)
+    if settings.metrics_address:
+        listen.check(settings, settings.metrics_address)
     from defuse_server.web.server import web_server
 
     key, made = _signing_key(settings)
@@ -66,8 +77,10 @@ async def serve_all(settings: Settings) -> None:
             url = await stack.enter_async_context(valkey)
             settings = settings.model_copy(update={"redis_url": url})
             ended.append(asyncio.create_task(valkey.wait()))
-        await stack.enter_async_context(WorkerProcess(settings))
         backend = await stack.enter_async_context(open_backend(settings))
+        # Before the worker, so that this process has the first port.
+        await stack.enter_async_context(MetricsServer(backend, "up", whole_service=True))
+        await stack.enter_async_context(WorkerProcess(settings))
         api = await stack.enter_async_context(ApiServer(backend))
         web = await stack.enter_async_context(web_server(backend))
         _announce(settings, api.port)

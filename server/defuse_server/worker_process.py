@@ -7,13 +7,15 @@ import signal
 import sys
 
 import structlog
+from pydantic import SecretStr
 
-from defuse_server.host import dies_with_parent
+from defuse_server.host import dies_with_parent, listen
 from defuse_server.host.settings import Settings
 
 _RESTART_S = 1.0
 _STOP_PATIENCE_S = 20.0
-_API_ONLY = {"address", "web_address", "web_lease_s", "token", "tls_cert", "tls_key"}
+_API_ONLY = {"address", "web_address", "web_lease_s"}
+_PROTECTION = {"token", "tls_cert", "tls_key"}
 _WEBHOOK_ONLY = {"mlflow_webhook_address", "mlflow_webhook_secret", "mlflow_tracking_uri"}
 _SECRETS = {"DEFUSE_TOKEN", "DEFUSE_MLFLOW_WEBHOOK_SECRET"}
 
@@ -77,5 +79,12 @@ class WorkerProcess:
 
 def _environment(settings: Settings) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if key not in _SECRETS}
-    values = settings.model_dump(exclude=_API_ONLY | _WEBHOOK_ONLY, exclude_none=True)
-    return kept | {f"DEFUSE_{field.upper()}": str(value) for field, value in values.items()}
+    metrics = settings.metrics_address
+    # A worker serves nothing but its metrics, which need protection beyond loopback alone.
+    protection = set[str]() if metrics and not listen.is_loopback(metrics) else _PROTECTION
+    values = settings.model_dump(exclude=_API_ONLY | _WEBHOOK_ONLY | protection, exclude_none=True)
+    return kept | {f"DEFUSE_{field.upper()}": _text(value) for field, value in values.items()}
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -12,6 +12,7 @@ from defuse.v1 import (
     label_service_pb2,
     promotion_service_pb2,
     registry_service_pb2,
+    status_service_pb2,
 )
 from google.protobuf import any_pb2, duration_pb2, message_factory
 from google.rpc import error_details_pb2, status_pb2
@@ -26,6 +27,7 @@ SERVICES = {
         label_service_pb2,
         promotion_service_pb2,
         registry_service_pb2,
+        status_service_pb2,
     )
     for name, service in module.DESCRIPTOR.services_by_name.items()
 }

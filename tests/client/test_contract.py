@@ -14,6 +14,7 @@ JOBS = ("audits/a", "corrections/c", "evaluations/e", "vaeTrainings/t")
 def operations(path):
     """Yield a flow of each operation of the client."""
     c = defuse.Client
+    yield c.service_status()
     yield from (c.upload(path), c.download("artifacts/0", path), c.get_artifact("artifacts/0"))
     yield from (c.push_classifier(path), c.push_vae(path, path), c.push_dataset(path))
     for kind in ("classifier", "vae", "dataset"):

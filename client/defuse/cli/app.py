@@ -18,6 +18,7 @@ from defuse.cli import (
     label_report,
     model_registry_gate,
     push,
+    status,
     vae,
     verify_evidence,
 )
@@ -39,6 +40,7 @@ app.add_typer(vae.app, name="vae")
 app.add_typer(label.app, name="label")
 app.add_typer(model_registry_gate.mlflow, name="mlflow")
 app.add_typer(model_registry_gate.folder, name="folder")
+app.command("status")(status.status)
 app.command("list")(found.list_all)
 app.command("show")(found.show)
 app.command("delete")(found.delete)

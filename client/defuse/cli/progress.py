@@ -12,7 +12,7 @@ from defuse._operations.transfer import TransferProgress
 from defuse.cli.figures import seconds, span
 from defuse.cli.output import stderr
 from defuse.errors import Job
-from defuse.messages import JobState
+from defuse.messages import JobState, Progress
 
 
 @contextmanager
@@ -54,7 +54,7 @@ def job_bar(*, log_stages: bool = False) -> Generator[Callable[[Job], None]]:
                 description=f"{job.name} {state_of(job)} {job.progress.stage}",
                 completed=job.progress.done,
                 total=job.progress.total or None,
-                figures=_figures(job),
+                figures=progress_figures(job.progress),
             )
 
         yield update
@@ -83,8 +83,8 @@ def state_of(job: Job) -> str:
     return enum_name(JobState, job.state)
 
 
-def _figures(job: Job) -> str:
-    progress = job.progress
+def progress_figures(progress: Progress) -> str:
+    """Return how far a job is, such as `12/40 seeds, 3/s, 9.5 s left in this stage`."""
     if progress.queue_position:
         return f"{progress.queue_position} before it in the queue"
     parts: list[str] = []

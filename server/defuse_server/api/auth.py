@@ -8,6 +8,7 @@ import grpc
 from pydantic import SecretStr
 
 from defuse_server.api import errors
+from defuse_server.api.rpc_metrics import count_refused
 from defuse_server.errors import Unauthenticated
 
 _OPEN_PREFIX = "/grpc.health.v1.Health/"
@@ -40,6 +41,7 @@ class BearerAuth(grpc.aio.ServerInterceptor):
 
 
 async def _refuse(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    count_refused()
     status = errors.rpc_status(
         Unauthenticated("expected the metadata `authorization: Bearer TOKEN` with this server's token")
     )

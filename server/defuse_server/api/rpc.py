@@ -23,6 +23,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from defuse_server.api import errors
+from defuse_server.api.rpc_metrics import CallMetrics
 from defuse_server.error_codes import CODES, known
 from defuse_server.errors import BackendUnavailable, InvalidRequest
 from defuse_server.host.cancellation import cancel_and_wait
@@ -59,20 +60,21 @@ def _handler(
     method: MethodDescriptor, behaviour: Method, stopping: asyncio.Event
 ) -> "grpc.RpcMethodHandler[Any, Any]":
     request_class = message_factory.GetMessageClass(method.input_type)
+    endless = method.server_streaming and method.name.startswith(("Watch", "Stream"))
+    metrics = CallMetrics(f"{method.containing_service.name}/{method.name}", endless=endless)
 
     async def unary_unary(data: bytes, context: Context) -> Message:
-        return await _guarded(lambda: behaviour(_decoded(request_class, data)), context)
+        return await _guarded(lambda: behaviour(_decoded(request_class, data)), context, metrics)
 
     async def stream_unary(datas: AsyncIterator[bytes], context: Context) -> Message:
         requests = (_decoded(request_class, data) async for data in datas)
-        return await _guarded(lambda: behaviour(requests), context)
+        return await _guarded(lambda: behaviour(requests), context, metrics)
 
     async def unary_stream(data: bytes, context: Context) -> None:
         def work() -> Coroutine[Any, Any, None]:
             return behaviour(_decoded(request_class, data), context.write)
 
-        endless = method.name.startswith(("Watch", "Stream"))
-        await _guarded((lambda: _until(stopping, work())) if endless else work, context)
+        await _guarded((lambda: _until(stopping, work())) if endless else work, context, metrics)
 
     # Requests are decoded inside the guard: bytes that are no such message are the caller's error.
     if method.client_streaming:
@@ -82,13 +84,15 @@ def _handler(
     return grpc.unary_unary_rpc_method_handler(unary_unary, None, _encoded)
 
 
-async def _guarded(work: Callable[[], Awaitable[Any]], context: Context) -> Any:
-    try:
-        return await work()
-    except Exception as error:
-        problem = known(error)
-        status = errors.rpc_status(problem)
-        await context.abort(CODES[problem.reason], status.message, errors.trailers(status))
+async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, metrics: CallMetrics) -> Any:
+    with metrics.observed() as outcome:
+        try:
+            return await work()
+        except Exception as error:
+            problem = known(error)
+            status = errors.rpc_status(problem)
+            outcome.code = CODES[problem.reason]
+            await context.abort(outcome.code, status.message, errors.trailers(status))
 
 
 async def _until(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -1,7 +1,8 @@
-"""The gRPC server: the six services, health and reflection."""
+"""The gRPC server: the services of the contract, health and reflection."""
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,16 +23,19 @@ from defuse_server.api.promotions import PromotionService
 from defuse_server.api.registry import RegistryService
 from defuse_server.api.resource_rpcs import resource_methods
 from defuse_server.api.rpc import service_handler
+from defuse_server.api.status import StatusService
 from defuse_server.backend import Backend
 from defuse_server.errors import BackendUnavailable
 from defuse_server.host import listen
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
+from defuse_server.monitoring.readiness import Readiness, readiness
 
 GRACE_S: Final = 10.0
 """Calls under way have this long to finish when the server stops."""
 _NOTICE_S = 0.2
 _PROBE_S = 2.0
+_STORE_PROBE_S = 10.0
 _SWEEP_S = 3600.0
 
 OPTIONS: Final = [
@@ -51,6 +55,7 @@ _SERVICES: Final = (
     LabelService,
     CorrectionService,
     PromotionService,
+    StatusService,
 )
 """Each implements the service of the contract that has its name."""
 
@@ -72,6 +77,7 @@ class ApiServer:
         self._grace_s = grace_s
         self._stopping = asyncio.Event()
         self._health = HealthServicer()
+        self._serving: dict[str, bool] = {}
         self._chores: list[asyncio.Task[None]] = []
         token = backend.settings.token
         self._server = grpc.aio.server(
@@ -87,7 +93,7 @@ class ApiServer:
         reflected = [*self._names, HEALTH_NAME, reflection.SERVICE_NAME]
         reflection.enable_server_reflection(reflected, self._server)
         self.port = _bound_port(self._server, settings)
-        await self._show_health(serving=True)
+        await self._show_health(await readiness(self._backend))
         await self._server.start()
         self._chores = [asyncio.create_task(self._probe()), asyncio.create_task(self._sweep())]
         return self
@@ -102,25 +108,22 @@ class ApiServer:
         await self._server.stop(self._grace_s)
 
     def _add(self, implementation: object) -> str:
-        name = f"defuse.v1.{type(implementation).__name__}"
+        name = _of(type(implementation))
         service = descriptor_pool.Default().FindServiceByName(name)
         handler = service_handler(service, implementation, self._stopping, resource_methods(self._backend))
         self._server.add_generic_rpc_handlers([handler])
         return name
 
     async def _probe(self) -> None:
-        """Answer NOT_SERVING while Redis can't be reached."""
-        serving = True
+        """Have the health service answer what is so, again and again."""
+        found, store_s = await readiness(self._backend), time.monotonic()
         while True:
+            await self._show_health(found)
             await asyncio.sleep(_PROBE_S)
-            reached = False
-            with contextlib.suppress(*UNREACHABLE):
-                await self._backend.redis.execute_command("PING")
-                reached = True
-            if reached is not serving:
-                serving = reached
-                _log.warning("health.changed", serving=serving)
-                await self._show_health(serving=serving)
+            if time.monotonic() - store_s < _STORE_PROBE_S:
+                found = await readiness(self._backend, found.store)
+            else:
+                found, store_s = await readiness(self._backend), time.monotonic()
 
     async def _sweep(self) -> None:
         """Remove the parts of uploads that nobody finished."""
@@ -129,10 +132,24 @@ class ApiServer:
             with contextlib.suppress(BackendUnavailable, *UNREACHABLE):
                 _log.info("uploads.swept", count=await self._backend.uploads.sweep())
 
-    async def _show_health(self, *, serving: bool) -> None:
+    async def _show_health(self, found: Readiness) -> None:
         status = health_pb2.HealthCheckResponse
-        for name in ["", *self._names]:
-            await self._health.set(name, status.SERVING if serving else status.NOT_SERVING)
+        serving = dict.fromkeys(self._names, not found.redis)
+        serving[_of(ArtifactService)] = serving[""] = found.ready
+        serving |= {"redis": not found.redis, "store": not found.store, "worker": bool(found.workers)}
+        if serving == self._serving:
+            return
+        if self._serving:
+            tell = _log.info if found.ready and found.workers else _log.warning
+            tell("health.changed", redis=found.redis, store=found.store, workers=found.workers)
+        self._serving = serving
+        for name, serves in serving.items():
+            await self._health.set(name, status.SERVING if serves else status.NOT_SERVING)
+
+
+def _of(kind: type) -> str:
+    """Return the contract's name of the service that a class implements."""
+    return f"defuse.v1.{kind.__name__}"
 
 
 def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:

@@ -18,8 +18,8 @@ if ARGV[7] ~= '' then
   redis.call('HSET', KEYS[1], 'state', ARGV[6], 'failure', ARGV[7], 'end_ms', now_ms())
 else
   redis.call('HSET', KEYS[5], ARGV[5], name)
-  redis.call('HSET', KEYS[1], 'queued_ms', now_ms())
   redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), name)
+  redis.call('HSET', KEYS[1], 'queue_ms', now_ms())
 end
 changed(name)
 return 1

@@ -1,9 +1,12 @@
 """Cancels tasks reliably."""
 
 import asyncio
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 _AGAIN_S = 0.2
+
+T = TypeVar("T")
 
 
 async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
@@ -21,3 +24,18 @@ async def cancel_and_wait(*tasks: asyncio.Future[Any]) -> None:
         if not task.cancelled():
             # Retrieved, or asyncio would report it as never retrieved.
             task.exception()
+
+
+async def within(work: Coroutine[Any, Any, T], patience_s: float) -> T:
+    """Await work for at most `patience_s` seconds. Raises `TimeoutError`.
+
+    Unlike `asyncio.timeout`, this ends work whose Redis command swallows a cancellation.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=patience_s)
+        if not task.done():
+            raise TimeoutError
+        return task.result()
+    finally:
+        await cancel_and_wait(task)

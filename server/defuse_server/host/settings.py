@@ -28,6 +28,10 @@ class Settings(BaseSettings):
     """Address of the API, host:port. Port 0 takes a free port. Beyond loopback it needs TLS and a token."""
     web_address: str = "127.0.0.1:50180"
     """Address of the pages, host:port. Port 0 takes a free port. Beyond loopback it needs TLS and a token."""
+    metrics_address: str = "127.0.0.1:50160"
+    """Address of /metrics, /healthz and /readyz of API, pages and workers, host:port; empty turns them off.
+    If the port is taken, the next free one of 20 is used. Port 0 takes a free port. Beyond loopback it needs
+    TLS and a token."""
     web_lease_s: float = Field(default=120.0, ge=1, le=3600)
     """A label task goes to another annotator if its page is silent for this long, in seconds."""
     mlflow_webhook_address: str = "127.0.0.1:50190"

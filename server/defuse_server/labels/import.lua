@@ -32,6 +32,7 @@ end
 local answer = {token = token, annotator = annotator, vote = vote, note = note}
 answer.lease_ms, answer.time_ms = 0, now_ms
 table.insert(task.answers, answer)
+redis.call('HINCRBY', COUNTERS, 'label_answers', 1)
 outdate(task)
 redis.call('SADD', SEEN, number .. ':' .. annotator)
 local state, wanted = labeling_state(task)

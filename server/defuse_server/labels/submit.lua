@@ -20,6 +20,7 @@ replace_earlier(task, lease.annotator, vote)
 local answer = {token = token, annotator = lease.annotator, vote = vote, note = note}
 answer.lease_ms, answer.time_ms = lease.lease_ms, now_ms
 table.insert(task.answers, answer)
+redis.call('HINCRBY', COUNTERS, 'label_answers', 1)
 outdate(task)
 local shown = task.gold and in_disguise(task, lease, {answer}, {}) or task
 local state, wanted = labeling_state(shown)

@@ -9,6 +9,7 @@
 --       7 hash, number of a gold task -> its body
 --       8 hash, audit -> time of the last change that waits for an estimate   9 set: names of regions to be split
 --       10 hash: the audit's record   11 hash, number -> rank of a task that order.lua has put into an order
+--       12 hash: counters of the service
 -- ARGV  first the audit's name and the channel of changes; each script counts its own behind them
 --
 -- A task: {"wanted": 3, "limit": 5, "method": "majority" or "dawid_skene", "harm": "0.1", "version": 2,
@@ -27,6 +28,7 @@
 local AUDIT, CHANGED = table.remove(ARGV, 1), table.remove(ARGV, 1)
 local TASKS, STATES, PLACES, LEASES, FROZEN = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local SEEN, GOLD, ESTIMATES_DUE, TO_SPLIT, RANKS = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[11]
+local COUNTERS = KEYS[12]
 -- Numbers of tasks of bugs begin here.
 local FIRST_BUG = 10000000
 -- Numbers of defuse.v1.RegionState.
@@ -183,5 +185,6 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now_ms)) do
   local number, token = entry:match('^(%d+):(.*)$')
   local task = read_task(number)
   take_back(number, task, position(task.leases, 'token', token))
+  redis.call('HINCRBY', COUNTERS, 'label_leases_expired', 1)
   write_task(number, task)
 end

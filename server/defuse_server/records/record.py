@@ -92,7 +92,7 @@ def _show_wait(job: Job, fields: Mapping[bytes, bytes], queue: Queue, queue_posi
     job.progress.queue_position = queue_position
     job.progress.jobs_before.extend([*queue.running, *queue.first[:queue_position]])
     # Evaluations that waited for their audit before have a time of their own.
-    waiting_ms = fields.get(b"queued_ms") or fields[b"create_ms"]
+    waiting_ms = fields.get(b"queue_ms") or fields[b"create_ms"]
     job.progress.waiting_since.FromMilliseconds(int(waiting_ms))
 
 

@@ -1,10 +1,12 @@
 """Stores bytes under their digest: models, datasets, chunks, contact sheets."""
 
 import asyncio
+import errno
 import functools
 import hashlib
 import os
 import posixpath
+import shutil
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from pathlib import Path
@@ -132,6 +134,45 @@ class ArtifactStore:
         if not self._fs.exists(full):
             return []
         return [posixpath.basename(entry) for entry in self._fs.ls(full, detail=False)]
+
+    @_on_thread
+    def probe(self) -> None:
+        """Look at the store as its calls do. A store that nothing was written to yet is fine."""
+        self._fs.exists(self._path("artifacts"))
+        if isinstance(self._fs, LocalFileSystem):
+            # `exists` hides errors: a folder that can't be read looks like none.
+            nearest = Path(self._root)
+            while not nearest.exists():
+                nearest = nearest.parent
+            os.listdir(nearest)
+            if not os.access(nearest, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, f"{nearest} is read-only to this process")
+
+    @_on_thread
+    def try_out(self) -> None:
+        """Write, read and remove a small file, as the service does. Raises `DigestMismatch`."""
+        path = self._path(f"temporary/{uuid.uuid4().hex}")
+        content = uuid.uuid4().bytes
+        self._write(path, [content])
+        try:
+            with self._fs.open(path, "rb") as stream:
+                came = stream.read()
+        finally:
+            self._fs.rm_file(path)
+        if came != content:
+            raise _mismatch(_digest([content]), _digest([came]))
+
+    @_on_thread
+    def size_bytes(self) -> int:
+        """Return the size of all files in the store, in bytes. It looks at each, which takes a while."""
+        return sum(int(entry["size"]) for entry in self._fs.find(self._root, detail=True).values())
+
+    @_on_thread
+    def free_bytes(self) -> int | None:
+        """Return how many bytes the disk of a local store has left, or None for a store elsewhere."""
+        if not isinstance(self._fs, LocalFileSystem) or not self._fs.exists(self._root):
+            return None
+        return shutil.disk_usage(self._root).free
 
     def _path(self, path: str) -> str:
         return posixpath.join(self._root, path)

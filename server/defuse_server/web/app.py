@@ -19,6 +19,7 @@ from defuse_server.web.datasets.pages import DatasetPages
 from defuse_server.web.guard import Guard
 from defuse_server.web.labeling.pages import LabelPages
 from defuse_server.web.labeling.tasks import LabelTasks
+from defuse_server.web.page_metrics import PageMetrics
 from defuse_server.web.problems import PageProblem, answer_http_problem, answer_problem
 from defuse_server.web.rendering import page
 from defuse_server.web.sessions import Sessions
@@ -45,7 +46,7 @@ def create_app(backend: Backend) -> Starlette:
     ]
     return Starlette(
         routes=routes,
-        middleware=[Middleware(Guard, sessions=sessions)],
+        middleware=[Middleware(PageMetrics), Middleware(Guard, sessions=sessions)],
         exception_handlers={
             **dict.fromkeys((DefuseError, PageProblem, *UNREACHABLE, Exception), answer_problem),
             HTTPException: answer_http_problem,

@@ -15,6 +15,7 @@ from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.labels import labeling_rule as labeling
 from defuse_server.labels.queue import GoldSheets
 from defuse_server.names import FIRST_BUG, artifact_name
+from defuse_server.worker import job_metrics
 from defuse_server.worker.engine_events import ChunkReady, Preflight
 from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
@@ -60,7 +61,7 @@ class AuditWork(WarnedWork[pb.Audit]):
         store = self.backend.store
         arrays = await store.put_file(file)
         messages = await store.put_bytes(await asyncio.to_thread(delimited_chunk, file, event.shard))
-        await self.backend.chunks.append(
+        published = await self.backend.chunks.append(
             self.message.name,
             Chunk(
                 shard=event.shard,
@@ -73,6 +74,8 @@ class AuditWork(WarnedWork[pb.Audit]):
             ),
             self.attempt.number,
         )
+        if published:
+            job_metrics.count_found(event.candidates, event.records)
 
     async def conclude(self, result: Mapping[str, Any], folder: Path) -> None:
         """Publish regions and bugs, open the bugs to annotators, and fill in the configuration used."""

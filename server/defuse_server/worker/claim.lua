@@ -1,6 +1,6 @@
 -- Claims a job as its next attempt.
 --
--- KEYS: the resource (hash), QUEUE (sorted set of names), RUNNING (set of names)
+-- KEYS: the resource (hash), QUEUE (sorted set of names), RUNNING (set of names), COUNTERS (hash)
 -- ARGV: name, worker, unfinished states, state while running, state while cancelling, age in ms from which an
 --       attempt without a heartbeat counts as dead
 -- Returns {outcome, attempt, deaths}.
@@ -22,6 +22,7 @@ end
 local deaths = number_of('deaths')
 if abandoned then
   deaths = redis.call('HINCRBY', KEYS[1], 'deaths', 1)
+  redis.call('HINCRBY', KEYS[4], 'job_leases_expired', 1)
 end
 
 local attempt = redis.call('HINCRBY', KEYS[1], 'attempt', 1)

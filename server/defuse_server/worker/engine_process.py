@@ -27,6 +27,8 @@ TIME_GRACE_S = 10.0
 LINE_LIMIT_BYTES = 1 << 20
 STDERR_TAIL_BYTES = 16 << 10
 
+_running: set["EngineProcess"] = set()
+
 # Variables that a numeric program may need. No other variable reaches a process that opens foreign models: no
 # DEFUSE_*, no credentials of a cloud or of Redis.
 PASSED_ENVIRONMENT = (
@@ -64,6 +66,7 @@ class EngineProcess:
         self._memory_exceeded_bytes: int | None = None
         self._is_late = False
         self._stderr_tail = b""
+        _running.add(self)
         self._helpers = [asyncio.create_task(self._keep_stderr())]
         if memory_limit_bytes > 0:
             self._helpers.append(asyncio.create_task(self._watch_memory()))
@@ -106,6 +109,7 @@ class EngineProcess:
             for helper in self._helpers:
                 helper.cancel()
         await self._process.wait()
+        _running.discard(self)
         await asyncio.gather(*self._helpers, return_exceptions=True)
 
     def _signal_group(self, number: signal.Signals) -> None:
@@ -134,6 +138,18 @@ class EngineProcess:
         await asyncio.sleep(after_s)
         self._is_late = self._process.returncode is None
         self._signal_group(signal.SIGKILL)
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process's engines and of their own children, in bytes."""
+    total_bytes = 0
+    for engine in tuple(_running):
+        with contextlib.suppress(psutil.Error):
+            own = psutil.Process(engine.pid)
+            for process in (own, *own.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total_bytes += process.memory_info().rss
+    return total_bytes
 
 
 @asynccontextmanager

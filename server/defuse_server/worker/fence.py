@@ -61,7 +61,7 @@ class Fence:
         """Claim a job as its next attempt, unless another worker has it or it has ended."""
         states = kind_of(name).states
         outcome, number, deaths = await self._claim(
-            [redis_keys.resource(name), redis_keys.QUEUE, redis_keys.RUNNING],
+            [redis_keys.resource(name), redis_keys.QUEUE, redis_keys.RUNNING, redis_keys.COUNTERS],
             [name, self._worker, states.unfinished, states.running, states.cancelling, self._silent_ms],
         )
         attempt = Attempt(name, int(number), states, self._scripts) if number else None

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -17,8 +18,8 @@ from defuse_server.evidence.signing_key import Signer
 from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.jobs import failures
-from defuse_server.names import REGION_SPLITS, collection_of
-from defuse_server.worker import engine_events, engine_failures
+from defuse_server.names import REGION_SPLITS, audit_of_region_split, collection_of
+from defuse_server.worker import engine_events, engine_failures, job_metrics
 from defuse_server.worker.audit import AuditWork
 from defuse_server.worker.correction import CorrectionWork
 from defuse_server.worker.engine_process import EngineProcess, running_engine
@@ -79,15 +80,32 @@ class Supervisor:
             self._running.discard(name)
 
     async def _run(self, claim: Claim, attempt: Attempt) -> None:
-        with structlog.contextvars.bound_contextvars(job=attempt.name, attempt=attempt.number):
+        context = {"job": attempt.name, "attempt": attempt.number, **await self._audit_of(attempt.name)}
+        with structlog.contextvars.bound_contextvars(**context):
             _log.info("job.claimed", deaths=claim.deaths)
+            start_s = time.monotonic()
             try:
-                await self._attempt(claim, attempt)
+                end = await self._attempt(claim, attempt)
             except (Fenced, NotFound):
                 # Another worker has the job, or it ended or was deleted. This attempt's results are void.
                 _log.warning("job.fenced")
+                end = job_metrics.FENCED
+            job_metrics.count_end(attempt.name, end, time.monotonic() - start_s)
 
-    async def _attempt(self, claim: Claim, attempt: Attempt) -> None:
+    async def _audit_of(self, name: str) -> dict[str, str]:
+        """Return the audit that a job is about as `audit`, for the log, or nothing."""
+        if collection_of(name) == "audits":
+            return {"audit": name}
+        if collection_of(name) == REGION_SPLITS:
+            return {"audit": audit_of_region_split(name)}
+        try:
+            audit = getattr(await patiently(lambda: self._backend.resources.get(name)), "audit", "")
+        except NotFound:
+            audit = ""
+        return {"audit": audit} if audit else {}
+
+    async def _attempt(self, claim: Claim, attempt: Attempt) -> str:
+        """Run an attempt, and return how it ended, as job_metrics names it."""
         message = await self._backend.resources.get(attempt.name)
         kind: Any = _WORK[collection_of(attempt.name)]
         work: Work[Any] = kind(message, attempt, self._backend, self)
@@ -97,17 +115,22 @@ class Supervisor:
             failure = await self._failure(work, claim.deaths)
             if failure is None:
                 await patiently(lambda: attempt.succeed(work.message))
+                job_metrics.count_verdict(work.message)
             else:
                 await patiently(lambda: work.give_up(failure))
                 await patiently(lambda: attempt.fail(work.message, failure))
+                job_metrics.count_failure(attempt.name, failure)
             _log.info("job.ended", failure=failure.message if failure else None)
         except CancelRequested:
             await patiently(lambda: attempt.end_cancelled(work.message))
             _log.info("job.cancelled")
+            return job_metrics.CANCELLED
         except _Stopping:
             await attempt.release()
             await self._backend.jobs.announce()
             _log.info("job.handed_on")
+            return job_metrics.HANDED_ON
+        return job_metrics.FAILED if failure else job_metrics.SUCCEEDED
 
     async def _failure(self, work: Work[Any], deaths: int) -> Failure | None:
         """Do the work. Returns why it has no result, or None if it has one."""

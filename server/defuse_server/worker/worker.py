@@ -19,7 +19,9 @@ from defuse_server.host.cancellation import cancel_and_wait
 from defuse_server.host.redis_client import UNREACHABLE
 from defuse_server.host.settings import Settings
 from defuse_server.host.stop_event import on_stop
+from defuse_server.jobs.workers import signs_of_life
 from defuse_server.labels.estimate_consensus import keep_estimating
+from defuse_server.monitoring.metrics_server import MetricsServer
 from defuse_server.records.kinds import collections_of
 from defuse_server.worker.fence import Fence
 from defuse_server.worker.lane import run_lane
@@ -35,10 +37,11 @@ _log = structlog.get_logger(__name__)
 async def run_worker(settings: Settings) -> None:
     """Run jobs, and inspections beside them, until SIGTERM or SIGINT. Then hand on what runs, and return.
 
-    Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`.
+    Raises `ValueError` if the settings have no Redis URL, `SigningKeyUnusable`, and `UnsafeListen` or
+    `OSError` about the address of its metrics.
     """
     signer = _signer(settings)
-    async with open_backend(settings) as backend:
+    async with open_backend(settings) as backend, MetricsServer(backend, "worker"):
         folder = worker_folder(settings.state_dir / "work")
         try:
             name = f"{socket.gethostname()}#{os.getpid()}"
@@ -76,7 +79,8 @@ async def _work(backend: Backend, supervisor: Supervisor, name: str) -> None:
     with on_stop(supervisor.stopping.set):
         kinds = sorted(backend.settings.job_kinds)
         _log.info("worker.ready", worker=name, kinds=kinds)
-        await asyncio.gather(*(run_lane(backend, supervisor, lane) for lane in _lanes(kinds)))
+        async with signs_of_life(backend.redis, name):
+            await asyncio.gather(*(run_lane(backend, supervisor, lane) for lane in _lanes(kinds)))
     await cancel_and_wait(*helpers)
     _log.info("worker.stopped", worker=name)
 

@@ -23,6 +23,7 @@ from defuse.v1.promotion_service_pb2 import (
 from defuse_server import redis_keys
 from defuse_server.evaluations import choose_audit, input_digest
 from defuse_server.evaluations.wait_for_audit import settle
+from defuse_server.monitoring.overview import overview
 
 QUEUED, SUCCEEDED = JobState.JOB_STATE_QUEUED, JobState.JOB_STATE_SUCCEEDED
 POLICY = "version: 1\naudit: {max_seeds: 500, budget_s: 60, annotators_per_region: 2}\n"
@@ -364,3 +365,14 @@ async def test_labels_that_come_later_are_for_the_next_evaluation(evaluate, read
     assert (later.audit, later.audit_created) == (audit.name, False)
     assert later.labeling.unlabeled_count == 1
     assert later.labeling.unlabeled_harm_share == pytest.approx(0.25)
+
+
+async def test_its_time_in_the_queue_begins_when_its_wait_for_the_audit_ends(backend, waiting, read, records):
+    await backend.redis.hincrby(redis_keys.resource(waiting.name), "create_ms", -3_600_000)
+    seen = await overview(backend)
+    assert (seen.awaiting_audit, [one.kind for one in seen.queued]) == (1, ["audits"])
+    await records.succeeded_audit(await read(waiting.audit), harms=[0.3])
+    await settle(backend)
+    seen = await overview(backend)
+    assert (seen.awaiting_audit, [one.kind for one in seen.queued]) == (0, ["evaluations"])
+    assert seen.queued[0].oldest_s < 60

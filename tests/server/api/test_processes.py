@@ -112,7 +112,7 @@ def test_the_api_and_the_pages_import_no_numbers_and_no_clients(modules):
     assert json.loads(result.stdout) == []
 
 
-@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"], ["mlflow-webhook"]])
+@pytest.mark.parametrize("command", [[], ["up"], ["api"], ["web"], ["worker"], ["mlflow-webhook"], ["check"]])
 def test_every_command_helps(command):
     result = CliRunner().invoke(app, [*command, "--help"])
     assert result.exit_code == 0

@@ -13,7 +13,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 SERVICES = [
     f"defuse.v1.{name}Service"
-    for name in ("Artifact", "Registry", "Audit", "Label", "Correction", "Promotion")
+    for name in ("Artifact", "Registry", "Audit", "Label", "Correction", "Promotion", "Status")
 ]
 
 

@@ -73,3 +73,26 @@ async def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path) -> 
     (tmp_path / "store").write_text("a file, where a folder is needed")
     with pytest.raises(BackendUnavailable):
         await ArtifactStore(str(tmp_path / "store")).put_bytes(DATA)
+
+
+@pytest.mark.parametrize("where", ["folder", "elsewhere"])
+async def test_its_size_and_whether_it_can_be_used(where, tmp_path):
+    store = ArtifactStore(str(tmp_path / "new") if where == "folder" else f"memory://{tmp_path.name}")
+    await store.probe()
+    assert await store.size_bytes() == 0
+    assert await store.free_bytes() is None
+    await store.try_out()
+    assert await store.size_bytes() == 0
+    await store.put_bytes(b"12345")
+    await store.put_bytes(b"12345")
+    await store.write_part("uploads/part", b"123")
+    assert await store.size_bytes() == 8
+    assert ((await store.free_bytes() or 0) > 0) == (where == "folder")
+
+
+async def test_a_store_that_became_a_file_can_not_be_used(tmp_path):
+    (tmp_path / "store").write_text("")
+    store = ArtifactStore(str(tmp_path / "store"))
+    for attempt in (store.probe, store.try_out):
+        with pytest.raises(BackendUnavailable, match="the artifact store can't be used: "):
+            await attempt()
