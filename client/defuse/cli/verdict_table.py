@@ -14,10 +14,9 @@ from defuse.frozen_labels import label_set, unsettled
 from defuse.messages import Check, Evaluation, Verdict
 
 EXIT_CODES = {Verdict.VERDICT_PASS: 0, Verdict.VERDICT_FAIL: 1, Verdict.VERDICT_INCONCLUSIVE: 2}
-EXPLAINED_MAX = 20
-"""How many checks are explained one by one; the reports explain all of them."""
 _UNFOLDED_MAX = 3
-"""How many passing checks of one name are shown one by one."""
+"""How many checks of one name and verdict are shown one by one. Of those that do not pass, the first is
+explained; the reports explain all."""
 _COLUMNS = ("verdict", "check", "of", "value", "interval", "bound", "misses by")
 _STYLES = {Verdict.VERDICT_PASS: "green", Verdict.VERDICT_FAIL: "bold red"}
 _ORDER = {Verdict.VERDICT_FAIL: 0, Verdict.VERDICT_PASS: 2}
@@ -54,22 +53,46 @@ def printable(text: str) -> str:
 
 
 def _write_checks(evaluation: Evaluation) -> None:
-    against = [check for check in evaluation.checks if check.verdict != Verdict.VERDICT_PASS]
-    against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))
+    families = _against(evaluation)
+    stdout.print(_as_text(_headline(evaluation, families)))
+    stdout.print()
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(column, no_wrap=column == "verdict")
-    for check in against:
-        _add(table, check.verdict, _cells(check, evaluation))
+    for family in families:
+        for check in family[:_UNFOLDED_MAX]:
+            _add(table, check.verdict, _cells(check, evaluation))
+        if more := family[_UNFOLDED_MAX:]:
+            _add(table, more[0].verdict, _folded(more, f"{len(more)} more"))
     for cells in _passing(evaluation):
         _add(table, Verdict.VERDICT_PASS, cells)
     print_lines(table)
-    for check in against[:EXPLAINED_MAX]:
-        _explain(check, evaluation)
-    if len(against) > EXPLAINED_MAX:
-        stdout.print(
-            f"\n{len(against) - EXPLAINED_MAX} more checks do not pass; --report explains all of them"
-        )
+    for family in families:
+        _explain(family[0], evaluation)
+    if unexplained := sum(len(family) - 1 for family in families):
+        stdout.print(f"\n{unexplained} more of these checks do not pass; --report explains all of them")
+
+
+def _against(evaluation: Evaluation) -> list[list[Check]]:
+    """Return the checks that do not pass by verdict and name. Those that miss most come first."""
+    against = [check for check in evaluation.checks if check.verdict != Verdict.VERDICT_PASS]
+    against.sort(key=lambda check: (_ORDER.get(check.verdict, 1), -_miss(check)))
+    families: dict[tuple[Verdict.ValueType, str], list[Check]] = {}
+    for check in against:
+        families.setdefault((check.verdict, check.check), []).append(check)
+    return list(families.values())
+
+
+def _headline(evaluation: Evaluation, families: Sequence[Sequence[Check]]) -> str:
+    """Return the verdict and what stands against it; of a PASS, the class that loses most."""
+    verdict = enum_name(Verdict, evaluation.verdict)
+    if families:
+        counts = (f"{family[0].check}{f' ({len(family)})' * (len(family) > 1)}" for family in families)
+        return f"{verdict}: these checks do not pass: {', '.join(counts)}"
+    losses = [(one.accuracy_after - one.accuracy_before, one.label) for one in evaluation.classes]
+    change, label = min(losses, default=(0.0, 0))
+    loss = f", but class {label} loses {-100 * change:.1f} points" if change < 0 else ""
+    return f"{verdict}: all {len(evaluation.checks)} checks pass{loss}"
 
 
 def _explain(check: Check, evaluation: Evaluation) -> None:
@@ -97,16 +120,20 @@ def _passing(evaluation: Evaluation) -> list[Sequence[str]]:
     """Return the rows of the checks that pass; many checks of one name share a row."""
     passed = [check for check in evaluation.checks if check.verdict == Verdict.VERDICT_PASS]
     rows: list[Sequence[str]] = []
-    for name, group in groupby(passed, key=lambda check: check.check):
+    for _, group in groupby(passed, key=lambda check: check.check):
         family = list(group)
         if len(family) <= _UNFOLDED_MAX:
             rows += [_cells(check, evaluation) for check in family]
             continue
-        values = [check.value for check in family]
-        bounds = {_bound(check) for check in family}
-        bound = bounds.pop() if len(bounds) == 1 else ""
-        rows.append((name, f"{len(family)} that pass", _range(min(values), max(values)), "", bound, ""))
+        rows.append(_folded(family, f"{len(family)} that pass"))
     return rows
+
+
+def _folded(family: Sequence[Check], told: str) -> Sequence[str]:
+    """Return one row for several checks of one name."""
+    values, bounds = [check.value for check in family], {_bound(check) for check in family}
+    bound = bounds.pop() if len(bounds) == 1 else ""
+    return (family[0].check, told, _range(min(values), max(values)), "", bound, "")
 
 
 def _cells(check: Check, evaluation: Evaluation) -> Sequence[str]:

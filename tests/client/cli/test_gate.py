@@ -12,6 +12,7 @@ import pytest
 from defuse.messages import (
     Artifact,
     Check,
+    ClassAccuracy,
     Classifier,
     Evaluation,
     Evidence,
@@ -109,7 +110,8 @@ def test_the_exit_code_is_the_verdict(command, judged, verdict, code):
 
 def test_failures_come_first_with_by_how_much_they_miss(command, judged):
     judged(evaluation("FAIL"))
-    first = command("gate", *ASKED).out.splitlines()[1]
+    headline, _, _, first, *_ = command("gate", *ASKED).out.splitlines()
+    assert headline == "FAIL: these checks do not pass: region_accuracy"
     for part in ("FAIL", "region 9 (class 9, read as 0)", "0.42", "0.38 to 0.46", ">= 0.9", "0.48"):
         assert part in first
 
@@ -118,6 +120,34 @@ def test_many_passing_checks_of_one_name_share_a_line(command, judged):
     judged(evaluation("FAIL"))
     (folded,) = [line for line in command("gate", *ASKED).out.splitlines() if line.startswith("PASS")]
     assert "9 that pass" in folded
+
+
+def test_many_failures_of_one_name_are_folded_and_one_is_explained(command, judged):
+    failing = [
+        check("region_accuracy", "FAIL", n / 100, bound=0.9, explanation=f"only {n} of 100")
+        for n in range(50)
+    ]
+    made = evaluation("PASS", checks=failing)
+    made.verdict = Verdict.VERDICT_FAIL
+    judged(made)
+    lines = command("gate", *ASKED).out.splitlines()
+    assert lines[0] == "FAIL: these checks do not pass: region_accuracy (50)"
+    assert len([line for line in lines if line.startswith("FAIL  ")]) == 4
+    assert any("47 more" in line and "0.03 to 0.49" in line for line in lines)
+    assert [line.strip() for line in lines if "of 100" in line] == ["only 0 of 100"]
+    assert "49 more of these checks do not pass; --report explains all of them" in lines
+
+
+def test_a_pass_tells_which_class_loses(command, judged):
+    changes = {0: 0.01, 1: -0.057, 2: 0.0}
+    classes = [
+        ClassAccuracy(label=n, accuracy_before=0.9, accuracy_after=0.9 + by) for n, by in changes.items()
+    ]
+    judged(evaluation("PASS", classes=classes))
+    first = command("gate", *ASKED).out.splitlines()[0]
+    assert first == "PASS: all 9 checks pass, but class 1 loses 5.7 points"
+    judged(evaluation("PASS"))
+    assert command("gate", *ASKED).out.splitlines()[0] == "PASS: all 9 checks pass"
 
 
 def test_failures_are_explained_in_plain_text_whatever_their_names_hold(command, judged):
