@@ -1,12 +1,15 @@
 """`defuse audit`."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from defuse.cli import jobs
 from defuse.cli.audit_text import (
+    class_names,
     write_audit,
     write_audits,
     write_bugs,
@@ -18,6 +21,7 @@ from defuse.cli.jobs import AuditName
 from defuse.cli.outlook_text import outlook_facts
 from defuse.cli.output import Json, as_dict, stdout, write, write_json
 from defuse.cli.settings import takes_settings
+from defuse.client import Client
 from defuse.messages import AuditConfig, JobState, LabelingOutlook
 
 app = typer.Typer(help="Search a classifier for what it gets wrong.", no_args_is_help=True)
@@ -107,6 +111,16 @@ _Follow = Annotated[
 _ConfirmedOnly = Annotated[bool, typer.Option("--confirmed-only", help="Show only confirmed bugs.")]
 
 
+@dataclass(frozen=True)
+class _Findings:
+    """Bugs or regions: their name, where they come from, and how they are written."""
+
+    what: str
+    stream: Callable[[str], Iterable[Any]]
+    listed: Callable[..., Iterable[Any]]
+    write_text: Callable[..., None]
+
+
 @app.command()
 def bugs(
     context: typer.Context,
@@ -120,7 +134,8 @@ def bugs(
     With --json this prints one document, or with --follow one bug per line.
     """
     with connect(context) as client, left_running(audit):
-        _show("bugs", client.bugs, client.list_bugs, write_bugs, audit, follow, confirmed_only, json)
+        found = _Findings("bugs", client.bugs, client.list_bugs, write_bugs)
+        _show(client, found, audit, follow, confirmed_only, json)
 
 
 @app.command()
@@ -136,34 +151,28 @@ def regions(
     With --json this prints one document, or with --follow one region per line.
     """
     with connect(context) as client, left_running(audit):
-        _show(
-            "regions", client.regions, client.list_regions, write_regions, audit, follow, confirmed_only, json
-        )
+        found = _Findings("regions", client.regions, client.list_regions, write_regions)
+        _show(client, found, audit, follow, confirmed_only, json)
 
 
 def _show(
-    what: str,
-    stream: Callable[[str], Iterable[Any]],
-    listed: Callable[..., Iterable[Any]],
-    write_text: Callable[..., None],
-    audit: str,
-    follow: bool,
-    confirmed_only: bool,
-    json: bool,
+    client: Client, found: _Findings, audit: str, follow: bool, confirmed_only: bool, json: bool
 ) -> None:
     """Write what an audit found, as it is found or as it stands."""
     if follow and confirmed_only:
         raise typer.BadParameter(
             "expected --follow or --confirmed-only, got both. Leave out --follow: labels confirm "
-            f"{what} after they are found"
+            f"{found.what} after they are found"
         )
+    if json and not follow:
+        listed = found.listed(audit, confirmed_only=confirmed_only)
+        write_json({found.what: [as_dict(one) for one in listed]})
+        return
+    write_text = partial(found.write_text, class_names=() if json else class_names(client, audit))
     if follow:
-        for one in stream(audit):
+        for one in found.stream(audit):
             write(one, json, lambda one: write_text([one]))
         return
-    if json:
-        write_json({what: [as_dict(one) for one in listed(audit, confirmed_only=confirmed_only)]})
-        return
     # All of them: ranks and shares are among all.
-    whole = list(listed(audit))
+    whole = list(found.listed(audit))
     write_text([one for one in whole if one.confirmed or not confirmed_only], whole)

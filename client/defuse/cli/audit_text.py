@@ -16,6 +16,7 @@ from defuse.cli.figures import (
 from defuse.cli.output import stdout, write_facts, write_table
 from defuse.cli.progress import state_of
 from defuse.cli.saturation_curve import write_saturation
+from defuse.client import Client
 
 _STOPPED = {
     messages.StopReason.STOP_REASON_SEEDS_EXHAUSTED: "every seed was searched",
@@ -109,10 +110,15 @@ def _belief(found: messages.Misclassification) -> str:
     )
 
 
-def write_regions(regions: Sequence[messages.Region], whole: Sequence[messages.Region] | None = None) -> None:
+def write_regions(
+    regions: Sequence[messages.Region],
+    whole: Sequence[messages.Region] | None = None,
+    class_names: Sequence[str] = (),
+) -> None:
     """Write a table of regions, those with the most misread inputs first.
 
-    `whole` are all regions of the audit; without them, there are no ranks and shares.
+    `whole` are all regions of the audit; without them, there are no ranks and shares. Without names, classes
+    are numbers.
     """
     ranks = _ranks(whole)
     total = sum(region.harm.value for region in whole or () if region.name in ranks) or 1.0
@@ -121,9 +127,9 @@ def write_regions(regions: Sequence[messages.Region], whole: Sequence[messages.R
             "region": region.name,
             **_rank(ranks, region.name),
             "state": enum_name(messages.RegionState, region.state),
-            "seeds": region.seed_label,
-            "predicted": region.predicted_class,
-            "label": region.label if region.HasField("label") else "",
+            "seeds": _class(region.seed_label, class_names),
+            "predicted": _class(region.predicted_class, class_names),
+            "label": _class(region.label, class_names) if region.HasField("label") else "",
             "bug": "yes" if region.confirmed else "",
             "size": region.size,
             "misclassified": share_with_interval(region.misclassification_rate),
@@ -140,10 +146,14 @@ def write_regions(regions: Sequence[messages.Region], whole: Sequence[messages.R
             stdout.print(f"{region.name} stays MIXED: {region.unsplit_reason}", soft_wrap=True)
 
 
-def write_bugs(bugs: Sequence[messages.Bug], whole: Sequence[messages.Bug] | None = None) -> None:
+def write_bugs(
+    bugs: Sequence[messages.Bug],
+    whole: Sequence[messages.Bug] | None = None,
+    class_names: Sequence[str] = (),
+) -> None:
     """Write a table of bugs, those with the most misread inputs first.
 
-    `whole` are all bugs of the audit; without them, there are no ranks.
+    `whole` are all bugs of the audit; without them, there are no ranks. Without names, classes are numbers.
     """
     ranks = _ranks(whole)
     rows = [
@@ -151,9 +161,9 @@ def write_bugs(bugs: Sequence[messages.Bug], whole: Sequence[messages.Bug] | Non
             "bug": bug.name,
             **_rank(ranks, bug.name),
             "state": enum_name(messages.RegionState, bug.state),
-            "seeds": bug.seed_label,
-            "predicted": bug.predicted_class,
-            "label": bug.label if bug.HasField("label") else "",
+            "seeds": _class(bug.seed_label, class_names),
+            "predicted": _class(bug.predicted_class, class_names),
+            "label": _class(bug.label, class_names) if bug.HasField("label") else "",
             "confirmed": "yes" if bug.confirmed else "",
             "cells": len(bug.cells),
             "of them shown": _purity(bug),
@@ -168,6 +178,16 @@ def write_bugs(bugs: Sequence[messages.Bug], whole: Sequence[messages.Bug] | Non
     for bug in bugs:
         if bug.unsplit_reason:
             stdout.print(f"{bug.name} stays MIXED: {bug.unsplit_reason}", soft_wrap=True)
+
+
+def class_names(client: Client, name: str) -> Sequence[str]:
+    """Return the names of the classes of an audit, or of the one that the bug or region `name` belongs to."""
+    audit = "/".join(name.split("/")[:2])
+    return client.get_dataset(client.get_audit(audit).dataset).class_names
+
+
+def _class(number: int, names: Sequence[str]) -> str:
+    return f"{number} {names[number]}" if number < len(names) else str(number)
 
 
 def _ranks(whole: Sequence[messages.Region] | Sequence[messages.Bug] | None) -> dict[str, int]:

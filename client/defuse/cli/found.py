@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from defuse.cli.audit_text import write_bugs, write_regions
+from defuse.cli.audit_text import class_names, write_bugs, write_regions
 from defuse.cli.connection import connect
 from defuse.cli.kinds import KINDS, Found, found_kind
 from defuse.cli.lineage import lineage, write_lineage
@@ -120,9 +120,17 @@ def show(
             else:
                 write_lineage(made)
         elif "/bugs/" in name:
-            write(client.get_bug(name), json, lambda bug: write_bugs([bug]))
+            write(
+                client.get_bug(name),
+                json,
+                lambda bug: write_bugs([bug], class_names=class_names(client, bug.name)),
+            )
         elif "/regions/" in name:
-            write(client.get_region(name), json, lambda region: write_regions([region]))
+            write(
+                client.get_region(name),
+                json,
+                lambda region: write_regions([region], class_names=class_names(client, region.name)),
+            )
         elif name.startswith("artifacts/"):
             artifact = client.get_artifact(name)
             size = f"{artifact.size_bytes} bytes"

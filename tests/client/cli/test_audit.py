@@ -1,8 +1,12 @@
 """`defuse audit ...`."""
 
+import re
+
 import pytest
 from defuse.messages import (
+    Audit,
     CalibrationFigures,
+    Dataset,
     Interval,
     LabelingOutlook,
     LabelingReport,
@@ -197,7 +201,21 @@ def test_no_findings_are_said_to_be_none(command, server):
     assert "No misclassification was found" in command("audit", "findings", "audits/a").out
 
 
-def test_regions_come_by_misread_inputs_with_their_interval(command, server):
+@pytest.fixture
+def named(server):
+    """Let the audit's dataset name its first class."""
+    server.on(GET, Audit(name="audits/a", dataset="datasets/d"))
+    server.on("RegistryService/GetDataset", Dataset(class_names=["a cat"]))
+
+
+def test_regions_name_their_classes(command, server, named):
+    server.on(REGIONS, ListRegionsResponse(regions=[region(0, seed_label=0, predicted_class=7)]))
+    (row,) = command("audit", "regions", "audits/a").out.splitlines()[1:]
+    assert "0 a cat" in row
+    assert re.search(r"\b7\b", row)
+
+
+def test_regions_come_by_misread_inputs_with_their_interval(command, server, named):
     harms = [(0, 4e-6), (1, 2e-4), (2, 3e-5)]
     found = [
         region(number, harm=Interval(value=harm, lower=harm / 2, upper=harm * 2)) for number, harm in harms
@@ -212,7 +230,7 @@ def test_regions_come_by_misread_inputs_with_their_interval(command, server):
     assert "85.5%" in rows[0]
 
 
-def test_regions_show_state_and_probability_of_a_bug(command, server):
+def test_regions_show_state_and_probability_of_a_bug(command, server, named):
     found = region(0, state=RegionState.REGION_STATE_LABELED, label=1, confirmed=True, bug_probability=0.9)
     server.on(REGIONS, ListRegionsResponse(regions=[found]))
     row = command("audit", "regions", "audits/a").out.splitlines()[1]
@@ -242,6 +260,6 @@ def test_followed_regions_are_lines_of_json(command, server):
         ({"state": MIXED, "unsplit_reason": "it has 12 codes"}, "stays MIXED: it has 12 codes"),
     ],
 )
-def test_regions_say_how_they_were_split(command, server, fields, end):
+def test_regions_say_how_they_were_split(command, server, named, fields, end):
     server.on(REGIONS, ListRegionsResponse(regions=[region(0, **fields)]))
     assert command("audit", "regions", "audits/a").out.rstrip().endswith(end)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from defuse.messages import Bug, Interval, RegionState
+from defuse.messages import Audit, Bug, Dataset, Interval, RegionState
 from defuse.v1.audit_service_pb2 import ListBugsResponse, StreamBugsResponse
 
 BUG = Bug(
@@ -38,13 +38,23 @@ SPLIT = Bug(
 
 @pytest.fixture(autouse=True)
 def found(server):
+    server.on("AuditService/GetAudit", Audit(name="audits/a", dataset="datasets/d"))
+    server.on("RegistryService/GetDataset", Dataset(class_names=["a cat", "a dog", "a horse"]))
     server.on("AuditService/ListBugs", ListBugsResponse(bugs=[SPLIT, LESS, BUG]))
     server.on("AuditService/StreamBugs", [StreamBugsResponse(bugs=[BUG], cursor="c")])
 
 
 @pytest.mark.parametrize(
     "text",
-    ["audits/a/bugs/0", "LABELED", "620 per million", "12.4%", "yes", "1: at least 50.0% bear the label"],
+    [
+        "audits/a/bugs/0",
+        "LABELED",
+        "2 a horse ",
+        "620 per million",
+        "12.4%",
+        "yes",
+        "1: at least 50.0% bear the label",
+    ],
 )
 def test_a_row_says_what_the_bug_is_and_how_much_it_matters(command, text):
     assert text in command("audit", "bugs", "audits/a").out

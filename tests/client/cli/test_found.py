@@ -177,9 +177,13 @@ def test_what_can_not_be_asked_is_wrong_usage(command, server, everything, argum
 
 
 def test_bugs_and_artifacts_are_shown_too(command, server):
-    server.on("AuditService/GetBug", Bug(name="audits/a/bugs/3", seed_label=7))
+    server.on("AuditService/GetBug", Bug(name="audits/a/bugs/3", seed_label=1))
+    server.on("AuditService/GetAudit", Audit(name="audits/a", dataset="datasets/d"))
+    server.on("RegistryService/GetDataset", Dataset(class_names=["a cat", "a dog"]))
     server.on("ArtifactService/GetArtifact", lambda asked: Artifact(name=asked.name, size_bytes=12))
-    assert "audits/a/bugs/3" in command("show", "audits/a/bugs/3").out
+    (row,) = command("show", "audits/a/bugs/3").out.splitlines()[1:]
+    assert "audits/a/bugs/3" in row
+    assert "1 a dog" in row
     assert "12 bytes" in command("show", "artifacts/abc").out
 
 
