@@ -6,7 +6,7 @@ classifier is probably wrong.
 
 What was chosen because a network sees the seed's label in it pleases that network, whatever it shows. So
 there are three kinds, and none does the work of another: the guide steers ascents, the readers choose
-candidates and regions, and independent readers, held out until then, say what the chosen regions show.
+candidates and regions, and independent readers, held out until then, have the last word on what was chosen.
 """
 
 from __future__ import annotations
