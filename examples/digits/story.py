@@ -41,10 +41,11 @@ class Story:
         """How many bugs have a label that differs from the classifier's prediction."""
         return sum(bug.confirmed for bug in self.bugs)
 
-    def repaired_bugs(self) -> int:
-        """Count the confirmed bugs whose repair the gate confirms."""
-        checks: list[Check] = list(self.evaluation.checks)
-        return sum(c.check == "region_accuracy" and c.verdict == Verdict.VERDICT_PASS for c in checks)
+    def repaired_regions(self) -> str:
+        """Return of how many confirmed regions, the cells of the bugs, the gate confirms the repair."""
+        checks: list[Check] = [c for c in self.evaluation.checks if c.check == "region_accuracy"]
+        repaired = sum(c.verdict == Verdict.VERDICT_PASS for c in checks)
+        return f"{repaired} of {len(checks)} confirmed regions"
 
     def region_accuracy(self) -> tuple[float, float]:
         """Return the share of regions' fresh samples that get the label, before and after; 0 without any."""
@@ -64,8 +65,8 @@ class Story:
         if self.verdict == "PASS":
             return f"{bugs} found and repaired: the corrected classifier may be promoted"
         if self.verdict == "FAIL":
-            return f"{self.repaired_bugs()} of {bugs} repaired, but no promotion: {self._refusals()}"
-        return f"{self.repaired_bugs()} of {bugs} repaired, but there is too little evidence to promote"
+            return f"{bugs} found, {self.repaired_regions()} repaired, but no promotion: {self._refusals()}"
+        return f"{bugs} found, {self.repaired_regions()} repaired, but too little evidence to promote"
 
     def _refusals(self) -> str:
         checks: list[Check] = list(self.evaluation.checks)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from defuse.evidence import verify
 
 
 @pytest.fixture(scope="module")
-def demo(repository: Path) -> dict[str, Any]:
+def printed(repository: Path) -> str:
     run = subprocess.run(
         [sys.executable, "-m", "examples.digits.demo"],
         cwd=repository,
@@ -24,7 +25,12 @@ def demo(repository: Path) -> dict[str, Any]:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    return json.loads(run.stdout.strip().splitlines()[-1])
+    return run.stdout
+
+
+@pytest.fixture(scope="module")
+def demo(printed: str) -> dict[str, Any]:
+    return json.loads(printed.strip().splitlines()[-1])
 
 
 @pytest.mark.timeout(1000)
@@ -41,6 +47,13 @@ def test_the_last_line_is_the_contract(demo: dict[str, Any]) -> None:
         "seconds",
     ]
     assert demo["verdict"] in {"PASS", "FAIL", "INCONCLUSIVE"}
+
+
+def test_no_more_is_repaired_than_was_confirmed(printed: str) -> None:
+    repaired = re.findall(r"(\d+) of (\d+) confirmed regions", printed)
+    assert repaired
+    assert all(int(some) <= int(whole) for some, whole in repaired)
+    assert not re.search(r"\d+ of \d+ bugs? repaired", printed)
 
 
 def test_bugs_are_found_and_repaired(demo: dict[str, Any]) -> None:
