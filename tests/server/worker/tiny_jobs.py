@@ -81,7 +81,9 @@ class Tiny:
     async def ready(self, message) -> str:
         """Register something without an inspection, and return its name."""
         message.state = REGISTRATION_STATE_INSPECTING
-        made, _ = await self.backend.resources.create(NewResource(message, str(uuid.uuid4()), b"x"))
+        # In a queue of its own: a worker that runs meanwhile would take it from the other.
+        new = NewResource(message, str(uuid.uuid4()), b"x", queue="test:queue")
+        made, _ = await self.backend.resources.create(new)
         claim = await Fence(self.backend.redis, "test", 2.0).claim(made.name)
         await claim.attempt.succeed(message)
         assert (await self.backend.resources.get(made.name)).state == REGISTRATION_STATE_READY
