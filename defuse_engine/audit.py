@@ -18,12 +18,15 @@ from defuse_engine.job_folder.job_file import Job
 from defuse_engine.job_folder.lines import Lines
 from defuse_engine.job_folder.output_files import chunk_path, read_chunk, write_chunk
 from defuse_engine.preflight.preflight import run_preflight
+from defuse_engine.readers.independent_readers import HELD_OUT, IndependentReaders
+from defuse_engine.readers.readers_file import write_readers
 from defuse_engine.regions.distill import distill
 from defuse_engine.regions.gold_sheets import write_gold_sheets
 from defuse_engine.regions.recipe import AuditRecipe
 from defuse_engine.run import independent_readers, open_run
 from defuse_engine.search.identify import Search
 from defuse_engine.search.open_search import open_search
+from defuse_engine.search.readers import READERS, Readers
 from defuse_engine.search.saturation import Saturation
 from defuse_engine.search.seeds import Seeds, first_search_seeds
 from defuse_engine.types import Chunk, Labels, concatenate
@@ -71,8 +74,17 @@ def audit(
         "regions": distilled.regions,
         "bugs": distilled.bugs,
         "gold": write_gold_sheets(run, config),
+        "readers": _keep_readers(job.output / "readers.npz", belief_model.readers, independent),
         "warnings": lines.warnings,
     }
+
+
+def _keep_readers(path: Path, readers: Readers | None, independent: IndependentReaders) -> str | None:
+    """Write what was trained, for the jobs that go on from this audit."""
+    if readers is None:
+        return None
+    write_readers(path, {READERS: readers.networks, HELD_OUT: independent.networks})
+    return path.relative_to(path.parents[1]).as_posix()
 
 
 def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, dataset: Dataset, lines: Lines) -> None:

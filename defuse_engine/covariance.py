@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64
 
 MOST_AXES = 64
 """Codes of more numbers have low-rank covariances, of so many axes at most."""
@@ -30,6 +30,21 @@ class Covariance(ABC):
     @abstractmethod
     def sample(self, tau: float, count: int, generator: np.random.Generator) -> Float64[np.ndarray, "n d"]:
         """Draw `count` offsets from N(0, tau * covariance)."""
+
+    @abstractmethod
+    def most_variance(self, tau: float = 1.0) -> float:
+        """Return an upper bound of the variance in any direction, of tau times the covariance."""
+
+    def reaches(
+        self, offsets: Float[np.ndarray, "n d"], squared_distance: float, tau: float = 1.0
+    ) -> Bool[np.ndarray, " n"]:
+        """Tell which offsets are no farther than `squared_distance` (see `squared_distances`)."""
+        # What is too far even along the widest axis needs no factors of the covariance. That is nearly all.
+        widest = self.most_variance(tau)
+        held = np.einsum("nd,nd->n", offsets, offsets) <= squared_distance * widest
+        if held.any():
+            held[held] = self.squared_distances(offsets[held], tau) <= squared_distance
+        return held
 
     @abstractmethod
     def squared_distances(
@@ -54,6 +69,10 @@ class FullCovariance(Covariance):
         variances, basis = np.linalg.eigh(self.values)
         scale = np.sqrt(np.maximum(variances, 0.0) * tau)
         return (generator.standard_normal((count, len(scale))) * scale) @ basis.T
+
+    def most_variance(self, tau: float = 1.0) -> float:
+        """Return an upper bound of the variance in any direction: the trace."""
+        return tau * float(np.trace(self.values)) + _LEAST_VARIANCE
 
     def squared_distances(
         self, offsets: Float[np.ndarray, "n d"], tau: float = 1.0
@@ -103,6 +122,11 @@ class LowRankCovariance(Covariance):
         if self.noise.any():
             drawn += generator.standard_normal((count, size)) * self.noise
         return np.sqrt(tau) * drawn
+
+    def most_variance(self, tau: float = 1.0) -> float:
+        """Return an upper bound of the variance in any direction: of the longest axis and the noise."""
+        longest = float(np.square(self.axes, dtype=np.float64).sum(axis=0).max(initial=0.0))
+        return tau * (longest + float(self.noise.max()) ** 2) + _LEAST_VARIANCE
 
     def squared_distances(
         self, offsets: Float[np.ndarray, "n d"], tau: float = 1.0

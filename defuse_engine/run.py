@@ -31,6 +31,8 @@ class Run:
     reporter: Reporter
     independent: IndependentReaders
     """They look at what is left of a search."""
+    trained: Path | None = None
+    """A `readers.npz` that holds the readers; None: they are trained when they are first asked."""
 
     @property
     def device(self) -> str:
@@ -60,7 +62,7 @@ def open_run(
     """
     codes = encode_split(inputs.encoder, inputs.dataset.train, reporter)
     readers = independent or independent_readers(job, inputs, reporter, "neighbourhood")
-    return Run(inputs, codes, job.random_seed, job.folder, reporter, readers)
+    return Run(inputs, codes, job.random_seed, job.folder, reporter, readers, job.inputs.readers)
 
 
 def independent_readers(job: Job, inputs: LoadedInputs, reporter: Reporter, stage: str) -> IndependentReaders:
@@ -70,4 +72,5 @@ def independent_readers(job: Job, inputs: LoadedInputs, reporter: Reporter, stag
         inputs.runtime,
         job.random_seed,
         lambda done, total: reporter.progress(stage, done, total, "steps"),
+        trained=job.inputs.readers,
     )

@@ -32,6 +32,8 @@ from defuse_engine.search.seeds import first_search_seeds
 
 HELD_OUT_PER_REGION = 50
 """Samples of each region that choose the setting and are never trained on."""
+_MOST_HELD_OUT = 10_000
+"""In all, at eight a region or more: every point of the sweep is measured with them."""
 _PARITY_IMAGES = 256
 _LOSS_IMAGES = 2_000
 _MOST_LISTED = 5
@@ -53,7 +55,9 @@ def correct(
     original, classifier = inputs.classifier.session.model_bytes, inputs.classifier
     model = to_torch(original, classifier.output.name).to(inputs.runtime.device)
     run = open_run(job, inputs, reporter)
-    held_out = labeled.draw_samples(run, (config.tau,), HELD_OUT_PER_REGION, "correct/held-out")
+    held_out = labeled.draw_samples(
+        run, (config.tau,), HELD_OUT_PER_REGION, "correct/held-out", _MOST_HELD_OUT
+    )
     right = classified_right(model, classifier.preprocessing, inputs.dataset.validation)
     measure = Measure(inputs, held_out, right)
     seeds = first_search_seeds(run, config.audit, config.audit_seed)

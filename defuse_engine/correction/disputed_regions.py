@@ -34,5 +34,5 @@ class DisputedRegions:
         held = np.zeros(len(codes), bool)
         for mean, covariance, label in zip(self._means, self._covariances, self._seed_labels, strict=True):
             rows = np.flatnonzero(seed_labels == int(label))
-            held[rows] |= covariance.squared_distances(codes[rows] - mean) <= self._reach
+            held[rows] |= covariance.reaches(codes[rows] - mean, self._reach)
         return held

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32, Int64
+from scipy.spatial.distance import cdist
 
 from defuse_engine.configs import RegionLabel
 from defuse_engine.errors import JobInvalid
@@ -16,8 +17,9 @@ from defuse_engine.regions.grouping import sample_region
 from defuse_engine.run import Run
 from defuse_engine.types import Codes, Images, Labels, Regions, Rows
 
-_MOST_BYTES = 1 << 29
+_MOST_BYTES = 1 << 28
 _LEAST_SAMPLES = 8
+_DECODED_AT_ONCE = 2_048
 
 
 @dataclass(frozen=True)
@@ -68,41 +70,45 @@ class LabeledRegions:
         labels, regions = self.labels, self.regions
         if not labels:
             return []
-        rows = [label.region for label in labels]
-        means, size = regions.means[rows], regions.means.shape[1]
-        # [i, j]: from the mean of j, with the covariance of j, to the mean of i.
-        distances = np.empty((len(rows), len(rows)))
-        for j, row in enumerate(rows):
-            distances[:, j] = regions.covariances[row].squared_distances(means - means[j], regions.tau)
-        together = (distances <= size) & (size >= distances.T)
-        return [
-            (labels[i], labels[j])
-            for i, j in zip(*np.nonzero(np.triu(together, 1)), strict=True)
-            if labels[i].label != labels[j].label
-        ]
+        rows, classes = [label.region for label in labels], np.array([label.label for label in labels])
+        means, reach, tau = regions.means[rows], float(regions.means.shape[1]), regions.tau
+        covariances = [regions.covariances[row] for row in rows]
+        # [i, j]: the mean of i belongs to the samples of j. At first: it may.
+        held = cdist(means, means, "sqeuclidean") <= [reach * one.most_variance(tau) for one in covariances]
+        held &= held.T & (classes[:, None] != classes)
+        for j in np.flatnonzero(held.any(axis=0)):
+            others = np.flatnonzero(held[:, j])
+            held[others, j] = covariances[j].squared_distances(means[others] - means[j], tau) <= reach
+        return [(labels[i], labels[j]) for i, j in zip(*np.nonzero(np.triu(held & held.T, 1)), strict=True)]
 
-    def draw_samples(self, run: Run, taus: tuple[float, ...], count: int, stage: str) -> LabeledSamples:
+    def draw_samples(
+        self, run: Run, taus: tuple[float, ...], count: int, stage: str, most: int | None = None
+    ) -> LabeledSamples:
         """Decode `count` samples of N(mean, tau * covariance) of each labeled region, tau taking turns.
 
         Every region has a stream of its own, named by stage and region: stages share no sample. Samples
-        without an answer are left out (`answered`). All images together take up to 512 MiB, at eight samples
-        a region or more: of many regions, or of large images, there are fewer of each.
+        without an answer are left out (`answered`). All images together are `most` and take up to 256 MiB,
+        at eight samples a region or more: of many regions, or of large images, there are fewer of each.
         """
-        shape = run.inputs.dataset.image_shape
-        affordable = _MOST_BYTES // (4 * math.prod(shape) * max(1, len(self.labels)))
+        image_bytes = 4 * math.prod(run.inputs.dataset.image_shape)
+        affordable = min(_MOST_BYTES // image_bytes, most or _MOST_BYTES) // max(1, len(self.labels))
         count = min(count, max(_LEAST_SAMPLES, affordable))
-        images = np.empty((count * len(self.labels), *shape), np.float32)
-        labels = np.empty(len(images), np.int64)
-        filled = 0
-        for number, one in enumerate(self.labels):
-            run.reporter.progress("correct", number, len(self.labels), "regions")
-            codes = draw_codes(one.region, self.regions, taus, count, run.generator(stage, one.region))
-            drawn = run.inputs.decoder(codes)
-            drawn = drawn[answered(drawn, run.inputs.classifier)]
-            rows = slice(filled, filled + len(drawn))
-            images[rows], labels[rows] = drawn, one.label
-            filled = rows.stop
-        return LabeledSamples(images[:filled], labels[:filled])
+        classes = np.repeat(np.array([one.label for one in self.labels], np.int64), count)
+        images = np.empty((len(classes), *run.inputs.dataset.image_shape), np.float32)
+        kept = np.zeros(len(classes), bool)
+        at_once = max(1, _DECODED_AT_ONCE // count)
+        for start in range(0, len(self.labels), at_once):
+            run.reporter.progress("correct", start, len(self.labels), "regions")
+            codes = [
+                draw_codes(one.region, self.regions, taus, count, run.generator(stage, one.region))
+                for one in self.labels[start : start + at_once]
+            ]
+            drawn = run.inputs.decoder(np.concatenate(codes))
+            rows = slice(start * count, start * count + len(drawn))
+            images[rows] = drawn
+            kept[rows.start + answered(drawn, run.inputs.classifier)] = True
+        samples = LabeledSamples(images, classes)
+        return samples if kept.all() else samples[np.flatnonzero(kept)]
 
 
 def answered(images: Images, classifier: Classifier) -> Int64[np.ndarray, " m"]:

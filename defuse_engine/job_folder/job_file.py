@@ -33,7 +33,11 @@ _INPUTS: dict[Kind, tuple[str, ...]] = {
     "evaluate": ("classifier", "vae", "dataset", "regions", "candidate"),
     "train_vae": ("classifier", "dataset"),
 }
-_OPTIONAL: dict[Kind, tuple[str, ...]] = {"inspect_classifier": ("dataset",)}
+_OPTIONAL: dict[Kind, tuple[str, ...]] = {
+    "inspect_classifier": ("dataset",),
+    "split": ("readers",),
+    "correct": ("readers",),
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ class Inputs:
     vae: VaeInput | None = None
     dataset: DatasetInput | None = None
     regions: Path | None = None
+    readers: Path | None = None
+    """Those that an audit trained."""
     misclassifications: tuple[Path, ...] = ()
     """An audit's chunk files, in shard order."""
 
@@ -221,6 +227,7 @@ _READERS: dict[str, Callable[[Fields, Path], object]] = {
     "vae": _vae,
     "dataset": _dataset,
     "regions": lambda fields, folder: _file(fields, "file", folder),
+    "readers": lambda fields, folder: _file(fields, "file", folder),
     "misclassifications": lambda fields, folder: tuple(
         _inside(text(value, where), where, folder) for where, value in fields.items("files")
     ),

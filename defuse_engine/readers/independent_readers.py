@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -24,8 +25,11 @@ from defuse_engine.readers.own_classifier import (
     reader_effort,
     train_own_classifier,
 )
+from defuse_engine.readers.readers_file import read_readers
 from defuse_engine.types import Images
 
+HELD_OUT = "held-out"
+"""Their name in a `readers.npz`."""
 _DESIGNS: tuple[Design, ...] = ("strided", "pooled", "low-pass")
 
 
@@ -38,16 +42,24 @@ class IndependentReaders:
         runtime: Runtime,
         random_seed: int,
         on_step: Callable[[int, int], None],
-        stage: str = "held-out",
+        stage: str = HELD_OUT,
+        trained: Path | None = None,
     ):
-        """`on_step(done, total)` gets the training steps of all; `stage` names their random streams."""
+        """`on_step(done, total)` gets the training steps of all; `stage` names their random streams.
+
+        `trained` is a `readers.npz` that holds them.
+        """
         self._dataset, self._runtime = dataset, runtime
         self._random_seed, self._on_step, self._stage = random_seed, on_step, stage
+        self._trained = trained
 
     @cached_property
     def networks(self) -> tuple[OwnClassifier, ...]:
-        """The networks, trained side by side."""
+        """The networks, as they were trained, or trained side by side."""
         train, runtime = self._dataset.train, self._runtime
+        if self._trained is not None:
+            shape, classes = self._dataset.image_shape, self._dataset.class_count
+            return read_readers(self._trained, HELD_OUT, len(_DESIGNS), shape, classes, runtime.device)
         effort = reader_effort(len(train))
         total = len(_DESIGNS) * effort.steps
         tally = Tally(lambda done: self._on_step(done, total))

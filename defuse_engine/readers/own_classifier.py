@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -81,6 +81,7 @@ class OwnClassifier(nn.Module):
         """
         super().__init__()
         self._mean, self._std, self._by_own_contrast = mean, std, by_own_contrast
+        self._design: Design = design
         channels = 2 * image_shape[0] if by_own_contrast else image_shape[0]
         side = max(image_shape[1:])
         # Large images are made smaller first: it has to be quick.
@@ -121,6 +122,37 @@ class OwnClassifier(nn.Module):
             first, second = stage[0], stage[1]
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
                 stage[0], stage[1] = fuse_conv_bn_eval(first, second), nn.Identity()
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Return all that `of_arrays` needs of a trained network."""
+        told = {
+            "design": self._design,
+            "mean": self._mean,
+            "std": self._std,
+            "contrast": self._by_own_contrast,
+        }
+        weights = {f"weights/{name}": values.cpu().numpy() for name, values in self.state_dict().items()}
+        return {name: np.array(value) for name, value in told.items()} | weights
+
+    @classmethod
+    def of_arrays(
+        cls, arrays: dict[str, np.ndarray], image_shape: ImageShape, class_count: int
+    ) -> OwnClassifier:
+        """Return the network that gave these arrays. Raises KeyError, RuntimeError if they do not fit."""
+        design = next(one for one in get_args(Design) if one == arrays["design"])
+        mean, std, contrast = float(arrays["mean"]), float(arrays["std"]), bool(arrays["contrast"])
+        model = cls(image_shape, mean, std, class_count, design, by_own_contrast=contrast)
+        model = model.requires_grad_(False).eval()
+        model.fuse()
+        prefix = "weights/"
+        model.load_state_dict(
+            {
+                name.removeprefix(prefix): torch.from_numpy(values)
+                for name, values in arrays.items()
+                if name.startswith(prefix)
+            }
+        )
+        return model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def predict(self, images: Images) -> Labels:
         """Return predicted classes (n,) of images (n, C, H, W)."""

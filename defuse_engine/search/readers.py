@@ -27,9 +27,12 @@ from defuse_engine.readers.own_classifier import (
     reader_effort,
     train_own_classifier,
 )
+from defuse_engine.readers.readers_file import read_readers
 from defuse_engine.run import Run
 from defuse_engine.types import Images, Labels
 
+READERS = "readers"
+"""Their name in a `readers.npz`."""
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""
 _TYPICAL_ITEMS = 1_000
@@ -65,7 +68,7 @@ class Readers:
 
     def probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
         """Return the probability of each class, averaged over the readers."""
-        return np.stack([network.probabilities(images) for network in self._networks]).mean(axis=0)
+        return np.stack([network.probabilities(images) for network in self.networks]).mean(axis=0)
 
     def held_out_probabilities(self, images: Images) -> Float32[np.ndarray, "n k"]:
         """Return the probability of each class, averaged over readers that no candidate was chosen by."""
@@ -81,15 +84,19 @@ class Readers:
         return float(np.median(seen))
 
     @cached_property
-    def _networks(self) -> list[OwnClassifier]:
-        """The readers, trained side by side."""
+    def networks(self) -> tuple[OwnClassifier, ...]:
+        """The readers, as an audit trained them, or trained side by side."""
         runtime, total = self._run.inputs.runtime, len(_READERS) * self._effort.steps
+        if self._run.trained is not None:
+            dataset = self._run.inputs.dataset
+            shape, classes = dataset.image_shape, dataset.class_count
+            return read_readers(self._run.trained, READERS, len(_READERS), shape, classes, runtime.device)
         tally = Tally(lambda done: self._report(done, total))
 
         def train(number: int) -> OwnClassifier:
             return self._train(_READERS[number], self._effort, tally.of(number))
 
-        return list(in_order(train, range(len(_READERS)), runtime.at_once(), runtime.threads))
+        return tuple(in_order(train, range(len(_READERS)), runtime.at_once(), runtime.threads))
 
     @cached_property
     def guide(self) -> OwnClassifier:

@@ -24,6 +24,7 @@ The hash of a resource (`resource(name)`) has the fields
     released                 set where its worker gave it back unharmed   the job's fence
     regions_artifact         of an audit, once published; grows with      the job's fence, its region split's
                              each region split
+    readers_artifact         of an audit that trained readers             the job's fence
     references               names that it refers to, joined by spaces    create
     candidate_count,         of an audit, so far                          publishing chunks
     misclassification_count,

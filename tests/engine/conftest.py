@@ -259,9 +259,9 @@ def _the_same_readers_are_trained_once():
         digest = _digest(one.random_seed, one.inputs.runtime, one.inputs.dataset, decoder, codes.tobytes())
         return _trained.setdefault(digest, Readers(one))
 
-    def independent(dataset, runtime, random_seed, on_step, stage="held-out"):
+    def independent(dataset, runtime, random_seed, on_step, stage="held-out", trained=None):
         digest = _digest(random_seed, runtime, dataset, stage.encode())
-        readers = IndependentReaders(dataset, runtime, random_seed, on_step, stage)
+        readers = IndependentReaders(dataset, runtime, random_seed, on_step, stage, trained)
         return _trained.setdefault(digest, readers)
 
     with pytest.MonkeyPatch.context() as patch:

@@ -47,6 +47,15 @@ def test_distances_are_those_by_the_inverse_of_the_matrix(covariance, tau):
     np.testing.assert_allclose(covariance.squared_distances(offsets, tau), expected, rtol=1e-3)
 
 
+@pytest.mark.parametrize("tau", [1.0, 0.1])
+@pytest.mark.parametrize("covariance", ALL.values(), ids=ALL)
+def test_what_is_reached_is_what_is_near_enough(covariance, tau):
+    offsets = np.random.default_rng(6).normal(size=(50, SIZE)) * np.geomspace(1e-7, 3.0, 50)[:, None]
+    distances = covariance.squared_distances(offsets, tau)
+    for least in (0.0, float(np.median(distances)), 1e9):
+        np.testing.assert_array_equal(covariance.reaches(offsets, least, tau), distances <= least)
+
+
 @pytest.mark.parametrize("covariance", [LOW_RANK["singular"], FullCovariance(LOW_RANK["singular"].matrix())])
 def test_without_noise_what_lies_along_the_axes_is_near_and_nothing_else(covariance):
     samples = covariance.sample(1.0, 2000, np.random.default_rng(3))

@@ -197,6 +197,8 @@ class _Conversion:
             operation = first_difference(prepared.model, inputs, _PARITY_TOLERANCE)
             raise self.not_differentiable((operation,), f"could not be converted: {error}") from error
         _fuse_silu(graph_module)
+        # Convolutions take the layout of their weights: on a CPU this one takes three quarters of the time.
+        graph_module.to(memory_format=torch.channels_last)
         for name in prepared.weights:
             weight = graph_module.get_buffer(name).clone()
             delattr(graph_module, name)

@@ -18,6 +18,7 @@ from defuse_server.labels.region_label import NOT_OPENED
 from defuse_server.names import parse_region_name, region_name, region_number
 
 REGIONS_ARTIFACT = "regions_artifact"
+READERS_ARTIFACT = "readers_artifact"
 """Field of an audit's hash; see redis_keys."""
 
 
@@ -57,6 +58,11 @@ class Regions(Published[Region]):
         if name is None:
             raise NotFound(f"{audit}'s file of regions")
         return name.decode()
+
+    async def readers_artifact(self, audit: str) -> str:
+        """Return the name of the file of the audit's readers, or nothing: an older audit kept none."""
+        name = await cast("Any", self._redis.hget(redis_keys.resource(audit), READERS_ARTIFACT))
+        return "" if name is None else name.decode()
 
     async def _labeled(self, audit: str, findings: Sequence[Region]) -> builtins.list[Region]:
         """Add labels, bugs and region splits to regions of one audit, and return the regions."""

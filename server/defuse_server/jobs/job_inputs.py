@@ -62,6 +62,12 @@ class JobInputs:
         self.entries["regions"] = {"file": self._file("regions.npz", artifact)}
         return self
 
+    def readers(self, artifact: str) -> Self:
+        """Add the file of the readers that an audit trained; nothing if it has none."""
+        if artifact:
+            self.entries["readers"] = {"file": self._file("readers.npz", artifact)}
+        return self
+
     def misclassifications(self, chunks: Mapping[int, str]) -> Self:
         """Add an audit's chunk files, given as shard -> artifact in shard order."""
         files = [self._file(f"misclassifications-{shard:05d}.npz", name) for shard, name in chunks.items()]

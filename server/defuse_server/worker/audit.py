@@ -10,7 +10,7 @@ from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
 from defuse_server.backend import Backend
 from defuse_server.findings.chunks import Chunk
-from defuse_server.findings.regions import REGIONS_ARTIFACT
+from defuse_server.findings.regions import READERS_ARTIFACT, REGIONS_ARTIFACT
 from defuse_server.jobs.job_inputs import JobInputs
 from defuse_server.labels import labeling_rule as labeling
 from defuse_server.labels.queue import GoldSheets
@@ -88,6 +88,10 @@ class AuditWork(WarnedWork[pb.Audit]):
         self.set_warnings(result)
         regions_file = await self.backend.store.put_file(folder / "output" / "regions.npz")
         await self.attempt.remember(REGIONS_ARTIFACT, regions_file.name)
+        # The paper's search asks no network.
+        if result["readers"]:
+            readers = await self.backend.store.put_file(folder / result["readers"])
+            await self.attempt.remember(READERS_ARTIFACT, readers.name)
         for region in result["regions"]:
             sheets = await stored_sheets(self.backend.store, region, folder)
             message = region_message(audit.name, region, sheets, regions_file.name)

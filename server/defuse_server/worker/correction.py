@@ -26,6 +26,7 @@ class CorrectionWork(WarnedWork[pb.Correction]):
         audit = await self.backend.resources.fetch(Audit, correction.audit)
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(correction.regions_artifact or await self.backend.regions.artifact(audit.name))
+        inputs.readers(await self.backend.regions.readers_artifact(audit.name))
         config = config_json(correction.config)
         config["labels"] = await label_set.labels_json(self.backend.store, correction.label_set_digest)
         config["tau"] = audit.config.tau

@@ -41,6 +41,7 @@ class RegionSplitWork(WarnedWork[RegionSplit]):
         await self.attempt.update(self.message)
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(await self.backend.regions.artifact(audit.name))
+        inputs.readers(await self.backend.regions.readers_artifact(audit.name))
         inputs.misclassifications(await finished_chunks(audit.name, self.backend))
         config = {
             "regions": [number for number in numbers if number < FIRST_BUG],

@@ -110,6 +110,21 @@ def test_two_mistakes_given_as_one_come_back_as_two(split):
     assert result["unsplit"] == []
 
 
+def test_with_the_readers_of_the_audit_a_split_trains_none_and_ends_with_the_same(
+    split, two_in_one, make_split, run_engine, three_classes
+):
+    folder, result = split
+    again = make_split(*two_in_one, [1], name="again", **three_classes)
+    shutil.copy(two_in_one[0] / "output/readers.npz", again / "inputs")
+    document = json.loads((again / "job.json").read_text())
+    document["inputs"]["readers"] = {"file": "inputs/readers.npz"}
+    (again / "job.json").write_text(json.dumps(document))
+    ran = run_engine(again)
+    assert not [line for line in ran.lines if line.get("unit") == "steps"]
+    assert json.loads((again / "output/result.json").read_text()) == result
+    assert (again / "output/regions.npz").read_bytes() == (folder / "output/regions.npz").read_bytes()
+
+
 def test_parts_come_behind_the_regions_by_harm(split):
     _, result = split
     parts = result["regions"]
