@@ -198,7 +198,7 @@ class _Conversion:
             raise self.not_differentiable((operation,), f"could not be converted: {error}") from error
         _fuse_silu(graph_module)
         # Convolutions take the layout of their weights: on a CPU this one takes three quarters of the time.
-        graph_module.to(memory_format=torch.channels_last)
+        graph_module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         for name in prepared.weights:
             weight = graph_module.get_buffer(name).clone()
             delattr(graph_module, name)
