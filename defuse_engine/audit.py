@@ -26,7 +26,7 @@ from defuse_engine.regions.recipe import AuditRecipe
 from defuse_engine.run import independent_readers, open_run
 from defuse_engine.search.identify import Search
 from defuse_engine.search.open_search import open_search
-from defuse_engine.search.readers import READERS, Readers
+from defuse_engine.search.readers import GUIDE, READERS, Readers
 from defuse_engine.search.saturation import Saturation
 from defuse_engine.search.seeds import Seeds, first_search_seeds
 from defuse_engine.types import Chunk, Labels, concatenate
@@ -74,17 +74,23 @@ def audit(
         "regions": distilled.regions,
         "bugs": distilled.bugs,
         "gold": write_gold_sheets(run, config),
-        "readers": _keep_readers(job.output / "readers.npz", belief_model.readers, independent),
+        "readers": _keep_readers(job, config, belief_model.readers, independent),
         "warnings": lines.warnings,
     }
 
 
-def _keep_readers(path: Path, readers: Readers | None, independent: IndependentReaders) -> str | None:
+def _keep_readers(
+    job: Job, config: AuditConfig, readers: Readers | None, independent: IndependentReaders
+) -> str | None:
     """Write what was trained, for the jobs that go on from this audit."""
     if readers is None:
         return None
-    write_readers(path, {READERS: readers.networks, HELD_OUT: independent.networks})
-    return path.relative_to(path.parents[1]).as_posix()
+    groups = {READERS: readers.networks, HELD_OUT: independent.networks}
+    if "gradient" in config.methods:
+        groups[GUIDE] = (readers.guide,)
+    file = job.output / "readers.npz"
+    write_readers(file, groups)
+    return file.relative_to(job.folder).as_posix()
 
 
 def _warn_of_classes_without_seeds(search: Search, seeds: Seeds, dataset: Dataset, lines: Lines) -> None:

@@ -17,7 +17,7 @@ from defuse_engine.correction.sweep import Sweep
 from defuse_engine.errors import CorrectionFailed, Reason
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.job_file import Job, required
-from defuse_engine.job_folder.output_files import write_whole
+from defuse_engine.job_folder.output_files import read_found, write_whole
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.models.torch_form.differentiable import (
@@ -61,7 +61,8 @@ def correct(
     right = classified_right(model, classifier.preprocessing, inputs.dataset.validation)
     measure = Measure(inputs, held_out, right)
     seeds = first_search_seeds(run, config.audit, config.audit_seed)
-    supplement = recipe.supplement(run, labeled, seeds, config.audit)
+    known = read_found(job.inputs.misclassifications)
+    supplement = recipe.supplement(run, labeled, seeds, config.audit, known)
     tuning = _tuning(run, config, recipe, labeled, supplement.surroundings, model)
     baseline = measure.point(Tuned(model, tuning.baseline_loss, diverged=False), None, 0)
     sweep = Sweep(run, model, tuning, measure, baseline, supplement.miner)

@@ -14,6 +14,7 @@ from defuse_engine.correction.surroundings import draw_surroundings, no_surround
 from defuse_engine.run import Run
 from defuse_engine.search.calibrated_belief import calibrated_belief
 from defuse_engine.search.seeds import Seeds
+from defuse_engine.types import Misclassifications
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,19 @@ class CorrectionRecipe:
     optimization: Optimization
     taus: tuple[float, ...]
     """Times the config's tau, in turns."""
-    supplement: Callable[[Run, LabeledRegions, Seeds, AuditConfig], Supplement]
-    """From the audit's seeds and config."""
+    supplement: Callable[[Run, LabeledRegions, Seeds, AuditConfig, Misclassifications | None], Supplement]
+    """From the audit's seeds, its config, and what it found, if that was given."""
 
 
 def _surroundings_and_mining(
-    run: Run, labeled: LabeledRegions, seeds: Seeds, audit: AuditConfig
+    run: Run, labeled: LabeledRegions, seeds: Seeds, audit: AuditConfig, known: Misclassifications | None
 ) -> Supplement:
     seeds, disputed = vouched_seeds(labeled, seeds), DisputedRegions(labeled)
     belief_model = calibrated_belief(run, AuditConfig())
     rng = run.generator("correct/surroundings")
     return Supplement(
         draw_surroundings(run.inputs, seeds, disputed, belief_model.readers, rng),
-        Miner(run, seeds, disputed, belief_model, audit),
+        Miner(run, seeds, disputed, belief_model, audit, known),
     )
 
 
@@ -53,5 +54,5 @@ DEFAULT = CorrectionRecipe(RELATIVE_ADAM, (0.3, 1.0, 3.0), _surroundings_and_min
 PAPER = CorrectionRecipe(
     PAPER_SGD,
     (1.0,),
-    lambda run, labeled, seeds, audit: Supplement(no_surroundings(run.inputs.dataset.train), None),
+    lambda run, labeled, seeds, audit, known: Supplement(no_surroundings(run.inputs.dataset.train), None),
 )

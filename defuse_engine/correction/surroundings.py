@@ -20,7 +20,7 @@ from defuse_engine.search.readers import Readers
 from defuse_engine.search.seeds import Seeds
 
 _MOST_ITEMS = 20_000
-_MOST_BYTES = 1 << 28
+_MOST_BYTES = 1 << 27
 
 
 def vouched_seeds(labeled: LabeledRegions, seeds: Seeds) -> Seeds:

@@ -11,6 +11,7 @@ from jaxtyping import Int64
 
 from defuse_engine.correction.choose_lambda import (
     LEAST_REPAIRED,
+    REGION_TOLERANCE,
     Point,
     choose,
     contenders,
@@ -32,11 +33,12 @@ _ROUNDS = 3
 _LONGER = 3
 """Times the passes of the first round, in all that follows."""
 _FASTER = 2.0
-"""Times the learning rate, tried with the best lambda beside it."""
+"""Times the learning rate, tried with the best lambda where the usual one leaves regions wrong."""
 _LOOKED_AT = 20_000
 """Samples of regions that show what a stage has missed."""
 _SETTLING = 0.3
-"""Times learning rate and lambda of the last stage, which wins back what the regions cost elsewhere."""
+"""Times learning rate and lambda of the last stage, which wins back what the regions cost elsewhere. It takes
+as many steps as a point of the first round."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class Sweep:
         return [tried.point for tried in self._tried]
 
     def _lengthen(self, learning_rate: float, epochs: int) -> None:
-        """Try the best lambda longer, at two learning rates."""
+        """Try the best lambda longer, and if that leaves regions wrong, faster too."""
         control, _ = self._control((Setting(0.0, learning_rate, epochs),), self._tuning)
         try:
             number = choose(self._points(), self._baseline, control)
@@ -126,7 +128,9 @@ class Sweep:
         region_weight = self._tried[number].path[0].region_weight
         # Of a large dataset a pass is as long as a run may be.
         if self._tuning.steps(_LONGER * epochs) > self._tuning.steps(epochs):
-            self._try((Setting(region_weight, learning_rate, _LONGER * epochs),))
+            longer = self._try((Setting(region_weight, learning_rate, _LONGER * epochs),))
+            if self._tried[longer].point.region_accuracy >= 1.0 - REGION_TOLERANCE:
+                return
         self._try((Setting(region_weight, _FASTER * learning_rate, _LONGER * epochs),))
 
     def _slow_down(self, lambdas: tuple[float, ...], learning_rate: float, epochs: int) -> None:
@@ -154,7 +158,7 @@ class Sweep:
 
     def _mine(self, number: int, miner: Miner) -> int | None:
         """Go on with a point's setting, on what it and the original get wrong; None if that is nothing."""
-        mined = miner.mine([self._run.inputs.classifier, self._as_classifier(number)])
+        mined = miner.mine(self._as_classifier(number))
         if len(mined.labels) == 0:
             return None
         path, pools = self._tried[number].path, (*self._tuning.pools, mined)
@@ -165,7 +169,8 @@ class Sweep:
         """Go on from a point with a lower rate, and less weight on the regions."""
         tried = self._tried[number]
         last = tried.path[-1]
-        gentle = Setting(_SETTLING * last.region_weight, _SETTLING * last.learning_rate, last.epochs)
+        epochs = max(1, last.epochs // _LONGER)
+        gentle = Setting(_SETTLING * last.region_weight, _SETTLING * last.learning_rate, epochs)
         return self._try((*tried.path, gentle), tried.tuning, number, needed)
 
     def _try(

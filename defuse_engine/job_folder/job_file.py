@@ -36,7 +36,7 @@ _INPUTS: dict[Kind, tuple[str, ...]] = {
 _OPTIONAL: dict[Kind, tuple[str, ...]] = {
     "inspect_classifier": ("dataset",),
     "split": ("readers",),
-    "correct": ("readers",),
+    "correct": ("misclassifications", "readers"),
 }
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
 
 import numpy as np
 
 from defuse_engine.errors import JobInvalid
-from defuse_engine.types import Chunk, Misclassifications
+from defuse_engine.types import Chunk, Misclassifications, concatenate
 
 _DTYPES = {name: array.dtypes[0] for name, array in get_type_hints(Misclassifications).items()}
 """Those that the arrays are declared with."""
@@ -46,6 +46,11 @@ def write_chunk(path: Path, chunk: Chunk) -> None:
     arrays = {name: getattr(chunk.misclassifications, name).astype(dtype) for name, dtype in _DTYPES.items()}
     counts = {name: np.int64(getattr(chunk, name)) for name in _COUNTS}
     write_whole(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays, **counts))
+
+
+def read_found(paths: Sequence[Path]) -> Misclassifications | None:
+    """Read the chunks of an audit, in their order; None if there is none. Raises `JobInvalid`."""
+    return concatenate([read_chunk(path).misclassifications for path in paths]) if paths else None
 
 
 def read_chunk(path: Path) -> Chunk:

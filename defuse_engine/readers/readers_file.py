@@ -6,6 +6,7 @@ To train them takes minutes, most of what a split of regions does. Arrays alone 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,13 @@ def write_readers(path: Path, groups: Mapping[str, Sequence[OwnClassifier]]) -> 
         for name, values in network.to_arrays().items()
     }
     write_whole(path, lambda stream: np.savez(stream, allow_pickle=False, **arrays))
+
+
+def has_readers(path: Path, group: str) -> bool:
+    """Tell whether a file holds networks of a group; of no such file nothing is told."""
+    with suppress(OSError, ValueError), np.load(path, allow_pickle=False) as file:
+        return any(name.startswith(f"{group}/") for name in file)
+    return False
 
 
 def read_readers(

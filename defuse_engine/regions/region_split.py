@@ -12,7 +12,7 @@ from defuse_engine.configs import AuditConfig, MixedBug, RegionSplitConfig
 from defuse_engine.errors import JobInvalid
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.job_file import Job, required
-from defuse_engine.job_folder.output_files import read_chunk
+from defuse_engine.job_folder.output_files import read_found
 from defuse_engine.job_folder.reporting import Reporter
 from defuse_engine.regions.bugs import in_two, one_by_one
 from defuse_engine.regions.described_bugs import describe_bugs
@@ -26,7 +26,7 @@ from defuse_engine.regions.regions_file import joined, read_regions, write_regio
 from defuse_engine.regions.sampled_regions import RegionSampler, SampledRegion
 from defuse_engine.run import Run, open_run
 from defuse_engine.search.belief import BeliefModel
-from defuse_engine.types import Misclassifications, Regions, concatenate
+from defuse_engine.types import Misclassifications, Regions
 
 _LEAST_CODES = 5
 """Least codes of a part. A search's groups need more, because nobody has looked at them. Most regions have
@@ -133,10 +133,10 @@ def _cells(
 
 
 def _read(job: Job, config: RegionSplitConfig) -> tuple[Regions, Misclassifications]:
-    if not job.inputs.misclassifications:
+    found = read_found(job.inputs.misclassifications)
+    if found is None:
         raise JobInvalid("job.inputs of kind split needs at least one file of misclassifications")
     regions = read_regions(required(job.inputs.regions))
-    found = concatenate([read_chunk(path).misclassifications for path in job.inputs.misclassifications])
     named = [*config.regions, *(cell for bug in config.bugs for cell in bug.cells)]
     beyond = [number for number in named if number >= len(regions)]
     if beyond:

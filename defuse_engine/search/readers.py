@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
@@ -27,12 +28,12 @@ from defuse_engine.readers.own_classifier import (
     reader_effort,
     train_own_classifier,
 )
-from defuse_engine.readers.readers_file import read_readers
+from defuse_engine.readers.readers_file import has_readers, read_readers
 from defuse_engine.run import Run
 from defuse_engine.types import Images, Labels
 
-READERS = "readers"
-"""Their name in a `readers.npz`."""
+READERS, GUIDE = "readers", "guide"
+"""Their names in a `readers.npz`. The guide of an audit without ascents is not there."""
 _GUIDE_EFFORT = 0.4
 """Steps of the guide over those of a reader."""
 _TYPICAL_ITEMS = 1_000
@@ -88,9 +89,7 @@ class Readers:
         """The readers, as an audit trained them, or trained side by side."""
         runtime, total = self._run.inputs.runtime, len(_READERS) * self._effort.steps
         if self._run.trained is not None:
-            dataset = self._run.inputs.dataset
-            shape, classes = dataset.image_shape, dataset.class_count
-            return read_readers(self._run.trained, READERS, len(_READERS), shape, classes, runtime.device)
+            return self._read(self._run.trained, READERS, len(_READERS))
         tally = Tally(lambda done: self._report(done, total))
 
         def train(number: int) -> OwnClassifier:
@@ -105,9 +104,16 @@ class Readers:
         No reader steers. What is chosen to please a network pleases it whatever it shows, and then the
         network's word on it is worth nothing.
         """
+        if self._run.trained is not None and has_readers(self._run.trained, GUIDE):
+            return self._read(self._run.trained, GUIDE, 1)[0]
         steps = max(1, round(_GUIDE_EFFORT * self._effort.steps))
         effort = Effort(steps, self._effort.batch_size)
         return self._train(_GUIDE, effort, lambda done: self._report(done, steps))
+
+    def _read(self, file: Path, group: str, count: int) -> tuple[OwnClassifier, ...]:
+        dataset = self._run.inputs.dataset
+        shape, classes = dataset.image_shape, dataset.class_count
+        return read_readers(file, group, count, shape, classes, self._run.device)
 
     def _report(self, done: int, total: int) -> None:
         self._run.reporter.progress("neighbourhood", done, total, "steps")

@@ -9,7 +9,7 @@ from defuse.v1.audit_service_pb2 import Audit
 from defuse.v1.registry_service_pb2 import Classifier, Lineage
 
 from defuse_server.labels import label_set
-from defuse_server.worker.audit import audit_inputs
+from defuse_server.worker.audit import audit_inputs, finished_chunks
 from defuse_server.worker.job_config import config_json, fill_in
 from defuse_server.worker.job_folder import JobPlan
 from defuse_server.worker.registering import registered
@@ -26,6 +26,7 @@ class CorrectionWork(WarnedWork[pb.Correction]):
         audit = await self.backend.resources.fetch(Audit, correction.audit)
         inputs = await audit_inputs(audit, self.backend)
         inputs.regions(correction.regions_artifact or await self.backend.regions.artifact(audit.name))
+        inputs.misclassifications(await finished_chunks(audit.name, self.backend))
         inputs.readers(await self.backend.regions.readers_artifact(audit.name))
         config = config_json(correction.config)
         config["labels"] = await label_set.labels_json(self.backend.store, correction.label_set_digest)

@@ -27,20 +27,22 @@ def point(validation: float, regions: float) -> Point:
 
 
 BASELINE, CONTROL = point(0.95, 0.1), point(0.96, 0.2)
-FIRST, LONGER, FASTER = point(0.96, 0.98), point(0.965, 0.99), point(0.955, 0.99)
+FIRST, LONGER, FASTER = point(0.96, 0.98), point(0.965, 0.975), point(0.955, 0.99)
 
 
 @pytest.fixture
 def chosen(monkeypatch, open_sweep) -> Callable[..., tuple[float, float]]:
     """Run a sweep whose points are given, in their order; both accuracies of the one that it chooses."""
 
-    def run(mined_count: int, *points: Point, control: Point = CONTROL) -> tuple[float, float]:
-        coming = iter([FIRST, LONGER, FASTER, *points])
+    def run(
+        mined_count: int, *points: Point, control: Point = CONTROL, first=(FIRST, LONGER, FASTER)
+    ) -> tuple[float, float]:
+        coming = iter([*first, *points])
         mined = LabeledSamples(
             np.zeros((mined_count, 1, 2, 3), np.float32),
             np.zeros(mined_count, np.int64),
         )
-        monkeypatch.setattr(Miner, "mine", lambda miner, classifiers: mined)
+        monkeypatch.setattr(Miner, "mine", lambda miner, tuned: mined)
         monkeypatch.setattr(sweep, "fine_tune", lambda model, *rest: Tuned(model, 0.0, diverged=False))
 
         def measured(measure, tuned, setting, epochs, mined_count=0) -> Point:
@@ -71,7 +73,7 @@ def open_sweep(open_run, graphs) -> Callable[[], Sweep]:
             Tuning(RELATIVE_ADAM, Preprocessing(), "logits", clean, (samples,), 64, baseline_loss=0.5),
             Measure(run.inputs, samples, right),
             BASELINE,
-            Miner(run, seeds, disputed, calibrated_belief(run, AuditConfig()), AuditConfig()),
+            Miner(run, seeds, disputed, calibrated_belief(run, AuditConfig()), AuditConfig(), None),
         )
 
     return open_it
@@ -100,6 +102,11 @@ def test_a_mined_stage_that_diverged_is_left_alone(chosen):
 def test_a_mined_stage_that_ruins_what_was_known_costs_nothing(chosen):
     mined, gentle, both = point(0.5, 0.05), point(0.97, 0.99), point(0.5, 0.04)
     assert chosen(5, mined, gentle, both) == (0.97, 0.99)
+
+
+def test_where_more_steps_repair_all_regions_no_larger_ones_are_tried(chosen):
+    repaired = dataclasses.replace(LONGER, region_accuracy=0.985)
+    assert chosen(5, point(0.964, 0.98), point(0.97, 0.99), first=(FIRST, repaired)) == (0.97, 0.99)
 
 
 def test_where_nothing_was_mined_the_gentle_stage_goes_on_from_the_best(chosen):

@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from defuse_engine.search.readers import Readers
+from defuse_engine.readers.readers_file import write_readers
+from defuse_engine.search.readers import GUIDE, READERS, Readers
 
 
 class Steps:
@@ -82,3 +83,18 @@ def test_the_held_out_readers_never_see_what_the_vae_draws(train, monkeypatch):
     one.held_out_probabilities(dataset.validation.images(slice(0, 5)))
     with pytest.raises(AssertionError, match="held-out"):
         one.probabilities(dataset.validation.images(slice(0, 5)))
+
+
+@pytest.mark.parametrize("with_guide", [True, False])
+def test_what_an_audit_trained_is_not_trained_again(open_run, train, tmp_path, with_guide):
+    one, dataset, steps = train(1)
+    file, groups = tmp_path / "readers.npz", {READERS: one.networks}
+    write_readers(file, groups | {GUIDE: (one.guide,)} if with_guide else groups)
+    before = len(steps.seen)
+    again = Readers(replace(one._run, trained=file))
+    images = dataset.validation.images(slice(0, 50))
+    np.testing.assert_array_equal(again.probabilities(images), one.probabilities(images))
+    assert len(steps.seen) == before
+    np.testing.assert_array_equal(again.guide.probabilities(images), one.guide.probabilities(images))
+    # An audit without ascents has no guide to give.
+    assert (len(steps.seen) > before + 1) is not with_guide
