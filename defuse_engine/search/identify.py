@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt8
 
 from defuse_engine.configs import METHODS, AuditConfig
+from defuse_engine.memory import give_back
 from defuse_engine.models.onnx_model import Classifier, Decoder
 from defuse_engine.parallel import Tally, in_order
 from defuse_engine.random_streams import numpy_generator
@@ -92,7 +93,9 @@ class Search:
         def one(shard: int) -> TriedShard:
             return self.try_shard(seeds, shard, tally.of(shard))
 
-        return in_order(one, shards, at_once, runtime.threads)
+        for tried in in_order(one, shards, at_once, runtime.threads):
+            give_back()
+            yield tried
 
     def try_shard(
         self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = lambda done: None

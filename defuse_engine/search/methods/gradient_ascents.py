@@ -51,6 +51,9 @@ _HOPELESS = 0.95
 """An ascent is given up if its third code leaves the classifier surer than this of the seed's label."""
 _LEAST_LOG = -1e4
 """Stands for a log-probability that is not finite."""
+_MOST_BYTES = 1 << 26
+"""Of a gradient, on a processor: more is no faster, and what is freed in such pieces stays in the process."""
+_LEAST_AT_ONCE = 16
 _SOME_CODES = 8
 """Codes whose memory is measured, to know that of one."""
 _AIMED_BEFORE = 1e6
@@ -132,7 +135,10 @@ class GradientAscents:
         self._radius = _REACH * float(len(scale)) ** 0.5
         # A classifier may know more classes than the dataset has names for, which its file need not say.
         self._class_count = model(torch.zeros(1, len(scale), device=model.device))[0].shape[1]
-        self.memory_bytes = batch * model.bytes_per_code(len(scale))
+        bytes_per_code = max(1, model.bytes_per_code(len(scale)))
+        affordable = _MOST_BYTES // bytes_per_code if model.device == "cpu" else batch
+        self._at_once = int(np.clip(affordable, min(_LEAST_AT_ONCE, batch), batch))
+        self.memory_bytes = self._at_once * bytes_per_code
 
     def propose(
         self, seeds: Seeds, takes_part: Bool[np.ndarray, " n"], rng: np.random.Generator
@@ -169,34 +175,49 @@ class GradientAscents:
         active = np.arange(len(seeds))
         for step in range(self._steps):
             here = torch.from_numpy(active).to(device)
-            move = moves[here].requires_grad_()
+            move = moves[here]
             candidates = origins[here] + move * self._scale
-            log_probabilities, guided = self._model(candidates)
             tried[active] += 1
             if step == 0:
-                chosen = targets_for(log_probabilities.detach().cpu().numpy(), seeds.labels, aimed)
+                chosen = targets_for(self._read(candidates).cpu().numpy(), seeds.labels, aimed)
                 targets = torch.from_numpy(chosen).to(device)
-            loss = functional.nll_loss(log_probabilities, targets[here], reduction="sum")
-            loss = loss + functional.nll_loss(guided, labels[here], reduction="sum")
-            (gradient,) = torch.autograd.grad(-loss, move)
+            log_probabilities, gradient = self._climb(candidates, targets[here], labels[here])
+            gradient = gradient * self._scale
             wrong = (log_probabilities.argmax(dim=1) != labels[here]).cpu().numpy()
-            codes.append(candidates.detach().cpu().numpy()[wrong])
+            codes.append(candidates.cpu().numpy()[wrong])
             rows.append(active[wrong])
             found[active[wrong]] += 1
             radius = self._radius * min(
                 1.0, _FIRST_REACH + (1.0 - _FIRST_REACH) * (step + 1) / _GROWING_STEPS
             )
-            stepped = _stepped(move.detach(), gradient, radius)
-            moved = (stepped - move.detach()).norm(dim=1) > _STALLED * radius
+            stepped = _stepped(move, gradient, radius)
+            moved = (stepped - move).norm(dim=1) > _STALLED * radius
             moves[here] = stepped
             goes_on = (found[active] < _ENOUGH) & moved.cpu().numpy()
             if step >= _TRIED_STEPS:
-                own = log_probabilities.detach().gather(1, labels[here][:, None])[:, 0]
+                own = log_probabilities.gather(1, labels[here][:, None])[:, 0]
                 goes_on &= (own < np.log(_HOPELESS)).cpu().numpy()
             active = active[goes_on]
             if len(active) == 0:
                 break
         return _Ascent(np.concatenate(codes), np.concatenate(rows), tried, chosen)
+
+    def _read(self, codes: Tensor) -> Tensor:
+        """Return the classifier's log-probabilities (n, K) of codes (n, D)."""
+        with torch.no_grad():
+            return torch.cat([self._model(some)[0] for some in codes.split(self._at_once)])
+
+    def _climb(self, codes: Tensor, targets: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the log-probabilities (n, K), and the gradient (n, D) of what an ascent climbs."""
+        pieces: list[tuple[Tensor, Tensor]] = []
+        for rows in torch.arange(len(codes), device=codes.device).split(self._at_once):
+            some = codes[rows].requires_grad_()
+            log_probabilities, guided = self._model(some)
+            loss = functional.nll_loss(log_probabilities, targets[rows], reduction="sum")
+            loss = loss + functional.nll_loss(guided, labels[rows], reduction="sum")
+            pieces.append((log_probabilities.detach(), torch.autograd.grad(-loss, some)[0]))
+        told, gradients = zip(*pieces, strict=True)
+        return torch.cat(told), torch.cat(gradients)
 
 
 @dataclass(frozen=True)
