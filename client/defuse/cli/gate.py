@@ -170,7 +170,6 @@ def _text(policy: Path) -> str:
 
 def _ended(client: Client, evaluation: Evaluation) -> Evaluation:
     again = "The same command again shows its verdict. "
-    # A pipeline's log, without a bar, must show progress too.
-    with left_running(evaluation.name, again), job_bar(log_stages=True) as update:
+    with left_running(evaluation.name, again), job_bar() as update:
         client.wait(evaluation, on_update=update)
     return client.get_evaluation(evaluation)

@@ -366,7 +366,7 @@ def test_ctrl_c_leaves_it_running_and_says_how_to_get_it_back(start_process, ser
 
     server.on("PromotionService/WatchEvaluation", lambda request: watch(request))
     gone = start_process("gate", *ASKED, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert gone.stderr.readline() == "evaluations/e RUNNING\n"
+    assert gone.stderr.readline().endswith(" evaluations/e RUNNING\n")
     gone.send_signal(signal.SIGINT)
     out, err = gone.communicate(timeout=60)
     ended.set()
