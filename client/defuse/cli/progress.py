@@ -51,13 +51,15 @@ def job_bar(*, lines: bool = True) -> Generator[Callable[[Job], None]]:
         return
     with _bars(rich.progress.TextColumn("{task.fields[figures]}")) as progress:
         task = progress.add_task("", total=None, figures="")
+        (shown,) = progress.tasks
 
         def update(job: Job) -> None:
+            # `Progress.update` keeps an earlier stage's total if the new one has none.
+            shown.total = job.progress.total or None
             progress.update(
                 task,
                 description=f"{job.name} {state_of(job)} {job.progress.stage}",
                 completed=job.progress.done,
-                total=job.progress.total or None,
                 figures=progress_figures(job.progress),
             )
 
@@ -96,13 +98,18 @@ def state_of(job: Job) -> str:
     return enum_name(JobState, job.state)
 
 
+def done_of_total(progress: Progress) -> str:
+    """Return what is done of a stage, such as `12/40 seeds`, or `12 steps` if nobody knows of how many."""
+    return f"{progress.done}{f'/{progress.total}' if progress.total else ''} {progress.unit}"
+
+
 def progress_figures(progress: Progress) -> str:
     """Return how far a job is, such as `12/40 seeds, 3/s, 9.5 s left in this stage`."""
     if progress.queue_position:
         return f"{progress.queue_position} before it in the queue"
     parts: list[str] = []
-    if progress.total:
-        parts.append(f"{progress.done}/{progress.total} {progress.unit}")
+    if progress.unit:
+        parts.append(done_of_total(progress))
     if progress.rate_per_s:
         parts.append(f"{progress.rate_per_s:.0f}/s")
     if progress.HasField("estimated_remaining"):
