@@ -28,6 +28,7 @@ class LabelSession:
     json: bool
     just_undone: bool = False
     has_leased: bool = False
+    is_interrupted: bool = False
     answered: list[LabelTask] = field(default_factory=list[LabelTask])
     set_back: list[LabelTask] = field(default_factory=list[LabelTask])
 
@@ -37,7 +38,8 @@ class LabelSession:
             try:
                 if not self._ask(task):
                     return
-            except (EOFError, KeyboardInterrupt):
+            except (EOFError, KeyboardInterrupt) as end:
+                self.is_interrupted = isinstance(end, KeyboardInterrupt)
                 stderr.print()
                 return
         stderr.print("There are no more regions for you.")

@@ -107,6 +107,18 @@ def test_the_end_of_the_input_ends_the_labeling(command, server):
     assert session.released == ["audits/a/regions/0"]
 
 
+def test_ctrl_c_at_the_question_is_130_and_gives_the_task_back(command, server, monkeypatch):
+    session = Labeling(server, 1, PNG)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("defuse.cli.label_session.stderr.input", interrupted)
+    ran = command("label", "audits/a")
+    assert (ran.code, session.released) == (130, ["audits/a/regions/0"])
+    assert "0 answered" in ran.out
+
+
 def test_a_download_lands_in_the_file(command, server, tmp_path):
     Labeling(server, 0, PNG)
     out = tmp_path / "sheet.png"
