@@ -16,6 +16,7 @@ from defuse.cli.app import app
 from defuse.cli.output import stderr
 from defuse.evidence import EvidenceInvalid
 from defuse.model_registries.errors import RegistryError, RegistryUnavailable
+from defuse.v1.error_reason_pb2 import ErrorReason
 
 DONE, USAGE, BAD_FILE, NO_SUCH_NAME, UNAVAILABLE, OTHER, INTERRUPTED = 0, 64, 65, 66, 69, 70, 130
 GATE_CODES = (0, 1, 2)
@@ -90,9 +91,11 @@ def _explain(what: str, error: Exception) -> int:
 
 def _code(error: Exception) -> int:
     match error:
+        case errors.InvalidArgument(reason=ErrorReason.ERROR_REASON_IMPORT_UNREADABLE):
+            return BAD_FILE
         case errors.InvalidArgument():
             return USAGE
-        case EvidenceInvalid() | errors.Rejected():
+        case EvidenceInvalid() | errors.Rejected() | errors.DataLoss():
             return BAD_FILE
         case errors.NotFound():
             return NO_SUCH_NAME

@@ -70,6 +70,22 @@ def test_a_name_that_is_not_there_is_66_with_what_failed_why_and_what_to_do(comm
     assert "defuse list audits" in ran.err
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("INVALID_ARGUMENT", "INVALID_FIELD", 64),
+        ("INVALID_ARGUMENT", "IMPORT_UNREADABLE", 65),
+        ("DATA_LOSS", "DIGEST_MISMATCH", 65),
+        ("NOT_FOUND", "RESOURCE_NOT_FOUND", 66),
+        ("FAILED_PRECONDITION", "WRONG_STATE", 70),
+        ("INTERNAL", "INTERNAL", 70),
+    ],
+)
+def test_a_script_tells_its_own_mistakes_from_the_services(command, server, status, reason, code):
+    server.on("AuditService/GetAudit", Refusal(grpc.StatusCode[status], "told", reason=reason))
+    assert command("audit", "status", "audits/a").code == code
+
+
 def test_an_unexpected_error_is_70_without_a_traceback(command, server, monkeypatch):
     monkeypatch.setattr("defuse.cli.audit.write_audits", lambda audits: 1 / 0)
     server.on("AuditService/ListAudits", ListAuditsResponse())
