@@ -321,8 +321,13 @@ def test_a_page_that_is_loaded_again_has_its_tasks_and_its_undo(scene: Scene, vi
     saved(page, 0)
 
 
-def test_a_closed_page_gives_its_tasks_to_others_long_before_its_lease_ends(
-    scene: Scene, visit, patient_web: Web
+@pytest.mark.parametrize(
+    "leave",
+    [lambda page: page.goto("about:blank"), lambda page: page.get_by_text("Not you?").click()],
+    ids=["closed", "signed out"],
+)
+def test_a_page_that_is_left_gives_its_tasks_to_others_long_before_its_lease_ends(
+    scene: Scene, visit, patient_web: Web, leave
 ) -> None:
     audit = scene.audit([1, 2])
     first = visit(audit, "ann", web=patient_web)
@@ -330,7 +335,7 @@ def test_a_closed_page_gives_its_tasks_to_others_long_before_its_lease_ends(
     second = visit(audit, "ben", web=patient_web)
     expect(second.locator("#empty")).to_contain_text("somebody else has them", timeout=PATIENCE_MS)
     expect(second.locator("#left")).to_contain_text("2 of 2 groups wait for other people")
-    first.goto("about:blank")
+    leave(first)
     press(second, "1")
     saved(second, 1)
 

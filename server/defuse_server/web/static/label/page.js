@@ -185,9 +185,12 @@ addEventListener("beforeunload", (event) => {
 });
 
 // A page that was only loaded again, or comes back, asks for its tasks before others get them.
-addEventListener("pagehide", () => {
+function leave() {
   if (deck.handles.length > 0) post("leave", { held: deck.handles }, true).catch(() => {});
-});
+}
+addEventListener("pagehide", leave);
+// After signing out nobody would listen to this page.
+document.querySelector("form.who").addEventListener("submit", leave);
 addEventListener("pageshow", (event) => {
   if (event.persisted) refill();
 });
