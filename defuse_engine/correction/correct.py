@@ -51,7 +51,7 @@ def correct(
     labeled.check(inputs.dataset.class_count)
     _require_confirmed_bug(labeled)
     _warn_of_contradictions(labeled, reporter)
-    reporter.progress("correct", 0, 1, "steps")
+    reporter.progress("correct", 0, 0, "steps")
     original, classifier = inputs.classifier.session.model_bytes, inputs.classifier
     model = to_torch(original, classifier.output.name).to(inputs.runtime.device)
     run = open_run(job, inputs, reporter)

@@ -228,8 +228,8 @@ class Sweep:
             tuning,
             setting,
             self._run.generator("correct/batches"),
-            # The number of settings is known only at the end: the total is what is known so far.
-            lambda done: self._run.reporter.progress("correct", before + done, self._steps_done, "steps"),
+            # How many settings there are is known only at the end.
+            lambda done: self._run.reporter.progress("correct", before + done, 0, "steps"),
             self._missed(start) if setting.region_weight and start is not self._model else None,
         )
 

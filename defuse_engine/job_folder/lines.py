@@ -31,13 +31,14 @@ class Lines:
     def progress(self, stage: str, done: int, total: int, unit: str) -> None:
         """Report progress, at most five times a second, and always at the start and the end of a stage.
 
+        A `total` of 0 means that it is not known. Such a stage has no end to report.
         The rate starts anew if a stage counts something else, or counts from the start again.
         """
         with self._lock:
             now = time.monotonic()
             if (stage, unit) != self._started or done < self._last_done:
                 self._started, self._started_s, self._started_done = (stage, unit), now, done
-            elif done < total and now - self._last_s < PROGRESS_INTERVAL_S:
+            elif (not total or done < total) and now - self._last_s < PROGRESS_INTERVAL_S:
                 return
             self._last_s, self._last_done = now, done
             elapsed_s = now - self._started_s

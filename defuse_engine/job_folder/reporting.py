@@ -10,7 +10,10 @@ class Reporter(Protocol):
     """Receives progress and warnings. Calls are cheap: stages report at least once a second."""
 
     def progress(self, stage: str, done: int, total: int, unit: str) -> None:
-        """Report `done` of `total` `unit`s (`items`, `seeds`, `regions`, `steps`) of a stage."""
+        """Report `done` of `total` `unit`s (`items`, `seeds`, `regions`, `steps`) of a stage.
+
+        `total` holds throughout the stage; it is 0 if it is not known.
+        """
         ...
 
     def warning(self, reason: str, message: str) -> None:

@@ -146,6 +146,11 @@ def options(preprocessing: Preprocessing) -> str:
     return " ".join(told) or "no --scale, --mean or --std"
 
 
+def pushed_with(preprocessing: Preprocessing) -> str:
+    """Return a preprocessing as options of `defuse push`, with the layout."""
+    return f"--layout {preprocessing.layout.lower()} and {options(preprocessing)}"
+
+
 def same(one: Preprocessing, other: Preprocessing, channels: int) -> bool:
     """Tell whether two preprocessings give a model the same values."""
     return _affine(one, channels) == _affine(other, channels)

@@ -6,7 +6,7 @@ import numpy as np
 
 from defuse_engine.errors import PreflightRefused, Reason
 from defuse_engine.models.onnx_model import Classifier
-from defuse_engine.preflight.likely_cause import likely_cause
+from defuse_engine.preflight.likely_cause import likely_cause, pushed_with
 from defuse_engine.types import Images, Labels, Outputs
 
 LEAST_KAPPA = 0.2
@@ -23,7 +23,7 @@ def require_skill(classifier: Classifier, images: Images, labels: Labels) -> Out
         raise PreflightRefused(
             Reason.PREFLIGHT_CLASSIFIER_ACCURACY,
             "the classifier answers NaN or infinite values on the dataset's images. The likely cause is "
-            f"wrong preprocessing ({classifier.preprocessing})",
+            f"wrong preprocessing: it was pushed with {pushed_with(classifier.preprocessing)}",
         )
     predicted = outputs.argmax(axis=1)
     if cohens_kappa(predicted, labels, outputs.shape[1]) <= LEAST_KAPPA:
@@ -55,14 +55,13 @@ def _near_chance(
         "class_count": outputs.shape[1],
         "value_min": float(images.min()),
         "value_max": float(images.max()),
-        "preprocessing": str(classifier.preprocessing),
+        "preprocessing": pushed_with(classifier.preprocessing),
     }
     message = (
         f"the classifier is right on {accuracy:.1%} of {len(labels)} validation images, hardly more than by "
         f"chance (the commonest class makes {commonest:.1%}), so an audit would report noise. Likely causes "
-        "are wrong preprocessing (scale, mean, std, layout; declared is "
-        f"{classifier.preprocessing}, images are in [{images.min():g}, {images.max():g}] before "
-        "it) or another order of the labels."
+        f"are wrong preprocessing (it was pushed with {pushed_with(classifier.preprocessing)}, and the "
+        f"images are in [{images.min():g}, {images.max():g}] before that) or another order of the labels."
     )
     if len(np.unique(labels)) == 1:
         message = (

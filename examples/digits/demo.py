@@ -156,7 +156,8 @@ class Loop:
         """Answer every task from its samples alone, blind to prediction and seed as annotators are."""
         self._narrator.step("Labeling the bugs, with a stand-in for people")
         answers: list[Answer] = []
-        while tasks := self._client.lease_tasks(audit, ANNOTATOR, max_tasks=10):
+        # A run that was cut off may have left tasks leased.
+        while tasks := self._client.lease_tasks(audit, ANNOTATOR, max_tasks=10, hand_back_held=not answers):
             for task in tasks:
                 answer = self._stand_in.answer(self._samples(task.sheet.samples_artifact))
                 said = "mixed" if answer.label is None else answer.label

@@ -100,7 +100,10 @@ def _label(client: defuse.Client, audit: Audit) -> None:
     session = onnxruntime.InferenceSession(FOLDER / "stand_in.onnx", providers=["CPUExecutionProvider"])
     wanted = int(os.environ.get("ANSWERS") or 200)
     answers = 0
-    while answers < wanted and (tasks := client.lease_tasks(audit, ANNOTATOR, max_tasks=10)):
+    # A run that was cut off may have left tasks leased.
+    while answers < wanted and (
+        tasks := client.lease_tasks(audit, ANNOTATOR, max_tasks=10, hand_back_held=not answers)
+    ):
         for task in tasks[: wanted - answers]:
             path = client.download(task.sheet.samples_artifact, FOLDER / "samples.npy")
             images = np.load(path).transpose(0, 3, 1, 2).astype(np.float32) / 255.0

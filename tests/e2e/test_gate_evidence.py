@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def test_the_evidence_is_about_the_very_file(
     assert document["verdict"] == gated.verdict
     assert document["candidate"]["sha256"] == hashlib.sha256(gated.model.read_bytes()).hexdigest()
     other = gate_materials.files["baseline"]
-    assert verify(gate_materials, gated.folder / "evidence.json", other).code == 70
+    assert verify(gate_materials, gated.folder / "evidence.json", other).code == 65
 
 
 def test_the_evidence_has_the_policy_with_its_digest(document: dict[str, Any]) -> None:
@@ -114,6 +115,14 @@ def test_the_report_stands_alone_with_its_verdict_and_pictures(gated: Gated) -> 
     assert f">{gated.verdict}</span>" in report
     assert "data:image/png;base64," in report
     assert 'src="http' not in report
+
+
+def test_the_same_command_while_the_first_is_under_way_joins_it(gate: Gate) -> None:
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(gate, "worse", "--seed", "7", "--json", files=False) for _ in range(3)]
+    first, *others = (run.result() for run in runs)
+    assert first.document["config"]["seed"] == "7"
+    assert {other.document["name"] for other in others} == {first.document["name"]}
 
 
 def test_a_worse_candidate_is_told_by_class_and_region(gate: Gate, tmp_path: Path) -> None:

@@ -321,6 +321,25 @@ def test_a_page_that_is_loaded_again_has_its_tasks_and_its_undo(scene: Scene, vi
     saved(page, 0)
 
 
+@pytest.mark.parametrize(
+    "leave",
+    [lambda page: page.goto("about:blank"), lambda page: page.get_by_text("Not you?").click()],
+    ids=["closed", "signed out"],
+)
+def test_a_page_that_is_left_gives_its_tasks_to_others_long_before_its_lease_ends(
+    scene: Scene, visit, patient_web: Web, leave
+) -> None:
+    audit = scene.audit([1, 2])
+    first = visit(audit, "ann", web=patient_web)
+    handle(first)
+    second = visit(audit, "ben", web=patient_web)
+    expect(second.locator("#empty")).to_contain_text("somebody else has them", timeout=PATIENCE_MS)
+    expect(second.locator("#left")).to_contain_text("2 of 2 groups wait for other people")
+    leave(first)
+    press(second, "1")
+    saved(second, 1)
+
+
 @pytest.mark.parametrize(("classes", "typed"), [(29, "z"), (43, "12\n"), (43, "class 12\n")])
 def test_more_classes_than_digits_have_letters_or_are_searched(
     scene: Scene, visit, classes: int, typed: str
@@ -357,6 +376,13 @@ def boxes(page: Page, selector: str) -> list[FloatRect]:
 def test_the_page_fits_a_phone(phone: Page) -> None:
     assert phone.evaluate("document.documentElement.scrollWidth") == 360
     assert all(box["x"] + box["width"] <= 360 for box in boxes(phone, ".answers button"))
+
+
+def test_the_classes_are_in_sight_below_the_pictures(phone: Page) -> None:
+    tops = [box["y"] + box["height"] for box in boxes(phone, "#classes button")]
+    assert max(tops) <= 740
+    picture, *_ = boxes(phone, "#current .tiles:not(.tiles-row) svg")
+    assert picture["y"] + picture["height"] <= boxes(phone, ".pick")[0]["y"]
 
 
 def test_a_thumb_hits_every_answer(phone: Page) -> None:

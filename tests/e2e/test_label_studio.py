@@ -64,7 +64,7 @@ def label(address: str) -> Run:
         command = [str(Path(sys.executable).with_name("defuse")), "--address", address, "label", *arguments]
         ran = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=240, check=False)
         said = json.loads(ran.stdout or "{}")
-        assert ran.returncode == (70 if said.get("problem_count") else 0), ran.stderr
+        assert ran.returncode == (65 if said.get("problem_count") else 0), ran.stderr
         return said
 
     return run

@@ -279,7 +279,7 @@ class Silent(Lines):
         self.chunks: list[int] = []
 
     def progress(self, stage, done, total, unit):
-        assert 0 <= done <= total
+        assert 0 <= done <= (total or done)
 
     def preflight(self, figures):
         self.figures = figures

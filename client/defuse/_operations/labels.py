@@ -15,15 +15,24 @@ def lease_tasks(
     *,
     max_tasks: int = 1,
     lease_s: float | None = None,
+    hand_back_held: bool = False,
     timeout_s: float | None = DEFAULT_TIMEOUT_S,
 ) -> Flow[list[pb.LabelTask]]:
     """Lease up to `max_tasks` tasks, those with the most misread inputs first.
 
     Each task carries a token that the other calls show. It is good for `lease_s` seconds, by default 300. The
-    list is empty when nothing is left for this annotator. Raises `NotFound`.
+    list is empty when nothing is left for this annotator.
+
+    With `hand_back_held`, the annotator first gives back all that they hold. Ask for it in the first call of
+    a script: a run that crashed may have left tasks leased, which nobody gets before their leases end.
+    Raises `NotFound`.
     """
     request = pb.LeaseLabelTasksRequest(
-        audit=name_of(audit), annotator=annotator, max_tasks=max_tasks, lease=duration(lease_s)
+        audit=name_of(audit),
+        annotator=annotator,
+        max_tasks=max_tasks,
+        lease=duration(lease_s),
+        hand_back_held=hand_back_held,
     )
     answer = yield from unary(request, pb.LeaseLabelTasksResponse, timeout_s)
     return list(answer.tasks)

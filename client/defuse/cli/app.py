@@ -31,7 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog=(
         "The environment variable DEFUSE_TOKEN holds the server's token. Exit codes: 0 done or PASS, 1 FAIL, "
-        "2 INCONCLUSIVE, 64 wrong usage, 69 no server, 70 any other error, 130 interrupted by Ctrl-C."
+        "2 INCONCLUSIVE, 64 wrong usage, 65 a file whose content can't be used, 66 no such name, 69 no "
+        "server, 70 any other error, 130 interrupted by Ctrl-C."
     ),
 )
 app.add_typer(push.app, name="push")

@@ -14,7 +14,7 @@ from defuse.cli.figures import (
     when,
 )
 from defuse.cli.output import stdout, write_facts, write_table
-from defuse.cli.progress import state_of
+from defuse.cli.progress import done_of_total, state_of
 from defuse.cli.saturation_curve import write_saturation
 from defuse.client import Client
 
@@ -30,7 +30,9 @@ def write_audit(audit: messages.Audit, labels: Sequence[tuple[str, str]] = ()) -
     """Write the state, the counts and the figures of an audit, and facts about its `labels`."""
     progress, preflight = audit.progress, audit.preflight
     running = audit.state == messages.JobState.JOB_STATE_RUNNING
-    stage = f"{progress.stage} {progress.done}/{progress.total} {progress.unit}"
+    # Only finished shards are counted: before the first one, zeros would look like a search without results.
+    is_counted = not running or audit.candidate_count > 0
+    stage = f"{progress.stage} {done_of_total(progress)}"
     write_facts(
         ("name", audit.name),
         ("display name", audit.display_name),
@@ -46,10 +48,10 @@ def write_audit(audit: messages.Audit, labels: Sequence[tuple[str, str]] = ()) -
         ("before it", ", ".join(progress.jobs_before)),
         ("device", progress.device),
         ("readability", readability(preflight) if audit.HasField("preflight") else ""),
-        ("seeds", audit.seed_count),
-        ("candidates", audit.candidate_count),
-        ("misclassifications", audit.misclassification_count),
-        ("regions", audit.region_count),
+        ("seeds", audit.seed_count if is_counted else None),
+        ("candidates", audit.candidate_count if is_counted else None),
+        ("misclassifications", audit.misclassification_count if is_counted else None),
+        ("regions", audit.region_count if is_counted else None),
         ("search ended", _STOPPED.get(audit.stop_reason, "")),
         ("calibration", _calibration(audit.calibration) if audit.HasField("calibration") else ""),
         ("created", when(audit.times.create_time)),

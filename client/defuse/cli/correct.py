@@ -49,6 +49,11 @@ def correct(
             # Before the long wait: who would rather settle these first can stop it now.
             if left_out := unsettled(correction.labeling):
                 stderr.print(f"The correction leaves out what is not settled: {left_out}.")
+            if correction.labeling.splitting_count:
+                stderr.print(
+                    "A mixed bug is split into parts, which annotators then answer. Only a correction that "
+                    "you start after that repairs them."
+                )
             correction = jobs.waited(client, correction)
     write(correction, json, write_correction)
 

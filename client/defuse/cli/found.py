@@ -12,6 +12,7 @@ from defuse.cli.connection import connect
 from defuse.cli.kinds import KINDS, Found, found_kind
 from defuse.cli.lineage import lineage, write_lineage
 from defuse.cli.output import Json, as_dict, stderr, stdout, write, write_facts, write_json, write_table
+from defuse.cli.verdict_table import evaluated_classes, write_evaluation
 from defuse.errors import ArgumentError
 
 
@@ -130,6 +131,12 @@ def show(
                 client.get_region(name),
                 json,
                 lambda region: write_regions([region], class_names=class_names(client, region.name)),
+            )
+        elif name.startswith("evaluations/"):
+            write(
+                client.get_evaluation(name),
+                json,
+                lambda made: write_evaluation(made, evaluated_classes(client, made)),
             )
         elif name.startswith("artifacts/"):
             artifact = client.get_artifact(name)

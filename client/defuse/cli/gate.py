@@ -13,7 +13,7 @@ from defuse.cli.gate_files import GateFiles
 from defuse.cli.output import Json, write
 from defuse.cli.progress import job_bar
 from defuse.cli.settings import takes_settings
-from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
+from defuse.cli.verdict_table import EXIT_CODES, evaluated_classes, write_evaluation
 from defuse.client import Client
 from defuse.errors import ArgumentError, CallFailed, FailedPrecondition, InvalidArgument, Rejected
 from defuse.messages import Evaluation, EvaluationConfig
@@ -114,7 +114,7 @@ def gate(
             evaluation = _ended(client, evaluation)
             if file and OnnxFile.of(file.path).sha256 != evaluation.candidate_sha256:
                 raise ArgumentError(f"{file.path} changed while it was evaluated: gate it again")
-        write(evaluation, json, write_evaluation)
+        write(evaluation, json, lambda made: write_evaluation(made, evaluated_classes(client, made)))
         if wait:
             files.write(client, evaluation)
     # Only PASS promotes: a verdict that this client does not know is not a PASS.
@@ -170,7 +170,6 @@ def _text(policy: Path) -> str:
 
 def _ended(client: Client, evaluation: Evaluation) -> Evaluation:
     again = "The same command again shows its verdict. "
-    # A pipeline's log, without a bar, must show progress too.
-    with left_running(evaluation.name, again), job_bar(log_stages=True) as update:
+    with left_running(evaluation.name, again), job_bar() as update:
         client.wait(evaluation, on_update=update)
     return client.get_evaluation(evaluation)

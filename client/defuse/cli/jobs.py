@@ -52,7 +52,8 @@ def waited(client: Client, job: J) -> J:
 def follow(client: Client, name: str, json: bool) -> Job:
     """Watch a job with a bar, or as lines of JSON, and return it. Raises what `Client.wait` raises."""
     last: Job | None = None
-    with left_running(name), job_bar() as update:
+    # Each line of JSON holds the progress already.
+    with left_running(name), job_bar(lines=not json) as update:
         for last in client.watch(name):
             update(last)
             if json:

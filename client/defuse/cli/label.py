@@ -64,3 +64,5 @@ def annotate(
         progress = client.get_labeling_progress(audit)
     if not json:
         stdout.print(f"{len(session.answered)} answered. {labeled(progress)}.")
+    if session.is_interrupted:
+        raise typer.Exit(130)

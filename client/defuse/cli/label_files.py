@@ -84,13 +84,13 @@ def import_(
 ) -> None:
     """Import answers from Label Studio or a spreadsheet. Importing a file twice changes nothing.
 
-    Exits with 70 if an answer was not counted. The others are.
+    Exits with 65 if an answer was not counted. The others are.
     """
     with connect(context) as client:
         result = client.import_labels(audit, file, format=format_, annotator=annotator)
     write(result, json, _write_text)
     if result.problem_count:
-        raise typer.Exit(70)
+        raise typer.Exit(65)
 
 
 def _write_text(result: ImportLabelsResponse) -> None:

@@ -27,6 +27,8 @@ class LabelSession:
     folder: Path
     json: bool
     just_undone: bool = False
+    has_leased: bool = False
+    is_interrupted: bool = False
     answered: list[LabelTask] = field(default_factory=list[LabelTask])
     set_back: list[LabelTask] = field(default_factory=list[LabelTask])
 
@@ -36,7 +38,8 @@ class LabelSession:
             try:
                 if not self._ask(task):
                     return
-            except (EOFError, KeyboardInterrupt):
+            except (EOFError, KeyboardInterrupt) as end:
+                self.is_interrupted = isinstance(end, KeyboardInterrupt)
                 stderr.print()
                 return
         stderr.print("There are no more regions for you.")
@@ -45,7 +48,11 @@ class LabelSession:
         if self.set_back and not self.just_undone:
             return self.set_back.pop()
         self.just_undone = False
-        tasks = self.client.lease_tasks(self.audit, self.annotator, lease_s=self.lease_s)
+        # A session that was killed may hold some still.
+        tasks = self.client.lease_tasks(
+            self.audit, self.annotator, lease_s=self.lease_s, hand_back_held=not self.has_leased
+        )
+        self.has_leased = True
         if tasks:
             self.leases.hold(tasks[0])
             return tasks[0]

@@ -1,5 +1,6 @@
 """`defuse mlflow gate` and `defuse folder gate`: promote a version of a model registry if it passes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from defuse.cli.gate import refusals_as_wrong_usage
 from defuse.cli.output import Json, stderr, write_facts, write_json
 from defuse.cli.progress import job_bar
 from defuse.cli.push import Mean, ModelLayout, Scale, Std
-from defuse.cli.verdict_table import EXIT_CODES, write_evaluation
+from defuse.cli.verdict_table import EXIT_CODES, evaluated_classes, write_evaluation
 from defuse.model_registries.declaration import Declaration
 from defuse.model_registries.gate import Gated, gate
 from defuse.model_registries.registry import Registry
@@ -171,17 +172,17 @@ def _gate(
                 "Nothing was promoted. The evaluation keeps running; the same command shows its verdict."
             )
             raise typer.Exit(130) from None
-    if json:
-        write_json(gated.evaluation)
-    else:
-        _write_text(gated)
+        if json:
+            write_json(gated.evaluation)
+        else:
+            _write_text(gated, evaluated_classes(client, gated.evaluation))
     # Only PASS promotes: a verdict that this client does not know is not a PASS.
     return EXIT_CODES.get(gated.evaluation.verdict, 70)
 
 
-def _write_text(gated: Gated) -> None:
+def _write_text(gated: Gated, class_names: Sequence[str]) -> None:
     request = gated.request
-    write_evaluation(gated.evaluation)
+    write_evaluation(gated.evaluation, class_names)
     stays = f"stays at version {gated.baseline_version}"
     is_now = "is at version" if gated.baseline_version == request.version else "moved to version"
     write_facts((request.alias, f"{is_now} {request.version}" if gated.promoted else stays))

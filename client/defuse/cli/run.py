@@ -1,7 +1,7 @@
 """Runs a command and turns its result into an exit code.
 
-0 done, or the gate's PASS; 1 FAIL; 2 INCONCLUSIVE; 64 wrong usage; 69 no server; 70 any other error;
-130 Ctrl-C.
+0 done, or the gate's PASS; 1 FAIL; 2 INCONCLUSIVE; 64 wrong usage; 65 a file whose content can't be used;
+66 no such name; 69 no server; 70 any other error; 130 Ctrl-C.
 """
 
 import logging
@@ -14,9 +14,11 @@ import typer
 from defuse import errors
 from defuse.cli.app import app
 from defuse.cli.output import stderr
+from defuse.evidence import EvidenceInvalid
 from defuse.model_registries.errors import RegistryError, RegistryUnavailable
+from defuse.v1.error_reason_pb2 import ErrorReason
 
-DONE, USAGE, UNAVAILABLE, OTHER, INTERRUPTED = 0, 64, 69, 70, 130
+DONE, USAGE, BAD_FILE, NO_SUCH_NAME, UNAVAILABLE, OTHER, INTERRUPTED = 0, 64, 65, 66, 69, 70, 130
 GATE_CODES = (0, 1, 2)
 
 _ADVICE: dict[type[errors.DefuseError], str] = {
@@ -46,7 +48,7 @@ def run(arguments: Sequence[str]) -> int:
         return _explain(what, error)
     finally:
         logger.removeHandler(first_retry)
-    return code if code in (*GATE_CODES, OTHER, INTERRUPTED) else (OTHER if code else DONE)
+    return code if code in (*GATE_CODES, BAD_FILE, OTHER, INTERRUPTED) else (OTHER if code else DONE)
 
 
 @cache
@@ -84,7 +86,21 @@ def _explain(what: str, error: Exception) -> int:
             stderr.print(f"  {name} = {value}", markup=False)
     if advice := _ADVICE.get(cast(Any, type(error))):
         stderr.print(advice, markup=False)
-    return UNAVAILABLE if unavailable else OTHER
+    return UNAVAILABLE if unavailable else _code(error)
+
+
+def _code(error: Exception) -> int:
+    match error:
+        case errors.InvalidArgument(reason=ErrorReason.ERROR_REASON_IMPORT_UNREADABLE):
+            return BAD_FILE
+        case errors.InvalidArgument():
+            return USAGE
+        case EvidenceInvalid() | errors.Rejected() | errors.DataLoss():
+            return BAD_FILE
+        case errors.NotFound():
+            return NO_SUCH_NAME
+        case _:
+            return OTHER
 
 
 def _reason(error: Exception) -> str:

@@ -7,9 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from defuse._enum_name import enum_name
+from defuse.cli.audit_text import class_names as class_names_of
 from defuse.cli.figures import number, share
 from defuse.cli.output import print_lines, stdout, write_facts
 from defuse.cli.progress import state_of
+from defuse.client import Client
+from defuse.errors import DefuseError
 from defuse.frozen_labels import label_set, unsettled
 from defuse.messages import Check, Evaluation, Verdict
 
@@ -22,10 +25,13 @@ _STYLES = {Verdict.VERDICT_PASS: "green", Verdict.VERDICT_FAIL: "bold red"}
 _ORDER = {Verdict.VERDICT_FAIL: 0, Verdict.VERDICT_PASS: 2}
 
 
-def write_evaluation(evaluation: Evaluation) -> None:
-    """Write the checks and what was evaluated. Checks that do not pass come first and are explained."""
+def write_evaluation(evaluation: Evaluation, class_names: Sequence[str] = ()) -> None:
+    """Write the checks and what was evaluated. Checks that do not pass come first and are explained.
+
+    Without names, classes are numbers.
+    """
     if evaluation.checks:
-        _write_checks(evaluation)
+        _write_checks(evaluation, class_names)
         stdout.print()
     accuracy = f"{share(evaluation.test_accuracy_before)} to {share(evaluation.test_accuracy_after)}"
     write_facts(
@@ -52,23 +58,36 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
 
-def _write_checks(evaluation: Evaluation) -> None:
+def evaluated_classes(client: Client, evaluation: Evaluation) -> Sequence[str]:
+    """Return the names of the classes of an evaluation; none if the service can't tell them now.
+
+    A verdict must not depend on them.
+    """
+    if not evaluation.checks:
+        return ()
+    try:
+        return class_names_of(client, evaluation.audit)
+    except DefuseError:
+        return ()
+
+
+def _write_checks(evaluation: Evaluation, names: Sequence[str]) -> None:
     families = _against(evaluation)
-    stdout.print(_as_text(_headline(evaluation, families)))
+    stdout.print(_as_text(_headline(evaluation, families, names)))
     stdout.print()
     table = Table(box=None, pad_edge=False)
     for column in _COLUMNS:
         table.add_column(column, no_wrap=column == "verdict")
     for family in families:
         for check in family[:_UNFOLDED_MAX]:
-            _add(table, check.verdict, _cells(check, evaluation))
+            _add(table, check.verdict, _cells(check, evaluation, names))
         if more := family[_UNFOLDED_MAX:]:
             _add(table, more[0].verdict, _folded(more, f"{len(more)} more"))
-    for cells in _passing(evaluation):
+    for cells in _passing(evaluation, names):
         _add(table, Verdict.VERDICT_PASS, cells)
     print_lines(table)
     for family in families:
-        _explain(family[0], evaluation)
+        _explain(family[0], evaluation, names)
     if unexplained := sum(len(family) - 1 for family in families):
         stdout.print(f"\n{unexplained} more of these checks do not pass; --report explains all of them")
 
@@ -83,7 +102,7 @@ def _against(evaluation: Evaluation) -> list[list[Check]]:
     return list(families.values())
 
 
-def _headline(evaluation: Evaluation, families: Sequence[Sequence[Check]]) -> str:
+def _headline(evaluation: Evaluation, families: Sequence[Sequence[Check]], names: Sequence[str]) -> str:
     """Return the verdict and what stands against it; of a PASS, the class that loses most."""
     verdict = enum_name(Verdict, evaluation.verdict)
     if families:
@@ -91,12 +110,12 @@ def _headline(evaluation: Evaluation, families: Sequence[Sequence[Check]]) -> st
         return f"{verdict}: these checks do not pass: {', '.join(counts)}"
     losses = [(one.accuracy_after - one.accuracy_before, one.label) for one in evaluation.classes]
     change, label = min(losses, default=(0.0, 0))
-    loss = f", but class {label} loses {-100 * change:.1f} points" if change < 0 else ""
+    loss = f", but class {_named(label, names)} loses {-100 * change:.1f} points" if change < 0 else ""
     return f"{verdict}: all {len(evaluation.checks)} checks pass{loss}"
 
 
-def _explain(check: Check, evaluation: Evaluation) -> None:
-    about = f"{check.check}, {_subject(check, evaluation)}" if check.subject else check.check
+def _explain(check: Check, evaluation: Evaluation, names: Sequence[str]) -> None:
+    about = f"{check.check}, {_subject(check, evaluation, names)}" if check.subject else check.check
     stdout.print()
     stdout.print(
         _as_text(f"{enum_name(Verdict, check.verdict)} {about}", _STYLES.get(check.verdict, "bold yellow"))
@@ -116,14 +135,14 @@ def _as_text(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
-def _passing(evaluation: Evaluation) -> list[Sequence[str]]:
+def _passing(evaluation: Evaluation, names: Sequence[str]) -> list[Sequence[str]]:
     """Return the rows of the checks that pass; many checks of one name share a row."""
     passed = [check for check in evaluation.checks if check.verdict == Verdict.VERDICT_PASS]
     rows: list[Sequence[str]] = []
     for _, group in groupby(passed, key=lambda check: check.check):
         family = list(group)
         if len(family) <= _UNFOLDED_MAX:
-            rows += [_cells(check, evaluation) for check in family]
+            rows += [_cells(check, evaluation, names) for check in family]
             continue
         rows.append(_folded(family, f"{len(family)} that pass"))
     return rows
@@ -136,12 +155,12 @@ def _folded(family: Sequence[Check], told: str) -> Sequence[str]:
     return (family[0].check, told, _range(min(values), max(values)), "", bound, "")
 
 
-def _cells(check: Check, evaluation: Evaluation) -> Sequence[str]:
+def _cells(check: Check, evaluation: Evaluation, names: Sequence[str]) -> Sequence[str]:
     interval = _range(check.interval.lower, check.interval.upper) if check.HasField("interval") else ""
     miss = number(_miss(check)) if _miss(check) > 0 and check.verdict != Verdict.VERDICT_PASS else ""
     return (
         check.check,
-        _subject(check, evaluation),
+        _subject(check, evaluation, names),
         number(check.value),
         interval,
         _bound(check),
@@ -149,13 +168,24 @@ def _cells(check: Check, evaluation: Evaluation) -> Sequence[str]:
     )
 
 
-def _subject(check: Check, evaluation: Evaluation) -> str:
-    """Return a region as its number, its label and the baseline's prediction; anything else as it is."""
+def _subject(check: Check, evaluation: Evaluation, names: Sequence[str]) -> str:
+    """Return a region as its number, its label and the baseline's prediction, or a class with its name.
+
+    Anything else stays as it is.
+    """
+    kind, _, rest = check.subject.partition(" ")
+    if kind == "class" and rest.isdecimal():
+        return f"class {_named(int(rest), names)}"
     found = next((region for region in evaluation.regions if region.region == check.subject), None)
     if found is None:
         return check.subject
     number = check.subject.rpartition("/")[2]
-    return f"region {number} (class {found.label}, read as {found.predicted_class})"
+    shows, read = (_named(label, names) for label in (found.label, found.predicted_class))
+    return f"region {number} (class {shows}, read as {read})"
+
+
+def _named(label: int, names: Sequence[str]) -> str:
+    return f'{label} "{names[label]}"' if label < len(names) else str(label)
 
 
 def _range(low: float, high: float) -> str:

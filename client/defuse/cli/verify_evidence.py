@@ -47,7 +47,7 @@ def verify_evidence(
 ) -> int:
     """Check an evaluation's evidence without the service.
 
-    Exits with 0 if signature, types and digests are right, whatever the verdict, and with 70 if they are not.
+    Exits with 0 if signature, types and digests are right, whatever the verdict, and with 65 if they are not.
     Use --require-pass to exit by the verdict.
     """
     verified = verify(

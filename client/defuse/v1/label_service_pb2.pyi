@@ -85,16 +85,18 @@ class LabelAnswer(_message.Message):
     def __init__(self, label: _Optional[int] = ..., verdict: _Optional[_Union[LabelVerdict, str]] = ...) -> None: ...
 
 class LeaseLabelTasksRequest(_message.Message):
-    __slots__ = ("audit", "annotator", "max_tasks", "lease")
+    __slots__ = ("audit", "annotator", "max_tasks", "lease", "hand_back_held")
     AUDIT_FIELD_NUMBER: _ClassVar[int]
     ANNOTATOR_FIELD_NUMBER: _ClassVar[int]
     MAX_TASKS_FIELD_NUMBER: _ClassVar[int]
     LEASE_FIELD_NUMBER: _ClassVar[int]
+    HAND_BACK_HELD_FIELD_NUMBER: _ClassVar[int]
     audit: str
     annotator: str
     max_tasks: int
     lease: _duration_pb2.Duration
-    def __init__(self, audit: _Optional[str] = ..., annotator: _Optional[str] = ..., max_tasks: _Optional[int] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    hand_back_held: bool
+    def __init__(self, audit: _Optional[str] = ..., annotator: _Optional[str] = ..., max_tasks: _Optional[int] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., hand_back_held: bool = ...) -> None: ...
 
 class LeaseLabelTasksResponse(_message.Message):
     __slots__ = ("tasks",)

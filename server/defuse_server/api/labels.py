@@ -30,7 +30,13 @@ class LabelService:
             validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
             validation.between(violations, "max_tasks", request.max_tasks, 1, TASKS_MAX)
             lease_s = validation.lease_s(violations, request)
-        tasks = await self._labels.lease(request.audit, request.annotator, request.max_tasks or 1, lease_s)
+        tasks = await self._labels.lease(
+            request.audit,
+            request.annotator,
+            request.max_tasks or 1,
+            lease_s,
+            hand_back_held=request.hand_back_held,
+        )
         return pb.LeaseLabelTasksResponse(tasks=tasks)
 
     async def extend_lease(self, request: pb.ExtendLeaseRequest) -> pb.ExtendLeaseResponse:

@@ -26,9 +26,8 @@ def of_error(error: Exception) -> Failure:
 
 def worker_died(deaths: int, last: Progress) -> Failure:
     """Return the failure for a job whose workers died `deaths` times. `last` is the last progress."""
-    where = (
-        f"in stage {last.stage} at {last.done} of {last.total} {last.unit}" if last.stage else "at its start"
-    )
+    of_all = f" of {last.total}" if last.total else ""
+    where = f"in stage {last.stage} at {last.done}{of_all} {last.unit}" if last.stage else "at its start"
     return Failure(
         reason=reasons.ERROR_REASON_WORKER_DIED,
         message=f"the job's worker died {deaths} times, last {where}: look into the workers' logs; most "

@@ -1,11 +1,12 @@
 -- Leases tasks to an annotator, in the order of their places, and none that they have had. Gold tasks are mixed in.
 --
 -- ARGV  1 annotator   2 duration in ms   3 share of gold tasks
---       4... a token and a random number in [0, 1) for each task that is wanted at most
+--       4 '1' first hands back what the annotator holds, '' doesn't
+--       5... a token and a random number in [0, 1) for each task that is wanted at most
 -- Returns a list of {number, token, end in ms, state, answers, wanted}.
 
 local annotator, gold_rate = ARGV[1], tonumber(ARGV[3])
-local most = (#ARGV - 3) / 2
+local most = (#ARGV - 4) / 2
 local leased = {}
 
 -- Returns the numbers for which SEEN has an entry of the annotator (wanted: 1), or has none (wanted: 0).
@@ -25,7 +26,7 @@ end
 
 -- `instead` is the number of the region in whose place a gold task comes, if there is one.
 local function hand_out(number, instead)
-  local task, token = read_task(number), ARGV[4 + 2 * #leased]
+  local task, token = read_task(number), ARGV[5 + 2 * #leased]
   local expire_ms = now_ms + tonumber(ARGV[2])
   local lease = {token = token, annotator = annotator, lease_ms = now_ms, expire_ms = expire_ms}
   if task.gold then
@@ -42,6 +43,17 @@ local function hand_out(number, instead)
   table.insert(leased, {number, token, expire_ms, LEASED, #shown.answers, wanted})
 end
 
+if ARGV[4] == '1' then
+  for _, entry in ipairs(redis.call('ZRANGE', LEASES, 0, -1)) do
+    local number, token = entry:match('^(%d+):(.*)$')
+    local task = read_task(number)
+    local at = position(task.leases, 'token', token)
+    if task.leases[at].annotator == annotator then
+      take_back(number, task, at)
+      write_task(number, task)
+    end
+  end
+end
 local places = redis.call('ZRANGE', PLACES, 0, -1)
 local regions = among(places, '', 0)
 -- What they answered against all belief is asked again at the end.
@@ -54,7 +66,7 @@ golds = among(golds, '', 0)
 local next_region = 1
 -- A new gold task comes only while a region is left.
 while #leased < most and regions[next_region] do
-  local draw = tonumber(ARGV[5 + 2 * #leased])
+  local draw = tonumber(ARGV[6 + 2 * #leased])
   if draw < gold_rate and #golds > 0 then
     hand_out(table.remove(golds, 1 + math.floor(draw / gold_rate * #golds)), regions[next_region])
   else

@@ -76,8 +76,13 @@ class LabelQueue:
             triples += [number, gold.label, shown.SerializeToString()]
         await self._open("open_gold", audit, rule, *triples)
 
-    async def lease(self, audit: str, annotator: str, max_tasks: int, lease_s: float) -> list[pb.LabelTask]:
-        """Lease up to `max_tasks` tasks, those first that repair most. Raises `NotFound` (the audit)."""
+    async def lease(
+        self, audit: str, annotator: str, max_tasks: int, lease_s: float, *, hand_back_held: bool = False
+    ) -> list[pb.LabelTask]:
+        """Lease up to `max_tasks` tasks, those first that repair most. Raises `NotFound` (the audit).
+
+        With `hand_back_held`, the annotator first gives back all that they hold.
+        """
         record = await self._audit(audit)
         class_names = await class_names_of(self._resources, record)
         gold_rate = labeling_rule(record.config).gold_rate
@@ -86,7 +91,7 @@ class LabelQueue:
         leased: list[tuple[bytes, bytes, int, int, int, int]] = await self._call(
             "lease",
             audit,
-            *(annotator, _ms(lease_s), repr(gold_rate)),
+            *(annotator, _ms(lease_s), repr(gold_rate), "1" if hand_back_held else ""),
             *(part for draw in draws for part in draw),
         )
         found = await published(self._redis, audit, [int(entry[0]) for entry in leased])

@@ -60,6 +60,7 @@ def _label_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
         Route("/label", pages.choose),
         Route("/label/{audit}", pages.label),
         Route("/label/{audit}/tasks", tasks.hold, methods=["POST"]),
+        Route("/label/{audit}/leave", tasks.leave, methods=["POST"]),
         Route("/label/{audit}/answer", tasks.answer, methods=["POST"]),
         Route("/label/{audit}/skip", tasks.skip, methods=["POST"]),
         Route("/label/{audit}/undo", tasks.undo, methods=["POST"]),

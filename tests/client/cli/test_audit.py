@@ -13,6 +13,7 @@ from defuse.messages import (
     Misclassification,
     PreflightFigures,
     Preset,
+    Progress,
     Region,
     RegionState,
     SaturationPoint,
@@ -61,13 +62,22 @@ def test_options_reach_the_server(command, server, audit):
 
 @pytest.mark.parametrize("arguments", [("audit", "status", "audits/a"), ("audit", "list")], ids=" ".join)
 def test_audits_are_shown_with_counts_and_times(command, server, audit, arguments):
-    one = audit("RUNNING", misclassification_count=1234)
+    one = audit("RUNNING", candidate_count=5678, misclassification_count=1234)
     one.times.create_time.seconds = 1_700_000_000
     server.on(GET, one)
     server.on(LIST, ListAuditsResponse(audits=[one]))
     text = command(*arguments).out
     for word in ("RUNNING", "1234", "2023-11-1"):
         assert word in text
+
+
+def test_before_the_first_shard_is_done_there_are_no_zeros(command, server, audit):
+    progress = Progress(stage="identify", done=12, total=1200, unit="seeds")
+    server.on(GET, audit("RUNNING", progress=progress))
+    lines = [line.split("  ") for line in command("audit", "status", "audits/a").out.splitlines()]
+    names = {line[0] for line in lines}
+    assert "stage" in names
+    assert not names & {"seeds", "candidates", "misclassifications", "regions"}
 
 
 def test_a_list_of_audits_is_one_document_of_json(command, server, audit):

@@ -47,6 +47,7 @@ def test_it_waits_and_names_the_corrected_classifier(command, corrected):
 def test_it_says_at_once_what_is_left_out(command, corrected):
     said = " ".join(command("correct", "audits/a").err.split())
     assert "leaves out what is not settled: 3 bugs wait for their split and 12 for an answer." in said
+    assert "Only a correction that you start after that repairs them." in said
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,29 @@ def test_no_server_is_69_and_stdout_stays_empty(command):
     assert "DEFUSE_ADDRESS" in ran.err
 
 
-def test_a_refusal_is_70_with_what_failed_why_and_what_to_do(command, server):
+def test_a_name_that_is_not_there_is_66_with_what_failed_why_and_what_to_do(command, server):
     missing = Refusal(grpc.StatusCode.NOT_FOUND, "audits/a does not exist", reason="RESOURCE_NOT_FOUND")
     server.on("AuditService/GetAudit", missing)
     ran = command("audit", "status", "audits/a", "--json")
-    assert (ran.code, ran.out) == (70, "")
+    assert (ran.code, ran.out) == (66, "")
     assert "defuse audit status failed: RESOURCE_NOT_FOUND: audits/a does not exist" in ran.err
     assert "defuse list audits" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "code"),
+    [
+        ("INVALID_ARGUMENT", "INVALID_FIELD", 64),
+        ("INVALID_ARGUMENT", "IMPORT_UNREADABLE", 65),
+        ("DATA_LOSS", "DIGEST_MISMATCH", 65),
+        ("NOT_FOUND", "RESOURCE_NOT_FOUND", 66),
+        ("FAILED_PRECONDITION", "WRONG_STATE", 70),
+        ("INTERNAL", "INTERNAL", 70),
+    ],
+)
+def test_a_script_tells_its_own_mistakes_from_the_services(command, server, status, reason, code):
+    server.on("AuditService/GetAudit", Refusal(grpc.StatusCode[status], "told", reason=reason))
+    assert command("audit", "status", "audits/a").code == code
 
 
 def test_an_unexpected_error_is_70_without_a_traceback(command, server, monkeypatch):
@@ -106,7 +122,7 @@ def test_a_wrong_name_is_told_once(command, server):
     )
     server.on("AuditService/GetAudit", wrong)
     ran = command("audit", "status", "audits/nope")
-    assert (ran.code, ran.err.strip()) == (70, f"defuse audit status failed: INVALID_FIELD: name: {told}")
+    assert (ran.code, ran.err.strip()) == (64, f"defuse audit status failed: INVALID_FIELD: name: {told}")
 
 
 def test_fields_that_a_message_has_no_room_for_are_told(command, server):

@@ -11,9 +11,11 @@ import grpc
 import pytest
 from defuse.messages import (
     Artifact,
+    Audit,
     Check,
     ClassAccuracy,
     Classifier,
+    Dataset,
     Evaluation,
     Evidence,
     Failure,
@@ -148,6 +150,19 @@ def test_a_pass_tells_which_class_loses(command, judged):
     assert first == "PASS: all 9 checks pass, but class 1 loses 5.7 points"
     judged(evaluation("PASS"))
     assert command("gate", *ASKED).out.splitlines()[0] == "PASS: all 9 checks pass"
+
+
+def test_classes_have_their_names_where_the_dataset_has_them(command, judged, server):
+    server.on("AuditService/GetAudit", Audit(dataset="datasets/d"))
+    named = Dataset(class_names=["zero", *(f"digit {n}" for n in range(1, 9)), "[nine]"])
+    server.on("RegistryService/GetDataset", named)
+    worse = check("class_accuracy", "FAIL", -0.2, bound=-0.1, subject="class 3")
+    judged(evaluation("FAIL", checks=[worse]))
+    text = command("gate", *ASKED).out
+    assert 'region 9 (class 9 "[nine]", read as 0 "zero")' in text
+    assert 'class 3 "digit 3"' in text
+    judged(evaluation("PASS", classes=[ClassAccuracy(label=2, accuracy_before=0.957, accuracy_after=0.9)]))
+    assert 'but class 2 "digit 2" loses 5.7 points' in command("gate", *ASKED).out.splitlines()[0]
 
 
 def test_failures_are_explained_in_plain_text_whatever_their_names_hold(command, judged):
@@ -366,7 +381,7 @@ def test_ctrl_c_leaves_it_running_and_says_how_to_get_it_back(start_process, ser
 
     server.on("PromotionService/WatchEvaluation", lambda request: watch(request))
     gone = start_process("gate", *ASKED, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert gone.stderr.readline() == "evaluations/e RUNNING\n"
+    assert gone.stderr.readline().endswith(" evaluations/e RUNNING\n")
     gone.send_signal(signal.SIGINT)
     out, err = gone.communicate(timeout=60)
     ended.set()

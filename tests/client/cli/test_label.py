@@ -43,6 +43,13 @@ def test_labeling_takes_numbers_names_and_letters(command, server, typed, answer
     assert "1 answered" in ran.out
 
 
+def test_a_session_gets_back_what_a_killed_one_held_and_keeps_its_own(command, server):
+    Labeling(server, 2, PNG)
+    command("label", "audits/a", stdin="1\n0\n")
+    asked = [request.hand_back_held for request in server.asked("LabelService/LeaseLabelTasks")]
+    assert asked == [True, False, False]
+
+
 def test_the_annotator_sees_the_classes_and_where_the_picture_is(command, server, tmp_path):
     Labeling(server, 1, PNG)
     ran = command("label", "audits/a", "--sheets", str(tmp_path), stdin="q\n")
@@ -98,6 +105,18 @@ def test_the_end_of_the_input_ends_the_labeling(command, server):
     session = Labeling(server, 1, PNG)
     assert command("label", "audits/a", stdin="").code == 0
     assert session.released == ["audits/a/regions/0"]
+
+
+def test_ctrl_c_at_the_question_is_130_and_gives_the_task_back(command, server, monkeypatch):
+    session = Labeling(server, 1, PNG)
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("defuse.cli.label_session.stderr.input", interrupted)
+    ran = command("label", "audits/a")
+    assert (ran.code, session.released) == (130, ["audits/a/regions/0"])
+    assert "0 answered" in ran.out
 
 
 def test_a_download_lands_in_the_file(command, server, tmp_path):

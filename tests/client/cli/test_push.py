@@ -9,6 +9,7 @@ from defuse.messages import (
     ClassSheet,
     Dataset,
     DatasetDuplicates,
+    Failure,
     RegistrationState,
     Vae,
     Warning,  # noqa: A004
@@ -39,6 +40,14 @@ def push(command, server, tmp_path):
 @pytest.mark.parametrize("kind", ["classifier", "vae", "dataset"])
 def test_the_name_of_what_was_pushed_is_shown(push, kind):
     assert f"{kind}s/{kind[0]}" in push(kind).out
+
+
+def test_a_file_that_the_inspection_rejects_is_65(push, server):
+    state = RegistrationState.REGISTRATION_STATE_REJECTED
+    rejected = Classifier(name="classifiers/c", state=state, failure=Failure(message="no ONNX file"))
+    server.on("RegistryService/RegisterClassifier", rejected)
+    ran = push("classifier")
+    assert (ran.code, "no ONNX file" in ran.err) == (65, True)
 
 
 def test_json_is_the_classifier(push):

@@ -8,6 +8,8 @@ import subprocess
 import threading
 
 import pytest
+from defuse.cli.progress import line_writer
+from defuse.messages import Progress
 from defuse.v1.audit_service_pb2 import WatchAuditResponse
 
 WATCH = ("watch", "audits/a", "--json")
@@ -54,6 +56,27 @@ def test_at_a_terminal_there_is_a_bar_and_stdout_stays_clean(start_process, watc
     assert states == ["JOB_STATE_RUNNING", "JOB_STATE_SUCCEEDED"]
 
 
-def test_without_a_terminal_there_is_no_bar(command, watched):
+def test_lines_of_json_hold_the_progress_so_stderr_stays_empty(command, watched):
     watched.set()
     assert command(*WATCH).err == ""
+
+
+def test_without_a_terminal_there_are_lines_for_each_state(command, watched):
+    watched.set()
+    lines = command("watch", "audits/a").err.splitlines()
+    assert [line.split("  ")[1] for line in lines] == ["audits/a RUNNING", "audits/a SUCCEEDED"]
+
+
+def test_between_two_stages_a_line_comes_every_few_seconds_and_in_long_jobs_every_minute(audit, capsys):
+    clock = [0.0]
+    update = line_writer(lambda: clock[0])
+    for second in range(4 * 3600):
+        clock[0] = second
+        update(audit("RUNNING", progress=Progress(stage="identify", done=second, total=90_000, unit="seeds")))
+    clock[0] += 1
+    update(audit("RUNNING", progress=Progress(stage="distill")))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "0.0 s  audits/a RUNNING identify: 0/90000 seeds"
+    assert lines[1] == "5.0 s  audits/a RUNNING identify: 5/90000 seeds"
+    assert lines[-1] == "4 h 0 min  audits/a RUNNING distill"
+    assert 4 * 60 < len(lines) < 6 * 60

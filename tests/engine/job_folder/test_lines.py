@@ -41,6 +41,17 @@ def test_a_stage_that_counts_something_else_counts_anew(rates):
     assert rates(*first, *then) == [0.0, 50.0, 0.0, 5.0]
 
 
+def test_a_stage_whose_end_nobody_knows_is_not_told_more_often_than_others(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(lines_module.time, "monotonic", lambda: next(clock) / 64)
+    stream = io.StringIO()
+    lines = Lines(stream)
+    for done in range(100):
+        lines.progress("correct", done, 0, "steps")
+    told = [json.loads(line)["done"] for line in stream.getvalue().splitlines()]
+    assert told == list(range(0, 100, 13))
+
+
 def test_a_stage_that_starts_again_counts_anew(rates):
     once = [("distill", 0, 9, "steps"), ("distill", 9, 9, "steps")]
     assert rates(*once, *once) == [0.0, 9.0, 0.0, 9.0]

@@ -1,5 +1,7 @@
 """A wrong preprocessing is found by trying the usual ones, and named with what to do."""
 
+import math
+
 import numpy as np
 import onnx
 import pytest
@@ -124,6 +126,14 @@ def test_a_near_chance_classifier_is_refused_with_the_cause(check, graphs):
     with pytest.raises(PreflightRefused, match=r"With --scale 255 it would be right on 100\.0%") as caught:
         check(classifier(lambda x: x * 255), patches())
     assert caught.value.reason is Reason.PREFLIGHT_CLASSIFIER_ACCURACY
+    assert "it was pushed with --layout nchw and no --scale, --mean or --std" in caught.value.message
+    assert "Preprocessing(" not in str(caught.value.figures)
+
+
+def test_values_that_are_not_finite_are_refused_with_the_options_that_were_given(check, graphs):
+    model = graphs.linear(np.full((math.prod(ITEM), 4), 1e30), np.zeros(4), item=ITEM)
+    with pytest.raises(PreflightRefused, match=r"pushed with --layout nchw and --scale 1e\+09"):
+        check(model, patches(), scale=1e9)
 
 
 def test_a_classifier_that_is_simply_not_good_is_left_alone(check, graphs):

@@ -14,7 +14,9 @@ def shifted(graphs):
 
 
 def test_wrong_preprocessing_is_refused_with_figures_and_named(make_job, do_job, graphs):
-    with pytest.raises(PreflightRefused, match="scale, mean, std, layout") as caught:
+    with pytest.raises(
+        PreflightRefused, match="pushed with --layout nchw and no --scale, --mean or --std"
+    ) as caught:
         do_job(make_job(files={"dataset.npz": shifted(graphs)}))
     assert caught.value.reason == Reason.PREFLIGHT_CLASSIFIER_ACCURACY
     figures = caught.value.figures

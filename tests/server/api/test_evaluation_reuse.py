@@ -72,6 +72,15 @@ async def test_one_that_has_succeeded_is_the_answer_and_one_that_failed_is_not(
     assert (await evaluate(config=EvaluationConfig(seed=1))).name != third.name
 
 
+async def test_one_under_way_is_joined_whoever_asks_again_under_whatever_name(evaluate, records):
+    first = await evaluate(display_name="first")
+    attempt = await records.attempt(first.name)
+    joined = await evaluate(display_name="second")
+    assert (joined.name, joined.state) == (first.name, JobState.JOB_STATE_RUNNING)
+    await attempt.succeed(first)
+    assert (await evaluate()).name == first.name
+
+
 async def test_concurrent_calls_make_one(evaluate):
     made = await asyncio.gather(*(evaluate() for _ in range(8)))
     assert len({evaluation.name for evaluation in made}) == 1

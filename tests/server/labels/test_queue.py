@@ -249,6 +249,22 @@ async def test_an_answer_outlives_the_lease_it_was_given_under(
     assert (standing[0].state, standing[1].state) == (LABELED, UNLABELED)
 
 
+async def test_who_starts_anew_gets_back_what_they_held_and_nobody_else_loses_anything(
+    labels: LabelQueue, publish_audit: Any
+) -> None:
+    audit = await publish_audit(3)
+    bens = await lease_one(labels, audit, "ben")
+    held = await labels.lease(audit, "ann", 3, 60)
+    assert len(held) == 2
+    assert await labels.lease(audit, "ann", 3, 60) == []
+    again = await labels.lease(audit, "ann", 3, 60, hand_back_held=True)
+    assert [task.region for task in again] == [task.region for task in held]
+    with pytest.raises(LeaseLost):
+        await labels.submit(held[0].region, held[0].lease_token, a(1), "")
+    for task in (bens, *again):
+        await labels.submit(task.region, task.lease_token, a(1), "")
+
+
 async def test_an_extended_lease_is_kept(labels: LabelQueue, publish_audit: Any) -> None:
     audit = await publish_audit(1)
     task = await lease_one(labels, audit, "ann", lease_s=SHORT_S)

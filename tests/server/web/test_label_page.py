@@ -55,6 +55,24 @@ async def test_a_page_that_was_loaded_again_gets_its_tasks_back(browse: Any, pub
     assert await browser.tasks(audit, want=2, held=held) == []
 
 
+async def test_what_a_closed_page_held_is_free_soon_and_a_page_loaded_again_keeps_it(
+    browse: Any, publish: Any, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = await publish([1])
+    browser = await browse("ann")
+    await browser.open(audit)
+    (task,) = await browser.tasks(audit)
+    monkeypatch.setattr("defuse_server.web.labeling.tasks.LEFT_S", 1.0)
+    held = {"held": [task["handle"]]}
+    assert (await browser.post(audit, "leave", held)).status_code == 204
+    assert await browser.tasks(audit, unseen=True, **held) == [task]
+    await asyncio.sleep(1.2)
+    assert (await backend.labeling.progress(audit)).leased_count == 1
+    assert (await browser.post(audit, "leave", held)).status_code == 204
+    await asyncio.sleep(1.2)
+    assert (await backend.labeling.progress(audit)).leased_count == 0
+
+
 async def test_what_was_lost_is_told_and_replaced(browse: Any, publish: Any, backend: Backend) -> None:
     audit = await publish([1, 2])
     browser = await browse("ann")

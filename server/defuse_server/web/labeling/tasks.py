@@ -22,6 +22,8 @@ from defuse_server.web.sessions import Session, Sessions
 
 HELD_MOST: Final = 4
 """Most tasks that a page may hold: the visible one, the next one, and those that were taken back."""
+LEFT_S: Final = 5.0
+"""How long a page that says that it goes away keeps its tasks: it may only be loaded again."""
 _REASON_CHARACTERS: Final = 500
 _VERDICTS: Final = {
     "mixed": LabelVerdict.LABEL_VERDICT_MIXED,
@@ -50,7 +52,8 @@ class LabelTasks:
         want = content.get("want", 2)
         if not isinstance(want, int) or not 0 <= want <= HELD_MOST:
             raise InvalidRequest([("want", f"expected 0 to {HELD_MOST}, got {str(want)[:20]}")])
-        lost = [handle for handle in handles if not await self._extended(audit, annotator, handle)]
+        lease_s = self._backend.settings.web_lease_s
+        lost = [handle for handle in handles if not await self._extended(audit, annotator, handle, lease_s)]
         kept = [handle for handle in handles if handle not in lost]
         tasks = await self._again(audit, annotator, kept) if content.get("unseen") is True else []
         if len(kept) < want:
@@ -59,6 +62,14 @@ class LabelTasks:
         advice = await self._labeling.advice(audit)
         progress = await self._progress(audit)
         return JSONResponse({"lost": lost, "tasks": tasks, "progress": progress, "advice": advice})
+
+    async def leave(self, request: Request) -> Response:
+        """End the leases of a page that goes away, soon: see `LEFT_S`."""
+        audit, annotator, content = await self._asked(request)
+        lease_s = min(LEFT_S, self._backend.settings.web_lease_s)
+        for handle in texts_of(content, "held", HELD_MOST):
+            await self._extended(audit, annotator, handle, lease_s)
+        return Response(status_code=204)
 
     async def answer(self, request: Request) -> Response:
         """Count an answer. A repeated request gets the first answer again."""
@@ -105,10 +116,11 @@ class LabelTasks:
             _annotator(request), audit_name(request), request.path_params["handle"]
         )
 
-    async def _extended(self, audit: str, annotator: str, handle: str) -> bool:
+    async def _extended(self, audit: str, annotator: str, handle: str, lease_s: float) -> bool:
+        """Let a lease end in `lease_s` from now, and return whether the page holds it still."""
         try:
             held = await self._handles.open(annotator, audit, handle)
-            await self._labels.extend(held.region, held.token, self._backend.settings.web_lease_s)
+            await self._labels.extend(held.region, held.token, lease_s)
         except (LeaseLost, NotFound):
             return False
         return True

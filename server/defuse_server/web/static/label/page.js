@@ -10,6 +10,9 @@ const AHEAD = 2;
 const MOST_HELD = 4;
 const EMPTY_RETRY_MS = 5000;
 const UNREACHED_RETRY_MS = 1000;
+const ALL_DONE = "Nothing is left: all groups are done. Thank you! This page looks again every few seconds.";
+const NOTHING_NOW =
+  "Nothing is left for you right now. You have seen the open groups, or somebody else has them. This page looks again every few seconds.";
 
 const main = document.getElementById("main");
 const { audit, csrf, annotator, leaseS, searchKey } = main.dataset;
@@ -81,7 +84,7 @@ async function ask(want, first, unseen) {
     showProgress(progress);
     at("advice").textContent = advice;
     if (outbox.size === 0 && at("notice").dataset.tone === "open") tell("", "");
-    empty.textContent = "Nothing is left for you here right now. Thank you! This page looks again every few seconds.";
+    empty.textContent = progress.left === 0 ? ALL_DONE : NOTHING_NOW;
     if (deck.cards.length === 0) askAgain = setTimeout(refill, EMPTY_RETRY_MS);
   } catch (error) {
     if (error instanceof Refused && !error.isSession) tell(error.message, "bad");
@@ -181,10 +184,23 @@ addEventListener("beforeunload", (event) => {
   if (outbox.size > 0) event.preventDefault();
 });
 
+// A page that was only loaded again, or comes back, asks for its tasks before others get them.
+function leave() {
+  if (deck.handles.length > 0) post("leave", { held: deck.handles }, true).catch(() => {});
+}
+addEventListener("pagehide", leave);
+// After signing out nobody would listen to this page.
+document.querySelector("form.who").addEventListener("submit", leave);
+addEventListener("pageshow", (event) => {
+  if (event.persisted) refill();
+});
+
 function showProgress({ total, left }) {
   at("progress").max = Math.max(total, 1);
   at("progress").value = total - left;
-  at("left").textContent = `${left} of ${total} groups left · ${answered.length} answered by you here`;
+  // Groups that are open and not for this annotator are not "left" to them.
+  const open = deck.cards.length > 0 || left === 0 ? "left" : "wait for other people";
+  at("left").textContent = `${left} of ${total} groups ${open} · ${answered.length} answered by you here`;
 }
 
 function waitingText(count, error) {

@@ -18,7 +18,8 @@ export class Refused extends Error {
 const PATIENCE_MS = 15000;
 
 export function server(audit, csrf) {
-  return async function post(what, content) {
+  // With `leaving`, the request outlives the page, and nobody waits for its answer.
+  return async function post(what, content, leaving = false) {
     let response;
     try {
       response = await fetch(`/label/${audit}/${what}`, {
@@ -26,6 +27,7 @@ export function server(audit, csrf) {
         headers: { "content-type": "application/json", "x-csrf-token": csrf },
         body: JSON.stringify(content),
         signal: AbortSignal.timeout(PATIENCE_MS),
+        keepalive: leaving,
       });
     } catch {
       throw new Unreached("The server can’t be reached.");
