@@ -34,7 +34,7 @@ test: export OMP_NUM_THREADS = 1
 test: setup ## Run all tests, or those in TESTS
 	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --no-loadscope-reorder $(TESTS)
 
-soak: setup ## Run the tests that repeat at length what those of make test show once
+soak: setup ## Run the tests that repeat at length what make test shows once, and those with a real Label Studio
 	$(BIN)/python -m pytest -m soak
 
 lint: setup $(PROTO_VENV)/.ready ## Check style, types, imports, the contract, and that generated code is current

@@ -1,13 +1,12 @@
 """An audit's regions, labeled in the real Label Studio and taken back by the commands that people type.
 
 Label Studio gets a virtual environment of its own. It takes two minutes to install (980 MB) and one to start:
-the test installs it only where the environment variable CI is set, and runs wherever it is.
+make soak runs these tests. tests/server/api/test_label_files.py tests its files without it.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +20,7 @@ import pytest
 from tests.e2e import label_studio
 from tests.e2e.label_studio import LabelStudio
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(900)]
 
 Run = Callable[..., Any]
 
@@ -30,10 +29,6 @@ Run = Callable[..., Any]
 def studio(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabelStudio]:
     venv = repository / "out" / "label-studio-venv"
     if not (venv / "bin" / "label-studio").exists():
-        if not os.environ.get("CI"):
-            pytest.skip(
-                f"needs Label Studio in {venv}; with the environment variable CI set, it is installed there"
-            )
         label_studio.install(venv)
     with label_studio.running(venv, tmp_path_factory.mktemp("label-studio")) as running:
         yield running

@@ -22,6 +22,7 @@ from onnx import helper
 from defuse_engine import run
 from defuse_engine.covariance import FullCovariance
 from defuse_engine.job_folder.lines import Lines
+from defuse_engine.readers import own_classifier
 from defuse_engine.readers.independent_readers import IndependentReaders
 from defuse_engine.regions.regions_file import write_regions
 from defuse_engine.search import calibrated_belief
@@ -252,7 +253,11 @@ def _digest(random_seed, runtime, dataset, *more: bytes) -> str:
 
 @pytest.fixture(autouse=True, scope="session")
 def _the_same_readers_are_trained_once():
-    """Most tests share data and random seed: to train the networks for each takes half of their time."""
+    """Most tests share data and random seed: to train the networks for each takes half of their time.
+
+    They train for as few steps as they do on the smallest data: images of six pixels ask for no more.
+    """
+    fewest = own_classifier._STEPS[0]
 
     def readers(one):
         decoder, codes = one.inputs.decoder.session.model_bytes, np.ascontiguousarray(one.train_codes)
@@ -265,6 +270,7 @@ def _the_same_readers_are_trained_once():
         return _trained.setdefault(digest, readers)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(own_classifier, "_STEPS", (fewest, fewest))
         patch.setattr(calibrated_belief, "Readers", readers)
         patch.setattr(run, "IndependentReaders", independent)
         patch.setattr(vae_readers, "IndependentReaders", independent)

@@ -1,5 +1,8 @@
 """A labeled region is repaired, what the classifier knew is kept, and both are shown on unseen inputs."""
 
+import io
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -10,6 +13,7 @@ from defuse_engine.correction import labeled_regions
 from defuse_engine.correction.labeled_regions import draw_codes
 from defuse_engine.correction.lineage import file_sha256, label_set_digest
 from defuse_engine.errors import EngineError, Reason
+from defuse_engine.job_folder.lines import Lines
 
 TRUTH, WRONG = 1, 0  # of every region of the analytic classifier
 CONFIG = {"lambdas": [0.1, 1.0], "samples_per_region": 40}
@@ -198,16 +202,19 @@ def test_labels_that_contradict_the_data_never_cost_what_was_known(follow_up, do
     assert caught.value.reason is Reason.CORRECTION_DIVERGED
 
 
-def test_a_correction_tells_what_it_does_at_every_moment(follow_up, run_engine):
-    run = run_engine(follow_up("correct", CONFIG))
-    assert run.returncode == 0, run.stderr
-    told = [line for line in run.events("progress") if line["stage"] == "correct"]
+@pytest.mark.usefixtures("quick_tuning")
+def test_a_correction_tells_what_it_does_at_every_moment(shared_jobs, follow_up):
+    stream = io.StringIO()
+    shared_jobs.do(follow_up("correct", CONFIG), Lines(stream))
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    told = [line for line in lines if line["event"] == "progress" and line["stage"] == "correct"]
     assert {line["unit"] for line in told} == {"steps", "regions", "seeds"}
     # How many steps there are is known only at the end, and a total that grows would be none.
     assert {line["total"] for line in told if line["unit"] == "steps"} == {0}
     assert all(0 <= line["done"] <= line["total"] for line in told if line["unit"] != "steps")
 
 
+@pytest.mark.usefixtures("quick_tuning")
 def test_of_many_regions_or_large_images_there_are_fewer_samples_of_each(follow_up, do_job, monkeypatch):
     monkeypatch.setattr(labeled_regions, "_MOST_BYTES", 2 * 8 * 4 * 2)
     drawn = []

@@ -62,16 +62,19 @@ async def largest(audit, backend) -> Bug:
 
 
 @pytest.fixture
-async def parts(audit, largest, backend, tiny, start_worker) -> list[Bug]:
+async def parts(audit, largest, backend, tiny, once) -> list[Bug]:
     """The parts of that bug, which people called mixed."""
     assert len(largest.cells) > 1
-    start_worker()
-    await answer(backend, audit, largest.name, MIXED)
-    parent = await until_split(backend, largest.name)
-    job = await tiny.ended(region_split_name(audit.name))
-    assert job.state == JOB_STATE_SUCCEEDED, job.failure
-    assert list(job.regions) == [largest.name]
-    return [await backend.bugs.get(name) for name in parent.parts]
+
+    async def work() -> list[Bug]:
+        await answer(backend, audit, largest.name, MIXED)
+        parent = await until_split(backend, largest.name)
+        job = await tiny.ended(region_split_name(audit.name))
+        assert job.state == JOB_STATE_SUCCEEDED, job.failure
+        assert list(job.regions) == [largest.name]
+        return [await backend.bugs.get(name) for name in parent.parts]
+
+    return await once("parts of a bug", work)
 
 
 async def test_a_bug_of_several_cells_becomes_two_bugs(parts, largest, backend):

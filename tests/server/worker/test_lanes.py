@@ -36,7 +36,7 @@ def runs(audit) -> bool:
 async def test_registrations_are_answered_beside_an_audit_and_a_model_that_never_answers(
     tiny, backend, endless, start_worker, monkeypatch
 ):
-    limit_s = 25
+    limit_s = 15
     monkeypatch.setenv("DEFUSE_INSPECTION_S", str(limit_s))
     worker = start_worker()
     audit = await tiny.audit(**ENDLESS_SEARCH)
