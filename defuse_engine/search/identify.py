@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,9 +94,10 @@ class Search:
         def one(shard: int) -> TriedShard:
             return self.try_shard(seeds, shard, tally.of(shard))
 
-        for tried in in_order(one, shards, at_once, runtime.threads):
-            give_back()
-            yield tried
+        with closing(in_order(one, shards, at_once, runtime.threads)) as searched:
+            for tried in searched:
+                give_back()
+                yield tried
 
     def try_shard(
         self, seeds: Seeds, shard: int, on_progress: Callable[[int], None] = lambda done: None
