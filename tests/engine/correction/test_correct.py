@@ -59,23 +59,23 @@ def test_the_control_is_the_same_fine_tuning_without_regions(corrected, chosen):
     assert control["training_loss"] != chosen["training_loss"]
 
 
-def test_every_lambda_is_tried_and_the_best_one_longer_and_faster(corrected):
-    first, second, longer, faster, *_ = corrected[1]["curve"]
+def test_every_lambda_is_tried_and_the_best_one_longer(corrected):
+    first, second, longer, *_ = corrected[1]["curve"]
     assert [first["lambda"], second["lambda"]] == CONFIG["lambdas"]
-    assert longer["lambda"] == faster["lambda"] in CONFIG["lambdas"]
-    assert longer["epochs"] == faster["epochs"] > first["epochs"]
-    assert longer["learning_rate"] == first["learning_rate"] < faster["learning_rate"]
+    assert longer["lambda"] in CONFIG["lambdas"]
+    assert longer["epochs"] > first["epochs"]
+    assert longer["learning_rate"] == first["learning_rate"]
 
 
 def test_a_later_stage_trains_on_what_was_mined(corrected):
-    first, _, longer, _, mined, _ = corrected[1]["curve"]
+    first, _, longer, mined, _ = corrected[1]["curve"]
     assert (first["mined_count"], longer["mined_count"]) == (0, 0)
     assert mined["mined_count"] > 0
     assert mined["epochs"] > longer["epochs"]
 
 
 def test_the_last_stage_is_gentle(corrected):
-    _, _, longer, _, _, settled = corrected[1]["curve"]
+    _, _, longer, _, settled = corrected[1]["curve"]
     assert settled["lambda"] < longer["lambda"]
     assert settled["learning_rate"] < longer["learning_rate"]
     assert settled["epochs"] > longer["epochs"]
