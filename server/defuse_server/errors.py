@@ -8,7 +8,7 @@
         NotDifferentiable  CandidateChanged
       DigestMismatch
       BackendUnavailable
-      Unauthenticated
+      Unauthenticated  PermissionDenied
 
 Each class has one `reason` of the public contract, and `error_codes` gives each reason its status code.
 `Fenced` is no DefuseError: workers see it, clients never do.
@@ -73,6 +73,10 @@ class PageTokenInvalid(DefuseError, reason=reasons.ERROR_REASON_PAGE_TOKEN_INVAL
 
 class Unauthenticated(DefuseError, reason=reasons.ERROR_REASON_UNAUTHENTICATED):
     """The credentials are missing or wrong."""
+
+
+class PermissionDenied(DefuseError, reason=reasons.ERROR_REASON_PERMISSION_DENIED):
+    """The caller is known, and has no role that may do this."""
 
 
 class ResourceInUse(DefuseError, reason=reasons.ERROR_REASON_RESOURCE_IN_USE):

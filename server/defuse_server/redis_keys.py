@@ -85,6 +85,14 @@ COUNTERS = PREFIX + "counters"
 """Hash of numbers that only grow, for the service's metrics: `label_answers`, `label_leases_expired`,
 `job_leases_expired`. The scripts that change what they count increment them. Never expires."""
 
+ACCESS_TOKENS = PREFIX + "access-tokens"
+"""Hash, SHA-256 of a caller's token in hexadecimal -> JSON {name, roles, created_ms, expires_ms, revoked_ms};
+the last two are 0 for never. Entries stay when tokens expire or are revoked: while there is one, callers must
+show a token."""
+
+ACCESS_TOKEN_USES = PREFIX + "access-token-uses"
+"""Hash, SHA-256 of a caller's token -> Redis time in ms of its last use, to ten minutes."""
+
 SECRET = PREFIX + "secret"
 """String, 32 random bytes: seals page tokens and cursors. Never expires."""
 

@@ -1,48 +1,70 @@
-"""Authenticates calls: a caller shows the server's token. The health service is open to everyone."""
+"""Admits calls by who makes them. The health service is open to everyone."""
 
-import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import grpc
-from pydantic import SecretStr
 
+from defuse_server.access.access import Access
+from defuse_server.access.activity_log import log_call
+from defuse_server.access.caller import CALLER, Caller
+from defuse_server.access.roles import ROLES
 from defuse_server.api import errors
 from defuse_server.api.rpc_metrics import count_refused
-from defuse_server.errors import Unauthenticated
+from defuse_server.error_codes import CODES, known
+from defuse_server.errors import DefuseError, Unauthenticated
 
-_OPEN_PREFIX = "/grpc.health.v1.Health/"
+_OPEN_PREFIX: Final = "/grpc.health.v1.Health/"
+_OUR_PREFIX: Final = "/defuse.v1."
 _Continuation = Callable[[grpc.HandlerCallDetails], Awaitable["grpc.RpcMethodHandler[Any, Any] | None"]]
 
 
-class BearerAuth(grpc.aio.ServerInterceptor):
-    """Refuses calls without `authorization: Bearer TOKEN` before their handler sees a byte."""
+class Admission(grpc.aio.ServerInterceptor):
+    """Refuses calls of unknown callers, and of roles that don't suffice, before a handler sees a byte.
 
-    def __init__(self, token: SecretStr) -> None:
-        self._expected = token.get_secret_value().encode()
+    Other calls find their caller in `CALLER`: grpc runs a call's interceptors and handler in one task.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
 
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Continue the call, or answer it with UNAUTHENTICATED."""
-        if handler_call_details.method.startswith(_OPEN_PREFIX) or self._admits(handler_call_details):
+        """Continue the call, or answer it with UNAUTHENTICATED or PERMISSION_DENIED."""
+        method = handler_call_details.method
+        if method.startswith(_OPEN_PREFIX):
             return await continuation(handler_call_details)
-        # This handler reads no request, so it fits a call of any kind.
-        return grpc.stream_stream_rpc_method_handler(_refuse)
+        # Reflection is no RPC of ours, and open to all known callers.
+        rpc = method.removeprefix(_OUR_PREFIX)
+        caller: Caller | None = None
+        try:
+            caller = await self._access.caller(_authorization(handler_call_details))
+            if rpc in ROLES:
+                caller.check(rpc)
+        except Exception as error:
+            return _refusing(rpc, caller, known(error))
+        CALLER.set(caller)
+        return await continuation(handler_call_details)
 
-    def _admits(self, details: grpc.HandlerCallDetails) -> bool:
-        metadata: list[tuple[str, str | bytes]] = list(details.invocation_metadata or ())
-        values = [value for key, value in metadata if key == "authorization"]
-        if len(values) != 1:
-            return False
-        value = values[0].encode() if isinstance(values[0], str) else values[0]
-        scheme, _, shown = value.partition(b" ")
-        return scheme.lower() == b"bearer" and hmac.compare_digest(shown, self._expected)
+
+def _authorization(details: grpc.HandlerCallDetails) -> list[str]:
+    metadata: list[tuple[str, str | bytes]] = list(details.invocation_metadata or ())
+    values = [value for key, value in metadata if key == "authorization"]
+    return [value if isinstance(value, str) else value.decode("latin-1") for value in values]
 
 
-async def _refuse(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-    count_refused()
-    status = errors.rpc_status(
-        Unauthenticated("expected the metadata `authorization: Bearer TOKEN` with this server's token")
-    )
-    await context.abort(grpc.StatusCode.UNAUTHENTICATED, status.message, errors.trailers(status))
+def _refusing(rpc: str, caller: Caller | None, problem: DefuseError) -> "grpc.RpcMethodHandler[Any, Any]":
+    status = errors.rpc_status(problem)
+    code = CODES[problem.reason]
+
+    async def refuse(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        if isinstance(problem, Unauthenticated):
+            count_refused(code)
+        else:
+            count_refused(code, rpc)
+        log_call(rpc, caller, code, context.peer())
+        await context.abort(code, status.message, errors.trailers(status))
+
+    # This handler reads no request, so it fits a call of any kind.
+    return grpc.stream_stream_rpc_method_handler(refuse)

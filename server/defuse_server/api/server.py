@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from defuse_server.api.artifacts import ArtifactService
 from defuse_server.api.audits import AuditService
-from defuse_server.api.auth import BearerAuth
+from defuse_server.api.auth import Admission
 from defuse_server.api.corrections import CorrectionService
 from defuse_server.api.labels import LabelService
 from defuse_server.api.promotions import PromotionService
@@ -79,10 +79,7 @@ class ApiServer:
         self._health = HealthServicer()
         self._serving: dict[str, bool] = {}
         self._chores: list[asyncio.Task[None]] = []
-        token = backend.settings.token
-        self._server = grpc.aio.server(
-            interceptors=[BearerAuth(token)] if token is not None else [], options=options
-        )
+        self._server = grpc.aio.server(interceptors=[Admission(backend.access)], options=options)
         self._names = [self._add(kind(backend)) for kind in _SERVICES]
         self.port = 0
 
@@ -95,6 +92,7 @@ class ApiServer:
         self.port = _bound_port(self._server, settings)
         await self._show_health(await readiness(self._backend))
         await self._server.start()
+        await self._tell_access()
         self._chores = [asyncio.create_task(self._probe()), asyncio.create_task(self._sweep())]
         return self
 
@@ -106,6 +104,12 @@ class ApiServer:
         await asyncio.sleep(_NOTICE_S)
         self._stopping.set()
         await self._server.stop(self._grace_s)
+
+    async def _tell_access(self) -> None:
+        """Log whether callers must show a token, if Redis is there to ask."""
+        with contextlib.suppress(*UNREACHABLE):
+            required = await self._backend.access.is_required()
+            _log.info("access.required" if required else "access.open", auth=self._backend.settings.auth)
 
     def _add(self, implementation: object) -> str:
         name = _of(type(implementation))

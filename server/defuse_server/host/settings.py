@@ -42,7 +42,10 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = None
     """URI of the MLflow server whose model versions are gated."""
     token: SecretStr | None = None
-    """Bearer token that clients must show. Without one there is no authentication."""
+    """Bearer token of an administrator. With one, all callers must show it, or a token of their own."""
+    auth: Literal["auto", "required", "off"] = "auto"
+    """Whether callers must show a token. auto: if DEFUSE_TOKEN is set, or a token was ever made. off: never;
+    only on loopback."""
     tls_cert: Path | None = None
     """File of the certificate chain, in PEM."""
     tls_key: Path | None = None
@@ -90,6 +93,11 @@ class Settings(BaseSettings):
             known = ", ".join(JOB_KINDS)
             raise ValueError(f"expected some of {known}, separated by commas; got {unknown[0]!r}")
         return kinds
+
+    @property
+    def requires_tokens(self) -> bool:
+        """Whether the settings alone make callers show a token. If not, the first token that is made does."""
+        return self.auth == "required" or self.token is not None
 
     @property
     def job_kinds(self) -> frozenset[str]:
