@@ -93,6 +93,22 @@ show a token."""
 ACCESS_TOKEN_USES = PREFIX + "access-token-uses"
 """Hash, SHA-256 of a caller's token -> Redis time in ms of its last use, to ten minutes."""
 
+caller_requests = _key("caller-requests")
+"""Hash {tokens, ms} of a caller: its token bucket, and the Redis time of its last request. Lives until the
+bucket is full."""
+
+caller_streams = _key("caller-streams")
+"""Sorted set of a caller, random id of an open stream -> Redis time in ms until which it counts. The process
+that serves the stream puts that off."""
+
+caller_uploads = _key("caller-uploads")
+"""Number of `{caller}:{day since 1970, UTC}`: bytes that the caller uploaded that day. Lives for two days."""
+
+caller_audits = _key("caller-audits")
+"""Sorted set of a caller, id of a request or name of an audit -> Redis time in ms until which it counts. A
+request counts for a minute, until it has made its audit. An audit counts until it has ended; a script removes
+it then."""
+
 SECRET = PREFIX + "secret"
 """String, 32 random bytes: seals page tokens and cursors. Never expires."""
 

@@ -30,7 +30,8 @@ class ArtifactServiceStub(object):
     SHA-256 of the bytes. The same bytes are stored once.
 
     Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
-    the caller may do this) and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     def __init__(self, channel):
@@ -66,7 +67,8 @@ class ArtifactServiceServicer(object):
     SHA-256 of the bytes. The same bytes are stored once.
 
     Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
-    the caller may do this) and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     def Upload(self, request_iterator, context):
@@ -138,7 +140,8 @@ class ArtifactService(object):
     SHA-256 of the bytes. The same bytes are stored once.
 
     Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
-    the caller may do this) and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     @staticmethod

@@ -31,7 +31,8 @@ class ArtifactServiceStub:
     SHA-256 of the bytes. The same bytes are stored once.
 
     Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
-    the caller may do this) and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     @_typing.overload
@@ -59,7 +60,8 @@ class ArtifactServiceAsyncStub(ArtifactServiceStub):
     SHA-256 of the bytes. The same bytes are stored once.
 
     Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
-    the caller may do this) and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -83,7 +85,8 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
     SHA-256 of the bytes. The same bytes are stored once.
 
     Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
-    the caller may do this) and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     @_abc_1.abstractmethod

@@ -29,6 +29,11 @@ class Caller:
     roles: Set[Role]
     subject: str = ""
 
+    @property
+    def key(self) -> str:
+        """What limits count the caller by. Callers whose credential is not their own share one."""
+        return f"{self.credential}:{self.subject}"
+
     def check(self, rpc: str) -> None:
         """Raise `PermissionDenied` if no role of the caller may call an RPC, such as `AuditService/GetAudit`.
 

@@ -8,11 +8,12 @@ import grpc
 from defuse_server.access.access import Access
 from defuse_server.access.activity_log import log_call
 from defuse_server.access.caller import CALLER, Caller
+from defuse_server.access.limits import Limits
 from defuse_server.access.roles import ROLES
 from defuse_server.api import errors
 from defuse_server.api.rpc_metrics import count_refused
 from defuse_server.error_codes import CODES, known
-from defuse_server.errors import DefuseError, Unauthenticated
+from defuse_server.errors import DefuseError
 
 _OPEN_PREFIX: Final = "/grpc.health.v1.Health/"
 _OUR_PREFIX: Final = "/defuse.v1."
@@ -25,13 +26,14 @@ class Admission(grpc.aio.ServerInterceptor):
     Other calls find their caller in `CALLER`: grpc runs a call's interceptors and handler in one task.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, limits: Limits) -> None:
         self._access = access
+        self._limits = limits
 
     async def intercept_service(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, continuation: _Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[Any, Any] | None":
-        """Continue the call, or answer it with UNAUTHENTICATED or PERMISSION_DENIED."""
+        """Continue the call, or answer it with UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED."""
         method = handler_call_details.method
         if method.startswith(_OPEN_PREFIX):
             return await continuation(handler_call_details)
@@ -42,6 +44,7 @@ class Admission(grpc.aio.ServerInterceptor):
             caller = await self._access.caller(_authorization(handler_call_details))
             if rpc in ROLES:
                 caller.check(rpc)
+            await self._limits.take_request(caller)
         except Exception as error:
             return _refusing(rpc, caller, known(error))
         CALLER.set(caller)
@@ -59,10 +62,11 @@ def _refusing(rpc: str, caller: Caller | None, problem: DefuseError) -> "grpc.Rp
     code = CODES[problem.reason]
 
     async def refuse(_requests: object, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        if isinstance(problem, Unauthenticated):
-            count_refused(code)
-        else:
+        # Before the caller is known, a method is no more than its word.
+        if rpc in ROLES and caller is not None:
             count_refused(code, rpc)
+        else:
+            count_refused(code)
         log_call(rpc, caller, code, context.peer())
         await context.abort(code, status.message, errors.trailers(status))
 

@@ -12,6 +12,7 @@ these methods: it decodes requests, answers errors, and ends open streams when t
 """
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from types import MappingProxyType
@@ -32,6 +33,7 @@ from defuse_server.host.cancellation import cancel_and_wait
 
 Write = Callable[[Message | bytes], Awaitable[None]]
 Context = grpc.aio.ServicerContext[Any, Any]
+OpenStream = Callable[[], contextlib.AbstractAsyncContextManager[None]]
 Method = Callable[..., Coroutine[Any, Any, Any]]
 
 
@@ -40,10 +42,12 @@ def service_handler(
     implementation: object,
     stopping: asyncio.Event,
     shared: Mapping[str, Method] = MappingProxyType({}),
+    open_stream: OpenStream = contextlib.nullcontext,
 ) -> grpc.GenericRpcHandler:
     """Return the handlers of all RPCs of `service`: those in `shared`, else the methods of `implementation`.
 
-    Once `stopping` is set, streams that would only end with their job end with UNAVAILABLE.
+    Streams that would only end with their job are open within `open_stream`, which may refuse them. Once
+    `stopping` is set, they end with UNAVAILABLE.
 
     Raises `AttributeError` if an RPC is not implemented.
     """
@@ -52,6 +56,7 @@ def service_handler(
             method,
             shared.get(method.name) or getattr(implementation, snake_case(method.name)),
             stopping,
+            open_stream,
         )
         for method in service.methods
     }
@@ -59,7 +64,7 @@ def service_handler(
 
 
 def _handler(
-    method: MethodDescriptor, behaviour: Method, stopping: asyncio.Event
+    method: MethodDescriptor, behaviour: Method, stopping: asyncio.Event, open_stream: OpenStream
 ) -> "grpc.RpcMethodHandler[Any, Any]":
     request_class = message_factory.GetMessageClass(method.input_type)
     endless = method.server_streaming and method.name.startswith(("Watch", "Stream"))
@@ -83,8 +88,11 @@ def _handler(
         def work() -> Coroutine[Any, Any, None]:
             return behaviour(_decoded(request_class, data), context.write)
 
-        call = _Call(rpc, context, metrics)
-        await call.guarded((lambda: _until(stopping, work())) if endless else work)
+        async def endless_work() -> None:
+            async with open_stream():
+                await _until(stopping, work())
+
+        await _Call(rpc, context, metrics).guarded(endless_work if endless else work)
 
     # Requests are decoded inside the guard: bytes that are no such message are the caller's error.
     if method.client_streaming:

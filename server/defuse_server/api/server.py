@@ -14,6 +14,7 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_reflection.v1alpha import reflection
 
+from defuse_server.access.caller import CALLER
 from defuse_server.api.artifacts import ArtifactService
 from defuse_server.api.audits import AuditService
 from defuse_server.api.auth import Admission
@@ -79,7 +80,8 @@ class ApiServer:
         self._health = HealthServicer()
         self._serving: dict[str, bool] = {}
         self._chores: list[asyncio.Task[None]] = []
-        self._server = grpc.aio.server(interceptors=[Admission(backend.access)], options=options)
+        admission = Admission(backend.access, backend.limits)
+        self._server = grpc.aio.server(interceptors=[admission], options=options)
         self._names = [self._add(kind(backend)) for kind in _SERVICES]
         self.port = 0
 
@@ -114,7 +116,13 @@ class ApiServer:
     def _add(self, implementation: object) -> str:
         name = _of(type(implementation))
         service = descriptor_pool.Default().FindServiceByName(name)
-        handler = service_handler(service, implementation, self._stopping, resource_methods(self._backend))
+        handler = service_handler(
+            service,
+            implementation,
+            self._stopping,
+            resource_methods(self._backend),
+            open_stream=lambda: self._backend.limits.stream(CALLER.get()),
+        )
         self._server.add_generic_rpc_handlers([handler])
         return name
 

@@ -46,6 +46,14 @@ class Settings(BaseSettings):
     auth: Literal["auto", "required", "off"] = "auto"
     """Whether callers must show a token. auto: if DEFUSE_TOKEN is set, or a token was ever made. off: never;
     only on loopback."""
+    caller_requests_per_s: float = Field(default=0.0, ge=0)
+    """Requests a second that one caller may make, or what it saved of the last second; 0: no limit."""
+    caller_streams: int = Field(default=0, ge=0)
+    """Watches and streams that one caller may have open; 0: no limit."""
+    caller_audits: int = Field(default=0, ge=0)
+    """Audits that have not ended that one caller may have; 0: no limit."""
+    caller_upload_bytes_per_day: int = Field(default=0, ge=0)
+    """Bytes that one caller may upload in a day (UTC); 0: no limit."""
     tls_cert: Path | None = None
     """File of the certificate chain, in PEM."""
     tls_key: Path | None = None
