@@ -3,6 +3,7 @@
 import datetime
 import hmac
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
@@ -11,13 +12,20 @@ from defuse_server.access.tokens import Token, Tokens, digest_of
 from defuse_server.errors import Unauthenticated
 from defuse_server.host.settings import Settings
 
+if TYPE_CHECKING:
+    from defuse_server.access.oidc import Oidc
+
 
 class Access:
-    """Knows callers by the server's token of the settings, and by tokens of their own."""
+    """Knows callers by the server's token of the settings, by tokens of their own, and by an issuer's JWTs.
+
+    Making one raises `UnsafeListen` for settings of the issuer that don't work.
+    """
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._settings = settings
         self.tokens = Tokens(redis)
+        self._issuer = _issuer(settings) if settings.oidc_issuer is not None else None
 
     async def is_required(self) -> bool:
         """Tell whether callers must show a token."""
@@ -38,9 +46,16 @@ class Access:
         raise _refused("malformed", "expected `authorization: Bearer TOKEN` once, got something else")
 
     async def holder(self, shown: str) -> Caller:
-        """Return who holds a token. Raises `Unauthenticated`, which never tells the token."""
+        """Return who holds a token.
+
+        Raises `Unauthenticated`, which never tells the token, and `BackendUnavailable` without the issuer's
+        keys.
+        """
         if self.is_server_token(shown):
             return SERVER
+        # Tokens of our own have no dots.
+        if self._issuer is not None and shown.count(".") == 2:
+            return await self._issuer.caller(shown)
         return await self.holder_of_digest(digest_of(shown))
 
     async def holder_of_digest(self, digest: str) -> Caller:
@@ -58,6 +73,13 @@ class Access:
         """Tell whether this is the server's token."""
         token = self._settings.token
         return token is not None and hmac.compare_digest(shown.encode(), token.get_secret_value().encode())
+
+
+def _issuer(settings: Settings) -> "Oidc":
+    # Imported here: it loads cryptography, which few services need.
+    from defuse_server.access.oidc import Oidc
+
+    return Oidc(settings)
 
 
 def _not_good(token: Token | None) -> Unauthenticated:

@@ -19,6 +19,8 @@ class Credential(StrEnum):
     """By DEFUSE_TOKEN, which several people may share."""
     TOKEN = "token"  # noqa: S105 - the name of a kind
     """By a token of its own."""
+    OIDC = "oidc"
+    """By a JWT of the issuer."""
 
 
 @dataclass(frozen=True)
@@ -72,4 +74,4 @@ CALLER: Final[ContextVar[Caller]] = ContextVar("CALLER")
 
 
 def _names(roles: Set[Role]) -> str:
-    return ", ".join(role for role in Role if role in roles)
+    return ", ".join(role for role in Role if role in roles) or "no role"

@@ -19,8 +19,10 @@ def check(settings: Settings, address: str | None = None, *, signed: bool = Fals
     address = address or settings.address
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise UnsafeListen("expected both --tls-cert and --tls-key for TLS, got one of them")
-    if settings.auth == "off" and settings.token is not None:
-        raise UnsafeListen("expected no DEFUSE_TOKEN with DEFUSE_AUTH=off, got both: unset one of them")
+    if settings.auth == "off" and settings.requires_tokens:
+        raise UnsafeListen(
+            "expected neither DEFUSE_TOKEN nor DEFUSE_OIDC_ISSUER with DEFUSE_AUTH=off, got both: unset one"
+        )
     missing = [
         option
         for option, value in (

@@ -3,9 +3,9 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIBIBYTE = 1024**3
@@ -46,6 +46,18 @@ class Settings(BaseSettings):
     auth: Literal["auto", "required", "off"] = "auto"
     """Whether callers must show a token. auto: if DEFUSE_TOKEN is set, or a token was ever made. off: never;
     only on loopback."""
+    oidc_issuer: str | None = None
+    """Issuer of JWTs that admit callers, as their claim `iss` has it. Needs the other oidc settings."""
+    oidc_audience: str | None = None
+    """What the claim `aud` of such a JWT must contain."""
+    oidc_jwks: str | None = None
+    """The issuer's public keys (JWKS): an https:// URL, http:// on loopback, or a file."""
+    oidc_roles: str = ""
+    """Which value of the roles' claim gives which role: `ml-audit=auditor,ml-ops=admin`."""
+    oidc_roles_claim: str = "roles"
+    """Claim that holds the roles, a text or a list; `realm_access.roles` is a claim within a claim."""
+    oidc_subject_claim: str = "sub"
+    """Claim that names the caller."""
     caller_requests_per_s: float = Field(default=0.0, ge=0)
     """Requests a second that one caller may make, or what it saved of the last second; 0: no limit."""
     caller_streams: int = Field(default=0, ge=0)
@@ -102,10 +114,23 @@ class Settings(BaseSettings):
             raise ValueError(f"expected some of {known}, separated by commas; got {unknown[0]!r}")
         return kinds
 
+    @model_validator(mode="after")
+    def _whole_oidc(self) -> Self:
+        given = {
+            "oidc_issuer": self.oidc_issuer,
+            "oidc_audience": self.oidc_audience,
+            "oidc_jwks": self.oidc_jwks,
+            "oidc_roles": self.oidc_roles,
+        }
+        missing = [field for field, value in given.items() if not value]
+        if missing and len(missing) < len(given):
+            raise ValueError(f"JWTs need all of {', '.join(given)}; missing: {', '.join(missing)}")
+        return self
+
     @property
     def requires_tokens(self) -> bool:
         """Whether the settings alone make callers show a token. If not, the first token that is made does."""
-        return self.auth == "required" or self.token is not None
+        return self.auth == "required" or self.token is not None or self.oidc_issuer is not None
 
     @property
     def job_kinds(self) -> frozenset[str]:

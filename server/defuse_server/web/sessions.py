@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from defuse_server.access.access import Access
-from defuse_server.access.caller import ANYONE, SERVER, Caller
+from defuse_server.access.caller import ANYONE, SERVER, Caller, Credential
 from defuse_server.access.tokens import digest_of
 from defuse_server.errors import Unauthenticated
 from defuse_server.records.sealed import Sealer
@@ -61,6 +61,9 @@ class Sessions:
         Raises `Unauthenticated` if the token is not good, and `PermissionDenied` if it is another's.
         """
         caller = await self._access.caller([f"Bearer {shown}"] if shown else [])
+        if caller.credential is Credential.OIDC:
+            message = "the pages take tokens of `defuse-server token create` and DEFUSE_TOKEN, no JWT"
+            raise Unauthenticated(message, figures={"cause": "unknown"})
         is_own = caller not in (ANYONE, SERVER)
         credential = digest_of(shown) if is_own else SERVERS if caller == SERVER else ""
         return Session(secrets.token_urlsafe(16), caller.annotator(annotator), credential, caller)
