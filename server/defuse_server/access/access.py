@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from redis.asyncio import Redis
 
 from defuse_server.access.caller import ANYONE, SERVER, Caller, Credential
+from defuse_server.access.role_map import role_map
 from defuse_server.access.tokens import Token, Tokens, digest_of
 from defuse_server.errors import Unauthenticated
 from defuse_server.host.settings import Settings
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
 
 
 class Access:
-    """Knows callers by the server's token of the settings, by tokens of their own, and by an issuer's JWTs.
+    """Knows callers by the server's token of the settings, tokens of their own, JWTs and certificates.
 
-    Making one raises `UnsafeListen` for settings of the issuer that don't work.
+    Making one raises `UnsafeListen` for settings of JWTs or certificates that don't work.
     """
 
     def __init__(self, settings: Settings, redis: Redis) -> None:
         self._settings = settings
         self.tokens = Tokens(redis)
+        self._certificate_roles = role_map(settings.tls_client_roles, "DEFUSE_TLS_CLIENT_ROLES")
         self._issuer = _issuer(settings) if settings.oidc_issuer is not None else None
 
     async def is_required(self) -> bool:
@@ -33,8 +35,21 @@ class Access:
             return False
         return self._settings.requires_tokens or await self.tokens.any()
 
-    async def caller(self, authorization: Sequence[str]) -> Caller:
-        """Return the caller by the values of its `authorization` headers. Raises `Unauthenticated`."""
+    @property
+    def knows_certificates(self) -> bool:
+        """Whether callers show certificates."""
+        return self._settings.tls_client_ca is not None
+
+    async def caller(self, authorization: Sequence[str], certificate: Sequence[str] = ()) -> Caller:
+        """Return the caller by the values of its `authorization` headers, or else by its certificate.
+
+        `certificate` are the names in a certificate that was verified, the most specific first. Raises
+        `Unauthenticated`.
+        """
+        if certificate and not authorization:
+            named = [name for name in certificate if name in self._certificate_roles]
+            roles = frozenset(role for name in named for role in self._certificate_roles[name])
+            return Caller(Credential.CERTIFICATE, roles, (named or certificate)[0])
         if len(authorization) == 1:
             scheme, _, shown = authorization[0].partition(" ")
             if scheme.lower() == "bearer" and shown:

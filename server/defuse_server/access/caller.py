@@ -21,6 +21,8 @@ class Credential(StrEnum):
     """By a token of its own."""
     OIDC = "oidc"
     """By a JWT of the issuer."""
+    CERTIFICATE = "certificate"
+    """By a certificate of a CA of the settings."""
 
 
 @dataclass(frozen=True)

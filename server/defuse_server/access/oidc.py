@@ -13,7 +13,7 @@ import jwt
 import structlog
 
 from defuse_server.access.caller import Caller, Credential
-from defuse_server.access.roles import Role
+from defuse_server.access.role_map import role_map
 from defuse_server.errors import BackendUnavailable, Unauthenticated
 from defuse_server.host.listen import UnsafeListen, is_loopback
 from defuse_server.host.settings import Settings
@@ -41,7 +41,7 @@ class Oidc:
     def __init__(self, settings: Settings) -> None:
         """Raise `UnsafeListen` for a role that does not exist, or for keys at an address that is not safe."""
         self._settings = settings
-        self._roles = _role_map(settings.oidc_roles)
+        self._roles = role_map(settings.oidc_roles, "DEFUSE_OIDC_ROLES")
         self._keys = Keys(settings.oidc_jwks or "")
 
     async def caller(self, shown: str) -> Caller:
@@ -138,20 +138,6 @@ def _read(source: str) -> bytes:
     if len(data) > _LARGEST_JWKS_BYTES:
         raise ValueError(f"expected at most {_LARGEST_JWKS_BYTES} bytes of keys, got more")
     return data
-
-
-def _role_map(text: str) -> Mapping[str, frozenset[Role]]:
-    """Return the roles of each claim's value in `value=role,value=role`. Raises `UnsafeListen`."""
-    roles: dict[str, frozenset[Role]] = {}
-    for pair in text.split(","):
-        value, equals, role = (part.strip() for part in pair.rpartition("="))
-        if not equals or not value or role not in set(Role):
-            raise UnsafeListen(
-                f"DEFUSE_OIDC_ROLES: expected VALUE=ROLE,VALUE=ROLE with roles of {', '.join(Role)}; "
-                f"got {pair.strip()!r}"
-            )
-        roles[value] = roles.get(value, frozenset()) | {Role(role)}
-    return roles
 
 
 def _values(claims: Mapping[str, Any], claim: str) -> list[str]:

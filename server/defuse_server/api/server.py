@@ -170,7 +170,9 @@ def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:
         if settings.tls_cert is None or settings.tls_key is None:
             return server.add_insecure_port(settings.address)
         pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-        return server.add_secure_port(settings.address, grpc.ssl_server_credentials([pair]))
+        ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+        credentials = grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
+        return server.add_secure_port(settings.address, credentials)
     except RuntimeError as error:
         raise OSError(
             f"can't listen on {settings.address}: is the address in use, or is the certificate not in PEM?"

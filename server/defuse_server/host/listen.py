@@ -21,8 +21,11 @@ def check(settings: Settings, address: str | None = None, *, signed: bool = Fals
         raise UnsafeListen("expected both --tls-cert and --tls-key for TLS, got one of them")
     if settings.auth == "off" and settings.requires_tokens:
         raise UnsafeListen(
-            "expected neither DEFUSE_TOKEN nor DEFUSE_OIDC_ISSUER with DEFUSE_AUTH=off, got both: unset one"
+            "expected nothing that makes callers known with DEFUSE_AUTH=off, got DEFUSE_TOKEN, "
+            "DEFUSE_OIDC_ISSUER or DEFUSE_TLS_CLIENT_CA: unset one of them"
         )
+    if settings.tls_client_ca is not None and settings.tls_cert is None:
+        raise UnsafeListen("expected --tls-cert and --tls-key with DEFUSE_TLS_CLIENT_CA, got neither")
     missing = [
         option
         for option, value in (

@@ -11,7 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 GIBIBYTE = 1024**3
 JOB_KINDS: Final = ("inspection", "audit", "region-split", "correction", "evaluation", "vae-training")
 _PREFIX: Final = "DEFUSE_"
-_OTHERS: Final = ("DEFUSE_TLS_CA", "DEFUSE_DATA_DIR")
+_OTHERS: Final = (
+    "DEFUSE_TLS_CA",
+    "DEFUSE_TLS_CLIENT_CERT",
+    "DEFUSE_TLS_CLIENT_KEY",
+    "DEFUSE_DATA_DIR",
+)
 """Variables that the client and the benchmarks read."""
 _LIKENESS: Final = 0.75
 """From which on a name is taken for a misspelt one. DEFUSE_SERVICE_HOST, which Kubernetes sets, is below."""
@@ -46,6 +51,10 @@ class Settings(BaseSettings):
     auth: Literal["auto", "required", "off"] = "auto"
     """Whether callers must show a token. auto: if DEFUSE_TOKEN is set, or a token was ever made. off: never;
     only on loopback."""
+    tls_client_ca: Path | None = None
+    """File of the CAs, in PEM, whose certificates the API's clients must show."""
+    tls_client_roles: str = ""
+    """Which name in a client's certificate gives which role: `spiffe://acme/ci=auditor,ann=annotator`."""
     oidc_issuer: str | None = None
     """Issuer of JWTs that admit callers, as their claim `iss` has it. Needs the other oidc settings."""
     oidc_audience: str | None = None
@@ -130,7 +139,8 @@ class Settings(BaseSettings):
     @property
     def requires_tokens(self) -> bool:
         """Whether the settings alone make callers show a token. If not, the first token that is made does."""
-        return self.auth == "required" or self.token is not None or self.oidc_issuer is not None
+        known = (self.token, self.oidc_issuer, self.tls_client_ca)
+        return self.auth == "required" or any(one is not None for one in known)
 
     @property
     def job_kinds(self) -> frozenset[str]:
