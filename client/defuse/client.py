@@ -21,6 +21,8 @@ class Client(BaseClient):
 
     `address`, `token` and `tls_ca` default to DEFUSE_ADDRESS (else 127.0.0.1:50151), DEFUSE_TOKEN and
     DEFUSE_TLS_CA (a PEM file with the CA's certificates). `tls=True` without a CA file trusts gRPC's own CAs.
+    If the server asks for a certificate of the client, DEFUSE_TLS_CLIENT_CERT and DEFUSE_TLS_CLIENT_KEY name
+    its PEM files.
 
     `timeout_s` is the default of every method: how long a call may take with its retries, and how long a
     stream or a transfer waits for a server that went away. `defuse.errors` shows everything that methods

@@ -142,11 +142,11 @@ class ResourceExhausted(CallFailed, code=grpc.StatusCode.RESOURCE_EXHAUSTED):
 
 
 class Unauthenticated(CallFailed, code=grpc.StatusCode.UNAUTHENTICATED):
-    """The server asks for a token, and it is missing or wrong."""
+    """The server asks for a token, and it is missing, unknown, expired or revoked."""
 
 
 class PermissionDenied(CallFailed, code=grpc.StatusCode.PERMISSION_DENIED):
-    """The token does not allow this."""
+    """No role of the caller may do this; the message names those that may."""
 
 
 class DataLoss(CallFailed, code=grpc.StatusCode.DATA_LOSS):

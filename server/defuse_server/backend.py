@@ -5,6 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from redis.asyncio import Redis
 
+from defuse_server.access.access import Access
+from defuse_server.access.limits import Limits
 from defuse_server.findings.bugs import Bugs
 from defuse_server.findings.chunks import Chunks
 from defuse_server.findings.region_splits import RegionSplits
@@ -26,6 +28,8 @@ class Backend:
     def __init__(self, settings: Settings, redis: Redis, resources: Resources) -> None:
         self.settings = settings
         self.redis = redis
+        self.access = Access(settings, redis)
+        self.limits = Limits(settings, redis)
         self.resources = resources
         self.store = ArtifactStore(settings.store_url)
         self.uploads = Uploads(

@@ -1,28 +1,36 @@
 """The command `defuse-server`."""
 
 import asyncio
+import datetime
 import functools
 import inspect
 import os
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn, cast
+from typing import Annotated, Any, Final, NoReturn, TypeVar, cast
 
 import typer
 from pydantic import ValidationError
 
+from defuse_server.access.roles import Role
+from defuse_server.access.tokens import Tokens
 from defuse_server.check.finding import Level, Process
-from defuse_server.errors import DefuseError
+from defuse_server.errors import DefuseError, InvalidRequest, NotFound
 from defuse_server.evidence import signing_key as signing_keys
 from defuse_server.evidence.signing_key import SigningKeyUnusable
 from defuse_server.host import log
 from defuse_server.host.listen import UnsafeListen
-from defuse_server.host.redis_client import UNREACHABLE
+from defuse_server.host.redis_client import UNREACHABLE, connect
 from defuse_server.host.settings import Settings, misspelt
+from defuse_server.host.valkey import running_url
 
 EXIT_USAGE: Final = 64
 EXIT_UNAVAILABLE: Final = 69
+_UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
+
+T = TypeVar("T")
 
 app = typer.Typer(
     name="defuse-server",
@@ -32,9 +40,9 @@ app = typer.Typer(
         "The Defuse service: audits of image classifiers over gRPC.\n\n"
         "On one machine, run `up`: it starts everything. In production, run `api`, `web` and `worker` with "
         "the same DEFUSE_REDIS_URL and DEFUSE_STORE_URL, as many of each as you like.\n\n"
-        "Every setting is an environment variable DEFUSE_*, and options override it. Set the token that "
-        "clients must show in DEFUSE_TOKEN. It has no option, because every user of the machine can read "
-        "command lines."
+        "Every setting is an environment variable DEFUSE_*, and options override it. Set an administrator's "
+        "token in DEFUSE_TOKEN, and make others with `token create`. It has no option, because every user of "
+        "the machine can read command lines."
     ),
 )
 
@@ -225,6 +233,88 @@ def make_signing_key(
     except OSError as error:
         _fail(EXIT_USAGE, f"{error.filename or file}: {error.strerror or error}")
     typer.echo(f"private key: {file}\npublic key: {signing_keys.public_path(file)}\nkey id: {key_id}")
+
+
+tokens_app = typer.Typer(
+    no_args_is_help=True,
+    help=(
+        "Make, list and revoke callers' tokens. They are kept in the Redis of DEFUSE_REDIS_URL, or of the "
+        "`defuse-server up` that runs on DEFUSE_STATE_DIR. Once one was made, all callers must show a token."
+    ),
+)
+app.add_typer(tokens_app, name="token")
+_TokenName = Annotated[
+    str, typer.Argument(help="Whose token it is. An annotator's answers are kept under this name.")
+]
+
+
+@tokens_app.command("create")
+def create_token(
+    name: _TokenName,
+    role: Annotated[list[Role], typer.Option(help="What it may do; can be given several times.")],
+    expires: Annotated[
+        str, typer.Option(help="How long it is good: 45s, 90m, 12h, 30d or 52w. By default for ever.")
+    ] = "",
+) -> None:
+    """Make a token and print it, once. The service keeps only its SHA-256."""
+    lifetime_s = _lifetime_s(expires) if expires else None
+    typer.echo(_with_tokens(lambda tokens: tokens.create(name, role, lifetime_s)))
+
+
+@tokens_app.command("list")
+def list_tokens() -> None:
+    """List all tokens: name, roles, state, and when each was made, expires, and was last used (UTC)."""
+    rows = [["NAME", "ROLES", "STATE", "MADE", "EXPIRES", "LAST USED"]]
+    for token in _with_tokens(lambda tokens: tokens.list()):
+        state = "revoked" if token.revoked_ms else "expired" if token.is_expired else "good"
+        times = (_minute(ms) for ms in (token.created_ms, token.expires_ms, token.used_ms))
+        rows.append([token.name, ",".join(sorted(token.roles)), state, *times])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@tokens_app.command("revoke")
+def revoke_token(name: _TokenName) -> None:
+    """End a token at once. Sessions of the pages that began with it end, too."""
+    _with_tokens(lambda tokens: tokens.revoke(name))
+
+
+def _with_tokens(act: Callable[[Tokens], Coroutine[Any, Any, T]]) -> T:
+    """Return what an action on the tokens returns."""
+    settings = _settings({}, needs_redis=False)
+    url = settings.redis_url or running_url(settings.state_dir / "valkey")
+    if url is None:
+        _fail(
+            EXIT_USAGE,
+            f"expected DEFUSE_REDIS_URL, or a `defuse-server up` that runs on {settings.state_dir} "
+            "(DEFUSE_STATE_DIR); found neither",
+        )
+
+    async def connected() -> T:
+        redis = connect(url)
+        try:
+            return await act(Tokens(redis))
+        finally:
+            await redis.aclose()
+
+    try:
+        return asyncio.run(connected())
+    except (InvalidRequest, NotFound) as error:
+        _fail(EXIT_USAGE, error.message)
+    except UNREACHABLE as error:
+        _fail(EXIT_UNAVAILABLE, f"can't reach Redis: {error}")
+
+
+def _lifetime_s(text: str) -> float:
+    found = re.fullmatch(r"([1-9]\d{0,5})([smhdw])", text)
+    if not found:
+        _fail(EXIT_USAGE, f"expected --expires as 45s, 90m, 12h, 30d or 52w, got {text!r}")
+    return int(found[1]) * _UNITS_S[found[2]]
+
+
+def _minute(ms: int) -> str:
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M") if ms else "-"
 
 
 def main() -> None:

@@ -8,7 +8,7 @@
         NotDifferentiable  CandidateChanged
       DigestMismatch
       BackendUnavailable
-      Unauthenticated
+      Unauthenticated  PermissionDenied  QuotaExceeded
 
 Each class has one `reason` of the public contract, and `error_codes` gives each reason its status code.
 `Fenced` is no DefuseError: workers see it, clients never do.
@@ -73,6 +73,19 @@ class PageTokenInvalid(DefuseError, reason=reasons.ERROR_REASON_PAGE_TOKEN_INVAL
 
 class Unauthenticated(DefuseError, reason=reasons.ERROR_REASON_UNAUTHENTICATED):
     """The credentials are missing or wrong."""
+
+
+class PermissionDenied(DefuseError, reason=reasons.ERROR_REASON_PERMISSION_DENIED):
+    """The caller is known, and has no role that may do this."""
+
+
+class QuotaExceeded(DefuseError, reason=reasons.ERROR_REASON_QUOTA_EXCEEDED):
+    """A caller reached a limit."""
+
+    def __init__(self, message: str, limit: str, retry_s: float) -> None:
+        """Take the setting of the limit, and the seconds after which the caller may try again."""
+        super().__init__(message, figures={"limit": limit})
+        self.retry_s = retry_s
 
 
 class ResourceInUse(DefuseError, reason=reasons.ERROR_REASON_RESOURCE_IN_USE):

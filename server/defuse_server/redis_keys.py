@@ -86,6 +86,30 @@ COUNTERS = PREFIX + "counters"
 """Hash of numbers that only grow, for the service's metrics: `label_answers`, `label_leases_expired`,
 `job_leases_expired`. The scripts that change what they count increment them. Never expires."""
 
+ACCESS_TOKENS = PREFIX + "access-tokens"
+"""Hash, SHA-256 of a caller's token in hexadecimal -> JSON {name, roles, created_ms, expires_ms, revoked_ms};
+the last two are 0 for never. Entries stay when tokens expire or are revoked: while there is one, callers must
+show a token."""
+
+ACCESS_TOKEN_USES = PREFIX + "access-token-uses"
+"""Hash, SHA-256 of a caller's token -> Redis time in ms of its last use, to ten minutes."""
+
+caller_requests = _key("caller-requests")
+"""Hash {tokens, ms} of a caller: its token bucket, and the Redis time of its last request. Lives until the
+bucket is full."""
+
+caller_streams = _key("caller-streams")
+"""Sorted set of a caller, random id of an open stream -> Redis time in ms until which it counts. The process
+that serves the stream puts that off."""
+
+caller_uploads = _key("caller-uploads")
+"""Number of `{caller}:{day since 1970, UTC}`: bytes that the caller uploaded that day. Lives for two days."""
+
+caller_audits = _key("caller-audits")
+"""Sorted set of a caller, id of a request or name of an audit -> Redis time in ms until which it counts. A
+request counts for a minute, until it has made its audit. An audit counts until it has ended; a script removes
+it then."""
+
 SECRET = PREFIX + "secret"
 """String, 32 random bytes: seals page tokens and cursors. Never expires."""
 

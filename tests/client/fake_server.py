@@ -47,7 +47,8 @@ class Refusal(Exception):
             violations = [{"field": field, "description": text} for field, text in fields]
             details.append(error_details_pb2.BadRequest(field_violations=violations))
         if retry_s is not None:
-            delay = duration_pb2.Duration(nanos=int(retry_s * 1e9))
+            delay = duration_pb2.Duration()
+            delay.FromNanoseconds(int(retry_s * 1e9))
             details.append(error_details_pb2.RetryInfo(retry_delay=delay))
         for detail in details:
             packed = any_pb2.Any()

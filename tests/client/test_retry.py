@@ -110,3 +110,27 @@ def test_the_token_goes_with_each_call(server, audit, monkeypatch):
 def test_an_address_is_a_host_and_a_port(address):
     with pytest.raises(defuse.ArgumentError, match="host:port"):
         defuse.Client(address)
+
+
+def test_a_limit_is_waited_for_as_the_server_says(client, server, audit):
+    full = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="QUOTA_EXCEEDED", retry_s=0.4)
+    server.on("AuditService/GetAudit", full, audit("QUEUED"))
+    started = time.monotonic()
+    client.get_audit("audits/a")
+    assert time.monotonic() - started >= 0.4
+
+
+def test_a_limit_beyond_the_deadline_is_raised_at_once(client, server):
+    full = Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="QUOTA_EXCEEDED", retry_s=3.0)
+    server.on("AuditService/GetAudit", full)
+    with pytest.raises(defuse.errors.ResourceExhausted) as caught:
+        client.get_audit("audits/a", timeout_s=2.0)
+    assert (caught.value.reason_name, caught.value.retry_delay_s) == ("QUOTA_EXCEEDED", 3.0)
+    assert len(server.asked("AuditService/GetAudit")) == 1
+
+
+def test_a_message_that_is_too_large_is_not_sent_again(client, server):
+    server.on("AuditService/GetAudit", Refusal(grpc.StatusCode.RESOURCE_EXHAUSTED))
+    with pytest.raises(defuse.errors.ResourceExhausted):
+        client.get_audit("audits/a")
+    assert len(server.asked("AuditService/GetAudit")) == 1

@@ -30,12 +30,14 @@ OPTIONS: list[tuple[str, int | str]] = [
 class Connection:
     """A server's address (`host:port`), the token to send, and the CAs to trust, in PEM.
 
-    `ca_pem` None means no TLS; empty means TLS with gRPC's own CAs.
+    `ca_pem` None means no TLS; empty means TLS with gRPC's own CAs. `client_pem` are the private key and the
+    certificate chain that the client shows, in PEM.
     """
 
     address: str
     token: str | None = field(default=None, repr=False)
     ca_pem: bytes | None = None
+    client_pem: tuple[bytes, bytes] | None = field(default=None, repr=False)
 
     @classmethod
     def resolve(
@@ -47,8 +49,10 @@ class Connection:
     ) -> Self:
         """Take arguments that are None from DEFUSE_ADDRESS, DEFUSE_TOKEN and DEFUSE_TLS_CA.
 
-        Raises `ArgumentError` for an address that is not `host:port`, and `OSError` if the CA file can't be
-        read.
+        DEFUSE_TLS_CLIENT_CERT and DEFUSE_TLS_CLIENT_KEY name the files of the client's certificate and key.
+
+        Raises `ArgumentError` for an address that is not `host:port`, or for one of these files without the
+        other or without TLS, and `OSError` if a file can't be read.
         """
         address = address or os.environ.get("DEFUSE_ADDRESS") or DEFAULT_ADDRESS
         if "://" in address or not address.rpartition(":")[2].isdigit():
@@ -57,11 +61,23 @@ class Connection:
             )
         ca_file = tls_ca or os.environ.get("DEFUSE_TLS_CA")
         ca_pem = Path(ca_file).read_bytes() if ca_file else (b"" if tls else None)
-        return cls(address, token or os.environ.get("DEFUSE_TOKEN") or None, ca_pem)
+        token = token or os.environ.get("DEFUSE_TOKEN") or None
+        return cls(address, token, ca_pem, _client_pem(tls=ca_pem is not None))
 
     def open(self, library: Any) -> Any:
         """Return a channel of `grpc`, or of `grpc.aio` for event loops. It connects at its first call."""
         if self.ca_pem is None:
             return library.insecure_channel(self.address, options=OPTIONS)
-        credentials = grpc.ssl_channel_credentials(root_certificates=self.ca_pem or None)
+        key, chain = self.client_pem or (None, None)
+        credentials = grpc.ssl_channel_credentials(self.ca_pem or None, key, chain)
         return library.secure_channel(self.address, credentials, options=OPTIONS)
+
+
+def _client_pem(*, tls: bool) -> tuple[bytes, bytes] | None:
+    variables = ("DEFUSE_TLS_CLIENT_KEY", "DEFUSE_TLS_CLIENT_CERT")
+    key, certificate = (os.environ.get(variable) for variable in variables)
+    if not key and not certificate:
+        return None
+    if not (key and certificate and tls):
+        raise ArgumentError(f"expected both of {' and '.join(variables)}, and TLS; got only some of them")
+    return Path(key).read_bytes(), Path(certificate).read_bytes()

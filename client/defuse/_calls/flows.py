@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 from defuse._calls import steps
 from defuse._calls.retries import Retries
 from defuse._calls.steps import Flow, StreamFlow
-from defuse.errors import CallFailed, Unavailable
+from defuse.errors import CallFailed, ResourceExhausted, Unavailable
 
 logger = logging.getLogger("defuse")
 
@@ -25,7 +25,7 @@ def blocking(run: Callable[[], T]) -> Flow[T]:
 
 
 def unary(request: Message, response: type[R], timeout_s: float | None) -> Flow[R]:
-    """Make a call, and make it again while the server is UNAVAILABLE and the deadline allows it.
+    """Make a call, and make it again while the server is UNAVAILABLE or asks to wait, up to the deadline.
 
     Raises `CallFailed`.
     """
@@ -49,11 +49,16 @@ def create(request: Message, response: type[R], timeout_s: float | None) -> Flow
 def retried(
     what: str, retries: Retries, attempt: Callable[[], Generator[Y, Any, T]]
 ) -> Generator[steps.Step | Y, Any, T]:
-    """Perform an attempt until one ends with anything but `Unavailable`, as long as `retries` allows it."""
+    """Perform an attempt until one ends otherwise than with an error that passes, as `retries` allows it.
+
+    Such errors are `Unavailable`, and `ResourceExhausted` if the server says when to try again.
+    """
     while True:
         try:
             return (yield from attempt())
-        except Unavailable as error:
+        except (Unavailable, ResourceExhausted) as error:
+            if isinstance(error, ResourceExhausted) and not error.retry_delay_s:
+                raise
             yield from wait_or_raise(retries, error, what)
 
 
@@ -62,7 +67,9 @@ def wait_or_raise(retries: Retries, error: CallFailed, what: str) -> Flow[None]:
     delay_s = retries.next_delay_s(at_least_s=error.retry_delay_s)
     if delay_s is None:
         raise error
-    logger.info("%s: %s; trying again", what, error.message)
+    # A limit is no outage: nobody needs to be told that the server is away.
+    told = logger.info if isinstance(error, Unavailable) else logger.debug
+    told("%s: %s; trying again", what, error.message)
     yield steps.Sleep(delay_s)
 
 

@@ -11,7 +11,7 @@ from defuse.v1.audit_service_pb2 import RegionState
 
 def lease_tasks(
     audit: Named,
-    annotator: str,
+    annotator: str = "",
     *,
     max_tasks: int = 1,
     lease_s: float | None = None,
@@ -20,6 +20,7 @@ def lease_tasks(
 ) -> Flow[list[pb.LabelTask]]:
     """Lease up to `max_tasks` tasks, those with the most misread inputs first.
 
+    A caller with a token of its own is the annotator that the token names, and needs no `annotator`.
     Each task carries a token that the other calls show. It is good for `lease_s` seconds, by default 300. The
     list is empty when nothing is left for this annotator.
 
@@ -74,7 +75,7 @@ def _answer(answer: int | str) -> pb.LabelAnswer:
 
 
 def undo_label(
-    region: Named, annotator: str, *, timeout_s: float | None = DEFAULT_TIMEOUT_S
+    region: Named, annotator: str = "", *, timeout_s: float | None = DEFAULT_TIMEOUT_S
 ) -> Flow[pb.UndoLabelResponse]:
     """Take an annotator's answer back.
 

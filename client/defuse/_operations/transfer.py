@@ -16,7 +16,14 @@ from defuse._calls.request_fields import Named, name_of
 from defuse._calls.retries import Retries
 from defuse._calls.steps import DEFAULT_TIMEOUT_S, Flow, OpenStream, SendStream, method_of
 from defuse._operations.resources import CLASSIFIERS, DATASETS
-from defuse.errors import ArgumentError, DataLoss, FailedPrecondition, NotFound, Unavailable
+from defuse.errors import (
+    ArgumentError,
+    DataLoss,
+    FailedPrecondition,
+    NotFound,
+    ResourceExhausted,
+    Unavailable,
+)
 from defuse.messages import ErrorReason
 from defuse.v1 import artifact_service_pb2 as pb
 
@@ -75,10 +82,12 @@ def _send(
         requests = _requests(source, header, report)
         try:
             return cast(pb.Artifact, (yield SendStream(pb.UploadRequest, requests, pb.Artifact, limit_s)))
-        except (Unavailable, FailedPrecondition) as error:
+        except (Unavailable, ResourceExhausted, FailedPrecondition) as error:
             # The server may still be storing what an attempt sent when the next one asks how far it is.
             mismatch = error.reason == ErrorReason.ERROR_REASON_OFFSET_MISMATCH
             if isinstance(error, FailedPrecondition) and not mismatch:
+                raise
+            if isinstance(error, ResourceExhausted) and not error.retry_delay_s:
                 raise
             yield from wait_or_raise(retries, error, method_of(pb.UploadRequest))
         stored = yield from _stored(header.upload, timeout_s)

@@ -30,7 +30,7 @@ app = typer.Typer(
     help="Find what an image classifier gets wrong, and fix it.",
     no_args_is_help=True,
     epilog=(
-        "The environment variable DEFUSE_TOKEN holds the server's token. Exit codes: 0 done or PASS, 1 FAIL, "
+        "The environment variable DEFUSE_TOKEN holds your token. Exit codes: 0 done or PASS, 1 FAIL, "
         "2 INCONCLUSIVE, 64 wrong usage, 65 a file whose content can't be used, 66 no such name, 69 no "
         "server, 70 any other error, 130 interrupted by Ctrl-C."
     ),

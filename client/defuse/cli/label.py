@@ -1,6 +1,5 @@
 """`defuse label`: label regions in the terminal, or with other tools."""
 
-import getpass
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,7 +39,7 @@ def annotate(
     context: typer.Context,
     audit: AuditName,
     annotator: Annotated[
-        str, typer.Option(help="The name that your answers get. By default your user name.")
+        str, typer.Option(help="The name that your answers get. By default your token's, or your user name.")
     ] = "",
     lease_s: Annotated[
         float,
@@ -57,9 +56,7 @@ def annotate(
         folder = sheets or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         with HeldLeases(client, lease_s) as leases:
-            session = LabelSession(
-                client, leases, audit, annotator or getpass.getuser(), lease_s, folder, json
-            )
+            session = LabelSession(client, leases, audit, annotator, lease_s, folder, json)
             session.run()
         progress = client.get_labeling_progress(audit)
     if not json:

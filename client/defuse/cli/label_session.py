@@ -1,5 +1,6 @@
 """The dialogue with one annotator in the terminal, region after region."""
 
+import getpass
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from defuse.cli.leases import HeldLeases
 from defuse.cli.output import stderr, write_json
 from defuse.cli.terminal_picture import draw
 from defuse.client import Client
-from defuse.errors import FailedPrecondition, NotFound
+from defuse.errors import FailedPrecondition, InvalidArgument, NotFound
 from defuse.messages import LabelTask, RegionState
 
 VERDICTS = {"m": "mixed", "i": "invalid", "?": "cannot_tell"}
@@ -17,7 +18,7 @@ VERDICTS = {"m": "mixed", "i": "invalid", "?": "cannot_tell"}
 
 @dataclass
 class LabelSession:
-    """The dialogue with one annotator."""
+    """The dialogue with one annotator, who is known by the token if `annotator` is empty."""
 
     client: Client
     leases: HeldLeases
@@ -48,15 +49,28 @@ class LabelSession:
         if self.set_back and not self.just_undone:
             return self.set_back.pop()
         self.just_undone = False
-        # A session that was killed may hold some still.
-        tasks = self.client.lease_tasks(
-            self.audit, self.annotator, lease_s=self.lease_s, hand_back_held=not self.has_leased
-        )
-        self.has_leased = True
+        tasks = self._lease()
         if tasks:
             self.leases.hold(tasks[0])
             return tasks[0]
         return self.set_back.pop() if self.set_back else None
+
+    def _lease(self) -> list[LabelTask]:
+        try:
+            # A session that was killed may hold some still.
+            tasks = self.client.lease_tasks(
+                self.audit, self.annotator, lease_s=self.lease_s, hand_back_held=not self.has_leased
+            )
+        except InvalidArgument as error:
+            fields = [one.field for one in error.field_violations]
+            if self.annotator or fields != ["annotator"]:
+                raise
+        else:
+            self.has_leased = True
+            return tasks
+        # The server does not know who we are by a token of our own.
+        self.annotator = getpass.getuser()
+        return self._lease()
 
     def _ask(self, task: LabelTask) -> bool:
         self._show(task)

@@ -23,7 +23,8 @@ GATE_CODES = (0, 1, 2)
 
 _ADVICE: dict[type[errors.DefuseError], str] = {
     errors.Unavailable: "Start a server there with `defuse-server up`, or set DEFUSE_ADDRESS to another one.",
-    errors.Unauthenticated: "Set DEFUSE_TOKEN to the server's token.",
+    errors.Unauthenticated: "Set DEFUSE_TOKEN to your token, or to the server's.",
+    errors.PermissionDenied: "Ask whoever runs the server for a token with one of these roles.",
     errors.NotFound: "`defuse list audits` shows the audits, and so on: see `defuse list --help`.",
     errors.DeadlineExceeded: "Give it more time with defuse --timeout-s 120 ...",
     errors.Unimplemented: "Check that a Defuse server is there, and that it is as new as this client.",

@@ -29,8 +29,9 @@ class ArtifactServiceStub(object):
     """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
     SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
-    stops, or cannot reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     def __init__(self, channel):
@@ -65,8 +66,9 @@ class ArtifactServiceServicer(object):
     """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
     SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
-    stops, or cannot reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     def Upload(self, request_iterator, context):
@@ -137,8 +139,9 @@ class ArtifactService(object):
     """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
     SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
-    stops, or cannot reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     @staticmethod

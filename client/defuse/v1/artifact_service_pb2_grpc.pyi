@@ -30,8 +30,9 @@ class ArtifactServiceStub:
     """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
     SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
-    stops, or cannot reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     @_typing.overload
@@ -58,8 +59,9 @@ class ArtifactServiceAsyncStub(ArtifactServiceStub):
     """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
     SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
-    stops, or cannot reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -82,8 +84,9 @@ class ArtifactServiceServicer(metaclass=_abc_1.ABCMeta):
     """ArtifactService moves bytes: models, datasets and contact sheets. Artifacts are content-addressed: the name is the
     SHA-256 of the bytes. The same bytes are stored once.
 
-    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong) and UNAVAILABLE (the server
-    stops, or cannot reach its Redis or store; try again).
+    Every RPC of every service can fail with UNAUTHENTICATED (the token is missing or wrong), PERMISSION_DENIED (no role of
+    the caller may do this), RESOURCE_EXHAUSTED (QUOTA_EXCEEDED: the caller reached a limit; try again when RetryInfo says)
+    and UNAVAILABLE (the server stops, or cannot reach its Redis or store; try again).
     """
 
     @_abc_1.abstractmethod

@@ -6,8 +6,9 @@ from defuse.v1 import audit_service_pb2 as pb
 from defuse.v1.registry_service_pb2 import Classifier, Dataset, Vae
 
 from defuse_server import names, validation
+from defuse_server.access.caller import CALLER
 from defuse_server.api import compatibility, configs, streams
-from defuse_server.api.creation import as_requested, create_with_job, requested
+from defuse_server.api.creation import as_requested, create_with_job, created_before, requested
 from defuse_server.api.lookup import check_name, find_ready
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
@@ -41,7 +42,13 @@ class AuditService:
             references=[classifier.name, vae.name, dataset.name],
             indexes=audit_indexes(classifier, vae, dataset),
         )
-        return await create_with_job(self._backend, new)
+        # A repeated request is no further audit.
+        if (before := await created_before(self._backend, pb.Audit, request)) is not None:
+            return before
+        async with self._backend.limits.audit(CALLER.get(), request.request_id) as keep:
+            audit = await create_with_job(self._backend, new)
+            await keep(audit.name)
+        return audit
 
     async def stream_misclassifications(
         self, request: pb.StreamMisclassificationsRequest, write: Write

@@ -1,5 +1,6 @@
 """Turns an error into a gRPC status with its details."""
 
+import math
 from typing import Final
 
 import grpc
@@ -8,7 +9,7 @@ from google.protobuf import any_pb2, message
 from google.rpc import error_details_pb2, status_pb2
 
 from defuse_server.error_codes import CODES
-from defuse_server.errors import DefuseError
+from defuse_server.errors import DefuseError, QuotaExceeded
 
 DOMAIN: Final = "defuse.dev"
 # Larger trailers break clients and proxies. Counted as sent: details in Base64, the message percent-encoded.
@@ -48,9 +49,10 @@ def _details(error: DefuseError) -> list[message.Message]:
         failure = error_details_pb2.PreconditionFailure()
         failure.violations.add(type=reason, description=_clipped(error.message, _FIGURE_BYTES))
         details.append(failure)
-    if code is grpc.StatusCode.UNAVAILABLE:
+    if code is grpc.StatusCode.UNAVAILABLE or isinstance(error, QuotaExceeded):
         retry = error_details_pb2.RetryInfo()
-        retry.retry_delay.seconds = RETRY_DELAY_S
+        delay_s = error.retry_s if isinstance(error, QuotaExceeded) else RETRY_DELAY_S
+        retry.retry_delay.FromMilliseconds(math.ceil(delay_s * 1000))
         details.append(retry)
     # Last, because it is the one that is shortened if the details grow too large.
     if error.fields:

@@ -7,6 +7,7 @@ from defuse.v1 import label_service_pb2 as pb
 from defuse.v1.audit_service_pb2 import RegionState
 
 from defuse_server import names, validation
+from defuse_server.access.caller import CALLER
 from defuse_server.api import label_files
 from defuse_server.api.rpc import Write
 from defuse_server.backend import Backend
@@ -25,14 +26,15 @@ class LabelService:
 
     async def lease_label_tasks(self, request: pb.LeaseLabelTasksRequest) -> pb.LeaseLabelTasksResponse:
         """Lease tasks, those first that repair most."""
+        annotator = CALLER.get().annotator(request.annotator)
         with Violations() as violations:
             validation.name(violations, "audit", request.audit, "audits")
-            validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
+            validation.text(violations, "annotator", annotator, ANNOTATOR_CHARACTERS, least=1)
             validation.between(violations, "max_tasks", request.max_tasks, 1, TASKS_MAX)
             lease_s = validation.lease_s(violations, request)
         tasks = await self._labels.lease(
             request.audit,
-            request.annotator,
+            annotator,
             request.max_tasks or 1,
             lease_s,
             hand_back_held=request.hand_back_held,
@@ -60,10 +62,11 @@ class LabelService:
 
     async def undo_label(self, request: pb.UndoLabelRequest) -> pb.UndoLabelResponse:
         """Take an annotator's answer back."""
+        annotator = CALLER.get().annotator(request.annotator)
         with Violations() as violations:
             validation.task_name(violations, "region", request.region)
-            validation.text(violations, "annotator", request.annotator, ANNOTATOR_CHARACTERS, least=1)
-        return pb.UndoLabelResponse(state=await self._labels.undo(request.region, request.annotator))
+            validation.text(violations, "annotator", annotator, ANNOTATOR_CHARACTERS, least=1)
+        return pb.UndoLabelResponse(state=await self._labels.undo(request.region, annotator))
 
     async def release_label_task(self, request: pb.ReleaseLabelTaskRequest) -> pb.ReleaseLabelTaskResponse:
         """Give a task back unanswered."""

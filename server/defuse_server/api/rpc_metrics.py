@@ -14,7 +14,7 @@ from defuse_server.host.metrics import REGISTRY
 
 _RPCS: Final = Counter(
     "defuse_rpcs_total",
-    "Calls that ended, by method and gRPC status code. Calls without the token have the method (refused).",
+    "Calls that ended, by method and gRPC status code. Calls without a good token have the method (refused).",
     ["method", "code"],
     registry=REGISTRY,
 )
@@ -69,6 +69,9 @@ class CallMetrics:
             _RPCS.labels(self._method, outcome.code.name).inc()
 
 
-def count_refused() -> None:
-    """Count a call that did not show the token. Its method is the caller's word, so it is no label."""
-    _RPCS.labels("(refused)", grpc.StatusCode.UNAUTHENTICATED.name).inc()
+def count_refused(code: grpc.StatusCode, method: str = "(refused)") -> None:
+    """Count a call that did not reach its handler.
+
+    Without a right token, its method is the caller's word, so it is no label.
+    """
+    _RPCS.labels(method, code.name).inc()

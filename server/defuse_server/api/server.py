@@ -14,9 +14,10 @@ from grpc_health.v1._async import HealthServicer
 from grpc_health.v1.health import SERVICE_NAME as HEALTH_NAME
 from grpc_reflection.v1alpha import reflection
 
+from defuse_server.access.caller import CALLER
 from defuse_server.api.artifacts import ArtifactService
 from defuse_server.api.audits import AuditService
-from defuse_server.api.auth import BearerAuth
+from defuse_server.api.auth import Admission
 from defuse_server.api.corrections import CorrectionService
 from defuse_server.api.labels import LabelService
 from defuse_server.api.promotions import PromotionService
@@ -79,10 +80,8 @@ class ApiServer:
         self._health = HealthServicer()
         self._serving: dict[str, bool] = {}
         self._chores: list[asyncio.Task[None]] = []
-        token = backend.settings.token
-        self._server = grpc.aio.server(
-            interceptors=[BearerAuth(token)] if token is not None else [], options=options
-        )
+        admission = Admission(backend.access, backend.limits)
+        self._server = grpc.aio.server(interceptors=[admission], options=options)
         self._names = [self._add(kind(backend)) for kind in _SERVICES]
         self.port = 0
 
@@ -95,6 +94,7 @@ class ApiServer:
         self.port = _bound_port(self._server, settings)
         await self._show_health(await readiness(self._backend))
         await self._server.start()
+        await self._tell_access()
         self._chores = [asyncio.create_task(self._probe()), asyncio.create_task(self._sweep())]
         return self
 
@@ -107,10 +107,22 @@ class ApiServer:
         self._stopping.set()
         await self._server.stop(self._grace_s)
 
+    async def _tell_access(self) -> None:
+        """Log whether callers must show a token, if Redis is there to ask."""
+        with contextlib.suppress(*UNREACHABLE):
+            required = await self._backend.access.is_required()
+            _log.info("access.required" if required else "access.open", auth=self._backend.settings.auth)
+
     def _add(self, implementation: object) -> str:
         name = _of(type(implementation))
         service = descriptor_pool.Default().FindServiceByName(name)
-        handler = service_handler(service, implementation, self._stopping, resource_methods(self._backend))
+        handler = service_handler(
+            service,
+            implementation,
+            self._stopping,
+            resource_methods(self._backend),
+            open_stream=lambda: self._backend.limits.stream(CALLER.get()),
+        )
         self._server.add_generic_rpc_handlers([handler])
         return name
 
@@ -158,7 +170,9 @@ def _bound_port(server: grpc.aio.Server, settings: Settings) -> int:
         if settings.tls_cert is None or settings.tls_key is None:
             return server.add_insecure_port(settings.address)
         pair = (settings.tls_key.read_bytes(), settings.tls_cert.read_bytes())
-        return server.add_secure_port(settings.address, grpc.ssl_server_credentials([pair]))
+        ca = settings.tls_client_ca.read_bytes() if settings.tls_client_ca else None
+        credentials = grpc.ssl_server_credentials([pair], ca, require_client_auth=ca is not None)
+        return server.add_secure_port(settings.address, credentials)
     except RuntimeError as error:
         raise OSError(
             f"can't listen on {settings.address}: is the address in use, or is the certificate not in PEM?"

@@ -10,18 +10,27 @@ class UnsafeListen(Exception):
 
 
 def check(settings: Settings, address: str | None = None, *, signed: bool = False) -> None:
-    """Raise `UnsafeListen` if TLS is half set, or if an address beyond loopback lacks TLS or a token.
+    """Raise `UnsafeListen` if settings contradict each other, or an address beyond loopback is not protected.
+
+    It needs TLS, and callers must have to show a token.
 
     `address` is the API's by default. A server that accepts only `signed` requests needs no token.
     """
     address = address or settings.address
     if (settings.tls_cert is None) != (settings.tls_key is None):
         raise UnsafeListen("expected both --tls-cert and --tls-key for TLS, got one of them")
+    if settings.auth == "off" and settings.requires_tokens:
+        raise UnsafeListen(
+            "expected nothing that makes callers known with DEFUSE_AUTH=off, got DEFUSE_TOKEN, "
+            "DEFUSE_OIDC_ISSUER or DEFUSE_TLS_CLIENT_CA: unset one of them"
+        )
+    if settings.tls_client_ca is not None and settings.tls_cert is None:
+        raise UnsafeListen("expected --tls-cert and --tls-key with DEFUSE_TLS_CLIENT_CA, got neither")
     missing = [
         option
         for option, value in (
             ("--tls-cert and --tls-key", settings.tls_cert),
-            ("DEFUSE_TOKEN", signed or settings.token),
+            ("DEFUSE_TOKEN or DEFUSE_AUTH=required", signed or settings.requires_tokens),
         )
         if not value
     ]

@@ -8,6 +8,9 @@ from typing import Final
 
 import structlog
 
+ACCESS_LOGGER: Final = "defuse_server.access"
+"""Logger of who did what. Its lines are written at every level of the settings."""
+
 _TALKATIVE: Final = ("uvicorn",)
 """Libraries that tell at level info, in words of their own, what the service tells in its events."""
 
@@ -41,6 +44,7 @@ def configure(level: str) -> None:
     root.setLevel(level.upper())
     for library in _TALKATIVE:
         logging.getLogger(library).setLevel(logging.NOTSET if level == "debug" else logging.WARNING)
+    logging.getLogger(ACCESS_LOGGER).setLevel(logging.INFO)
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     structlog.configure(

@@ -3,15 +3,20 @@
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIBIBYTE = 1024**3
 JOB_KINDS: Final = ("inspection", "audit", "region-split", "correction", "evaluation", "vae-training")
 _PREFIX: Final = "DEFUSE_"
-_OTHERS: Final = ("DEFUSE_TLS_CA", "DEFUSE_DATA_DIR")
+_OTHERS: Final = (
+    "DEFUSE_TLS_CA",
+    "DEFUSE_TLS_CLIENT_CERT",
+    "DEFUSE_TLS_CLIENT_KEY",
+    "DEFUSE_DATA_DIR",
+)
 """Variables that the client and the benchmarks read."""
 _LIKENESS: Final = 0.75
 """From which on a name is taken for a misspelt one. DEFUSE_SERVICE_HOST, which Kubernetes sets, is below."""
@@ -42,7 +47,34 @@ class Settings(BaseSettings):
     mlflow_tracking_uri: str | None = None
     """URI of the MLflow server whose model versions are gated."""
     token: SecretStr | None = None
-    """Bearer token that clients must show. Without one there is no authentication."""
+    """Bearer token of an administrator. With one, all callers must show it, or a token of their own."""
+    auth: Literal["auto", "required", "off"] = "auto"
+    """Whether callers must show a token. auto: if DEFUSE_TOKEN is set, or a token was ever made. off: never;
+    only on loopback."""
+    tls_client_ca: Path | None = None
+    """File of the CAs, in PEM, whose certificates the API's clients must show."""
+    tls_client_roles: str = ""
+    """Which name in a client's certificate gives which role: `spiffe://acme/ci=auditor,ann=annotator`."""
+    oidc_issuer: str | None = None
+    """Issuer of JWTs that admit callers, as their claim `iss` has it. Needs the other oidc settings."""
+    oidc_audience: str | None = None
+    """What the claim `aud` of such a JWT must contain."""
+    oidc_jwks: str | None = None
+    """The issuer's public keys (JWKS): an https:// URL, http:// on loopback, or a file."""
+    oidc_roles: str = ""
+    """Which value of the roles' claim gives which role: `ml-audit=auditor,ml-ops=admin`."""
+    oidc_roles_claim: str = "roles"
+    """Claim that holds the roles, a text or a list; `realm_access.roles` is a claim within a claim."""
+    oidc_subject_claim: str = "sub"
+    """Claim that names the caller."""
+    caller_requests_per_s: float = Field(default=0.0, ge=0)
+    """Requests a second that one caller may make, or what it saved of the last second; 0: no limit."""
+    caller_streams: int = Field(default=0, ge=0)
+    """Watches and streams that one caller may have open; 0: no limit."""
+    caller_audits: int = Field(default=0, ge=0)
+    """Audits that have not ended that one caller may have; 0: no limit."""
+    caller_upload_bytes_per_day: int = Field(default=0, ge=0)
+    """Bytes that one caller may upload in a day (UTC); 0: no limit."""
     tls_cert: Path | None = None
     """File of the certificate chain, in PEM."""
     tls_key: Path | None = None
@@ -90,6 +122,25 @@ class Settings(BaseSettings):
             known = ", ".join(JOB_KINDS)
             raise ValueError(f"expected some of {known}, separated by commas; got {unknown[0]!r}")
         return kinds
+
+    @model_validator(mode="after")
+    def _whole_oidc(self) -> Self:
+        given = {
+            "oidc_issuer": self.oidc_issuer,
+            "oidc_audience": self.oidc_audience,
+            "oidc_jwks": self.oidc_jwks,
+            "oidc_roles": self.oidc_roles,
+        }
+        missing = [field for field, value in given.items() if not value]
+        if missing and len(missing) < len(given):
+            raise ValueError(f"JWTs need all of {', '.join(given)}; missing: {', '.join(missing)}")
+        return self
+
+    @property
+    def requires_tokens(self) -> bool:
+        """Whether the settings alone make callers show a token. If not, the first token that is made does."""
+        known = (self.token, self.oidc_issuer, self.tls_client_ca)
+        return self.auth == "required" or any(one is not None for one in known)
 
     @property
     def job_kinds(self) -> frozenset[str]:

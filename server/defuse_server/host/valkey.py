@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import signal
 import socket
@@ -131,6 +132,15 @@ class EmbeddedValkey:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+
+def running_url(folder: Path) -> str | None:
+    """Return the URL of the Valkey that last started on a folder, or None. It may have ended since."""
+    configuration, password = folder / "valkey.conf", folder / "password"
+    if not (configuration.exists() and password.exists()):
+        return None
+    found = re.search(r"^port (\d+)$", configuration.read_text(encoding="utf-8"), re.MULTILINE)
+    return f"redis://:{_password(folder)}@127.0.0.1:{found[1]}/0" if found else None
 
 
 async def _ended(process: subprocess.Popen[bytes], patience_s: float) -> bool:

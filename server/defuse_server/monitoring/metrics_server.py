@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import errno
-import hmac
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from defuse_server.backend import Backend
+from defuse_server.errors import PermissionDenied, Unauthenticated
 from defuse_server.host import listen
 from defuse_server.host.cancellation import cancel_and_wait, within
 from defuse_server.host.http_server import HttpServer
@@ -114,8 +114,10 @@ class MetricsServer:
         raise AssertionError("unreachable: the last port is used or raises")
 
     async def _metrics(self, request: Request) -> Response:
-        if not self._admits(request):
-            return PlainTextResponse("expected `authorization: Bearer TOKEN` with this server's token\n", 401)
+        try:
+            await self._check(request)
+        except (Unauthenticated, PermissionDenied) as error:
+            return PlainTextResponse(f"{error.message}\n", 401 if isinstance(error, Unauthenticated) else 403)
         whole: Sequence[Metric] = ()
         if self._service is not None:
             # Without Redis, the process's own metrics still tell what is wrong.
@@ -126,13 +128,14 @@ class MetricsServer:
         text = await asyncio.to_thread(encode, _Scrape(whole))
         return Response(text, media_type=None, headers={"content-type": content_type})
 
-    def _admits(self, request: Request) -> bool:
-        token = self._backend.settings.token
-        if not self._beyond_loopback or token is None:
-            return True
-        scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-        expected = token.get_secret_value().encode()
-        return scheme.lower() == "bearer" and hmac.compare_digest(shown.encode(), expected)
+    async def _check(self, request: Request) -> None:
+        """Raise `Unauthenticated` or `PermissionDenied` if the caller may not see details of the service.
+
+        The server's token admits without Redis.
+        """
+        if self._beyond_loopback:
+            caller = await self._backend.access.caller(request.headers.getlist("authorization"))
+            caller.check("StatusService/GetServiceStatus")
 
     async def _healthy(self, _request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -140,7 +143,11 @@ class MetricsServer:
     async def _ready(self, request: Request) -> Response:
         found = await readiness(self._backend)
         # Errors name hosts and folders, and probes look at the status alone.
-        details = asdict(found) if self._admits(request) else {}
+        details = asdict(found)
+        try:
+            await self._check(request)
+        except (Unauthenticated, PermissionDenied, *UNREACHABLE):
+            details = {}
         return JSONResponse({"ready": found.ready, **details}, 200 if found.ready else 503)
 
     async def _keep_pinging(self) -> None:

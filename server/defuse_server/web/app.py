@@ -31,7 +31,7 @@ STATIC: Final = Path(__file__).parent / "static"
 def create_app(backend: Backend) -> Starlette:
     """Return the application with all pages of a backend."""
     settings = backend.settings
-    sessions = Sessions(backend.resources.sealer, settings.token)
+    sessions = Sessions(backend.resources.sealer, settings.token, backend.access)
     sign_in = SignIn(sessions, secure=settings.tls_cert is not None)
     routes: list[BaseRoute] = [
         Route("/", _home),
@@ -56,23 +56,27 @@ def create_app(backend: Backend) -> Starlette:
 
 def _label_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
     pages, tasks = LabelPages(backend, sessions), LabelTasks(backend, sessions)
+    lease = "LabelService/LeaseLabelTasks"
     return [
-        Route("/label", pages.choose),
-        Route("/label/{audit}", pages.label),
-        Route("/label/{audit}/tasks", tasks.hold, methods=["POST"]),
-        Route("/label/{audit}/leave", tasks.leave, methods=["POST"]),
-        Route("/label/{audit}/answer", tasks.answer, methods=["POST"]),
-        Route("/label/{audit}/skip", tasks.skip, methods=["POST"]),
-        Route("/label/{audit}/undo", tasks.undo, methods=["POST"]),
-        Route("/label/{audit}/samples/{handle}.png", tasks.samples),
-        Route("/label/{audit}/nearest/{handle}.png", tasks.nearest_picture),
+        Route(path, admitted_only(sessions, rpc, show), methods=methods)
+        for path, rpc, show, methods in (
+            ("/label", lease, pages.choose, ["GET"]),
+            ("/label/{audit}", lease, pages.label, ["GET"]),
+            ("/label/{audit}/tasks", lease, tasks.hold, ["POST"]),
+            ("/label/{audit}/leave", "LabelService/ReleaseLabelTask", tasks.leave, ["POST"]),
+            ("/label/{audit}/answer", "LabelService/SubmitLabel", tasks.answer, ["POST"]),
+            ("/label/{audit}/skip", "LabelService/SkipLabelTask", tasks.skip, ["POST"]),
+            ("/label/{audit}/undo", "LabelService/UndoLabel", tasks.undo, ["POST"]),
+            ("/label/{audit}/samples/{handle}.png", lease, tasks.samples, ["GET"]),
+            ("/label/{audit}/nearest/{handle}.png", lease, tasks.nearest_picture, ["GET"]),
+        )
     ]
 
 
 def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
     pages = AuditPages(backend)
     return [
-        Route(path, admitted_only(sessions, show))
+        Route(path, admitted_only(sessions, "AuditService/ListBugs", show))
         for path, show in (
             ("/audits", pages.list),
             ("/audits/rows", pages.rows),
@@ -88,7 +92,7 @@ def _audit_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
 def _dataset_routes(backend: Backend, sessions: Sessions) -> list[BaseRoute]:
     pages = DatasetPages(backend)
     return [
-        Route(path, admitted_only(sessions, show))
+        Route(path, admitted_only(sessions, "RegistryService/GetDataset", show))
         for path, show in (
             ("/datasets/{dataset}", pages.show),
             ("/datasets/{dataset}/classes.png", pages.class_sheet),

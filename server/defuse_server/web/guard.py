@@ -4,11 +4,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from defuse_server.host.listen import is_loopback
+from defuse_server.host.redis_client import UNREACHABLE
+from defuse_server.web.problems import answer_problem
 from defuse_server.web.sessions import COOKIE, Sessions
 
 _HEADERS: Final = {
@@ -42,17 +44,21 @@ class Guard:
             await self._app(scope, receive, send)
             return
         connection = HTTPConnection(scope)
-        if refusal := self._refusal(connection, scope["method"]):
-            await PlainTextResponse(refusal, 403)(scope, receive, _hardened(send))
+        try:
+            if refusal := await self._refusal(connection, scope["method"]):
+                await PlainTextResponse(refusal, 403)(scope, receive, _hardened(send))
+                return
+            if not scope["path"].startswith(("/static/", "/healthz")):
+                session = await self._sessions.read(connection.cookies.get(COOKIE))
+                scope.setdefault("state", {})["session"] = session
+        except UNREACHABLE as error:
+            await answer_problem(Request(scope), error)(scope, receive, _hardened(send))
             return
-        if not scope["path"].startswith("/static/"):
-            session = await self._sessions.read(connection.cookies.get(COOKIE))
-            scope.setdefault("state", {})["session"] = session
         await self._app(scope, receive, _hardened(send))
 
-    def _refusal(self, connection: HTTPConnection, method: str) -> str:
+    async def _refusal(self, connection: HTTPConnection, method: str) -> str:
         host = connection.headers.get("host", "")
-        if not self._sessions.asks_for_token and not is_loopback(_with_port(host)):
+        if not is_loopback(_with_port(host)) and not await self._sessions.asks_for_token():
             return (
                 f"expected a loopback name as host, got {host[:100]!r}: without a token, this server "
                 "answers only its own machine"

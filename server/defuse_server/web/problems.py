@@ -15,6 +15,7 @@ from defuse_server.web.rendering import page
 _STATUS: Final[Mapping[grpc.StatusCode, int]] = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.NOT_FOUND: 404,
     grpc.StatusCode.FAILED_PRECONDITION: 409,
     grpc.StatusCode.UNAVAILABLE: 503,
@@ -35,20 +36,22 @@ class PageProblem(Exception):
 
     status: ClassVar[int]
     reason: ClassVar[str]
+    code: ClassVar[grpc.StatusCode]
+    """What a caller of the API would get."""
 
-    def __init_subclass__(cls, *, status: int, reason: str) -> None:
-        cls.status, cls.reason = status, reason
+    def __init_subclass__(cls, *, status: int, reason: str, code: grpc.StatusCode) -> None:
+        cls.status, cls.reason, cls.code = status, reason, code
 
 
-class SignedOut(PageProblem, status=401, reason="UNAUTHENTICATED"):
+class SignedOut(PageProblem, status=401, reason="UNAUTHENTICATED", code=grpc.StatusCode.UNAUTHENTICATED):
     """There is no session, or nobody is signed in."""
 
 
-class Forbidden(PageProblem, status=403, reason="CROSS_SITE"):
+class Forbidden(PageProblem, status=403, reason="CROSS_SITE", code=grpc.StatusCode.PERMISSION_DENIED):
     """The request comes from another site or another session."""
 
 
-class TooLong(PageProblem, status=413, reason="TOO_LARGE"):
+class TooLong(PageProblem, status=413, reason="TOO_LARGE", code=grpc.StatusCode.INVALID_ARGUMENT):
     """The body is too long."""
 
 

@@ -1,16 +1,21 @@
-"""Signing in with a name, and with the server's token if it has one."""
+"""Signing in with a name, and with a token if the server asks for one."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 from urllib.parse import urlencode
 
+import grpc
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from defuse_server import validation
-from defuse_server.errors import InvalidRequest
+from defuse_server.access.activity_log import log_call
+from defuse_server.access.caller import ANYONE
+from defuse_server.error_codes import CODES
+from defuse_server.errors import DefuseError, InvalidRequest, PermissionDenied, Unauthenticated
 from defuse_server.validation import ANNOTATOR_CHARACTERS, Violations
 from defuse_server.web.bodies import read_form
+from defuse_server.web.problems import PageProblem, SignedOut
 from defuse_server.web.rendering import page
 from defuse_server.web.sessions import COOKIE, LIFETIME_S, Session, Sessions
 
@@ -33,16 +38,20 @@ class SignIn:
         """Sign in, or show the form again with the reason."""
         fields = await read_form(request, self._sessions)
         name, target = fields.get("annotator", "").strip(), _local(fields.get("next", HOME))
-        if not self._sessions.admits(fields.get("token", "").strip()):
-            told = "This is not the server's token. Ask whoever started the server for DEFUSE_TOKEN."
-            return await self._form(request, request.state.session, target, told, 401)
         violations = Violations()
-        validation.text(violations, "Name", name, ANNOTATOR_CHARACTERS, least=1)
         try:
+            session = await self._sessions.signed_in(name, fields.get("token", "").strip())
+            validation.text(violations, "Name", session.annotator, ANNOTATOR_CHARACTERS, least=1)
             violations.check()
+        except Unauthenticated as error:
+            advice = "Ask whoever runs the server for one; the server's own is DEFUSE_TOKEN."
+            told = f"Sign in with a token that is good: {error.message}. {advice}"
+            return await self._form(request, request.state.session, target, told, 401)
+        except PermissionDenied as error:
+            return await self._form(request, request.state.session, target, error.message, 403)
         except InvalidRequest as error:
             return await self._form(request, request.state.session, target, error.message, 400)
-        return await self._with_cookie(RedirectResponse(target, 303), self._sessions.signed_in(name))
+        return await self._with_cookie(RedirectResponse(target, 303), session)
 
     async def leave(self, request: Request) -> Response:
         """Sign out."""
@@ -60,7 +69,7 @@ class SignIn:
             next=target,
             told=told,
             annotator=session.annotator,
-            asks_for_token=self._sessions.asks_for_token,
+            asks_for_token=await self._sessions.asks_for_token(),
             name_characters=ANNOTATOR_CHARACTERS,
         )
         return await self._with_cookie(shown, session)
@@ -80,14 +89,35 @@ class SignIn:
 Page = Callable[[Request], Awaitable[Response]]
 
 
-def admitted_only(sessions: Sessions, show: Page) -> Page:
-    """Return a page for visitors who showed the server's token. Other visitors sign in first."""
+def admitted_only(sessions: Sessions, rpc: str, show: Page) -> Page:
+    """Return a page for visitors who may call an RPC. Visitors who are not known yet sign in first.
+
+    If the page changes something, it leaves the line of that RPC in the log of who did what.
+    """
 
     async def guarded(request: Request) -> Response:
         session: Session | None = request.state.session
-        if sessions.asks_for_token and not (session and session.admitted):
-            return sign_in_first(request)
-        return await show(request)
+        caller = session.caller if session else None
+        if caller is None:
+            if not await sessions.asks_for_token():
+                caller = ANYONE
+            elif request.method != "POST":
+                return sign_in_first(request)
+        code = grpc.StatusCode.INTERNAL
+        try:
+            if caller is None:
+                raise SignedOut("your session has ended: sign in again")
+            caller.check(rpc)
+            answer = await show(request)
+            code = grpc.StatusCode.OK
+            return answer
+        except (DefuseError, PageProblem) as error:
+            code = error.code if isinstance(error, PageProblem) else CODES[error.reason]
+            raise
+        finally:
+            if request.method == "POST":
+                peer = f"{request.client.host}:{request.client.port}" if request.client else ""
+                log_call(rpc, caller, code, peer, f"audits/{request.path_params.get('audit', '')}"[:200])
 
     return guarded
 

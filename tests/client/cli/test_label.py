@@ -58,6 +58,18 @@ def test_the_annotator_sees_the_classes_and_where_the_picture_is(command, server
     assert "0 cat  1 dog" in ran.err
 
 
+def test_the_annotator_is_the_tokens_and_else_the_user(command, server, monkeypatch):
+    monkeypatch.setattr("getpass.getuser", lambda: "ann")
+    Labeling(server, 1, PNG)
+    command("label", "audits/a", stdin="q\n")
+    assert {one.annotator for one in server.asked("LabelService/LeaseLabelTasks")} == {""}
+    nameless = Refusal(grpc.StatusCode.INVALID_ARGUMENT, fields=[("annotator", "expected 1 to 100")])
+    lent = server._answers["LabelService/LeaseLabelTasks"]
+    server.on("LabelService/LeaseLabelTasks", nameless, *lent)
+    command("label", "audits/a", stdin="q\n")
+    assert [one.annotator for one in server.asked("LabelService/LeaseLabelTasks")][-2:] == ["", "ann"]
+
+
 def test_a_slip_of_the_finger_is_asked_again(command, server):
     session = Labeling(server, 1, PNG)
     ran = command(

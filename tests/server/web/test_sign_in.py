@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from defuse_server.access.roles import Role
 from defuse_server.host.settings import Settings
 from defuse_server.web.app import create_app
 from pydantic import SecretStr
@@ -181,3 +182,60 @@ async def test_a_link_from_elsewhere_finds_who_is_signed_in(browse: Any) -> None
     answer = await stranger.get("/label", **{"sec-fetch-site": "cross-site"})
     assert 'http-equiv="refresh"' in answer.text
     assert "set-cookie" not in answer.headers
+
+
+async def test_a_token_of_ones_own_is_the_name(backend: Any, browse: Any, publish: Any) -> None:
+    audit = await publish([1])
+    early = await browse("ben")
+    token = await backend.access.tokens.create("ann", [Role.ANNOTATOR])
+    # Whoever signed in by a name alone has to show a token now.
+    assert (await early.get("/label")).url.path == "/sign-in"
+    assert (await early.post(audit, "tasks", {"held": [], "want": 1})).status_code == 401
+    browser = await browse()
+    other = await browser.sign_in("ben", token=token)
+    assert other.status_code == 403
+    assert "this token answers as &#39;ann&#39;" in other.text
+    assert (await browser.sign_in("", token=token)).url.path == "/label"
+    await browser.open(audit)
+    (task,) = await browser.tasks(audit)
+    content = {"handle": task["handle"], "answer": {"label": 1}, "note": ""}
+    assert (await browser.post(audit, "answer", content)).status_code == 200
+    report = await backend.labeling.report(audit)
+    assert [one.annotator for one in report.annotators] == ["ann"]
+
+
+async def test_pages_are_for_the_roles_that_may_call_what_they_show(
+    backend: Any, browse: Any, publish: Any
+) -> None:
+    audit = await publish([1])
+    tokens = {role: await backend.access.tokens.create(role, [role]) for role in Role}
+    label_page, audit_page = f"/label/{audit.partition('/')[2]}", f"/{audit}"
+    for role, may_label, may_look in (
+        (Role.VIEWER, False, True),
+        (Role.ANNOTATOR, True, False),
+        (Role.AUDITOR, False, True),
+        (Role.PROMOTER, False, True),
+        (Role.ADMIN, True, True),
+    ):
+        browser = await browse()
+        await browser.sign_in("", token=tokens[role], next="/")
+        await browser.get("/")
+        for path, may in ((label_page, may_label), ("/audits", may_look), (audit_page, may_look)):
+            assert (await browser.get(path)).status_code == (200 if may else 403), (role, path)
+        answer = await browser.post(audit, "tasks", {"held": [], "want": 0})
+        assert answer.status_code == (200 if may_label else 403), role
+        if not may_label:
+            assert answer.json()["reason"] == "PERMISSION_DENIED"
+
+
+async def test_a_revoked_token_ends_its_sessions_at_once(backend: Any, browse: Any) -> None:
+    token = await backend.access.tokens.create("ann", [Role.ADMIN])
+    browser = await browse()
+    await browser.sign_in("", token=token)
+    assert (await browser.get("/audits")).url.path == "/audits"
+    await backend.access.tokens.revoke("ann")
+    for path in ("/audits", "/label"):
+        assert (await browser.get(path)).url.path == "/sign-in"
+    again = await browser.sign_in("", token=token)
+    assert again.status_code == 401
+    assert "was revoked at" in again.text

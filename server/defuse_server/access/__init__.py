@@ -1,0 +1,1 @@
+"""Who calls, and what they may do: roles, tokens, and the log of what callers did."""
