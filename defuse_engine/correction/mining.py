@@ -16,6 +16,7 @@ from defuse_engine.configs import AuditConfig
 from defuse_engine.correction.disputed_regions import DisputedRegions
 from defuse_engine.correction.labeled_regions import LabeledSamples
 from defuse_engine.correction.surroundings import no_surroundings
+from defuse_engine.memory import give_back
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.run import Run
 from defuse_engine.search.calibrated_belief import CalibratedBelief
@@ -63,6 +64,7 @@ class Miner:
         found = [self._search(one, number, len(searched)) for number, one in enumerate(searched)]
         if self.known is not None:
             found.insert(0, self.known[np.isin(self.known.seed_label, self.seeds.labels)])
+        give_back()
         return concatenate([self._samples(part, _MOST_BYTES // len(found)) for part in found])
 
     def _search(self, classifier: Classifier, number: int, count: int) -> Misclassifications:

@@ -23,6 +23,7 @@ from defuse_engine.correction.fine_tuning import Setting, Tuned, Tuning, fine_tu
 from defuse_engine.correction.measure import Measure
 from defuse_engine.correction.mining import Miner
 from defuse_engine.errors import CorrectionFailed
+from defuse_engine.memory import give_back
 from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.models.torch_form.differentiable import DifferentiableModel, write_back
 from defuse_engine.run import Run
@@ -221,6 +222,7 @@ class Sweep:
         return self._measure.point(tuned, path[-1], epochs, tuning.mined_count)
 
     def _tune(self, setting: Setting, tuning: Tuning, start: DifferentiableModel) -> Tuned:
+        give_back()
         before = self._steps_done
         self._steps_done += tuning.steps(setting.epochs)
         return fine_tune(
