@@ -73,6 +73,7 @@ def result(**fields) -> dict:
         "regions": [],
         "bugs": [],
         "gold": [],
+        "readers": None,
         "saturation": [
             {"candidates": 400, "misclassifications": 12, "regions": 1},
             {"candidates": 800, "misclassifications": 20, "regions": 1},
