@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float32
 
 from defuse_engine.configs import CorrectionConfig
 from defuse_engine.correction.choose_lambda import Point
@@ -17,12 +15,10 @@ from defuse_engine.correction.measure import Measure
 from defuse_engine.correction.recipe import CorrectionRecipe
 from defuse_engine.correction.sweep import Sweep
 from defuse_engine.errors import CorrectionFailed, Reason
-from defuse_engine.inputs.dataset import Split
 from defuse_engine.inputs.loaded import LoadedInputs
 from defuse_engine.job_folder.job_file import Job, required
 from defuse_engine.job_folder.output_files import read_found, write_whole
 from defuse_engine.job_folder.reporting import Reporter
-from defuse_engine.models.onnx_model import Classifier
 from defuse_engine.models.preprocessing import apply
 from defuse_engine.models.torch_form.differentiable import (
     DifferentiableModel,
@@ -40,7 +36,6 @@ _MOST_HELD_OUT = 10_000
 """In all, at eight a region or more: every point of the sweep is measured with them."""
 _PARITY_IMAGES = 256
 _LOSS_IMAGES = 2_000
-_KNOWN_AT_ONCE = 512
 _MOST_LISTED = 5
 
 
@@ -135,14 +130,6 @@ def _tuning(
         pools=(samples, surroundings),
         batch_size=config.batch_size,
         baseline_loss=loss,
-        known=_known(classifier, train) if recipe.keeps_known else None,
-    )
-
-
-def _known(classifier: Classifier, train: Split) -> Float32[np.ndarray, "n k"]:
-    """Return the probabilities that the classifier under audit gives the items of the train split."""
-    return train.map(
-        lambda images: classifier.probabilities(torch.from_numpy(classifier(images))).numpy(), _KNOWN_AT_ONCE
     )
 
 

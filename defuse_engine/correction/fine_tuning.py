@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 from torch.nn import functional
 from torch.optim import Optimizer
@@ -63,8 +63,6 @@ class Tuning:
     batch_size: int
     baseline_loss: float
     """Clean cross-entropy of the classifier before any tuning."""
-    known: Float32[np.ndarray, "n k"] | None = None
-    """What the classifier under audit gives each item of `clean`: half of its target."""
     mined_count: int = 0
     """Samples of the last pool, if it was mined."""
 
@@ -244,8 +242,7 @@ def _batches(
             if number == 0 and missed is not None and len(missed):
                 rows[: size // 2] = generator.choice(missed, size // 2)
             drawn.append(pool[rows])
-        known = None if tuning.known is None else tuning.known[chosen]
-        yield LabeledSamples(tuning.clean.images(chosen), tuning.clean.labels[chosen], known), drawn
+        yield LabeledSamples(tuning.clean.images(chosen), tuning.clean.labels[chosen]), drawn
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -33,10 +33,6 @@ class CorrectionRecipe:
     optimization: Optimization
     taus: tuple[float, ...]
     """Times the config's tau, in turns."""
-    keeps_known: bool
-    """Whether half of the target of clean items is what the classifier under audit gives them.
-
-    (Z. Li, D. Hoiem, Learning without forgetting, 2017.)"""
     supplement: Callable[[Run, LabeledRegions, Seeds, AuditConfig, Misclassifications | None], Supplement]
     """From the audit's seeds, its config, and what it found, if that was given."""
 
@@ -53,11 +49,10 @@ def _surroundings_and_mining(
     )
 
 
-DEFAULT = CorrectionRecipe(RELATIVE_ADAM, (0.3, 1.0, 3.0), True, _surroundings_and_mining)
+DEFAULT = CorrectionRecipe(RELATIVE_ADAM, (0.3, 1.0, 3.0), _surroundings_and_mining)
 """The taus show the heart of a region, the region, and its surroundings."""
 PAPER = CorrectionRecipe(
     PAPER_SGD,
     (1.0,),
-    False,
     lambda run, labeled, seeds, audit, known: Supplement(no_surroundings(run.inputs.dataset.train), None),
 )

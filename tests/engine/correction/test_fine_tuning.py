@@ -49,20 +49,6 @@ def test_what_the_readers_have_read_is_half_of_a_target(graphs):
     assert ends[1] == pytest.approx(np.log(2), abs=0.1)
 
 
-def test_what_was_known_of_clean_items_is_half_of_their_target(graphs):
-    """Where the classifier gave an item the opposite of its label, a fine-tuning on those ends undecided."""
-    model, setting = tuning(graphs)
-    clean = setting.clean
-    opposite = np.eye(2, dtype=np.float32)[1 - clean.labels]
-    ends: list[float] = []
-    for known in (None, opposite):
-        learned = dataclasses.replace(setting, known=known, baseline_loss=10.0)
-        tuned = fine_tune(model, learned, Setting(0.0, 0.05, 3), np.random.default_rng(0), lambda done: None)
-        ends.append(mean_loss(tuned.model, Preprocessing(), "logits", clean.images(), clean.labels))
-    assert ends[0] < 0.2
-    assert ends[1] == pytest.approx(np.log(2), abs=0.1)
-
-
 def test_fine_tuning_leaves_the_original_weights_alone(graphs):
     model, setting = tuning(graphs)
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
