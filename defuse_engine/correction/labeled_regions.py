@@ -91,8 +91,8 @@ class LabeledRegions:
         at eight samples a region or more: of many regions, or of large images, there are fewer of each.
         """
         image_bytes = 4 * math.prod(run.inputs.dataset.image_shape)
-        affordable = min(_MOST_BYTES // image_bytes, most or _MOST_BYTES) // max(1, len(self.labels))
-        count = min(count, max(_LEAST_SAMPLES, affordable))
+        affordable = _MOST_BYTES // image_bytes if most is None else min(_MOST_BYTES // image_bytes, most)
+        count = min(count, max(_LEAST_SAMPLES, affordable // max(1, len(self.labels))))
         classes = np.repeat(np.array([one.label for one in self.labels], np.int64), count)
         images = np.empty((len(classes), *run.inputs.dataset.image_shape), np.float32)
         kept = np.zeros(len(classes), bool)

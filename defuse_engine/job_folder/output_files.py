@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -56,9 +57,9 @@ def read_found(paths: Sequence[Path]) -> Misclassifications | None:
 def read_chunk(path: Path) -> Chunk:
     """Read a chunk that an earlier run of the job wrote; raises `JobInvalid` if it is none."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             found = Misclassifications(**{name: file[name] for name in _DTYPES})
             # Older versions did not count candidates that are not finite.
             return Chunk(found, **{name: int(file[name]) for name in _COUNTS if name in file})
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise JobInvalid(f"{path.name} is no chunk of an earlier run: {error}. Remove it") from None

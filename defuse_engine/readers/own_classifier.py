@@ -138,8 +138,12 @@ class OwnClassifier(nn.Module):
     def of_arrays(
         cls, arrays: dict[str, np.ndarray], image_shape: ImageShape, class_count: int
     ) -> OwnClassifier:
-        """Return the network that gave these arrays. Raises KeyError, RuntimeError if they do not fit."""
-        design = next(one for one in get_args(Design) if one == arrays["design"])
+        """Return the network that gave these arrays.
+
+        Raises KeyError, RuntimeError, ValueError if they do not fit.
+        """
+        designs: tuple[Design, ...] = get_args(Design)
+        design = designs[designs.index(str(arrays["design"]))]  # pyright: ignore[reportArgumentType]
         mean, std, contrast = float(arrays["mean"]), float(arrays["std"]), bool(arrays["contrast"])
         model = cls(image_shape, mean, std, class_count, design, by_own_contrast=contrast)
         model = model.requires_grad_(False).eval()

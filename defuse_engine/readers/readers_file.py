@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def write_readers(path: Path, groups: Mapping[str, Sequence[OwnClassifier]]) -> 
 
 def has_readers(path: Path, group: str) -> bool:
     """Tell whether a file holds networks of a group; of no such file nothing is told."""
-    with suppress(OSError, ValueError), np.load(path, allow_pickle=False) as file:
+    with suppress(OSError, ValueError, BadZipFile), path.open("rb") as stream, np.load(stream) as file:
         return any(name.startswith(f"{group}/") for name in file)
     return False
 
@@ -43,15 +44,15 @@ def read_readers(
     They must be for images of this shape, and for so many classes.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             networks: list[OwnClassifier] = []
             for number in range(count):
                 prefix = f"{group}/{number}/"
                 arrays = {name.removeprefix(prefix): file[name] for name in file if name.startswith(prefix)}
                 networks.append(OwnClassifier.of_arrays(arrays, image_shape, class_count).to(device))
             return tuple(networks)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, BadZipFile) as error:
         raise JobInvalid(
             f"expected {count} {group} of an audit of images {image_shape} in {class_count} classes, "
-            f"{path.name} has none: {error}"
+            f"{path.name} has none: {error}. Give the audit's own file, or none: then they are trained anew"
         ) from error

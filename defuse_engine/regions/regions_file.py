@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -29,12 +30,12 @@ def write_regions(path: Path, regions: Regions) -> None:
 def read_regions(path: Path) -> Regions:
     """Read the file; raises `JobInvalid` if it is none, or its arrays do not belong together."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in _ARRAYS}
             factors = ("axes", "noise") if "axes" in file else ("covariances",)
             of_covariances = {name: file[name] for name in factors}
             tau = float(file["tau"])
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise JobInvalid(f"expected the regions.npz of an audit, {path.name} is none: {error}") from error
     _check(path.name, {**arrays, **of_covariances})
     return Regions(**arrays, covariances=tuple(_covariances(of_covariances)), tau=tau)

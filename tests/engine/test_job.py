@@ -104,10 +104,11 @@ def kill_after_chunk(folder: Path, shard: int) -> int:
     return shard + 1
 
 
-def test_a_chunk_that_is_none_is_refused(make_job, run_engine, few_items):
+@pytest.mark.parametrize("content", [b"half", b"PK\x03\x04 cut off"])
+def test_a_chunk_that_is_none_is_refused(make_job, run_engine, few_items, content):
     folder = make_job(files=few_items, config={"max_seeds": 900})
     (folder / "output/chunks").mkdir(parents=True)
-    (folder / "output/chunks/misclassifications-00000.npz").write_bytes(b"half")
+    (folder / "output/chunks/misclassifications-00000.npz").write_bytes(content)
     run = run_engine(folder)
     assert run.returncode == 3
     assert run.events("error")[0]["reason"] == "JOB_INVALID"

@@ -53,8 +53,9 @@ def test_readers_of_another_dataset_are_refused(file, group, count, shape, class
         read_readers(file, group, count, shape, classes, "cpu")
 
 
-def test_a_file_of_something_else_is_refused(tmp_path):
+@pytest.mark.parametrize("content", [b"PK nothing", b"PK\x03\x04 cut off"])
+def test_a_file_of_something_else_is_refused(tmp_path, content):
     path = tmp_path / "readers.npz"
-    path.write_bytes(b"PK nothing")
+    path.write_bytes(content)
     with pytest.raises(JobInvalid, match=r"readers\.npz has none"):
         read_readers(path, "readers", 1, (2, 12, 12), 3, "cpu")
